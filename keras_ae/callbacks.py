@@ -1,0 +1,150 @@
+"""What happens around the steps: progress, pictures for TensorBoard, bookkeeping for a resumable run."""
+
+import json
+import math
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from keras_ae import images, metrics
+from keras_ae.errors import UserError
+
+
+class Progress(keras.callbacks.Callback):
+    """A bar over all steps with the time left, and a line per epoch."""
+
+    def __init__(self, epochs, steps_per_epoch, first_epoch):
+        super().__init__()
+        self.epochs = epochs
+        self.steps_per_epoch = steps_per_epoch
+        self.first_epoch = first_epoch
+
+    def on_train_begin(self, logs=None):
+        # disable=None: no bar where nobody looks, such as a log file
+        total, done = self.epochs * self.steps_per_epoch, self.first_epoch * self.steps_per_epoch
+        self.bar = tqdm(total=total, initial=done, unit="step", disable=None, dynamic_ncols=True, leave=False)
+        self.began = time.monotonic()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch_began = time.monotonic()
+        self.bar.set_description(f"epoch {epoch + 1}/{self.epochs}")
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.bar.update()
+
+    def on_epoch_end(self, epoch, logs=None):
+        now = time.monotonic()
+        left = (now - self.began) / (epoch + 1 - self.first_epoch) * (self.epochs - epoch - 1)
+        tqdm.write(
+            f"epoch {epoch + 1:3d}/{self.epochs}  nats {logs['loss']:9.1f}  held out {logs['val_neg_elbo']:9.1f}  "
+            f"KL {logs['val_kl']:6.1f}  PSNR {metrics.psnr(logs['val_mse']):5.2f} dB  "
+            f"{now - self.epoch_began:5.1f} s  {left / 60:4.1f} min left"
+        )
+
+    def close(self):
+        """Take the bar off the screen, however training ended."""
+        self.bar.close()
+
+
+class StopOnNaN(keras.callbacks.Callback):
+    """End the run with an explanation when the loss is no longer a number."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        # reading the loss waits for the step: now and then is enough
+        if batch % 50 == 0:
+            self._check(logs["loss"])
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._check(logs["loss"])
+
+    def _check(self, loss):
+        if not math.isfinite(float(loss)):
+            raise UserError(
+                f"the loss became {float(loss)} at step {int(self.model.optimizer.iterations)}: training diverged. The best "
+                "weights so far are kept. A lower schedule.learning_rate, optimizer.clip_norm=1 or training.precision=float32 "
+                "helps"
+            )
+
+
+class Pictures(keras.callbacks.Callback):
+    """Reconstructions under their originals and fixed-seed samples from N(0, I), every few epochs, for TensorBoard."""
+
+    def __init__(self, run, originals, latent_dim, seed, every):
+        super().__init__()
+        self.run = run
+        self.originals = originals
+        self.codes = tf.random.stateless_normal((2 * len(originals), latent_dim), (seed, 0))
+        self.every = every
+
+    def on_epoch_end(self, epoch, logs=None):
+        if (self.every and (epoch + 1) % self.every == 0) or epoch == 0:
+            with tf.summary.create_file_writer(str(self.run.tensorboard / "pictures")).as_default(step=epoch):
+                self._write("reconstructions", np.concatenate([self.originals, self.model(self.originals)]))
+                self._write("samples", self.model.decoder(self.codes))
+
+    def _write(self, name, pictures):
+        grid = images.grid(images.to_uint8(np.asarray(pictures, "float32")), columns=len(self.originals))
+        tf.summary.image(name, grid[None])
+
+
+class Bookkeeping(keras.callbacks.Callback):
+    """After each epoch: history, best weights and the whole state of training, counters of other callbacks included.
+
+    Must stand last in the list: what it restores when training begins, the others reset just before.
+    """
+
+    def __init__(self, run, others):
+        super().__init__()
+        self.run = run
+        self.others = others
+        self.rows = []
+        self.began = None
+
+    def _variables(self):
+        # `variables` of the networks holds the seed generators' states too
+        networks = [*self.model.encoder.variables, *self.model.decoder.variables]
+        return [*networks, *self.model.optimizer.variables]
+
+    def on_train_begin(self, logs=None):
+        self.model.optimizer.build(self.model.trainable_variables)
+        if (self.run.folder / "state.npz").exists():
+            self._restore(self.run.read_arrays("state"))
+        self.began = time.monotonic()
+
+    def _restore(self, arrays):
+        record = json.loads(str(arrays["record"]))
+        for index, variable in enumerate(self._variables()):
+            variable.assign(arrays[f"variable_{index}"])
+        for callback, counters in zip(self.others, record["counters"], strict=True):
+            vars(callback).update(counters)
+        self.rows = record["rows"]
+
+    def on_epoch_end(self, epoch, logs=None):
+        now = time.monotonic()
+        row = {"epoch": epoch + 1, **{name: float(value) for name, value in logs.items()}}
+        row["learning_rate"] = float(self.model.optimizer.learning_rate)
+        row["seconds"] = round(now - self.began, 3)
+        self.began = now
+        if row["val_neg_elbo"] < min((row["val_neg_elbo"] for row in self.rows), default=math.inf):
+            self.run.write_best_weights(self.model.encoder, self.model.decoder)
+        self.rows.append(row)
+        self.run.write_history(self.rows)
+        counters = [{key: value for key, value in vars(other).items() if _is_number(value)} for other in self.others]
+        record = {"rows": self.rows, "counters": counters, "stopped": bool(self.model.stop_training)}
+        arrays = {f"variable_{index}": np.asarray(variable) for index, variable in enumerate(self._variables())}
+        self.run.write_arrays("state", {"record": json.dumps(record), **arrays})
+
+
+def _is_number(value):
+    return value is None or isinstance(value, bool | int | float)
+
+
+def progress_of(run):
+    """(epochs done, whether training has stopped early) of a run, from its saved state."""
+    if not (run.folder / "state.npz").exists():
+        return 0, False
+    record = json.loads(str(run.read_arrays("state")["record"]))
+    return len(record["rows"]), record["stopped"]

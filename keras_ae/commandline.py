@@ -1,0 +1,94 @@
+"""What all commands share: quiet start, one-line errors, option types."""
+
+import argparse
+import os
+import sys
+import tempfile
+
+from keras_ae.errors import UserError
+
+MODEL = "exported/vae"
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose errors are one line on stderr and exit status 2."""
+
+    def __init__(self, verb, description, **kwargs):
+        formatter = argparse.ArgumentDefaultsHelpFormatter
+        super().__init__(f"python -m keras_ae.{verb}", description=description, formatter_class=formatter, **kwargs)
+
+    def error(self, message):
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+def whole_number(least, most):
+    """An argparse type: a whole number from `least` to `most`."""
+
+    def parse(text):
+        try:
+            value = int(text)
+        except ValueError:
+            value = None
+        if value is None or not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most:,}. Received: {text}")
+        return value
+
+    return parse
+
+
+def number(least, most):
+    """An argparse type: a number from `least` to `most`."""
+
+    def parse(text):
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"must be a number from {least:g} to {most:g}. Received: {text}")
+        return value
+
+    return parse
+
+
+SEED = whole_number(0, 2**31 - 1)
+
+
+def add_common(parser, out, out_help, model=MODEL, model_help="folder of an export"):
+    """The options that every command has: --model, --out, --seed."""
+    parser.add_argument("--model", default=model, metavar="DIR", help=model_help)
+    parser.add_argument("--out", default=out, metavar="PATH", help=out_help)
+    parser.add_argument("--seed", type=SEED, default=0, help="seed of everything random")
+
+
+def import_tensorflow():
+    """Import TensorFlow without its start-up lines; they appear after all if the import fails."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    shown = os.dup(2)
+    with tempfile.TemporaryFile() as hidden:
+        os.dup2(hidden.fileno(), 2)
+        try:
+            import tensorflow
+        except BaseException:
+            hidden.seek(0)
+            os.write(shown, hidden.read())
+            raise
+        finally:
+            os.dup2(shown, 2)
+            os.close(shown)
+    return tensorflow
+
+
+def run(parser, body, argv=None):
+    """Parse the command line, run `body(arguments)`, and exit: 0, 2 with one line for a user's mistake, 130 after Ctrl-C."""
+    arguments = parser.parse_args(argv)
+    try:
+        import_tensorflow()
+        body(arguments)
+    except (UserError, OSError) as error:
+        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted", file=sys.stderr)
+        sys.exit(130)

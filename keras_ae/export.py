@@ -1,0 +1,215 @@
+"""Export a finished run as SavedModels: python -m keras_ae.export --model runs/vae --out exported/vae"""
+
+import json
+
+from keras_ae import commandline
+
+
+def parser():
+    parser = commandline.Parser("export", "Write the best weights of a finished run as SavedModels with a card.json.")
+    commandline.add_common(
+        parser, None, "folder to write (default: exported/NAME)", "runs/vae", "run folder, or a folder of runs: its newest"
+    )
+    return parser
+
+
+def write_encoder(encoder, shape, folder):
+    """The SavedModel `encoder`: `serving_default` for images in [-1, 1], `encode_uint8` for pictures of any size."""
+    import tensorflow as tf
+    from keras.export import ExportArchive
+
+    height, width, channels = shape
+
+    def encode(images):
+        codes = encoder(images, training=False)
+        kept = {name: codes[name] for name in ("z_mean", "z_log_var") if name in codes}
+        if "z_log_var" not in kept:
+            return {"z": kept["z_mean"]}
+        return {"z": kept["z_mean"], **kept}
+
+    def encode_uint8(images):
+        # as keras_ae.images.decode: the square in the middle, bicubic with antialiasing: without it whiskers turn into noise
+        size = tf.shape(images)
+        side = tf.minimum(size[1], size[2])
+        top, left = (size[1] - side) // 2, (size[2] - side) // 2
+        square = tf.cast(images[:, top : top + side, left : left + side], tf.float32)
+        resized = tf.image.resize(square, (height, width), method="bicubic", antialias=True)
+        pixels = tf.clip_by_value(tf.round(resized), 0.0, 255.0)
+        return encode(tf.ensure_shape(pixels, (None, *shape)) / 127.5 - 1.0)
+
+    archive = ExportArchive()
+    archive.track(encoder)
+    archive.add_endpoint("serving_default", encode, [tf.TensorSpec((None, *shape), tf.float32, name="images")])
+    archive.add_endpoint("encode_uint8", encode_uint8, [tf.TensorSpec((None, None, None, channels), tf.uint8, name="images")])
+    archive.write_out(str(folder), verbose=False)
+
+
+def _to_uint8(images):
+    import tensorflow as tf
+
+    return tf.cast(tf.round((tf.clip_by_value(images, -1.0, 1.0) + 1.0) * 127.5), tf.uint8)
+
+
+def write_decoder(decoder, latent_dim, folder):
+    """The SavedModel `decoder`: z to images in [-1, 1], `decode_uint8` to pixels."""
+    import tensorflow as tf
+    from keras.export import ExportArchive
+
+    signature = [tf.TensorSpec((None, latent_dim), tf.float32, name="z")]
+    archive = ExportArchive()
+    archive.track(decoder)
+    archive.add_endpoint("serving_default", lambda z: {"images": decoder(z, training=False)}, signature)
+    archive.add_endpoint("decode_uint8", lambda z: {"images": _to_uint8(decoder(z, training=False))}, signature)
+    archive.write_out(str(folder), verbose=False)
+
+
+def write_generator(decoder, latent_dim, prior, folder):
+    """The SavedModel `generator`: (n, seed, temperature) to pictures and their codes, the fitted prior inside.
+
+    `fitted` and `normal` name the prior, and draw the pictures `first` ... `first + n - 1` of the seed's endless sequence.
+    """
+    import tensorflow as tf
+    from keras.export import ExportArchive
+
+    from keras_ae import priors
+
+    whole = {name: tf.TensorSpec((), tf.int32, name=name) for name in ("first", "n", "seed")}
+    temperature = tf.TensorSpec((), tf.float32, name="temperature")
+
+    # one function for all signatures, so that the SavedModel holds the network's graph once
+    @tf.function(input_signature=[tf.TensorSpec((None, latent_dim), tf.float32)])
+    def decode(z):
+        return {"images": _to_uint8(decoder(z, training=False)), "z": z}
+
+    def fitted(first, n, seed, temperature):
+        return decode(prior.sample(first, n, seed, temperature))
+
+    def normal(first, n, seed, temperature):
+        return decode(priors.normal(latent_dim).sample(first, n, seed, temperature))
+
+    def generate(n, seed, temperature):
+        return fitted(0, n, seed, temperature)
+
+    archive = ExportArchive()
+    archive.track(decoder)
+    archive.add_endpoint("serving_default", generate, [whole["n"], whole["seed"], temperature])
+    archive.add_endpoint("fitted", fitted, [*whole.values(), temperature])
+    archive.add_endpoint("normal", normal, [*whole.values(), temperature])
+    archive.write_out(str(folder), verbose=False)
+
+
+def card(run):
+    """What the export's card.json says of the model: where it comes from, shapes and ranges, held-out numbers."""
+    from keras_ae import exported
+
+    config, measured = run.read_json("config"), run.read_json("metrics")
+    experiment = run.experiment()
+    # where the pictures lay is nobody else's business
+    data = {key: value for key, value in experiment.tables["data"].items() if key != "directory"}
+    tables = experiment.tables | {"data": data}
+    return {
+        "format": exported.FORMAT,
+        "experiment": experiment.name,
+        "configuration": tables,
+        "data": config["data"],
+        "seed": experiment.training.seed,
+        "versions": config["versions"],
+        "git": config["git"],
+        "image_shape": config["data"]["shape"],
+        "image_range": [-1.0, 1.0],
+        "latent_dim": experiment.latent_dim,
+        "priors": ["fitted", "normal"],
+        "training_precision": config["precision"],
+        "training_seconds": measured["training_seconds"],
+        "epochs": measured["epochs"],
+        "best_epoch": measured["best_epoch"],
+        "held_out": measured["reconstruction"],
+        "held_out_pca": measured["pca"],
+        "held_out_bound_nats": measured["bound"],
+    }
+
+
+README = """# {experiment}
+
+Trained with keras_ae on {name} ({n_train} pictures, {n_test} held out), {minutes:.1f} minutes, {epochs} epochs.
+Held out: PSNR {psnr:.2f} dB, L1 {l1:.4f} (PCA with {latent_dim} numbers: {pca_psnr:.2f} dB, {pca_l1:.4f}).
+
+Three TensorFlow SavedModels that load without keras_ae; `card.json` holds the details.
+
+    import tensorflow as tf
+    generator = tf.saved_model.load("generator")
+    drawn = generator.signatures["serving_default"](
+        n=tf.constant(16), seed=tf.constant(0), temperature=tf.constant(1.0))
+    drawn["images"]  # uint8 (16, {height}, {width}, {channels})
+
+| SavedModel | signature | in | out |
+|---|---|---|---|
+| `encoder` | `serving_default` | `images` float32 (batch, {height}, {width}, {channels}) in [-1, 1] | {codes} float32 (batch, {latent_dim}) |
+| `encoder` | `encode_uint8` | `images` uint8 (batch, any, any, {channels}) | as above |
+| `decoder` | `serving_default` | `z` float32 (batch, {latent_dim}) | `images` float32 in [-1, 1] |
+| `decoder` | `decode_uint8` | `z` | `images` uint8 |
+| `generator` | `serving_default` | `n` int32, `seed` int32, `temperature` float32 | `images` uint8, `z` |
+| `generator` | `fitted`, `normal` | `first` int32 and the same | pictures `first` to `first + n - 1` of the seed's sequence |
+"""
+
+
+def readme(card):
+    """The export's README.md from its card."""
+    height, width, channels = card["image_shape"]
+    gaussian = card["configuration"]["latent"]["name"] == "gaussian"
+    return README.format(
+        **{key: card[key] for key in ("experiment", "latent_dim", "epochs")},
+        **{key: card["data"][key] for key in ("name", "n_train", "n_test")},
+        **{key: card["held_out"][key] for key in ("psnr", "l1")},
+        pca_psnr=card["held_out_pca"]["psnr"],
+        pca_l1=card["held_out_pca"]["l1"],
+        minutes=card["training_seconds"] / 60,
+        codes="`z`, `z_mean`, `z_log_var`" if gaussian else "`z`",
+        height=height,
+        width=width,
+        channels=channels,
+    )
+
+
+def export(run, out):
+    """Write the whole export of a finished run to the folder `out`, replacing an older one."""
+    import tensorflow as tf
+
+    from keras_ae import files, priors
+    from keras_ae.errors import UserError
+
+    if out.exists() and not (out / "card.json").exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} exists and is no export; choose another --out")
+    encoder, decoder = run.best_networks()
+    prior = priors.Mixture.load(run.prior)
+    description = card(run)
+    busy = f"{out} is being written by another export; try again when it has ended"
+    with files.locked(out.with_name(f".{out.name}.lock"), busy), files.folder_written_whole(out) as folder:
+        try:
+            write_encoder(encoder, encoder.input_shape[1:], folder / "encoder")
+            write_decoder(decoder, description["latent_dim"], folder / "decoder")
+            write_generator(decoder, description["latent_dim"], prior, folder / "generator")
+        except tf.errors.OpError as error:
+            raise UserError(f"could not write {out}: {error.message}") from error
+        (folder / "card.json").write_text(json.dumps(description, indent=2) + "\n")
+        (folder / "README.md").write_text(readme(description))
+    return out
+
+
+def main(argv=None):
+    def body(arguments):
+        from pathlib import Path
+
+        from keras_ae import runs
+
+        run = runs.find_complete(arguments.model)
+        out = Path(arguments.out or f"exported/{run.experiment().name}")
+        export(run, out)
+        size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
+        print(f"{run} -> {out}: encoder, decoder, generator, card.json ({size / 1e6:.1f} MB)")
+
+    commandline.run(parser(), body, argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Pictures of a run, as PNG with matplotlib and GIF with Pillow. Images are float32 (n, H, W, C) in [-1, 1]."""
+
+import matplotlib
+import numpy as np
+
+from keras_ae.files import written_whole
+from keras_ae.images import grid, to_uint8, write_there_and_back
+
+matplotlib.use("Agg")
+from matplotlib import pyplot
+
+CURVES = {
+    "epoch_loss": "loss (nats)",
+    "epoch_neg_elbo": "negative ELBO (nats)",
+    "epoch_reconstruction": "reconstruction (nats)",
+}
+CURVES |= {"epoch_kl": "KL (nats)", "epoch_mse": "mean squared error", "epoch_learning_rate": "learning rate"}
+
+
+def _save(figure, path):
+    with written_whole(path) as partial:
+        # no date and version inside: the same run draws the same bytes
+        figure.savefig(partial, format="png", dpi=120, bbox_inches="tight", metadata={"Software": None})
+    pyplot.close(figure)
+
+
+def _show(images, columns, title, path, row_labels=()):
+    picture = grid(to_uint8(images), columns)
+    height, width = picture.shape[:2]
+    # small pictures are enlarged by whole pixels, large grids stay readable on a page
+    inches = max(4.0, min(12.0, width / 60))
+    figure, axes = pyplot.subplots(figsize=(inches, inches * height / width + 0.4))
+    axes.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    axes.set_title(title, fontsize=10)
+    axes.set_xticks([])
+    rows = height / max(1, -(-len(images) // columns))
+    axes.set_yticks([(row + 0.5) * rows for row in range(len(row_labels))], row_labels)
+    axes.tick_params(length=0)
+    axes.set_frame_on(False)
+    _save(figure, path)
+
+
+def logged_scalars(folder):
+    """Scalars of TensorBoard's logs below `folder`: {tag: {side: (steps, values)}}, one value per step, the last written."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.util import tensor_util
+
+    found = {}
+    for side in ("train", "validation"):
+        events = EventAccumulator(str(folder / side), size_guidance={"tensors": 0}).Reload()
+        for tag in events.Tags()["tensors"]:
+            values = {event.step: tensor_util.make_ndarray(event.tensor_proto) for event in events.Tensors(tag)}
+            if all(np.ndim(value) == 0 and value.dtype.kind == "f" for value in values.values()):
+                steps = sorted(values)
+                found.setdefault(tag, {})[side] = (steps, [float(values[step]) for step in steps])
+    return found
+
+
+def curves(folder, path):
+    """Train and held-out curves of each logged quantity per epoch, read back from TensorBoard's logs in `folder`."""
+    scalars = logged_scalars(folder)
+    shown = [tag for tag in CURVES if tag in scalars]
+    figure, grid_of_axes = pyplot.subplots(2, 3, figsize=(12, 6.4), layout="constrained")
+    for axes, tag in zip(grid_of_axes.flat, shown, strict=False):
+        for side, label, style in (("train", "train", "-"), ("validation", "held out", "--")):
+            if side in scalars[tag]:
+                steps, values = scalars[tag][side]
+                axes.plot([step + 1 for step in steps], values, style, label=label, marker="." if len(steps) < 3 else None)
+        axes.set_title(CURVES[tag], fontsize=10)
+        axes.set_xlabel("epoch")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+    for axes in list(grid_of_axes.flat)[len(shown) :]:
+        axes.set_visible(False)
+    _save(figure, path)
+
+
+def reconstructions(originals, rebuilt, path, title):
+    """Originals over reconstructions, column by column, eight a row."""
+    columns = min(8, len(originals))
+    pairs = []
+    for first in range(0, len(originals), columns):
+        pairs += [originals[first : first + columns], rebuilt[first : first + columns]]
+    labels = ["original", "rebuilt"] * (len(pairs) // 2)
+    _show(np.concatenate(pairs), columns, title, path, labels)
+
+
+def samples(images, path, title):
+    """A square of pictures."""
+    _show(images, int(np.ceil(np.sqrt(len(images)))), title, path)
+
+
+def interpolation(frames, path, title):
+    """Ten pictures of the way from the first frame to the last, and the whole way as a GIF beside, there and back."""
+    shown = frames[np.linspace(0, len(frames) - 1, 10).round().astype(int)]
+    _show(shown, 10, title, path)
+    write_there_and_back(path.with_suffix(".gif"), to_uint8(frames))

@@ -1,0 +1,34 @@
+"""Draw the pictures of a finished run again: python -m keras_ae.pictures --model runs/vae"""
+
+from keras_ae import commandline
+
+
+def parser():
+    parser = commandline.Parser("pictures", "Draw curves, reconstructions, samples and interpolations of a finished run again.")
+    commandline.add_common(
+        parser, None, "folder to write (default: RUN/pictures)", "runs/vae", "run folder, or a folder of runs: its newest"
+    )
+    return parser
+
+
+def draw(arguments):
+    from pathlib import Path
+
+    from keras_ae import data, results, runs
+    from keras_ae.errors import UserError
+
+    run = runs.find_complete(arguments.model)
+    source = run.experiment().data
+    pictures = data.load(source.name, source.directory, source.size, source.channels)
+    if pictures.fingerprint != run.read_json("config")["data"]["fingerprint"]:
+        raise UserError(f"the pictures of {run} have changed since it was trained; train again")
+    folder = results.draw(run, pictures, Path(arguments.out) if arguments.out else run.pictures, arguments.seed)
+    print(f"{run} -> {folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
+
+
+def main(argv=None):
+    commandline.run(parser(), draw, argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Densities over codes to draw new ones from: a Gaussian mixture, of which N(0, I) is the one with a single component.
+
+Fitting a density to the codes after training repairs the samples of autoencoders and VAEs alike (Ghosh et al. 2020,
+arXiv:1903.12436). scikit-learn is needed for fitting only; drawing is plain TensorFlow and a pure function of the seed.
+"""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Mixture:
+    """weights (K,) summing to 1, means (K, latent_dim), scales (K, latent_dim, latent_dim): lower Cholesky factors. float32."""
+
+    weights: np.ndarray
+    means: np.ndarray
+    scales: np.ndarray
+
+    def save(self, path):
+        with open(path, "wb") as file:
+            np.savez(file, **dataclasses.asdict(self))
+
+    @classmethod
+    def load(cls, path):
+        with np.load(path) as arrays:
+            return cls(**arrays)
+
+    def sample(self, first, n, seed, temperature):
+        """Draw codes `first` ... `first + n - 1` of the endless sequence that `seed` names, (n, latent_dim) float32.
+
+        Code i depends on (seed, i) alone, so a long sequence can be drawn in pieces. `temperature` scales the spread around
+        each component's mean. All arguments are TensorFlow scalars.
+        """
+        import tensorflow as tf
+
+        logits = tf.math.log(self.weights)[None]
+        means, scales = tf.constant(self.means), tf.constant(self.scales)
+
+        def draw(index):
+            component = tf.random.stateless_categorical(logits, 1, tf.stack([seed, 2 * index]))[0, 0]
+            epsilon = tf.random.stateless_normal(means.shape[1:], tf.stack([seed, 2 * index + 1]))
+            return means[component] + temperature * tf.linalg.matvec(scales[component], epsilon)
+
+        return tf.map_fn(draw, first + tf.range(n), fn_output_signature=tf.TensorSpec(means.shape[1:], tf.float32))
+
+
+def normal(latent_dim):
+    """The standard normal prior N(0, I) of a VAE."""
+    return Mixture(
+        weights=np.ones(1, "float32"),
+        means=np.zeros((1, latent_dim), "float32"),
+        scales=np.eye(latent_dim, dtype="float32")[None],
+    )
+
+
+def fit(codes, seed, *, components: int = 10):
+    """Fit a full-covariance Gaussian mixture to codes (n, latent_dim) with scikit-learn.
+
+    Fewer components are used where there are fewer than 2 * latent_dim codes for each, and the covariance's diagonal gets
+    a thousandth of the codes' variance, so that small data sets and unused dimensions stay well-conditioned.
+    """
+    from sklearn.mixture import GaussianMixture
+
+    n, latent_dim = codes.shape
+    components = max(1, min(components, n // (2 * latent_dim)))
+    regularisation = 1e-3 * float(codes.var(axis=0).mean()) + 1e-6
+    mixture = GaussianMixture(components, reg_covar=regularisation, random_state=seed).fit(codes.astype("float64"))
+    return Mixture(
+        weights=mixture.weights_.astype("float32"),
+        means=mixture.means_.astype("float32"),
+        scales=np.linalg.cholesky(mixture.covariances_).astype("float32"),
+    )

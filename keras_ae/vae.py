@@ -1,0 +1,74 @@
+"""The one model class: an encoder, a decoder, and the negative evidence lower bound that joins them."""
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from keras_ae.losses import with_free_bits
+
+
+@keras.saving.register_keras_serializable("keras_ae")
+class VAE(keras.Model):
+    """Minimises reconstruction + beta * KL, in nats per example; with a `point` latent it is a plain autoencoder.
+
+    encoder: images (batch, H, W, C) in [-1, 1] -> codes {"z", "z_mean", "kl", ...}, each (batch, latent_dim).
+    decoder: z (batch, latent_dim) -> images (batch, H, W, C) in [-1, 1].
+    reconstruction: a likelihood of `keras_ae.losses`: images, reconstructions -> nats, (batch,).
+    beta: weight of the KL; 1 is the evidence lower bound (Kingma & Welling 2014), more is a beta-VAE (Higgins et al. 2017).
+    warmup_steps: the weight rises linearly from 0 to beta over this many steps.
+    free_bits: nats per dimension below which the KL is not pushed (Kingma et al. 2016).
+
+    Batches are dicts with "image". `neg_elbo`, what callbacks watch, is the bound at the full beta without free bits: `loss`
+    changes its meaning while the weight warms up.
+    """
+
+    def __init__(self, encoder, decoder, reconstruction, *, beta: float = 1.0, warmup_steps: int = 0, free_bits: float = 0.0):
+        super().__init__(name="vae")
+        self.encoder = encoder
+        self.decoder = decoder
+        self.reconstruction = reconstruction
+        self.beta = beta
+        self.warmup_steps = warmup_steps
+        self.free_bits = free_bits
+        self.trackers = [keras.metrics.Mean(name) for name in ("loss", "neg_elbo", "reconstruction", "kl", "mse")]
+
+    @property
+    def metrics(self):
+        return self.trackers
+
+    def call(self, images):
+        """Rebuild images from their mean codes."""
+        return self.decoder(self.encoder(images)["z_mean"])
+
+    def terms(self, images, training):
+        """Terms of the objective on one batch: a dict of scalars in nats per example (mse: per pixel, on [-1, 1])."""
+        codes = self.encoder(images, training=training)
+        reconstructions = self.decoder(codes["z"], training=training)
+        reconstruction = ops.mean(self.reconstruction(images, reconstructions))
+        kl = ops.mean(ops.sum(codes["kl"], axis=-1))
+        step = ops.cast(self.optimizer.iterations, "float32")
+        weight = self.beta * ops.minimum(1.0, (step + 1) / max(self.warmup_steps, 1))
+        return {
+            "loss": reconstruction + weight * with_free_bits(codes["kl"], self.free_bits),
+            "neg_elbo": reconstruction + self.beta * kl,
+            "reconstruction": reconstruction,
+            "kl": kl,
+            "mse": ops.mean(ops.square(images - reconstructions)),
+        }
+
+    def train_step(self, batch):
+        with tf.GradientTape() as tape:
+            terms = self.terms(batch["image"], training=True)
+        gradients = tape.gradient(terms["loss"], self.trainable_variables)
+        self.optimizer.apply(gradients, self.trainable_variables)
+        return self._tracked(terms, batch)
+
+    def test_step(self, batch):
+        return self._tracked(self.terms(batch["image"], training=False), batch)
+
+    def _tracked(self, terms, batch):
+        # the last batch of an evaluation is smaller and must count for less
+        examples = ops.shape(batch["image"])[0]
+        for tracker in self.trackers:
+            tracker.update_state(terms[tracker.name], sample_weight=examples)
+        return {tracker.name: tracker.result() for tracker in self.trackers}
