@@ -1,0 +1,68 @@
+import multiprocessing
+import time
+
+import pytest
+
+from keras_ae.errors import UserError
+from keras_ae.files import folder_written_whole, locked, written_whole
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_appears_when_the_block_ends(tmp_path):
+    with written_whole(tmp_path / "a.txt") as path:
+        path.write_text("new")
+        assert not (tmp_path / "a.txt").exists()
+    assert (tmp_path / "a.txt").read_text() == "new"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
+    (tmp_path / "a.txt").write_text("old")
+    with pytest.raises(OSError, match="disk full"), written_whole(tmp_path / "a.txt") as path:
+        path.write_text("half")
+        raise OSError("disk full")
+    assert (tmp_path / "a.txt").read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_a_folder_replaces_the_old_one_whole(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "old").touch()
+    with folder_written_whole(tmp_path / "a") as folder:
+        (folder / "new").touch()
+        assert names(tmp_path / "a") == ["old"]
+    assert names(tmp_path / "a") == ["new"]
+    assert names(tmp_path) == ["a"]
+
+
+def test_an_error_leaves_the_old_folder(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "old").touch()
+    with pytest.raises(KeyboardInterrupt), folder_written_whole(tmp_path / "a") as folder:
+        (folder / "new").touch()
+        raise KeyboardInterrupt
+    assert names(tmp_path / "a") == ["old"]
+    assert names(tmp_path) == ["a"]
+
+
+def hold(path, ready):
+    with locked(path, "busy"):
+        ready.set()
+        time.sleep(60)
+
+
+def test_a_lock_is_refused_while_its_process_lives_and_free_after_it_was_killed(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    ready = context.Event()
+    process = context.Process(target=hold, args=(tmp_path / "lock", ready))
+    process.start()
+    assert ready.wait(30)
+    with pytest.raises(UserError, match="busy now"), locked(tmp_path / "lock", "busy now"):
+        pass
+    process.kill()
+    process.join()
+    with locked(tmp_path / "lock", "busy"):
+        pass

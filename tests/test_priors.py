@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import stats
+
+from keras_ae import priors
+
+RANDOM = np.random.default_rng(0)
+
+
+def two_clusters(n=4000):
+    left = RANDOM.multivariate_normal([-4, 0], [[1, 0.8], [0.8, 1]], n // 4)
+    right = RANDOM.multivariate_normal([4, 1], [[0.2, 0], [0, 2]], n - n // 4)
+    return np.concatenate([left, right]).astype("float32")
+
+
+def test_a_fitted_mixture_draws_codes_like_those_it_saw():
+    codes = two_clusters()
+    drawn = priors.fit(codes, 0, components=2).sample(0, 4000, 1, 1.0).numpy()
+    np.testing.assert_allclose(drawn.mean(axis=0), codes.mean(axis=0), atol=0.2)
+    np.testing.assert_allclose(np.cov(drawn.T), np.cov(codes.T), rtol=0.15, atol=0.15)
+    for dimension in range(2):
+        assert stats.ks_2samp(drawn[:, dimension], codes[:, dimension]).pvalue > 1e-3
+
+
+def test_the_normal_prior_is_normal_with_independent_dimensions():
+    drawn = priors.normal(3).sample(0, 5000, 0, 1.0).numpy()
+    assert drawn.shape == (5000, 3)
+    for dimension in range(3):
+        assert stats.kstest(drawn[:, dimension], "norm").pvalue > 1e-3
+    np.testing.assert_allclose(np.corrcoef(drawn.T), np.eye(3), atol=0.06)
+
+
+def test_a_code_depends_on_the_seed_and_its_number_alone():
+    prior = priors.fit(two_clusters(), 0, components=2)
+    whole = prior.sample(0, 10, 5, 1.0).numpy()
+    assert np.array_equal(whole, np.concatenate([prior.sample(0, 3, 5, 1.0), prior.sample(3, 7, 5, 1.0)]))
+    assert not np.array_equal(whole, prior.sample(0, 10, 6, 1.0).numpy())
+    assert len(np.unique(whole, axis=0)) == 10
+
+
+def test_temperature_zero_gives_the_components_means():
+    prior = priors.fit(two_clusters(), 0, components=2)
+    drawn = prior.sample(0, 50, 0, 0.0).numpy()
+    distance = np.abs(drawn[:, None] - prior.means[None]).max(axis=2).min(axis=1)
+    assert distance.max() < 1e-6
+
+
+def test_few_codes_get_few_components():
+    codes = RANDOM.normal(size=(30, 10)).astype("float32")
+    assert len(priors.fit(codes, 0, components=10).weights) == 1
+
+
+def test_a_dimension_that_never_varies_is_no_obstacle():
+    codes = np.concatenate([two_clusters(), np.zeros((4000, 1), "float32")], axis=1)
+    assert np.all(np.isfinite(priors.fit(codes, 0, components=2).scales))
+
+
+def test_a_mixture_survives_its_file(tmp_path):
+    prior = priors.fit(two_clusters(), 0, components=2)
+    prior.save(tmp_path / "prior.npz")
+    assert np.array_equal(priors.Mixture.load(tmp_path / "prior.npz").sample(0, 5, 0, 1.0), prior.sample(0, 5, 0, 1.0))
+
+
+@pytest.mark.parametrize("n", [1, 7])
+def test_sampling_works_inside_a_graph(n):
+    prior = priors.normal(4)
+    sample = tf.function(lambda n: prior.sample(0, n, 3, 1.0))
+    np.testing.assert_array_equal(sample(tf.constant(n)), prior.sample(0, n, 3, 1.0))
