@@ -61,12 +61,12 @@ class VAE(keras.Model):
             terms = self.terms(batch["image"], training=True)
         gradients = tape.gradient(terms["loss"], self.trainable_variables)
         self.optimizer.apply(gradients, self.trainable_variables)
-        return self._tracked(terms, batch)
+        return self._recorded(terms, batch)
 
     def test_step(self, batch):
-        return self._tracked(self.terms(batch["image"], training=False), batch)
+        return self._recorded(self.terms(batch["image"], training=False), batch)
 
-    def _tracked(self, terms, batch):
+    def _recorded(self, terms, batch):
         # the last batch of an evaluation is smaller and must count for less
         examples = ops.shape(batch["image"])[0]
         for tracker in self.trackers:

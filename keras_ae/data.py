@@ -1,0 +1,132 @@
+"""Pictures as tf.data: loaded by name, decoded once, then streamed from disk; memory does not grow with their number.
+
+Batches are dicts: "image" float32 (batch, height, width, channels) in [-1, 1], "label" int32 (batch,).
+"""
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from keras_ae import records, sources
+from keras_ae.errors import UserError
+
+# bytes of pictures that wait in the shuffle buffer
+BUFFER = 150_000_000
+SIZES = "a power of two from 16 to 256, or a multiple of 4 from 8 to 60"
+
+
+@dataclasses.dataclass(frozen=True)
+class Pictures:
+    """A data set on disk: its two sides, shape (H, W, C), class names (maybe none), and a fingerprint of contents and split."""
+
+    name: str
+    train: Path
+    test: Path
+    n_train: int
+    n_test: int
+    shape: tuple
+    labels: tuple
+    fingerprint: str
+    summary: tuple
+
+
+def resolve(name, directory):
+    """What --data DIR means for data set `name`: (name, directory).
+
+    A folder that holds the set as tensorflow-datasets prepares it is its data directory; any other is a folder of pictures.
+    """
+    if any(Path(directory).glob(f"{name}/*/dataset_info.json")):
+        return name, directory
+    if any(Path(directory).glob(f"{name}/*/*/dataset_info.json")):
+        return name, directory
+    return "folder", directory
+
+
+def _check_size(size, channels):
+    allowed = size in (16, 32, 64, 128, 256) or (size % 4 == 0 and 8 <= size < 64)
+    if not allowed:
+        raise UserError(f"pictures of {size}x{size} are not supported; set data.size to {SIZES}")
+    if channels not in (1, 3):
+        raise UserError(f"pictures of {channels} channels are not supported; set data.channels to 1 or 3")
+
+
+def load(name="synthetic_cats", directory=None, size=None, channels=None):
+    """Load a data set: "folder", "cat_faces", "synthetic_cats" or any name of tensorflow-datasets.
+
+    directory: the folder of pictures; of the downloaded files (cat_faces); else tensorflow-datasets' data directory.
+    size, channels: of the pictures made; by default the set's own, or 64 and 3. Raises UserError.
+    """
+    if size is not None:
+        _check_size(size, 3)
+    if channels is not None:
+        _check_size(64, channels)
+    source = sources.open_source(name, directory)
+    size, channels = size or source.size or 64, channels or source.channels or 3
+    _check_size(size, channels)
+    place = f"{name} {Path(directory).resolve() if directory else ''}"
+    folder = records.prepared(source, place, size, channels)
+    index = json.loads((folder / "index.json").read_text())
+    for line in index["warnings"]:
+        print(f"warning: {line}", file=sys.stderr)
+    return Pictures(
+        index["name"],
+        folder / "train.tfrecord",
+        folder / "test.tfrecord",
+        index["counts"]["train"],
+        index["counts"]["test"],
+        tuple(index["shape"]),
+        tuple(index["labels"]),
+        index["fingerprint"],
+        tuple(index["summary"]),
+    )
+
+
+def _parsed(serialized, shape):
+    """Serialized records (batch,) to a batch."""
+    numbers = tf.io.decode_raw(serialized, tf.uint8, fixed_length=None)
+    label = tf.bitcast(numbers[:, :4], tf.int32)
+    pixels = tf.reshape(numbers[:, 4:], (-1, *shape))
+    return {"image": tf.cast(pixels, tf.float32) / 127.5 - 1.0, "label": label}
+
+
+def batches(pictures, side, batch):
+    """One pass over a side ("train" or "test") in the order of the digests; the last batch may be smaller."""
+    path = getattr(pictures, side)
+    dataset = tf.data.TFRecordDataset(str(path)).batch(batch)
+    return dataset.map(lambda serialized: _parsed(serialized, pictures.shape)).prefetch(2)
+
+
+def examples(pictures, side, n):
+    """The first n images of a side in the order of the digests, float32 (n, H, W, C); fewer where there are fewer."""
+    return np.asarray(next(iter(batches(pictures, side, n)))["image"])
+
+
+def _flipped(batch, seed):
+    """Mirror each picture of a batch with probability one half."""
+    images = batch["image"]
+    coin = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seed) < 0.5
+    return batch | {"image": tf.where(coin, images[:, :, ::-1], images)}
+
+
+def training(pictures, batch, seed, first_epoch=0, flip=False):
+    """Endless shuffled batches, n_train // batch for each epoch, from epoch `first_epoch` on.
+
+    Order and flips of an epoch depend on (seed, epoch) alone, so that a resumed run sees what an uninterrupted one would.
+    """
+    buffer = max(batch, min(pictures.n_train, BUFFER // int(np.prod(pictures.shape))))
+    seed = tf.constant(seed, tf.int64)
+
+    def epoch(number):
+        shuffled = tf.data.TFRecordDataset(str(pictures.train)).shuffle(buffer, seed=seed * 1_000_003 + number)
+        numbered = shuffled.batch(batch, drop_remainder=True).enumerate()
+        return numbered.map(lambda step, serialized: prepare(number, step, serialized), num_parallel_calls=1)
+
+    def prepare(number, step, serialized):
+        parsed = _parsed(serialized, pictures.shape)
+        return _flipped(parsed, tf.stack([seed, number * 1_000_003 + step])) if flip else parsed
+
+    return tf.data.Dataset.range(first_epoch, 2**31).flat_map(epoch).prefetch(2)
