@@ -5,11 +5,13 @@ write a function that returns a Source and name it in `SOURCES`; any other name 
 """
 
 import collections.abc
+import contextlib
 import dataclasses
 import difflib
 import hashlib
 import io
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -70,14 +72,20 @@ def folder(directory):
     return Source(root.resolve().name, len(paths), described.hexdigest(), items, labels)
 
 
-def _prepared(builder, name):
+def _prepared(builder, name, manual_dir=None):
     """Prepare a tensorflow-datasets builder (download, or draw); a failure is a UserError of one line."""
     import tensorflow_datasets as tfds
 
+    if not sys.stderr.isatty():
+        tfds.disable_progress_bar()
     try:
-        builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
+        # its notes on sizes and folders go to stdout and say "Unknown size" of what is drawn
+        with contextlib.redirect_stdout(io.StringIO()):
+            builder.download_and_prepare(
+                download_config=tfds.download.DownloadConfig(manual_dir=manual_dir, try_download_gcs=False)
+            )
     except Exception as error:
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise UserError(f"cannot prepare the data set {name}: {reason}") from error
     return builder
 
@@ -98,7 +106,8 @@ def _from_builder(builder, name):
     image = features["image"] if "image" in features else None
     if not isinstance(image, tfds.features.Image):
         raise UserError(f"the data set {name} has no feature 'image'; it has {', '.join(features)}")
-    label = features.get("label") if isinstance(features.get("label"), tfds.features.ClassLabel) else None
+    label = features["label"] if "label" in features else None
+    labels = tuple(label.names) if isinstance(label, tfds.features.ClassLabel) else ()
     height, width, channels = image.shape
     splits = builder.info.splits
     sides = {"train": "train", "test": "test"} if {"train", "test"} <= set(splits) else {split: None for split in splits}
@@ -107,7 +116,7 @@ def _from_builder(builder, name):
         for split, side in sides.items():
             chosen = builder.as_dataset(split=split, decoders={"image": tfds.decode.SkipDecoding()}, shuffle_files=False)
             for index, example in enumerate(tfds.as_numpy(chosen)):
-                number = int(example["label"]) if label else 0
+                number = int(example["label"]) if labels else 0
                 yield Picture(f"{split}/{index}", _encoded(example["image"]), number, side)
 
     return Source(
@@ -115,7 +124,7 @@ def _from_builder(builder, name):
         sum(splits[split].num_examples for split in sides),
         f"{builder.info.full_name} {sorted(splits)}",
         items,
-        tuple(label.names) if label else (),
+        labels,
         height if height == width else None,
         channels if channels in (1, 3) else None,
     )
@@ -125,22 +134,15 @@ def synthetic_cats(directory):
     """The built-in data set: drawn cat faces."""
     from keras_ae.datasets.synthetic_cats import SyntheticCats
 
-    return _from_builder(_prepared(SyntheticCats(data_dir=directory or cache_root() / "tfds"), "synthetic_cats"), "synthetic_cats")
+    builder = SyntheticCats(data_dir=directory or cache_root() / "tfds")
+    return _from_builder(_prepared(builder, "synthetic_cats"), "synthetic_cats")
 
 
 def cat_faces(directory):
     """The public cat-face sets, from a zip or folder in the manual directory `directory`."""
-    import tensorflow_datasets as tfds
-
     from keras_ae.datasets.cat_faces import CatFaces
 
-    builder = CatFaces(data_dir=cache_root() / "tfds")
-    options = tfds.download.DownloadConfig(manual_dir=directory, try_download_gcs=False)
-    try:
-        builder.download_and_prepare(download_config=options)
-    except AssertionError as error:
-        raise UserError(f"cannot prepare the data set cat_faces: {str(error).strip().splitlines()[0]}") from error
-    return _from_builder(builder, "cat_faces")
+    return _from_builder(_prepared(CatFaces(data_dir=cache_root() / "tfds"), "cat_faces", directory), "cat_faces")
 
 
 def named(name, directory):
