@@ -144,8 +144,8 @@ Three TensorFlow SavedModels that load without keras_ae; `card.json` holds the d
 
 | SavedModel | signature | in | out |
 |---|---|---|---|
-| `encoder` | `serving_default` | `images` float32 (batch, {height}, {width}, {channels}) in [-1, 1] | {codes} float32 (batch, {latent_dim}) |
-| `encoder` | `encode_uint8` | `images` uint8 (batch, any, any, {channels}) | as above |
+| `encoder` | `serving_default` | `images` float32 {images} in [-1, 1] | {codes} float32 (batch, {latent_dim}) |
+| `encoder` | `encode_uint8` | `images` uint8 (batch, any height, any width, {channels}) | as above |
 | `decoder` | `serving_default` | `z` float32 (batch, {latent_dim}) | `images` float32 in [-1, 1] |
 | `decoder` | `decode_uint8` | `z` | `images` uint8 |
 | `generator` | `serving_default` | `n` int32, `seed` int32, `temperature` float32 | `images` uint8, `z` |
@@ -165,6 +165,7 @@ def readme(card):
         pca_l1=card["held_out_pca"]["l1"],
         minutes=card["training_seconds"] / 60,
         codes="`z`, `z_mean`, `z_log_var`" if gaussian else "`z`",
+        images=f"(batch, {height}, {width}, {channels})",
         height=height,
         width=width,
         channels=channels,

@@ -112,7 +112,7 @@ def read(path, size, channels=3):
 
 
 def chosen(paths, directory, n, seed):
-    """The picture files a command line means: `paths`, or `n` chosen from `directory` by `seed`. UserError for neither or both."""
+    """The picture files a command line means: `paths`, or `n` of `directory` chosen by `seed`. UserError if neither or both."""
     if bool(paths) == bool(directory):
         raise UserError("name picture files, or a folder of them with --data DIR" + (", not both" if paths else ""))
     if paths:

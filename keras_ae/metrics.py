@@ -32,8 +32,8 @@ def gradient_energy(images):
 def reconstruction(batches, rebuild):
     """Compare every batch of images with `rebuild(images)`.
 
-    Returns a dict: n, mse and l1 per pixel on [-1, 1], psnr in dB of the pooled mse, ssim, and sharpness: the gradient energy of
-    the reconstructions over that of the originals (1 is as sharp).
+    Returns a dict: n, mse and l1 per pixel on [-1, 1], psnr in dB of the pooled mse, ssim, and sharpness: the gradient energy
+    of the reconstructions over that of the originals (1 is as sharp).
     """
     sums = {}
     for images in batches:

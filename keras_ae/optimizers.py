@@ -1,7 +1,8 @@
 """Learning-rate schedules and optimizers, by name, for experiment files.
 
-A schedule takes the number of steps of an epoch and of epochs and returns (learning rate, callbacks): Keras wants a schedule object where the rate follows the step count and a plain
-number where a callback changes it. Both kinds survive a resumed run: the step count and the rate are optimizer variables.
+A schedule takes the number of steps of an epoch and of epochs and returns (learning rate, callbacks): Keras wants a schedule
+object where the rate follows the step count and a plain number where a callback changes it. Both kinds survive a resumed run:
+the step count and the rate are optimizer variables.
 """
 
 import keras

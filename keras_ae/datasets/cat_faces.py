@@ -12,8 +12,8 @@ class CatFaces(tfds.core.GeneratorBasedBuilder):
     """Photographs of cat faces, 64x64 RGB, without classes. They come without a split and with thousands of exact copies."""
 
     VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "First version."}  # noqa: RUF012  as tensorflow-datasets wants it
-    BUILDER_CONFIGS = [  # noqa: RUF012
+    RELEASE_NOTES = {"1.0.0": "First version."}
+    BUILDER_CONFIGS = [
         tfds.core.BuilderConfig(name="cats-faces-64x64-for-generative-models", description="15,747 jpg files."),
         tfds.core.BuilderConfig(name="Cat-faces-dataset", description="29,843 png files."),
     ]

@@ -25,8 +25,8 @@ class SyntheticCats(tfds.core.GeneratorBasedBuilder):
     """Cat faces of 64x64, each an independent draw of the factors of `cat_drawing`; the label is the pattern of the coat."""
 
     VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "First cats."}  # noqa: RUF012  as tensorflow-datasets wants it
-    BUILDER_CONFIGS = [  # noqa: RUF012
+    RELEASE_NOTES = {"1.0.0": "First cats."}
+    BUILDER_CONFIGS = [
         SyntheticCatsConfig(name="default", description="8,400 cats to train, 1,000 to test."),
         SyntheticCatsConfig(name="tiny", description="For tests.", n_train=160, n_test=20),
     ]
