@@ -12,6 +12,9 @@ from tqdm import tqdm
 from keras_ae import images, metrics
 from keras_ae.errors import UserError
 
+# what changes in Keras' EarlyStopping and ReduceLROnPlateau; other attributes are settings, min_delta even turns its sign at the start
+COUNTERS = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter")
+
 
 class Progress(keras.callbacks.Callback):
     """A bar over all steps with the time left, and a line per epoch."""
@@ -93,7 +96,7 @@ class Pictures(keras.callbacks.Callback):
 class Bookkeeping(keras.callbacks.Callback):
     """After each epoch: history, best weights and the whole state of training, counters of other callbacks included.
 
-    Must stand last in the list: what it restores when training begins, the others reset just before.
+    Must stand behind `others` in the list: what it restores when training begins, they reset just before.
     """
 
     def __init__(self, run, others):
@@ -132,14 +135,10 @@ class Bookkeeping(keras.callbacks.Callback):
             self.run.write_best_weights(self.model.encoder, self.model.decoder)
         self.rows.append(row)
         self.run.write_history(self.rows)
-        counters = [{key: value for key, value in vars(other).items() if _is_number(value)} for other in self.others]
+        counters = [{name: vars(other)[name] for name in COUNTERS if name in vars(other)} for other in self.others]
         record = {"rows": self.rows, "counters": counters, "stopped": bool(self.model.stop_training)}
         arrays = {f"variable_{index}": np.asarray(variable) for index, variable in enumerate(self._variables())}
         self.run.write_arrays("state", {"record": json.dumps(record), **arrays})
-
-
-def _is_number(value):
-    return value is None or isinstance(value, bool | int | float)
 
 
 def progress_of(run):

@@ -94,9 +94,9 @@ def _parsed(serialized, shape):
 
 def batches(pictures, side, batch):
     """One pass over a side ("train" or "test") in the order of the digests; the last batch may be smaller."""
-    path = getattr(pictures, side)
-    dataset = tf.data.TFRecordDataset(str(path)).batch(batch)
-    return dataset.map(lambda serialized: _parsed(serialized, pictures.shape)).prefetch(2)
+    path, n = (pictures.train, pictures.n_train) if side == "train" else (pictures.test, pictures.n_test)
+    counted = tf.data.TFRecordDataset(str(path)).apply(tf.data.experimental.assert_cardinality(n)).batch(batch)
+    return counted.map(lambda serialized: _parsed(serialized, pictures.shape)).prefetch(2)
 
 
 def examples(pictures, side, n):

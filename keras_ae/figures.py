@@ -68,6 +68,7 @@ def curves(folder, path):
                 axes.plot([step + 1 for step in steps], values, style, label=label, marker="." if len(steps) < 3 else None)
         axes.set_title(CURVES[tag], fontsize=10)
         axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(pyplot.MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
     for axes in list(grid_of_axes.flat)[len(shown) :]:

@@ -1,5 +1,6 @@
 """Draw new pictures from an export: python -m keras_ae.generate --n 16"""
 
+import itertools
 import math
 import re
 from pathlib import Path
@@ -44,11 +45,10 @@ def write_separate(model, arguments):
     if out.exists() and not (out.is_dir() and all(re.fullmatch(r"\d+\.png", path.name) for path in out.iterdir())):
         raise UserError(f"{out} exists and holds more than numbered pictures; choose another --out")
     digits = max(4, len(str(arguments.n - 1)))
-    with folder_written_whole(out) as folder, tqdm(total=arguments.n, unit="picture", disable=None) as bar:
-        for chunk in drawn(model, arguments):
-            for picture in chunk:
-                images.write_png(folder / f"{bar.n:0{digits}d}.png", picture)
-                bar.update()
+    pictures = itertools.chain.from_iterable(drawn(model, arguments))
+    with folder_written_whole(out) as folder:
+        for index, picture in enumerate(tqdm(pictures, total=arguments.n, unit="picture", disable=None)):
+            images.write_png(folder / f"{index:0{digits}d}.png", picture)
 
 
 def write_grid(model, arguments):

@@ -118,14 +118,16 @@ def fit(run, experiment, pictures):
             initial_epoch=done,
             epochs=options.epochs,
             steps_per_epoch=steps_per_epoch,
+            shuffle=False,
             verbose=0,
             callbacks=[
                 callbacks.StopOnNaN(),
                 keras.callbacks.TensorBoard(run.tensorboard, write_graph=False),
                 *kept,
-                progress,
                 callbacks.Pictures(run, originals, experiment.latent_dim, options.seed, options.pictures_every),
                 callbacks.Bookkeeping(run, kept),
+                # an epoch that was told is an epoch that was kept
+                progress,
             ],
         )
     finally:

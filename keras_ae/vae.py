@@ -56,14 +56,16 @@ class VAE(keras.Model):
             "mse": ops.mean(ops.square(images - reconstructions)),
         }
 
-    def train_step(self, batch):
+    def train_step(self, data):
+        batch, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
             terms = self.terms(batch["image"], training=True)
         gradients = tape.gradient(terms["loss"], self.trainable_variables)
         self.optimizer.apply(gradients, self.trainable_variables)
         return self._recorded(terms, batch)
 
-    def test_step(self, batch):
+    def test_step(self, data):
+        batch, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         return self._recorded(self.terms(batch["image"], training=False), batch)
 
     def _recorded(self, terms, batch):

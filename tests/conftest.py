@@ -1,0 +1,100 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from keras_ae import commandline
+
+commandline.import_tensorflow()
+
+from keras_ae import export, images, train  # noqa: E402  TensorFlow first, and quietly
+from keras_ae.datasets.cat_drawing import draw, sample_factors  # noqa: E402
+
+ROOT = Path(__file__).parents[1]
+
+TINY = """
+[data]
+size = 16
+flip = true
+[encoder]
+name = "residual"
+widths = [8, 16]
+[decoder]
+name = "residual"
+widths = [8, 16]
+[latent]
+dim = 6
+[schedule]
+name = "halve_on_plateau"
+patience = 1
+[training]
+batch = 32
+epochs = 4
+patience = 3
+precision = "float32"
+pictures_every = 2
+"""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """Nothing is read from or left in the user's own cache."""
+    os.environ["KERAS_AE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def shared():
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("needs the real pictures in ../shared")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    """A folder of 150 different little pictures."""
+    made = tmp_path_factory.mktemp("data") / "cats"
+    for index in range(150):
+        images.write_png(made / f"{index}.png", draw(sample_factors(7, index), 24))
+    return made
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """An experiment file that trains in seconds."""
+    path = tmp_path_factory.mktemp("experiments") / "tiny.toml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory, folder, tiny):
+    """The folder of a finished run of the tiny experiment."""
+    out = tmp_path_factory.mktemp("runs") / "tiny"
+    train.main([str(tiny), "--data", str(folder), "--out", str(out)])
+    return out
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory, run):
+    """The export of the tiny run."""
+    out = tmp_path_factory.mktemp("exported") / "tiny"
+    export.main(["--model", str(run), "--out", str(out)])
+    return out
+
+
+@pytest.fixture
+def fails(capfd):
+    """Run a command's main with arguments that must fail: exit status 2, one line on stderr, no traceback; gives the line."""
+
+    def check(main, *arguments):
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            main([str(argument) for argument in arguments])
+        assert stopped.value.code == 2
+        lines = [line for line in capfd.readouterr().err.splitlines() if line.strip() and "%|" not in line]
+        assert len(lines) == 1, lines
+        assert ": error: " in lines[0]
+        return lines[0]
+
+    return check

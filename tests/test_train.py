@@ -1,0 +1,194 @@
+import json
+import shutil
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_ae import figures, pictures, train
+from keras_ae.runs import Run
+
+
+def arguments(tiny, folder, out, *more):
+    return [str(tiny), "--data", str(folder), "--out", str(out), *more]
+
+
+def interrupted(command, sent, line):
+    """Start a training process, send it a signal as soon as its output has `line`; its exit status and output."""
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "keras_ae.train", *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    output = []
+    for text in process.stdout:
+        output.append(text)
+        if line in text:
+            process.send_signal(sent)
+            break
+    output.append(process.stdout.read())
+    return process.wait(), "".join(output)
+
+
+def same_history(first, second):
+    """Histories equal but for the clock."""
+    rows = [[{k: v for k, v in row.items() if k != "seconds"} for row in Run(run).history()] for run in (first, second)]
+    assert len(rows[0]) == len(rows[1])
+    for left, right in zip(*rows, strict=True):
+        assert left == pytest.approx(right, rel=1e-4, abs=1e-15)
+
+
+def test_a_run_leaves_everything_that_a_person_needs(run):
+    kept = Run(run)
+    assert kept.complete
+    assert len(kept.history()) == 4
+    config = kept.read_json("config")
+    assert config["tables"]["training"]["epochs"] == 4
+    assert config["data"]["shape"] == [16, 16, 3]
+    assert {"keras_ae", "tensorflow", "keras"} <= set(config["versions"])
+    measured = kept.read_json("metrics")
+    assert measured["reconstruction"]["n"] == config["data"]["n_test"]
+    assert measured["reconstruction"]["psnr"] > 5
+    assert measured["pca"]["psnr"] > 5
+    names = {path.name for path in kept.pictures.iterdir()}
+    assert {"curves.png", "reconstructions.png", "samples_fitted.png", "samples_normal.png"} <= names
+    assert {"interpolation_linear.gif", "interpolation_spherical.png"} <= names
+    for path in kept.pictures.iterdir():
+        assert min(Image.open(path).size) > 40
+    assert Image.open(kept.pictures / "interpolation_linear.gif").n_frames > 40
+
+
+def test_training_lowers_the_bound(run):
+    rows = Run(run).history()
+    assert rows[-1]["val_neg_elbo"] < rows[0]["val_neg_elbo"]
+
+
+def test_tensorboard_holds_the_history_and_pictures(run):
+    kept = Run(run)
+    scalars = figures.logged_scalars(kept.tensorboard)
+    rows = kept.history()
+    np.testing.assert_allclose(scalars["epoch_neg_elbo"]["validation"][1], [row["val_neg_elbo"] for row in rows], rtol=1e-4)
+    np.testing.assert_allclose(scalars["epoch_kl"]["train"][1], [row["kl"] for row in rows], rtol=1e-4)
+    assert any((kept.tensorboard / "pictures").iterdir())
+
+
+def test_a_killed_run_resumes_to_the_same_end(tmp_path, tiny, folder, run):
+    command = arguments(tiny, folder, tmp_path / "killed")
+    status, _ = interrupted(command, signal.SIGKILL, "epoch   2/4")
+    assert status == -signal.SIGKILL
+    done = len(Run(tmp_path / "killed").history())
+    assert 1 <= done < 4
+    train.main([*command, "--resume"])
+    same_history(tmp_path / "killed", run)
+    ends = [Run(folder).read_json("metrics")["reconstruction"] for folder in (tmp_path / "killed", run)]
+    assert ends[0] == pytest.approx(ends[1], rel=1e-3)
+
+
+def test_ctrl_c_keeps_whole_epochs_and_says_how_to_go_on(tmp_path, tiny, folder, run):
+    command = arguments(tiny, folder, tmp_path / "stopped run")
+    status, output = interrupted(command, signal.SIGINT, "epoch   1/4")
+    assert status == 130
+    assert "Traceback" not in output
+    assert "whole epochs and the best weights are kept" in output
+    assert output.splitlines()[-1].endswith("--resume")
+    assert f"'{tmp_path}/stopped run'" in output
+    assert Run(tmp_path / "stopped run").weights.exists()
+    train.main([*command, "--resume"])
+    same_history(tmp_path / "stopped run", run)
+
+
+def test_counters_of_early_stopping_survive_a_resumed_run(tmp_path, tiny, folder):
+    # a learning rate of nearly nothing: no epoch improves on the first by much, patience 3 runs out
+    more = ["--set", "schedule.learning_rate=1e-9", "--set", "training.epochs=9", "--set", "latent.name=point"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    train.main(arguments(tiny, folder, whole, *more))
+    epochs = len(Run(whole).history())
+    assert epochs < 9
+    status, _ = interrupted(arguments(tiny, folder, killed, *more), signal.SIGKILL, "epoch   2/9")
+    assert status == -signal.SIGKILL
+    train.main(arguments(tiny, folder, killed, *more, "--resume"))
+    same_history(whole, killed)
+    rates = [row["learning_rate"] for row in Run(killed).history()]
+    np.testing.assert_allclose(rates, 1e-9 * 0.5 ** np.arange(epochs), rtol=1e-5)
+
+
+def test_a_run_in_use_is_refused(tmp_path, tiny, folder, run, fails):
+    shutil.copytree(run, tmp_path / "busy")
+    (tmp_path / "busy" / "metrics.json").unlink()
+    with Run(tmp_path / "busy").locked():
+        line = fails(train.main, *arguments(tiny, folder, tmp_path / "busy", "--resume"))
+    assert "is in use by a run that is still going" in line
+
+
+def test_resuming_with_another_configuration_is_refused(tmp_path, tiny, folder, run, fails):
+    shutil.copytree(run, tmp_path / "changed")
+    line = fails(train.main, *arguments(tiny, folder, tmp_path / "changed", "--resume", "--set", "latent.dim=7"))
+    assert "latent.dim was 6, now 7" in line
+
+
+def test_resuming_with_other_pictures_is_refused(tmp_path, tiny, folder, run, fails):
+    shutil.copytree(folder, tmp_path / "fewer")
+    for path in sorted((tmp_path / "fewer").iterdir())[:20]:
+        path.unlink()
+    shutil.copytree(run, tmp_path / "changed")
+    line = fails(train.main, *arguments(tiny, tmp_path / "fewer", tmp_path / "changed", "--resume"))
+    assert "the pictures are not the same" in line
+
+
+def test_a_finished_run_is_not_trained_over(tiny, folder, run, fails):
+    before = (run / "metrics.json").read_bytes()
+    assert "holds a run already" in fails(train.main, *arguments(tiny, folder, run))
+    assert "has ended" in fails(train.main, *arguments(tiny, folder, run, "--resume"))
+    assert (run / "metrics.json").read_bytes() == before
+
+
+def test_a_loss_that_is_no_number_is_explained(tmp_path, tiny, folder, fails):
+    line = fails(train.main, *arguments(tiny, folder, tmp_path / "nan", "--set", "schedule.learning_rate=1e30"))
+    assert "training diverged" in line
+    assert "learning_rate" in line
+    assert not (tmp_path / "nan" / "metrics.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--set", "training.batch=1000"], "fewer than a batch of 1000"),
+        (["--set", "latent.name=gausian"], "unknown latent 'gausian'"),
+        (["--set", "training.epochs=x"], "must be of type int"),
+        (["--seed", "-1"], "must be a whole number from 0"),
+        (["--resume"], "no run in"),
+    ],
+)
+def test_wrong_requests_leave_no_run_folder(tmp_path, tiny, folder, fails, more, message):
+    assert message in fails(train.main, *arguments(tiny, folder, tmp_path / "run", *more))
+    assert not (tmp_path / "run").exists()
+
+
+def test_wrong_folders_are_explained_and_leave_nothing(tmp_path, tiny, fails):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "words.jpg").write_text("words")
+    Image.new("RGB", (1, 1)).save(tmp_path / "damaged" / "dot.png")
+    for name, message in (("nowhere", "no such folder"), ("empty", "no pictures"), ("damaged", "2 of 2 pictures")):
+        assert message in fails(train.main, *arguments(tiny, tmp_path / name, tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_runs_are_numbered(tmp_path, tiny, folder, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        train.main([str(tiny), "--data", str(folder), "--set", "training.epochs=1"])
+    assert sorted(path.name for path in (tmp_path / "runs" / "tiny").iterdir()) == ["001", "002"]
+
+
+def test_pictures_can_be_drawn_again(tmp_path, run):
+    pictures.main(["--model", str(run), "--out", str(tmp_path / "again")])
+    before, after = (
+        {path.name: path.read_bytes() for path in folder.iterdir()} for folder in (run / "pictures", tmp_path / "again")
+    )
+    assert before == after
+
+
+def test_the_configuration_is_plain_json(run):
+    assert json.loads((run / "config.json").read_text())["experiment"] == "tiny"
