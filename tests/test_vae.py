@@ -17,7 +17,7 @@ def blobs(n):
     centre_x, centre_y, width = RANDOM.uniform(4, 12, n), RANDOM.uniform(4, 12, n), RANDOM.uniform(1.5, 3, n)
     y, x = np.mgrid[:16, :16]
     squared = (x - centre_x[:, None, None]) ** 2 + (y - centre_y[:, None, None]) ** 2
-    return (2 * np.exp(-squared / (2 * width[:, None, None] ** 2)) - 1)[..., None].astype("float32")
+    return (np.exp(-squared / (2 * width[:, None, None] ** 2)) - 0.5)[..., None].astype("float32")
 
 
 def built(latent=Gaussian, likelihood=losses.gaussian_optimal_variance, dim=4, learning_rate=2e-3, **objective):
@@ -60,7 +60,7 @@ def test_the_kl_weight_warms_up_but_the_bound_does_not():
         terms = model.train_on_batch({"image": images}, return_dict=True)
         shares.append(float((terms["loss"] - terms["reconstruction"]) / terms["kl"]))
         assert float(terms["neg_elbo"]) == pytest.approx(float(terms["reconstruction"] + 2 * terms["kl"]), rel=1e-5)
-    np.testing.assert_allclose(shares, [0.5, 1.0, 1.5, 2.0, 2.0, 2.0], rtol=1e-3)
+    np.testing.assert_allclose(shares, [0.5, 1.0, 1.5, 2.0, 2.0, 2.0], rtol=5e-3)
 
 
 def test_a_point_latent_is_a_plain_autoencoder():
