@@ -83,12 +83,19 @@ def import_tensorflow():
 def run(parser, body, argv=None):
     """Parse the command line, run `body(arguments)`, and exit: 0, 2 with one line for a user's mistake, 130 after Ctrl-C."""
     arguments = parser.parse_args(argv)
+    tensorflow = import_tensorflow()
     try:
-        import_tensorflow()
         body(arguments)
-    except (UserError, OSError) as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        sys.exit(2)
+    except UserError as error:
+        status, told = 2, f"error: {error}"
+    except OSError as error:
+        status, told = 2, f"error: {error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+    except tensorflow.errors.OpError as error:
+        # such as a full disk under TensorBoard's logs or a SavedModel
+        status, told = 2, f"error: {str(error.message).splitlines()[0]}"
     except KeyboardInterrupt:
-        print(f"{parser.prog}: interrupted", file=sys.stderr)
-        sys.exit(130)
+        status, told = 130, "interrupted"
+    else:
+        return
+    print(f"{parser.prog}: {told}", file=sys.stderr)
+    sys.exit(status)

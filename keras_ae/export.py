@@ -174,8 +174,6 @@ def readme(card):
 
 def export(run, out):
     """Write the whole export of a finished run to the folder `out`, replacing an older one."""
-    import tensorflow as tf
-
     from keras_ae import files, priors
     from keras_ae.errors import UserError
 
@@ -186,12 +184,9 @@ def export(run, out):
     description = card(run)
     busy = f"{out} is being written by another export; try again when it has ended"
     with files.locked(out.with_name(f".{out.name}.lock"), busy), files.folder_written_whole(out) as folder:
-        try:
-            write_encoder(encoder, encoder.input_shape[1:], folder / "encoder")
-            write_decoder(decoder, description["latent_dim"], folder / "decoder")
-            write_generator(decoder, description["latent_dim"], prior, folder / "generator")
-        except tf.errors.OpError as error:
-            raise UserError(f"could not write {out}: {error.message}") from error
+        write_encoder(encoder, encoder.input_shape[1:], folder / "encoder")
+        write_decoder(decoder, description["latent_dim"], folder / "decoder")
+        write_generator(decoder, description["latent_dim"], prior, folder / "generator")
         (folder / "card.json").write_text(json.dumps(description, indent=2) + "\n")
         (folder / "README.md").write_text(readme(description))
     return out

@@ -105,7 +105,13 @@ class Run:
         encoder, decoder = self.experiment().networks(tuple(self.read_json("config")["data"]["shape"]))
         arrays = self.read_arrays("weights")
         for network in (encoder, decoder):
-            network.set_weights([arrays[f"{network.name}_{index}"] for index in range(len(network.weights))])
+            try:
+                network.set_weights([arrays[f"{network.name}_{index}"] for index in range(len(network.weights))])
+            except (KeyError, ValueError) as error:
+                trained = self.read_json("config")["versions"]["keras_ae"]
+                raise UserError(
+                    f"the weights in {self} do not fit the networks that this keras_ae builds; they are of version {trained}"
+                ) from error
         return encoder, decoder
 
     def write_best_weights(self, *networks):
