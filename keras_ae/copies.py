@@ -3,6 +3,8 @@
 Thumbnails are brought to mean 0 and deviation 1, so that dark pictures are not all alike. A pair counts as near-copies when its
 thumbnails, one of them mirrored perhaps, differ by less than `NEAR` (root mean square; the correlation is above
 1 - NEAR**2 / 2). On 8,389 distinct cat faces this finds 71 pairs, seen to be the same photograph or the same cat.
+More than `CROWD` of them together (frames of a film, digits) are look-alikes, not copies: such are split one by one, or a
+single group would swallow the set.
 """
 
 import numpy as np
@@ -15,6 +17,8 @@ LEAST_DEVIATION = 2.0
 BLOCK = 1000
 # each picture is compared with this many at most, the nearest by one number: cost grows with the pictures, not their square
 WINDOW = 20_000
+# also bounds the memory and work of grouping
+CROWD = 32
 
 
 def thumbnail(pixels):
@@ -38,29 +42,40 @@ def _position(thumbnails):
 
 
 def near_pairs(thumbnails):
-    """Index pairs (smaller, larger) of near-copies among thumbnails (n, SIDE * SIDE)."""
+    """Index pairs (smaller, larger) of near-copies among thumbnails (n, SIDE * SIDE), int (pairs, 2); none in crowds."""
     thumbnails = thumbnails.astype("float32")
     lively = np.flatnonzero(np.any(thumbnails, axis=1))
     if len(lively) < 2:
-        return []
+        return np.empty((0, 2), int)
     position = _position(thumbnails[lively])
     order = lively[np.argsort(position, kind="stable")]
     position = np.sort(position)
-    pairs = set()
+    pairs = []
+    neighbours = np.zeros(len(thumbnails), int)
     for start in range(0, len(order), BLOCK):
         rows = order[start : start + BLOCK]
         end = np.searchsorted(position, position[start + len(rows) - 1] + NEAR, side="right")
         others = order[start : min(end, start + WINDOW)]
+        near = np.zeros((len(rows), len(others)), bool)
         for versions in (thumbnails[others], _mirrored(thumbnails[others])):
-            correlation = thumbnails[rows] @ versions.T / SIDE**2
-            for row, column in zip(*np.nonzero(correlation > 1 - NEAR**2 / 2), strict=True):
-                if rows[row] != others[column]:
-                    pairs.add((int(min(rows[row], others[column])), int(max(rows[row], others[column]))))
-    return sorted(pairs)
+            near |= thumbnails[rows] @ versions.T / SIDE**2 > 1 - NEAR**2 / 2
+        # each pair once: the other stands behind
+        near = np.triu(near, 1)
+        count = near.sum(axis=1)
+        neighbours[rows] += count
+        neighbours[others] += near.sum(axis=0)
+        near[count > CROWD] = False
+        row, column = np.nonzero(near)
+        pairs.append(np.sort(np.stack([rows[row], others[column]], axis=1), axis=1))
+    pairs = np.concatenate(pairs)
+    return np.unique(pairs[np.all(neighbours[pairs] <= CROWD, axis=1)], axis=0)
 
 
 def groups(thumbnails):
-    """The smallest index of each thumbnail's group of near-copies, (n,) int; a near-copy of a near-copy is in the group."""
+    """The smallest index of each thumbnail's group of near-copies, (n,) int; a near-copy of a near-copy is in the group.
+
+    A group of more than `CROWD` is none: each is its own.
+    """
     leader = np.arange(len(thumbnails))
 
     def root(index):
@@ -72,4 +87,6 @@ def groups(thumbnails):
     for first, second in near_pairs(thumbnails):
         first, second = root(first), root(second)
         leader[max(first, second)] = min(first, second)
-    return np.array([root(index) for index in range(len(leader))])
+    leader = np.array([root(index) for index in range(len(leader))])
+    crowded = np.bincount(leader)[leader] > CROWD
+    return np.where(crowded, np.arange(len(leader)), leader)

@@ -47,12 +47,16 @@ def find(directory):
 def _eight_bit(image):
     """A picture of any mode as RGB or L with 8 bits; transparency is laid over white."""
     if image.mode.startswith("I") or image.mode == "F":
-        pixels = np.asarray(image, "float64")
+        pixels = np.asarray(image)
         # 16-bit files open as I;16 or I; floats have no fixed range: 0 to 1, 255 or 65535, whichever holds them
         most = 1.0 if image.mode == "F" and pixels.max() <= 1 else 255.0 if pixels.max() <= 255 else 65535.0
         if image.mode.startswith("I;16"):
             most = 65535.0
-        return Image.fromarray(np.clip(np.rint(pixels * (255.0 / most)), 0, 255).astype("uint8"))
+        scaled = np.empty(pixels.shape, "uint8")
+        # row by row: the whole in floats is many times the file
+        for row, values in zip(scaled, pixels, strict=True):
+            row[:] = np.clip(np.rint(values * (255.0 / most)), 0, 255)
+        return Image.fromarray(scaled)
     if image.mode in ("LA", "PA", "RGBA", "RGBa", "La") or "transparency" in image.info:
         coloured = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), coloured).convert("RGB")

@@ -5,8 +5,10 @@ their files. The split depends on those digests alone: a picture is held out if 
 """
 
 import contextlib
+import glob
 import hashlib
 import json
+import shutil
 import sys
 import time
 
@@ -59,21 +61,23 @@ class _Spool:
 
     def fill(self, source):
         """Decode every picture of the source once, with a progress bar."""
-        seen = set()
+        seen, broken = set(), {}
         with open(self.path, "wb") as file:
             for picture in tqdm(source.items(), f"decoding {source.name}", source.count, unit="picture", disable=None):
                 digest = hashlib.sha256(picture.data).hexdigest()
                 # a data set with a split of its own is used as it is
-                if picture.side is None:
-                    if digest in seen:
-                        self.copies += 1
-                        continue
-                    seen.add(digest)
-                try:
-                    pixels = images.decode(picture.data, self.shape[0], self.shape[2])
-                except images.DamagedPicture as error:
-                    self.damaged[picture.name] = str(error)
+                if picture.side is None and digest in seen:
+                    self.copies += 1
                     continue
+                try:
+                    # copies of a damaged file are damaged files: a hundred empty ones are a hundred
+                    pixels = None if digest in broken else images.decode(picture.data, self.shape[0], self.shape[2])
+                except images.DamagedPicture as error:
+                    broken[digest] = str(error)
+                if digest in broken:
+                    self.damaged[picture.name] = broken[digest]
+                    continue
+                seen.add(digest)
                 file.write(pixels.tobytes())
                 self.digests.append(digest)
                 self.names.append(picture.name)
@@ -176,6 +180,9 @@ def prepared(source, place, size, channels):
     if not current():
         with _waiting_lock(folder.with_name(f".{folder.name}.lock"), source.name):
             if not current():
+                # the lock is ours: whatever lies half-written here was left by a process that was killed
+                for leftover in folder.parent.glob(f".{glob.escape(folder.name)}.*-*"):
+                    shutil.rmtree(leftover, ignore_errors=True)
                 with folder_written_whole(folder) as partial:
                     _build(partial, source, shape)
                     (partial / "stamp").write_text(stamp)

@@ -11,6 +11,7 @@ import difflib
 import hashlib
 import io
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -50,26 +51,37 @@ def cache_root():
     return Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "keras_ae"
 
 
+def _printable(path):
+    """A file name as text that can be written anywhere: names in other encodings are not UTF-8."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
+def _listing(root, paths):
+    """A digest of the names, sizes and times of files: it changes when they do."""
+    described = hashlib.sha256()
+    for path in paths:
+        status = path.stat()
+        described.update(os.fsencode(path.relative_to(root)) + f"\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    return described.hexdigest()
+
+
 def folder(directory):
     """A folder of pictures. Where all lie in two or more sub-folders, these are the classes."""
     if directory is None:
         raise UserError("which folder? add --data DIR, or directory = in [data]")
     root = Path(directory)
     paths = images.find(root)
-    described = hashlib.sha256()
-    for path in paths:
-        status = path.stat()
-        described.update(f"{path.relative_to(root)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     tops = [path.relative_to(root).parts[:-1][:1] for path in paths]
-    labels = tuple(sorted({top[0] for top in tops if top}))
+    tops = [_printable(top[0]) if top else None for top in tops]
+    labels = tuple(sorted({top for top in tops if top}))
     if len(labels) < 2 or not all(tops):
         labels = ()
 
     def items():
         for path, top in zip(paths, tops, strict=True):
-            yield Picture(str(path.relative_to(root)), path.read_bytes(), labels.index(top[0]) if labels else 0)
+            yield Picture(_printable(path.relative_to(root)), path.read_bytes(), labels.index(top) if labels else 0)
 
-    return Source(root.resolve().name, len(paths), described.hexdigest(), items, labels)
+    return Source(_printable(root.resolve().name), len(paths), _listing(root, paths), items, labels)
 
 
 def _prepared(builder, name, manual_dir=None):
@@ -139,10 +151,24 @@ def synthetic_cats(directory):
 
 
 def cat_faces(directory):
-    """The public cat-face sets, from a zip or folder in the manual directory `directory`."""
+    """The public cat-face sets, from a zip or folder in the manual directory `directory`; the one whose name is there."""
     from keras_ae.datasets.cat_faces import CatFaces
 
-    return _from_builder(_prepared(CatFaces(data_dir=cache_root() / "tfds"), "cat_faces", directory), "cat_faces")
+    configs = [config.name for config in CatFaces.BUILDER_CONFIGS]
+    manual = Path(directory) if directory else None
+    files = sorted(path for path in manual.rglob("*") if path.is_file()) if manual and manual.is_dir() else []
+    if not files:
+        received = f"there are none in {directory}" if directory else "no data.directory was given"
+        raise UserError(f"cat_faces needs its files: {received}; put {configs[0]}.zip or {configs[1]}.zip there")
+    there = {path.stem if path.suffix == ".zip" else path.name for path in manual.iterdir()}
+    config = next((name for name in configs if name in there), configs[0])
+    # tensorflow-datasets never looks at the files again: what was prepared from others must have another place
+    place, listing = hashlib.sha256(os.fsencode(manual.resolve())).hexdigest()[:12], _listing(manual, files)
+    data_dir = cache_root() / "tfds" / f"cat_faces-{place}-{listing[:12]}"
+    source = _from_builder(_prepared(CatFaces(config=config, data_dir=data_dir), "cat_faces", manual), "cat_faces")
+    for old in set(data_dir.parent.glob(f"cat_faces-{place}-*")) - {data_dir}:
+        shutil.rmtree(old, ignore_errors=True)
+    return dataclasses.replace(source, stamp=f"{source.stamp} {listing}")
 
 
 def named(name, directory):

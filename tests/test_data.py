@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import zipfile
 
@@ -92,6 +93,15 @@ def test_flat_pictures_are_not_one_group(tmp_path):
     assert len(set(copies.groups(flat))) == 200
 
 
+def test_a_crowd_of_look_alikes_is_not_one_group():
+    random, frame = np.random.default_rng(0), cat(0, 32).astype(int)
+    frames = [np.clip(frame + random.integers(-8, 9, frame.shape), 0, 255).astype("uint8") for _ in range(1500)]
+    thumbnails = np.stack([copies.thumbnail(picture) for picture in [*frames, cat(1, 64), cat(1, 64)[:, ::-1]]])
+    found = copies.groups(thumbnails)
+    assert len(set(found[:1500])) == 1500
+    assert found[1500] == found[1501]
+
+
 def test_about_a_tenth_is_held_out():
     random = np.random.default_rng(0)
     sides = [records.held_out(random.bytes(32).hex()) for _ in range(20_000)]
@@ -164,6 +174,35 @@ def test_too_many_damaged_files_stop(tmp_path):
         data.load("folder", str(tmp_path), size=16)
 
 
+def test_damaged_files_that_are_copies_of_each_other_all_count(tmp_path):
+    for index in range(10):
+        images.write_png(tmp_path / f"{index}.png", cat(index))
+        (tmp_path / f"empty-{index}.png").touch()
+    with pytest.raises(UserError, match="10 of 20 pictures"):
+        data.load("folder", str(tmp_path), size=16)
+
+
+def test_names_that_are_not_utf8_are_read(tmp_path, capsys):
+    for index in range(30):
+        images.write_png(tmp_path / f"{index}.png", cat(index))
+    (tmp_path / "0.png").rename(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
+    with open(os.fsencode(tmp_path) + b"/broken \xe9.png", "wb") as file:
+        file.write(b"words")
+    pictures = data.load("folder", str(tmp_path), size=16)
+    assert pictures.n_train + pictures.n_test == 30
+    assert r"broken \xe9.png (not a picture)" in capsys.readouterr().err
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path, folder, monkeypatch):
+    monkeypatch.setenv("KERAS_AE_CACHE", str(tmp_path))
+    made = data.load("folder", str(folder), size=16).train.parent
+    left = made.with_name(f".{made.name}.partial-1")
+    made.rename(left)
+    data.load("folder", str(folder), size=16)
+    assert made.exists()
+    assert not left.exists()
+
+
 @pytest.mark.parametrize("size", [10, 7, 62, 96, 512, 4])
 def test_impossible_sizes_are_refused(folder, size):
     with pytest.raises(UserError, match="not supported; set data.size to a power of two"):
@@ -184,6 +223,26 @@ def test_mnist_keeps_its_size_its_sides_and_its_classes(shared):
     assert len(digits.labels) == 10
     batch = next(iter(data.batches(digits, "test", 100)))
     assert len(set(batch["label"].numpy())) == 10
+
+
+def test_cat_faces_follow_the_files_they_are_asked_for(tmp_path, folder):
+    for place, count in (("some", 20), ("more", 30)):
+        for path in sorted(folder.iterdir())[:count]:
+            inside = tmp_path / place / "Cat-faces-dataset" / path.name
+            inside.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, inside)
+        faces = data.load("cat_faces", str(tmp_path / place), size=16)
+        assert faces.n_train + faces.n_test == count
+    (tmp_path / "some" / "Cat-faces-dataset" / inside.name).write_bytes(inside.read_bytes())
+    faces = data.load("cat_faces", str(tmp_path / "some"), size=16)
+    assert faces.n_train + faces.n_test == 21
+
+
+def test_cat_faces_without_files_say_what_to_put_where(tmp_path):
+    with pytest.raises(UserError, match=r"put cats-faces-64x64-for-generative-models.zip or Cat-faces-dataset.zip there"):
+        data.load("cat_faces", str(tmp_path))
+    with pytest.raises(UserError, match=r"no data.directory was given"):
+        data.load("cat_faces")
 
 
 @pytest.mark.parametrize("packed", [True, False])
