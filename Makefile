@@ -23,7 +23,7 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	touch $(READY)
 
 # train, export, draw
-train-%: $(READY)
+$(EXPERIMENTS:%=train-%): train-%: $(READY)
 	$(BIN)/python -m keras_ae.train experiments/$*.toml $(if $(DATA),--data "$(DATA)") $(ARGS)
 	$(BIN)/python -m keras_ae.export --model runs/$* --out exported/$*
 	$(BIN)/python -m keras_ae.generate --model exported/$* --n 16 --out exported/$*/samples.png

@@ -13,10 +13,22 @@ def parser():
     return parser
 
 
+def _save(network, endpoints, folder):
+    """Write a SavedModel of functions of one network: endpoints {name: (function, [TensorSpec, ...])}.
+
+    Keras' ExportArchive writes every weight twice.
+    """
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.weights = [variable.value for variable in network.variables]
+    functions = {name: tf.function(function, specs).get_concrete_function() for name, (function, specs) in endpoints.items()}
+    tf.saved_model.save(module, str(folder), functions)
+
+
 def write_encoder(encoder, shape, folder):
     """The SavedModel `encoder`: `serving_default` for images in [-1, 1], `encode_uint8` for pictures of any size."""
     import tensorflow as tf
-    from keras.export import ExportArchive
 
     height, width, channels = shape
 
@@ -37,11 +49,11 @@ def write_encoder(encoder, shape, folder):
         pixels = tf.clip_by_value(tf.round(resized), 0.0, 255.0)
         return encode(tf.ensure_shape(pixels, (None, *shape)) / 127.5 - 1.0)
 
-    archive = ExportArchive()
-    archive.track(encoder)
-    archive.add_endpoint("serving_default", encode, [tf.TensorSpec((None, *shape), tf.float32, name="images")])
-    archive.add_endpoint("encode_uint8", encode_uint8, [tf.TensorSpec((None, None, None, channels), tf.uint8, name="images")])
-    archive.write_out(str(folder), verbose=False)
+    endpoints = {
+        "serving_default": (encode, [tf.TensorSpec((None, *shape), tf.float32, name="images")]),
+        "encode_uint8": (encode_uint8, [tf.TensorSpec((None, None, None, channels), tf.uint8, name="images")]),
+    }
+    _save(encoder, endpoints, folder)
 
 
 def _to_uint8(images):
@@ -53,14 +65,13 @@ def _to_uint8(images):
 def write_decoder(decoder, latent_dim, folder):
     """The SavedModel `decoder`: z to images in [-1, 1], `decode_uint8` to pixels."""
     import tensorflow as tf
-    from keras.export import ExportArchive
 
     signature = [tf.TensorSpec((None, latent_dim), tf.float32, name="z")]
-    archive = ExportArchive()
-    archive.track(decoder)
-    archive.add_endpoint("serving_default", lambda z: {"images": decoder(z, training=False)}, signature)
-    archive.add_endpoint("decode_uint8", lambda z: {"images": _to_uint8(decoder(z, training=False))}, signature)
-    archive.write_out(str(folder), verbose=False)
+    endpoints = {
+        "serving_default": (lambda z: {"images": decoder(z, training=False)}, signature),
+        "decode_uint8": (lambda z: {"images": _to_uint8(decoder(z, training=False))}, signature),
+    }
+    _save(decoder, endpoints, folder)
 
 
 def write_generator(decoder, latent_dim, prior, folder):
@@ -69,7 +80,6 @@ def write_generator(decoder, latent_dim, prior, folder):
     `fitted` and `normal` name the prior, and draw the pictures `first` ... `first + n - 1` of the seed's endless sequence.
     """
     import tensorflow as tf
-    from keras.export import ExportArchive
 
     from keras_ae import priors
 
@@ -90,12 +100,12 @@ def write_generator(decoder, latent_dim, prior, folder):
     def generate(n, seed, temperature):
         return fitted(0, n, seed, temperature)
 
-    archive = ExportArchive()
-    archive.track(decoder)
-    archive.add_endpoint("serving_default", generate, [whole["n"], whole["seed"], temperature])
-    archive.add_endpoint("fitted", fitted, [*whole.values(), temperature])
-    archive.add_endpoint("normal", normal, [*whole.values(), temperature])
-    archive.write_out(str(folder), verbose=False)
+    endpoints = {
+        "serving_default": (generate, [whole["n"], whole["seed"], temperature]),
+        "fitted": (fitted, [*whole.values(), temperature]),
+        "normal": (normal, [*whole.values(), temperature]),
+    }
+    _save(decoder, endpoints, folder)
 
 
 def card(run):
