@@ -112,27 +112,14 @@ def _half_flipped(batch):
     return batch | {"image": tf.concat([images[:half], tf.reverse(images[half:], [2])], axis=0)}
 
 
-def _jittered(batch, jitter, seed):
-    """Scale and shift each channel of each picture by up to `jitter`, clipped to [-1, 1]."""
-    images = batch["image"]
-    amounts = tf.random.stateless_uniform((2, tf.shape(images)[0], 1, 1, images.shape[-1]), seed, -jitter, jitter)
-    return batch | {"image": tf.clip_by_value(images * (1 + amounts[0]) + amounts[1], -1.0, 1.0)}
+def training(pictures, batch, seed, first_epoch=0, flip=False):
+    """Endless shuffled batches, n_train // batch for each epoch, from epoch `first_epoch` on; `flip` mirrors half of each.
 
-
-def training(pictures, batch, seed, first_epoch=0, flip=False, jitter=0.0):
-    """Endless shuffled batches, n_train // batch for each epoch, from epoch `first_epoch` on.
-
-    flip: mirror half of each batch. jitter: by how much colours are scaled and shifted at random. The order of an epoch and its
-    colours depend on TensorFlow's global seed, `seed` and the epoch alone, so that a resumed run sees what an uninterrupted one
-    would.
+    The order of an epoch depends on TensorFlow's global seed, `seed` and the epoch alone, so that a resumed run sees what an
+    uninterrupted one would.
     """
     buffer = max(batch, min(pictures.n_train, BUFFER // int(np.prod(pictures.shape))))
     shuffled = tf.data.TFRecordDataset(str(pictures.train)).shuffle(buffer, seed, reshuffle_each_iteration=True)
-    numbered = shuffled.batch(batch, drop_remainder=True).repeat().enumerate()
-
-    def prepared(step, serialized):
-        prepared = _parsed(serialized, pictures.shape)
-        prepared = _half_flipped(prepared) if flip else prepared
-        return _jittered(prepared, jitter, tf.stack([seed, step])) if jitter else prepared
-
-    return numbered.skip(first_epoch * (pictures.n_train // batch)).map(prepared).prefetch(2)
+    endless = shuffled.batch(batch, drop_remainder=True).repeat().skip(first_epoch * (pictures.n_train // batch))
+    parsed = endless.map(lambda serialized: _parsed(serialized, pictures.shape))
+    return (parsed.map(_half_flipped) if flip else parsed).prefetch(2)

@@ -30,14 +30,13 @@ POSITIVE = {"batch", "epochs", "dim", "widths", "factor", "every", "learning_rat
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Data:
-    """Which pictures: see `keras_ae.data.load`; `flip` and `jitter` vary the training pictures (`keras_ae.data.training`)."""
+    """Which pictures: see `keras_ae.data.load`; `flip` mirrors half of the training pictures at random."""
 
     name: str = "synthetic_cats"
     directory: str | None = None
     size: int | None = None
     channels: int | None = None
     flip: bool = False
-    jitter: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

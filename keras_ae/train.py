@@ -113,9 +113,7 @@ def fit(run, experiment, pictures):
     originals = data.examples(pictures, "test", 8)
     try:
         model.fit(
-            data.training(
-                pictures, options.batch, options.seed, done, flip=experiment.data.flip, jitter=experiment.data.jitter
-            ),
+            data.training(pictures, options.batch, options.seed, first_epoch=done, flip=experiment.data.flip),
             validation_data=data.batches(pictures, "test", options.batch),
             initial_epoch=done,
             epochs=options.epochs,

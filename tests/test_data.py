@@ -143,17 +143,6 @@ def test_epochs_differ_and_a_resumed_run_sees_the_same_ones(pictures):
     assert not np.array_equal(whole[0], epochs_of(pictures, 0, 1, seed=1)[0])
 
 
-def test_jitter_varies_colours_within_range_and_repeats_itself(pictures):
-    plain, one, other = (
-        next(iter(data.training(pictures, 32, 0, jitter=jitter)))["image"].numpy() for jitter in (0.0, 0.2, 0.2)
-    )
-    assert np.array_equal(one, other)
-    assert np.abs(one).max() <= 1
-    shift = (one - plain).mean(axis=(1, 2))
-    assert len(np.unique(shift)) == shift.size
-    assert 0.02 < np.abs(one - plain).mean() < 0.4
-
-
 def test_an_epoch_shows_each_picture_at_most_once_and_half_of_them_mirrored(pictures):
     originals = np.concatenate([batch["image"] for batch in data.batches(pictures, "train", 32)])
     seen = np.concatenate(epochs_of(pictures, 0, 1)[0])
