@@ -82,7 +82,7 @@ def training_speed(asked, pictures):
     from keras_ae import callbacks, data
 
     batch = asked.training.batch
-    stream = data.training(pictures, batch, 0, flip=asked.data.flip)
+    stream = data.training(pictures, batch, 0, flip=asked.data.flip, shift=asked.data.shift)
     in_memory = tf.data.Dataset.from_tensors(next(iter(stream))).repeat()
     ours, _ = asked.model(pictures.shape, 100)
     plain = plain_model(asked, pictures.shape)
@@ -107,7 +107,7 @@ def pipeline_speed(asked, pictures):
     from keras_ae import data
 
     batch = asked.training.batch
-    stream = iter(data.training(pictures, batch, 0, flip=asked.data.flip))
+    stream = iter(data.training(pictures, batch, 0, flip=asked.data.flip, shift=asked.data.shift))
     for _ in range(20):
         next(stream)
     return 200 * batch / timed(lambda: [next(stream) for _ in range(200)])

@@ -112,14 +112,29 @@ def _half_flipped(batch):
     return batch | {"image": tf.concat([images[:half], tf.reverse(images[half:], [2])], axis=0)}
 
 
-def training(pictures, batch, seed, first_epoch=0, flip=False):
-    """Endless shuffled batches, n_train // batch for each epoch, from epoch `first_epoch` on; `flip` mirrors half of each.
+def _shifted(batch, shift, seed):
+    """Move all pictures of a batch by the same 0 to `shift` pixels in each direction; edges are mirrored."""
+    images = batch["image"]
+    _, height, width, _ = images.shape
+    top, left = tf.unstack(tf.random.stateless_uniform((2,), seed, 0, 2 * shift + 1, tf.int32))
+    padded = tf.pad(images, [[0, 0], [shift, shift], [shift, shift], [0, 0]], "SYMMETRIC")
+    return batch | {"image": padded[:, top : top + height, left : left + width]}
 
-    The order of an epoch depends on TensorFlow's global seed, `seed` and the epoch alone, so that a resumed run sees what an
-    uninterrupted one would.
+
+def training(pictures, batch, seed, first_epoch=0, flip=False, shift=0):
+    """Endless shuffled batches, n_train // batch for each epoch, from epoch `first_epoch` on.
+
+    flip: mirror half of each batch. shift: move each batch by up to so many pixels. The order of an epoch and its shifts depend
+    on TensorFlow's global seed, `seed` and the epoch alone, so that a resumed run sees what an uninterrupted one would.
     """
     buffer = max(batch, min(pictures.n_train, BUFFER // int(np.prod(pictures.shape))))
     shuffled = tf.data.TFRecordDataset(str(pictures.train)).shuffle(buffer, seed, reshuffle_each_iteration=True)
-    endless = shuffled.batch(batch, drop_remainder=True).repeat().skip(first_epoch * (pictures.n_train // batch))
-    parsed = endless.map(lambda serialized: _parsed(serialized, pictures.shape))
-    return (parsed.map(_half_flipped) if flip else parsed).prefetch(2)
+    numbered = shuffled.batch(batch, drop_remainder=True).repeat().enumerate()
+
+    def prepared(step, serialized):
+        prepared = _parsed(serialized, pictures.shape)
+        prepared = _half_flipped(prepared) if flip else prepared
+        prepared = _shifted(prepared, shift, tf.stack([seed, step])) if shift else prepared
+        return prepared | {"image": tf.ensure_shape(prepared["image"], (batch, *pictures.shape))}
+
+    return numbered.skip(first_epoch * (pictures.n_train // batch)).map(prepared).prefetch(2)

@@ -30,13 +30,14 @@ POSITIVE = {"batch", "epochs", "dim", "widths", "factor", "every", "learning_rat
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Data:
-    """Which pictures: see `keras_ae.data.load`; `flip` mirrors half of the training pictures at random."""
+    """Which pictures: see `keras_ae.data.load`; `flip` and `shift` vary the training pictures (`keras_ae.data.training`)."""
 
     name: str = "synthetic_cats"
     directory: str | None = None
     size: int | None = None
     channels: int | None = None
     flip: bool = False
+    shift: int = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from keras_ae.errors import UserError
 from keras_ae.files import folder_written_whole, locked
 
 # counts up when records or their contents change, so that old caches are not read
-VERSION = 2
+VERSION = 3
 HELD_OUT = 0.1
 MOST_DAMAGED = 0.05
 NAMED = 10

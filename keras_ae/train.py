@@ -113,7 +113,7 @@ def fit(run, experiment, pictures):
     originals = data.examples(pictures, "test", 8)
     try:
         model.fit(
-            data.training(pictures, options.batch, options.seed, first_epoch=done, flip=experiment.data.flip),
+            data.training(pictures, options.batch, options.seed, done, flip=experiment.data.flip, shift=experiment.data.shift),
             validation_data=data.batches(pictures, "test", options.batch),
             initial_epoch=done,
             epochs=options.epochs,

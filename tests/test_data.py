@@ -143,6 +143,20 @@ def test_epochs_differ_and_a_resumed_run_sees_the_same_ones(pictures):
     assert not np.array_equal(whole[0], epochs_of(pictures, 0, 1, seed=1)[0])
 
 
+def test_shifts_move_whole_batches_by_few_pixels_and_repeat_themselves(pictures):
+    plain, one, other = (
+        [batch["image"].numpy() for batch in data.training(pictures, 32, 0, shift=shift).take(12)] for shift in (0, 2, 2)
+    )
+    assert all(np.array_equal(first, second) for first, second in zip(one, other, strict=True))
+    found = set()
+    for whole, moved in zip(plain, one, strict=True):
+        inside = moved[:, 2:-2, 2:-2]
+        offsets = [(y, x) for y in range(5) for x in range(5) if np.array_equal(whole[:, y : y + 12, x : x + 12], inside)]
+        assert len(offsets) == 1
+        found.update(offsets)
+    assert len(found) > 3
+
+
 def test_an_epoch_shows_each_picture_at_most_once_and_half_of_them_mirrored(pictures):
     originals = np.concatenate([batch["image"] for batch in data.batches(pictures, "train", 32)])
     seen = np.concatenate(epochs_of(pictures, 0, 1)[0])
