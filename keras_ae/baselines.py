@@ -1,4 +1,6 @@
-"""What a model must beat: principal components of the same latent size."""
+"""What a model must beat: principal components of the same latent size, with a normal distribution over their scores."""
+
+import dataclasses
 
 import numpy as np
 
@@ -6,11 +8,38 @@ OVERSAMPLING = 32
 PASSES = 6
 
 
-def fit_pca(stream, latent_dim, seed=0):
-    """Principal components of images; returns `rebuild`: images (batch, H, W, C) -> images from `latent_dim` numbers each.
+@dataclasses.dataclass(frozen=True)
+class PCA:
+    """mean (D,), orthonormal components (D, latent_dim), deviations (latent_dim,) of the scores; pictures of `shape` (H, W, C)."""
 
-    stream() opens a fresh pass over batches of images. Subspace iteration from random directions (Halko et al. 2011,
-    arXiv:0909.4061, algorithm 4.4): six passes, and memory that does not grow with the number of pictures. There are fewer
+    mean: np.ndarray
+    components: np.ndarray
+    deviations: np.ndarray
+    shape: tuple
+
+    def encode(self, images):
+        """Scores (n, latent_dim) of images (n, H, W, C)."""
+        return (np.reshape(images, (len(images), -1)) - self.mean) @ self.components
+
+    def decode(self, z):
+        """Images (n, H, W, C) of scores (n, latent_dim)."""
+        return np.reshape(z @ self.components.T + self.mean, (len(z), *self.shape))
+
+    def rebuild(self, images):
+        """Images from `latent_dim` numbers each."""
+        return self.decode(self.encode(images))
+
+    def sample(self, n, seed):
+        """Scores of n new pictures from independent normal distributions, (n, latent_dim)."""
+        noise = np.random.default_rng(seed).normal(size=(n, len(self.deviations)))
+        return (noise * self.deviations).astype("float32")
+
+
+def fit_pca(stream, latent_dim, seed=0):
+    """Principal components of images.
+
+    stream() opens a fresh pass over batches of images (batch, H, W, C). Subspace iteration from random directions (Halko et al.
+    2011, arXiv:0909.4061, algorithm 4.4): six passes, and memory that does not grow with the number of pictures. There are fewer
     components where pictures have fewer pixels.
     """
 
@@ -18,7 +47,9 @@ def fit_pca(stream, latent_dim, seed=0):
         return (np.reshape(images, (len(images), -1)) for images in stream())
 
     total = count = 0
-    for flat in flattened():
+    for images in stream():
+        shape = images.shape[1:]
+        flat = np.reshape(images, (len(images), -1))
         total = total + flat.sum(axis=0, dtype="float64")
         count += len(flat)
     mean = (total / count).astype("float32")
@@ -33,11 +64,7 @@ def fit_pca(stream, latent_dim, seed=0):
         # the covariance in the subspace of the last directions, then its products as the next
         small = directions.T @ product
         directions, last = product, directions
-    _, rotation = np.linalg.eigh(small)
-    components = (last @ rotation[:, ::-1])[:, :latent_dim]
-
-    def rebuild(images):
-        centred = np.reshape(images, (len(images), -1)) - mean
-        return np.reshape(centred @ components @ components.T + mean, images.shape)
-
-    return rebuild
+    variances, rotation = np.linalg.eigh(small)
+    kept = slice(None, -latent_dim - 1, -1)
+    deviations = np.sqrt(np.maximum(variances[kept], 0) / count).astype("float32")
+    return PCA(mean, last @ rotation[:, kept], deviations, shape)

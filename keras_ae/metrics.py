@@ -1,10 +1,14 @@
-"""How close reconstructions are to their originals, pooled over a whole data set.
+"""How close reconstructions are to their originals: numbers of each picture, pooled over a set, with intervals.
 
 Images are float32 (batch, height, width, channels) in [-1, 1]; reconstructions are clipped to it.
 """
 
 import numpy as np
 import tensorflow as tf
+
+# the weights of the three finest of the five scales of Wang et al. 2003, made to sum to 1
+SCALE_WEIGHTS = np.array([0.0448, 0.2856, 0.3001]) / (0.0448 + 0.2856 + 0.3001)
+WINDOW = 11
 
 
 def psnr(mse):
@@ -17,9 +21,20 @@ def ssim(images, reconstructions):
 
     None for pictures smaller than the window.
     """
-    if min(images.shape[1:3]) < 11:
+    if min(images.shape[1:3]) < WINDOW:
         return None
-    return tf.image.ssim((images + 1) / 2, (reconstructions + 1) / 2, max_val=1.0)
+    return tf.image.ssim((images + 1) / 2, (reconstructions + 1) / 2, max_val=1.0, filter_size=WINDOW)
+
+
+def ms_ssim(images, reconstructions):
+    """Structural similarity on three scales of each pair, (batch,), Wang et al. 2003, on [0, 1].
+
+    None where the coarsest scale, a quarter of the side, is smaller than the window.
+    """
+    if min(images.shape[1:3]) < 4 * WINDOW:
+        return None
+    scaled = (images + 1) / 2, (reconstructions + 1) / 2
+    return tf.image.ssim_multiscale(*scaled, max_val=1.0, power_factors=tuple(SCALE_WEIGHTS), filter_size=WINDOW)
 
 
 def gradient_energy(images):
@@ -29,29 +44,50 @@ def gradient_energy(images):
     return (down + right) / 2
 
 
-def reconstruction(batches, rebuild):
-    """Compare every batch of images with `rebuild(images)`.
+def per_picture(batches, rebuild):
+    """Compare every picture with `rebuild(images)`: a dict of float64 arrays (n,).
 
-    Returns a dict: n, mse and l1 per pixel on [-1, 1], psnr in dB of the pooled mse, ssim, and sharpness: the gradient energy
-    of the reconstructions over that of the originals (1 is as sharp).
+    mse and l1 per pixel on [-1, 1], ssim, ms_ssim, and the gradient energies `energy` and `rebuilt_energy`; the similarities are
+    left out where pictures are too small for them.
     """
-    sums = {}
+    collected = {}
     for images in batches:
         rebuilt = tf.clip_by_value(rebuild(images), -1.0, 1.0)
         terms = {
-            "n": tf.ones(len(images)),
             "mse": tf.reduce_mean(tf.square(images - rebuilt), axis=[1, 2, 3]),
             "l1": tf.reduce_mean(tf.abs(images - rebuilt), axis=[1, 2, 3]),
             "ssim": ssim(images, rebuilt),
+            "ms_ssim": ms_ssim(images, rebuilt),
             "energy": gradient_energy(images),
             "rebuilt_energy": gradient_energy(rebuilt),
         }
         for name, values in terms.items():
             if values is not None:
-                sums[name] = sums.get(name, 0.0) + float(tf.reduce_sum(tf.cast(values, "float64")))
-    n = sums["n"]
-    measured = {"n": int(n), "mse": sums["mse"] / n, "l1": sums["l1"] / n, "psnr": psnr(sums["mse"] / n)}
-    if "ssim" in sums:
-        measured["ssim"] = sums["ssim"] / n
-    measured["sharpness"] = sums["rebuilt_energy"] / max(sums["energy"], 1e-12)
-    return measured
+                collected.setdefault(name, []).append(np.asarray(values, "float64"))
+    return {name: np.concatenate(values) for name, values in collected.items()}
+
+
+def pooled(values, counts=None):
+    """Numbers of a whole set from those of `per_picture`; `counts` (n,) tells how often each picture stands in it.
+
+    Returns n, mse, l1, psnr in dB of the pooled mse, ssim and ms_ssim where there, and sharpness: the gradient energy of the
+    reconstructions over that of the originals (1 is as sharp).
+    """
+    mean = {name: float(np.average(array, weights=counts)) for name, array in values.items()}
+    numbers = {"n": len(values["mse"]), "mse": mean["mse"], "l1": mean["l1"], "psnr": psnr(mean["mse"])}
+    numbers |= {name: mean[name] for name in ("ssim", "ms_ssim") if name in mean}
+    return numbers | {"sharpness": mean["rebuilt_energy"] / max(mean["energy"], 1e-12)}
+
+
+def intervals(values, statistic, seed, resamples=1000):
+    """95 % percentile-bootstrap intervals over pictures (Efron 1979): {name: [low, high]} of `statistic(values, counts)`."""
+    n = len(next(iter(values.values())))
+    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
+    numbers = [statistic(values, counts) for counts in drawn]
+    names = [name for name in numbers[0] if name != "n"]
+    return {name: np.percentile([row[name] for row in numbers], [2.5, 97.5]).tolist() for name in names}
+
+
+def reconstruction(batches, rebuild):
+    """The numbers of `pooled` for every batch of images and `rebuild(images)`."""
+    return pooled(per_picture(batches, rebuild))

@@ -29,10 +29,10 @@ def training_codes(encoder, pictures):
 def measure(encoder, decoder, pictures, latent_dim):
     """Held-out reconstruction numbers of the model, from mean codes, and of PCA with as many numbers per picture."""
     rebuild = _compiled(lambda images: decoder(encoder(images, training=False)["z_mean"], training=False))
-    rebuild_pca = baselines.fit_pca(lambda: _image_batches(pictures, "train"), latent_dim)
+    pca = baselines.fit_pca(lambda: _image_batches(pictures, "train"), latent_dim)
     return {
         "reconstruction": metrics.reconstruction(_image_batches(pictures, "test"), rebuild),
-        "pca": metrics.reconstruction(_image_batches(pictures, "test"), rebuild_pca),
+        "pca": metrics.reconstruction(_image_batches(pictures, "test"), pca.rebuild),
     }
 
 

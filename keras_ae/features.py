@@ -1,0 +1,110 @@
+"""What pictures are compared in: fixed features, images float32 (batch, H, W, C) in [-1, 1] -> (batch, d).
+
+`gabor` needs no download: the energies of a bank of Gabor filters on a coarse grid and four scales, known as the gist of a scene
+(Oliva & Torralba 2001), with the colours of the grid's cells. It is a convolutional network whose weights are a formula, part of
+this package and its version. `inception` is the pool layer of InceptionV3, of which distances are called FID and KID. To add
+features, write a function that makes them and name it in `FEATURES`.
+"""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_ae.errors import UserError
+
+SIDE = 64
+GRID = 4
+SCALES = 4
+ORIENTATIONS = 4
+# energies far below this count alike: it is about the noise of a JPEG
+FLOOR = 0.02
+# JPEG's luminance and two colour differences
+LUMINANCE_AND_COLOURS = np.array([[0.299, -0.169, 0.5], [0.587, -0.331, -0.419], [0.114, 0.5, -0.081]], "float32")
+
+
+def gabor_filters(side=9, wavelength=3.5, deviation=1.6):
+    """Pairs of even and odd filters of each orientation, (side, side, 1, 2 * ORIENTATIONS), without a response to flat areas."""
+    half = side // 2
+    y, x = np.mgrid[-half : half + 1, -half : half + 1]
+    window = np.exp(-(x**2 + y**2) / (2 * deviation**2))
+    filters = []
+    for angle in np.pi * np.arange(ORIENTATIONS) / ORIENTATIONS:
+        wave = window * np.exp(2j * np.pi * (x * np.cos(angle) + y * np.sin(angle)) / wavelength)
+        wave -= window * wave.sum() / window.sum()
+        wave /= np.abs(wave).sum()
+        filters += [wave.real, wave.imag]
+    return np.stack(filters, axis=-1)[:, :, None].astype("float32")
+
+
+def _cells(maps):
+    """The mean over each cell of the grid, flattened."""
+    cell = maps.shape[1] // GRID
+    pooled = tf.nn.avg_pool2d(maps, cell, cell, "VALID")
+    return tf.reshape(pooled, (-1, GRID * GRID * maps.shape[-1]))
+
+
+def gabor():
+    """Log energies of Gabor filters and mean colours on a 4x4 grid: (batch, 304). Pictures are brought to 64x64 first."""
+    filters = gabor_filters()
+    margin = filters.shape[0] // 2
+    edges = [[0, 0], [margin, margin], [margin, margin], [0, 0]]
+
+    def energies(luminance):
+        waves = tf.nn.conv2d(tf.pad(luminance, edges, "REFLECT"), filters, 1, "VALID")
+        pairs = tf.reshape(waves, (-1, *waves.shape[1:3], ORIENTATIONS, 2))
+        return tf.sqrt(tf.reduce_sum(tf.square(pairs), axis=-1) + 1e-8)
+
+    def extract(images):
+        if images.shape[1] != SIDE:
+            images = tf.image.resize(images, (SIDE, SIDE), antialias=True)
+        if images.shape[-1] == 1:
+            images = tf.image.grayscale_to_rgb(images)
+        # a 1x1 convolution is this product
+        maps = tf.tensordot(images, LUMINANCE_AND_COLOURS, 1)
+        found = [_cells(maps)]
+        luminance = maps[..., :1]
+        for _ in range(SCALES):
+            found.append(tf.math.log(_cells(energies(luminance)) + FLOOR))
+            luminance = tf.nn.avg_pool2d(luminance, 2, 2, "VALID")
+        return tf.concat(found, axis=1)
+
+    return extract
+
+
+def inception():
+    """The last pooling layer of InceptionV3 trained on ImageNet, (batch, 2048), from keras.applications.
+
+    Its weights (88 MB) are downloaded where they are not in Keras' cache; UserError where that fails. They are Keras' own, not
+    those of the original FID code: compare figures of this package with each other only.
+    """
+    try:
+        network = keras.applications.InceptionV3(include_top=False, pooling="avg")
+    except Exception as error:
+        raise UserError(f"the weights of InceptionV3 cannot be downloaded ({error}); use --features gabor") from error
+
+    def extract(images):
+        images = tf.image.grayscale_to_rgb(images) if images.shape[-1] == 1 else images
+        return network(tf.image.resize(images, (299, 299), antialias=True), training=False)
+
+    return extract
+
+
+def inception_is_present():
+    """Whether the weights of InceptionV3 lie in Keras' cache already."""
+    return any((Path(keras.config.keras_home()) / "models").glob("inception_v3*notop*"))
+
+
+FEATURES = {"gabor": gabor, "inception": inception}
+
+
+def extractor(name):
+    """The features of that name as a function of any number of images: NumPy (n, H, W, C) -> float64 (n, d)."""
+    compiled = tf.function(FEATURES[name](), reduce_retracing=True)
+
+    def features(images, batch=128):
+        parts = [compiled(tf.constant(images[first : first + batch])) for first in range(0, len(images), batch)]
+        return np.concatenate([np.asarray(part, "float64") for part in parts])
+
+    return features
