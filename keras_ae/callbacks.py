@@ -17,7 +17,7 @@ COUNTERS = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter")
 
 
 class Progress(keras.callbacks.Callback):
-    """A bar over all steps with the time left, and a line per epoch."""
+    """A bar over all steps of a stage with the time left, and a line per epoch; epochs are counted through all stages."""
 
     def __init__(self, epochs, steps_per_epoch, first_epoch):
         super().__init__()
@@ -27,8 +27,8 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         # disable=None: no bar where nobody looks, such as a log file
-        total, done = self.epochs * self.steps_per_epoch, self.first_epoch * self.steps_per_epoch
-        self.bar = tqdm(total=total, initial=done, unit="step", disable=None, dynamic_ncols=True, leave=False)
+        total = (self.epochs - self.first_epoch) * self.steps_per_epoch
+        self.bar = tqdm(total=total, unit="step", disable=None, dynamic_ncols=True, leave=False)
         self.began = time.monotonic()
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -96,54 +96,55 @@ class Pictures(keras.callbacks.Callback):
 class Bookkeeping(keras.callbacks.Callback):
     """After each epoch: history, best weights and the whole state of training, counters of other callbacks included.
 
-    Must stand behind `others` in the list: what it restores when training begins, they reset just before.
+    Must stand behind `others` in the list: what it restores when training begins, they reset just before. A stage begins with
+    the rows of the one before it, and with nothing else of its state.
     """
 
-    def __init__(self, run, others):
+    def __init__(self, run, stage, others):
         super().__init__()
         self.run = run
+        self.stage = stage
         self.others = others
         self.rows = []
         self.began = None
 
-    def _variables(self):
-        # `variables` of the networks holds the seed generators' states too
-        networks = [*self.model.encoder.variables, *self.model.decoder.variables]
-        return [*networks, *self.model.optimizer.variables]
-
     def on_train_begin(self, logs=None):
-        self.model.optimizer.build(self.model.trainable_variables)
+        self.variables = self.model.state()
         if (self.run.folder / "state.npz").exists():
             self._restore(self.run.read_arrays("state"))
         self.began = time.monotonic()
 
     def _restore(self, arrays):
         record = json.loads(str(arrays["record"]))
-        for index, variable in enumerate(self._variables()):
-            variable.assign(arrays[f"variable_{index}"])
-        for callback, counters in zip(self.others, record["counters"], strict=True):
-            vars(callback).update(counters)
         self.rows = record["rows"]
+        if record["stage"] == self.stage:
+            for index, variable in enumerate(self.variables):
+                variable.assign(arrays[f"variable_{index}"])
+            for callback, counters in zip(self.others, record["counters"], strict=True):
+                vars(callback).update(counters)
 
     def on_epoch_end(self, epoch, logs=None):
         now = time.monotonic()
-        row = {"epoch": epoch + 1, **{name: float(value) for name, value in logs.items()}}
+        row = {"epoch": epoch + 1, "stage": self.stage, **{name: float(value) for name, value in logs.items()}}
         row["learning_rate"] = float(self.model.optimizer.learning_rate)
         row["seconds"] = round(now - self.began, 3)
         self.began = now
-        if row["val_neg_elbo"] < min((row["val_neg_elbo"] for row in self.rows), default=math.inf):
+        least = min((row["val_neg_elbo"] for row in self.rows), default=math.inf)
+        row["kept"] = int(self.model.keeps(row["val_neg_elbo"], least))
+        if row["kept"]:
             self.run.write_best_weights(self.model.encoder, self.model.decoder)
         self.rows.append(row)
         self.run.write_history(self.rows)
         counters = [{name: vars(other)[name] for name in COUNTERS if name in vars(other)} for other in self.others]
-        record = {"rows": self.rows, "counters": counters, "stopped": bool(self.model.stop_training)}
-        arrays = {f"variable_{index}": np.asarray(variable) for index, variable in enumerate(self._variables())}
+        record = {"rows": self.rows, "stage": self.stage, "counters": counters, "stopped": bool(self.model.stop_training)}
+        arrays = {f"variable_{index}": np.asarray(variable) for index, variable in enumerate(self.variables)}
         self.run.write_arrays("state", {"record": json.dumps(record), **arrays})
 
 
 def progress_of(run):
-    """(epochs done, whether training has stopped early) of a run, from its saved state."""
+    """Where a run stands, from its saved state: its stage, the epochs done in each stage, and whether the stage stopped early."""
     if not (run.folder / "state.npz").exists():
-        return 0, False
+        return 1, {1: 0, 2: 0}, False
     record = json.loads(str(run.read_arrays("state")["record"]))
-    return len(record["rows"]), record["stopped"]
+    stages = [row["stage"] for row in record["rows"]]
+    return record["stage"], {stage: stages.count(stage) for stage in (1, 2)}, record["stopped"]

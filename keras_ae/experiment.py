@@ -17,7 +17,8 @@ from pathlib import Path
 
 import keras
 
-from keras_ae import losses, priors
+from keras_ae import losses, networks, priors
+from keras_ae.adversarial import AdversarialVAE
 from keras_ae.errors import UserError
 from keras_ae.latents import LATENTS
 from keras_ae.networks import DECODERS, ENCODERS
@@ -26,6 +27,7 @@ from keras_ae.vae import VAE
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 POSITIVE = {"batch", "epochs", "dim", "widths", "factor", "every", "learning_rate", "scale", "variance", "components"}
+POSITIVE |= {"critic_learning_rate"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,7 +71,7 @@ DEFAULT_NAMES = {
     "optimizer": "adam",
     "schedule": "constant",
 }
-SINGLE = {"data": Data, "objective": VAE, "training": Training, "prior": priors.fit}
+SINGLE = {"data": Data, "objective": VAE, "training": Training, "prior": priors.fit, "adversarial": AdversarialVAE}
 
 
 def _listed(names):
@@ -84,7 +86,8 @@ def _unknown(kind, name, known):
 
 def _schema(function):
     parameters = inspect.signature(function).parameters.values()
-    return {parameter.name: parameter for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
+    # an unannotated one is set by the program
+    return {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY and p.annotation is not p.empty}
 
 
 def _fits(value, annotation):
@@ -103,12 +106,14 @@ def _type_name(annotation):
     return getattr(annotation, "__name__", str(annotation)) if not typing.get_args(annotation) else str(annotation)
 
 
-def _check_value(where, key, value, annotation):
+def _check_value(where, key, value, annotation, default):
     if not _fits(value, annotation):
         raise UserError(f"{where} {key} must be of type {_type_name(annotation)}. Received: {value!r}")
     for number in value if isinstance(value, list) else [value]:
-        if isinstance(number, int | float) and (number < 0 or (number == 0 and key in POSITIVE)):
-            least = "above 0" if key in POSITIVE else "0 or more"
+        # where the default is 0, nothing is asked for
+        positive = key in POSITIVE and default != 0
+        if isinstance(number, int | float) and (number < 0 or (number == 0 and positive)):
+            least = "above 0" if positive else "0 or more"
             raise UserError(f"{where} {key} must be {least}. Received: {value!r}")
 
 
@@ -120,7 +125,7 @@ def _complete(where, function, given):
             if not schema:
                 raise UserError(f"unknown key '{key}' in {where}: it takes no keys")
             raise _unknown(f"key in {where}", key, schema)
-        _check_value(where, key, value, schema[key].annotation)
+        _check_value(where, key, value, schema[key].annotation, schema[key].default)
     complete = {key: given.get(key, parameter.default) for key, parameter in schema.items()}
     return {key: list(value) if isinstance(value, tuple) else value for key, value in complete.items()}
 
@@ -237,6 +242,14 @@ class Experiment:
         # "auto" would try XLA where Keras thinks it pays; on CPUs it was 0.6 times the speed
         model.compile(optimizer=make_optimizer(learning_rate, **arguments), jit_compile=False)
         return model, callbacks
+
+    def refined(self, encoder, decoder, prior):
+        """The compiled second stage for networks and a prior that the first one left."""
+        keras.utils.set_random_seed(self.training.seed)
+        with _policy(self.precision):
+            critic = networks.critic(encoder.input_shape[1:])
+            arguments = self.tables["adversarial"]
+            return AdversarialVAE(encoder, decoder, self.likelihood(), critic, prior, seed=self.training.seed, **arguments)
 
 
 def complete(name, tables):

@@ -100,5 +100,26 @@ def residual_decoder(image_shape, latent_dim, *, widths: list[int] = (32, 64, 12
     return keras.Model(z, layers.Activation("tanh", dtype="float32")(x), name="decoder")
 
 
+def critic(image_shape, widths=(48, 96, 192, 256)):
+    """Judges pictures: {"logits": [whole (batch, 1), patches (batch, n)], "features": [maps, finest first]}.
+
+    Strided 4x4 convolutions with leaky ReLU; one verdict on the whole, and one on each patch of the next-to-coarsest map.
+    """
+
+    def conv(width, size, strides=1):
+        return layers.Conv2D(width, size, strides=strides, padding="same")
+
+    images = keras.Input(image_shape, name="images")
+    x, features = images, []
+    for _, width in _stages(image_shape, widths):
+        x = layers.LeakyReLU(0.2)(conv(width, 4, 2)(x))
+        features.append(x)
+    patches = layers.LeakyReLU(0.2)(conv(128, 3)(features[-2:][0]))
+    patches = layers.Conv2D(1, 1, dtype="float32")(patches)
+    whole = layers.LeakyReLU(0.2)(layers.Dense(256)(layers.Flatten()(x)))
+    whole = layers.Dense(1, dtype="float32")(whole)
+    return keras.Model(images, {"logits": [whole, layers.Flatten(dtype="float32")(patches)], "features": features}, name="critic")
+
+
 ENCODERS = {"conv": conv_encoder, "residual": residual_encoder}
 DECODERS = {"conv": conv_decoder, "residual": residual_decoder}

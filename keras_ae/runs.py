@@ -83,26 +83,27 @@ class Run:
 
     def write_history(self, rows):
         with written_whole(self.folder / "history.csv") as path, open(path, "w", newline="") as file:
-            writer = csv.DictWriter(file, rows[0])
+            # the second stage has more columns than the first
+            writer = csv.DictWriter(file, max(rows, key=len))
             writer.writeheader()
             writer.writerows(rows)
 
     def history(self):
         """One dict of numbers per finished epoch."""
         with open(self.folder / "history.csv", newline="") as file:
-            return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+            return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
 
     def best(self):
         """The row of the epoch whose weights were kept."""
-        return min(self.history(), key=lambda row: row["val_neg_elbo"])
+        return [row for row in self.history() if row["kept"]][-1]
 
     def experiment(self):
         config = self.read_json("config")
         return Experiment(config["experiment"], config["tables"])
 
-    def best_networks(self):
-        """Encoder and decoder in float32 with the weights of the best epoch."""
-        encoder, decoder = self.experiment().networks(tuple(self.read_json("config")["data"]["shape"]))
+    def best_networks(self, precision="float32"):
+        """Encoder and decoder with the weights of the best epoch, to compute in a precision of `keras_ae.experiment`."""
+        encoder, decoder = self.experiment().networks(tuple(self.read_json("config")["data"]["shape"]), precision)
         arrays = self.read_arrays("weights")
         for network in (encoder, decoder):
             try:

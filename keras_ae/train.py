@@ -95,28 +95,22 @@ def check_unchanged(run, config):
         raise UserError(f"cannot resume {run}: {'; '.join(changed)}. Ask for the same again, or train without --resume")
 
 
-def fit(run, experiment, pictures):
-    """Train until the epochs are done or patience ends, from wherever the run stands."""
+def fit_stage(run, experiment, pictures, stage, model, kept, batch, first, last):
+    """Train epochs `first` ... `last - 1` of a stage, or until patience ends."""
     import keras
 
     from keras_ae import callbacks, data
 
-    options = experiment.training
-    steps_per_epoch = pictures.n_train // options.batch
-    model, kept = experiment.model(pictures.shape, steps_per_epoch)
-    if options.patience:
-        kept = [*kept, keras.callbacks.EarlyStopping("val_neg_elbo", patience=options.patience, mode="min")]
-    done, stopped = callbacks.progress_of(run)
-    if stopped or done >= options.epochs:
-        return
-    progress = callbacks.Progress(options.epochs, steps_per_epoch, done)
+    steps_per_epoch = pictures.n_train // batch
+    source, options = experiment.data, experiment.training
+    progress = callbacks.Progress(last, steps_per_epoch, first)
     originals = data.examples(pictures, "test", 8)
     try:
         model.fit(
-            data.training(pictures, options.batch, options.seed, done, flip=experiment.data.flip, shift=experiment.data.shift),
-            validation_data=data.batches(pictures, "test", options.batch),
-            initial_epoch=done,
-            epochs=options.epochs,
+            data.training(pictures, batch, options.seed, first, flip=source.flip, shift=source.shift),
+            validation_data=data.batches(pictures, "test", batch),
+            initial_epoch=first,
+            epochs=last,
             steps_per_epoch=steps_per_epoch,
             shuffle=False,
             verbose=0,
@@ -125,13 +119,33 @@ def fit(run, experiment, pictures):
                 keras.callbacks.TensorBoard(run.tensorboard, write_graph=False),
                 *kept,
                 callbacks.Pictures(run, originals, experiment.latent_dim, options.seed, options.pictures_every),
-                callbacks.Bookkeeping(run, kept),
+                callbacks.Bookkeeping(run, stage, kept),
                 # an epoch that was told is an epoch that was kept
                 progress,
             ],
         )
     finally:
         progress.close()
+
+
+def fit(run, experiment, pictures):
+    """Both stages, from wherever the run stands, until their epochs are done or patience ends the first."""
+    import keras
+
+    from keras_ae import callbacks, results
+
+    options, extra = experiment.training, experiment.tables["adversarial"]
+    stage, done, stopped = callbacks.progress_of(run)
+    if stage == 1 and not stopped and done[1] < options.epochs:
+        model, kept = experiment.model(pictures.shape, pictures.n_train // options.batch)
+        if options.patience:
+            kept = [*kept, keras.callbacks.EarlyStopping("val_neg_elbo", patience=options.patience, mode="min")]
+        fit_stage(run, experiment, pictures, 1, model, kept, options.batch, done[1], options.epochs)
+        _, done, _ = callbacks.progress_of(run)
+    if done[2] < extra["epochs"]:
+        prior = results.fit_prior(run, run.best_networks()[0], pictures)
+        model = experiment.refined(*run.best_networks(experiment.precision), prior)
+        fit_stage(run, experiment, pictures, 2, model, [], extra["batch"], sum(done.values()), done[1] + extra["epochs"])
 
 
 def summary(run, experiment, pictures, measured):
@@ -163,11 +177,13 @@ def train(arguments):
         asked = asked.with_data(*data.resolve(asked.data.name, arguments.data))
     source = asked.data
     pictures = data.load(source.name, source.directory, source.size, source.channels)
-    if pictures.n_train < asked.training.batch:
-        raise UserError(
-            f"{pictures.n_train} training pictures are fewer than a batch of {asked.training.batch}; "
-            "add pictures or lower it with --set training.batch=N"
-        )
+    for table in ("training", "adversarial") if asked.tables["adversarial"]["epochs"] else ("training",):
+        batch = asked.tables[table]["batch"]
+        if pictures.n_train < batch:
+            raise UserError(
+                f"{pictures.n_train} training pictures are fewer than a batch of {batch}; "
+                f"add pictures or lower it with --set {table}.batch=N"
+            )
     for line in pictures.summary:
         print(line)
     config = described(asked, pictures)
@@ -177,7 +193,7 @@ def train(arguments):
             check_unchanged(run, config)
             if run.complete:
                 raise UserError(f"the run in {run} has ended; train without --resume for a new one")
-            print(f"resuming {run} after epoch {callbacks.progress_of(run)[0]}")
+            print(f"resuming {run} after epoch {sum(callbacks.progress_of(run)[1].values())}")
         else:
             run.write_json("config", config)
             print(f"training {asked.name} in {run}, {config['precision']}")
@@ -186,7 +202,7 @@ def train(arguments):
             print("fitting the prior, measuring, drawing ...")
             measured = results.finish(run, pictures)
         except KeyboardInterrupt:
-            done, _ = callbacks.progress_of(run)
+            done = sum(callbacks.progress_of(run)[1].values())
             kept = f"{done} whole epochs and the best weights are kept" if done else "no epoch was finished"
             print(f"interrupted: {kept}. Go on with\n  {resume_command(arguments, run)}", file=sys.stderr)
             sys.exit(130)

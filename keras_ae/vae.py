@@ -71,6 +71,17 @@ class VAE(keras.Model):
     def _recorded(self, terms, batch):
         # the last batch of an evaluation is smaller and must count for less
         examples = ops.shape(batch["image"])[0]
-        for tracker in self.trackers:
+        told = [tracker for tracker in self.trackers if tracker.name in terms]
+        for tracker in told:
             tracker.update_state(terms[tracker.name], sample_weight=examples)
-        return {tracker.name: tracker.result() for tracker in self.trackers}
+        return {tracker.name: tracker.result() for tracker in told}
+
+    def state(self):
+        """Every variable that training changes, in a fixed order: what a resumed run needs."""
+        self.optimizer.build(self.trainable_variables)
+        # `variables` of the networks holds the seed generators' states too
+        return [*self.encoder.variables, *self.decoder.variables, *self.optimizer.variables]
+
+    def keeps(self, neg_elbo, least):
+        """Whether weights with this held-out bound replace those of the least so far."""
+        return neg_elbo < least
