@@ -1,8 +1,8 @@
 """The second stage of training: a critic learns to tell decoded pictures from photographs, and the decoder to pass.
 
 A likelihood alone blurs what 128 numbers cannot tell; a critic, trained from scratch beside it, has the decoder draw such
-detail as photographs have (Larsen et al. 2016, arXiv:1512.09300; Goodfellow et al. 2014). The encoder, and with it every code and
-the density fitted to them, stays as the first stage left it.
+detail as photographs have (Larsen et al. 2016, arXiv:1512.09300; Goodfellow et al. 2014). The encoder, and with it every code
+and the density fitted to them, stays as the first stage left it.
 """
 
 import keras
@@ -58,8 +58,8 @@ class AdversarialVAE(VAE):
     weight: nats that the adversarial loss counts for, beside the reconstruction likelihood; more is sharper and further off.
     feature_weight: of the mean absolute difference between the critic's features of a picture and of its reconstruction.
     learning_rate, critic_learning_rate: of Muon for the decoder and the critic.
-    penalty: of the critic's squared gradient at real pictures (R1: Mescheder et al. 2018, arXiv:1801.04406), estimated on an eighth
-    of the batch.
+    penalty: of the critic's squared gradient at real pictures (R1: Mescheder et al. 2018, arXiv:1801.04406), estimated on an
+    eighth of the batch.
     average: the decoder that is kept is the exponential moving average of the trained one, by this factor a step.
 
     `decoder` is the average; `student` is what is trained. The logistic losses are those of Goodfellow et al., not saturating.

@@ -10,7 +10,7 @@ PASSES = 6
 
 @dataclasses.dataclass(frozen=True)
 class PCA:
-    """mean (D,), orthonormal components (D, latent_dim), deviations (latent_dim,) of the scores; pictures of `shape` (H, W, C)."""
+    """mean (D,), components (D, latent_dim), deviations (latent_dim,) of the scores; pictures have `shape` (H, W, C)."""
 
     mean: np.ndarray
     components: np.ndarray
@@ -39,8 +39,8 @@ def fit_pca(stream, latent_dim, seed=0):
     """Principal components of images.
 
     stream() opens a fresh pass over batches of images (batch, H, W, C). Subspace iteration from random directions (Halko et al.
-    2011, arXiv:0909.4061, algorithm 4.4): six passes, and memory that does not grow with the number of pictures. There are fewer
-    components where pictures have fewer pixels.
+    2011, arXiv:0909.4061, algorithm 4.4): six passes, and memory that does not grow with the number of pictures. There are
+    fewer components where pictures have fewer pixels.
     """
 
     def flattened():

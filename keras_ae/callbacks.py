@@ -142,7 +142,7 @@ class Bookkeeping(keras.callbacks.Callback):
 
 
 def progress_of(run):
-    """Where a run stands, from its saved state: its stage, the epochs done in each stage, and whether the stage stopped early."""
+    """Where a run stands, from its saved state: its stage, the epochs done in each, and whether the stage stopped early."""
     if not (run.folder / "state.npz").exists():
         return 1, {1: 0, 2: 0}, False
     record = json.loads(str(run.read_arrays("state")["record"]))

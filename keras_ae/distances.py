@@ -58,8 +58,8 @@ def squared_distances(a, b):
 def manifold(real, generated, neighbours=NEIGHBOURS):
     """Precision and recall (Kynkaanniemi et al. 2019, arXiv:1904.06991), density and coverage (Naeem et al. 2020, 2002.09797).
 
-    precision: share of generated pictures inside the balls around real ones that reach to their k-th real neighbour; recall: the
-    same with the sides exchanged; density: how many real balls a generated picture lies in, over k; coverage: share of real
+    precision: share of generated pictures inside the balls around real ones that reach to their k-th real neighbour; recall:
+    the same with the sides exchanged; density: how many real balls a generated picture lies in, over k; coverage: share of real
     balls with a generated picture inside.
     """
 
@@ -88,9 +88,13 @@ def diversity(features, real):
 
 def nearest(queries, references):
     """Index (n,) of the nearest reference of each query, and its distance (n,)."""
-    squares = squared_distances(queries, references)
-    index = squares.argmin(axis=1)
-    return index, np.sqrt(squares[np.arange(len(squares)), index])
+    found = []
+    # a large training set against many samples would not fit in memory at once
+    for first in range(0, len(queries), 256):
+        squares = squared_distances(queries[first : first + 256], references)
+        index = squares.argmin(axis=1)
+        found.append((index, np.sqrt(squares[np.arange(len(squares)), index])))
+    return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
 
 
 def jackknife(statistic, *sets, groups=GROUPS):
@@ -135,8 +139,8 @@ def sliced_wasserstein(a, b, seed, each=32, side=7, projections=128):
     """Sliced Wasserstein distance between patches of two equally large sets of images, finest scale first (Karras et al. 2018).
 
     arXiv:1710.10196, section 5: per level of a Laplacian pyramid (here of 2x2 means), 7x7 patches, the mean absolute difference
-    of their sorted projections, times 1000. Both sets are standardised by channel with the moments of the first, where the paper
-    takes each set's own: what blur takes away must count. Returns {side of the level: distance}.
+    of their sorted projections, times 1000. Both sets are standardised by channel with the moments of the first, where the
+    paper takes each set's own: what blur takes away must count. Returns {side of the level: distance}.
     """
     n = min(len(a), len(b))
     found = {}

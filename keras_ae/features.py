@@ -1,11 +1,12 @@
 """What pictures are compared in: fixed features, images float32 (batch, H, W, C) in [-1, 1] -> (batch, d).
 
-`gabor` needs no download: the energies of a bank of Gabor filters on a coarse grid and four scales, known as the gist of a scene
-(Oliva & Torralba 2001), with the colours of the grid's cells. It is a convolutional network whose weights are a formula, part of
-this package and its version. `inception` is the pool layer of InceptionV3, of which distances are called FID and KID. To add
-features, write a function that makes them and name it in `FEATURES`.
+`gabor` needs no download: the energies of a bank of Gabor filters on a coarse grid and four scales, known as the gist of a
+scene (Oliva & Torralba 2001), with the colours of the grid's cells. It is a convolutional network whose weights are a formula,
+part of this package and its version. `inception` is the pool layer of InceptionV3, of which distances are called FID and KID.
+To add features, write a function that makes them and name it in `FEATURES`.
 """
 
+import os
 from pathlib import Path
 
 import keras
@@ -25,7 +26,7 @@ LUMINANCE_AND_COLOURS = np.array([[0.299, -0.169, 0.5], [0.587, -0.331, -0.419],
 
 
 def gabor_filters(side=9, wavelength=3.5, deviation=1.6):
-    """Pairs of even and odd filters of each orientation, (side, side, 1, 2 * ORIENTATIONS), without a response to flat areas."""
+    """Pairs of even and odd filters of each orientation, (side, side, 1, 2 * ORIENTATIONS), blind to flat areas."""
     half = side // 2
     y, x = np.mgrid[-half : half + 1, -half : half + 1]
     window = np.exp(-(x**2 + y**2) / (2 * deviation**2))
@@ -93,7 +94,8 @@ def inception():
 
 def inception_is_present():
     """Whether the weights of InceptionV3 lie in Keras' cache already."""
-    return any((Path(keras.config.keras_home()) / "models").glob("inception_v3*notop*"))
+    home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
+    return any((home / "models").glob("inception_v3*notop*"))
 
 
 FEATURES = {"gabor": gabor, "inception": inception}

@@ -8,6 +8,7 @@ from keras_ae.images import grid, to_uint8, write_there_and_back
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
+from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
 CURVES = {
     "epoch_loss": "loss (nats)",
@@ -96,3 +97,53 @@ def interpolation(frames, path, title):
     shown = frames[np.linspace(0, len(frames) - 1, 10).round().astype(int)]
     _show(shown, 10, title, path)
     write_there_and_back(path.with_suffix(".gif"), to_uint8(frames))
+
+
+def rows(row_images, labels, path, title):
+    """One row of pictures for each label, all rows equally long."""
+    _show(np.concatenate(row_images), len(row_images[0]), title, path, labels)
+
+
+def _axes(title, x_label, y_label):
+    figure, axes = pyplot.subplots(figsize=(6.4, 4.2), layout="constrained")
+    axes.set_title(title, fontsize=10)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.grid(alpha=0.3)
+    return figure, axes
+
+
+def kl_per_dimension(kls, path):
+    """KL of each latent dimension in nats, largest first, one line for each model: {name: (latent_dim,)}."""
+    figure, axes = _axes("KL per latent dimension", "dimension, sorted", "nats")
+    for name, kl in kls.items():
+        axes.plot(np.arange(1, len(kl) + 1), np.sort(kl)[::-1], label=name)
+    axes.set_ylim(bottom=0)
+    axes.legend(fontsize=8)
+    _save(figure, path)
+
+
+def rate_distortion(points, path):
+    """Rate against distortion of every held-out picture, in nats: {name: (rate (n,), distortion (n,))}; crosses: means."""
+    figure, axes = _axes("Rate and distortion of each held-out picture", "rate: KL (nats)", "distortion: -log p(x | z) (nats)")
+    for name, (rate, distortion) in points.items():
+        dots = axes.scatter(rate, distortion, s=5, alpha=0.4, label=name)
+        axes.plot(rate.mean(), distortion.mean(), "x", markersize=11, markeredgewidth=2.5, color=dots.get_facecolor()[0][:3])
+    axes.legend(fontsize=8)
+    _save(figure, path)
+
+
+def latent_map(z, images, path, title):
+    """Held-out pictures at the first two principal components of their codes z (n, latent_dim)."""
+    centred = z - z.mean(axis=0)
+    _, _, directions = np.linalg.svd(centred, full_matrices=False)
+    x, y = (centred @ directions[:2].T).T if len(directions) > 1 else (centred[:, 0], np.zeros(len(z)))
+    figure, axes = pyplot.subplots(figsize=(8, 8), layout="constrained")
+    axes.scatter(x, y, s=1, alpha=0)
+    for place_x, place_y, picture in zip(x, y, to_uint8(images), strict=True):
+        thumbnail = OffsetImage(picture.squeeze(), zoom=22 / len(picture), cmap="gray")
+        axes.add_artist(AnnotationBbox(thumbnail, (place_x, place_y), frameon=False))
+    axes.set_title(title, fontsize=10)
+    axes.set_xlabel("first principal component of the codes")
+    axes.set_ylabel("second")
+    _save(figure, path)

@@ -50,15 +50,15 @@ def bits_per_dimension(nats, dimensions):
 
 def rate(z_mean, z_log_var):
     """KL of each picture and dimension from N(0, I) in nats, (n, latent_dim)."""
-    return np.asarray(gaussian_kl(z_mean, z_log_var), "float64")
+    return np.asarray(gaussian_kl(np.asarray(z_mean, "float32"), np.asarray(z_log_var, "float32")), "float64")
 
 
 def usage(z_mean, z_log_var):
     """How the latent space is used: a dict of numbers.
 
-    active_units: dimensions whose mean code has a variance above 0.01; rate: the mean KL; aggregate_kl: KL(N(m, C) || N(0, I)) of
-    the normal distribution with the moments of the aggregate posterior, all pictures' posteriors together. The part of the rate
-    that is not spent on the aggregate tells pictures apart (Hoffman & Johnson 2016).
+    active_units: dimensions whose mean code has a variance above 0.01; rate: the mean KL; aggregate_kl: KL(N(m, C) || N(0, I))
+    of the normal distribution with the moments of the aggregate posterior, all pictures' posteriors together. The part of the
+    rate that is not spent on the aggregate tells pictures apart (Hoffman & Johnson 2016).
     """
     z_mean, variance = z_mean.astype("float64"), np.exp(z_log_var.astype("float64"))
     mean = z_mean.mean(axis=0)

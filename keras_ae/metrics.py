@@ -47,8 +47,8 @@ def gradient_energy(images):
 def per_picture(batches, rebuild):
     """Compare every picture with `rebuild(images)`: a dict of float64 arrays (n,).
 
-    mse and l1 per pixel on [-1, 1], ssim, ms_ssim, and the gradient energies `energy` and `rebuilt_energy`; the similarities are
-    left out where pictures are too small for them.
+    mse and l1 per pixel on [-1, 1], ssim, ms_ssim, and the gradient energies `energy` and `rebuilt_energy`; the similarities
+    are left out where pictures are too small for them.
     """
     collected = {}
     for images in batches:

@@ -118,7 +118,9 @@ def critic(image_shape, widths=(48, 96, 192, 256)):
     patches = layers.Conv2D(1, 1, dtype="float32")(patches)
     whole = layers.LeakyReLU(0.2)(layers.Dense(256)(layers.Flatten()(x)))
     whole = layers.Dense(1, dtype="float32")(whole)
-    return keras.Model(images, {"logits": [whole, layers.Flatten(dtype="float32")(patches)], "features": features}, name="critic")
+    return keras.Model(
+        images, {"logits": [whole, layers.Flatten(dtype="float32")(patches)], "features": features}, name="critic"
+    )
 
 
 ENCODERS = {"conv": conv_encoder, "residual": residual_encoder}

@@ -1,0 +1,204 @@
+"""Measure exports on held-out pictures: python -m keras_ae.evaluate --model exported/vae --data DIR --out report"""
+
+import json
+from pathlib import Path
+
+from keras_ae import commandline
+
+CHUNK = 256
+
+
+def parser():
+    parser = commandline.Parser("evaluate", "Measure how good a model is, on held-out pictures: index.html and metrics.json.")
+    commandline.add_common(parser, "report", "folder to write")
+    parser.add_argument(
+        "--compare", nargs="+", metavar="DIR", default=[], help="exports to put side by side, instead of --model"
+    )
+    parser.add_argument(
+        "--data", metavar="DIR", help="folder of pictures, or tensorflow-datasets folder (default: as trained on)"
+    )
+    parser.add_argument("--n", type=commandline.whole_number(50, 50_000), default=2000, help="how many pictures to draw")
+    parser.add_argument(
+        "--features",
+        choices=("auto", "gabor", "inception"),
+        default="auto",
+        help="what samples are compared in; auto is InceptionV3 where its weights are in Keras' cache, else Gabor energies",
+    )
+    return parser
+
+
+def likelihood_of(card):
+    """The likelihood that an export was trained with: (images, reconstructions) -> nats (n,); None for measured variance."""
+    from keras_ae import losses
+
+    arguments = dict(card.get("configuration", {}).get("reconstruction", {"name": "gaussian_optimal_variance"}))
+    name = arguments.pop("name")
+    if name not in losses.RECONSTRUCTIONS or name == "gaussian_optimal_variance":
+        return None
+    return lambda images, rebuilt: losses.RECONSTRUCTIONS[name](images, rebuilt, **arguments)
+
+
+def candidate(model, name):
+    """An export as the judge wants it."""
+    import numpy as np
+
+    from keras_ae import images, judge
+
+    def generate(n, seed):
+        # one call draws at most a chunk where the export draws pieces of a sequence
+        if model.card:
+            parts = [model.generate(min(CHUNK, n - first), seed, first=first)[0] for first in range(0, n, CHUNK)]
+        else:
+            parts = [model.generate(n, seed)[0]]
+        return images.to_float(np.concatenate(parts))
+
+    draws = generate if model.generates else None
+    return judge.Candidate(name, model.latent_dim, model.codes, model.decode, draws, likelihood_of(model.card))
+
+
+def named(folders):
+    """{name: folder}: the last part of each path, or the whole path where those repeat."""
+    short = [Path(folder).resolve().name for folder in folders]
+    return dict(zip(short if len(set(short)) == len(short) else map(str, folders), folders, strict=True))
+
+
+def load_pictures(models, directory):
+    """The data set to judge on: that of --data, or the one that the first card names. Warns of a model trained on another."""
+    import sys
+
+    from keras_ae import data
+    from keras_ae.errors import UserError
+
+    shapes = {model.shape for model in models.values()}
+    if len(shapes) > 1:
+        raise UserError(f"models of different picture shapes cannot be compared: {', '.join(map(str, sorted(shapes)))}")
+    ((height, _, channels),) = shapes
+    trained_on = next(iter(models.values())).card.get("data", {})
+    name = trained_on.get("name")
+    if directory:
+        name, directory = data.resolve(name or "folder", directory)
+    elif name is None or name == "folder":
+        raise UserError("name the pictures to judge on with --data DIR")
+    pictures = data.load(name, directory, height, channels)
+    for label, model in models.items():
+        if model.card and model.card["data"].get("fingerprint") != pictures.fingerprint:
+            told = "was trained on other pictures than these; what is held out here it may have seen there"
+            print(f"warning: {label} {told}", file=sys.stderr)
+    return pictures
+
+
+def draw(folder, judged, arrays):
+    """Every picture of the report in `folder`: {section: [(path, text), ...]}."""
+    import numpy as np
+
+    from keras_ae import figures
+
+    drawn = {"reconstruction": [], "likelihood": [], "samples": [], "memory": [], "smoothness": [], "map": []}
+
+    def add(section, file, text, draw, *what):
+        path = folder / f"{file}.png"
+        draw(*what, path, *([text] if draw in TITLED else []))
+        drawn[section].append((path, text))
+
+    TITLED = (figures.rows, figures.samples, figures.latent_map)
+    names = list(arrays)
+    first = next(iter(arrays.values()))
+    for part, rows in (("a", slice(0, 8)), ("b", slice(8, 16))):
+        stack = [first["originals"][rows], *(found["rebuilt"][rows] for found in arrays.values())]
+        text = "Held-out pictures and their reconstructions"
+        add("reconstruction", f"reconstructions_{part}", text, figures.rows, stack, ["original", *names])
+    with_rate = {name: found for name, found in arrays.items() if "rate" in found}
+    if with_rate:
+        kls = {name: np.array(judged[name]["likelihood"]["kl_per_dimension"]) for name in with_rate}
+        add("likelihood", "kl_per_dimension", "KL of each latent dimension", figures.kl_per_dimension, kls)
+        points = {name: (found["rate"], found["distortion"]) for name, found in with_rate.items()}
+        add("likelihood", "rate_distortion", "Rate and distortion", figures.rate_distortion, points)
+    for index, (name, found) in enumerate(arrays.items()):
+        if "samples" in found:
+            add(
+                "samples", f"samples_{index}", f"{name}: drawn with the seed of the protocol", figures.samples, found["samples"]
+            )
+            pairs = [found["samples"][:8], found["nearest"][:8], found["samples"][8:16], found["nearest"][8:16]]
+            text = f"{name}: samples, and below each the nearest training picture"
+            add("memory", f"nearest_{index}", text, figures.rows, pairs, ["sample", "nearest"] * 2)
+        text = f"{name}: straight lines between codes of held-out pictures"
+        add("smoothness", f"interpolations_{index}", text, figures.rows, found["interpolations"], [])
+        text = f"{name}: {len(found['originals'])} held-out pictures where their codes lie"
+        add("map", f"latent_map_{index}", text, figures.latent_map, found["z"][: len(found["originals"])], found["originals"])
+    return drawn
+
+
+def evaluate(arguments):
+    from tqdm import tqdm
+
+    from keras_ae import features, judge, report, runs
+    from keras_ae.errors import UserError
+    from keras_ae.exported import Exported
+    from keras_ae.files import folder_written_whole
+
+    out = Path(arguments.out)
+    if out.exists() and not (out / "metrics.json").exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} exists and is no report; choose another --out")
+    models = {name: Exported(folder) for name, folder in named(arguments.compare or [arguments.model]).items()}
+    pictures = load_pictures(models, arguments.data)
+    chosen = arguments.features
+    if chosen == "auto":
+        chosen = "inception" if features.inception_is_present() else "gabor"
+    latent_dims = sorted({model.latent_dim for model in models.values()})
+    judged, arrays = {}, {}
+    with tqdm(total=len(models) + len(latent_dims) + 2, unit="part", disable=None, leave=False) as bar:
+        bar.set_description("real pictures")
+        bench = judge.Judge(pictures, arguments.n, chosen, arguments.seed)
+        bar.update()
+        real = bench.floor()
+        bar.update()
+        candidates = [lambda name=name, model=model: candidate(model, name) for name, model in models.items()]
+        candidates += [lambda size=size: bench.baseline(size) for size in latent_dims]
+        for make in candidates:
+            found = make()
+            bar.set_description(found.name)
+            judged[found.name], arrays[found.name] = bench.judge(found)
+            bar.update()
+    protocol = {
+        "models": list(models),
+        "data": pictures.name,
+        "fingerprint": pictures.fingerprint,
+        "n_train": pictures.n_train,
+        "n_test": pictures.n_test,
+        "n_held_out": len(bench.held_out),
+        "n_samples": bench.n,
+        "seed": arguments.seed,
+        "features": chosen,
+        "versions": runs.versions(),
+    }
+    with folder_written_whole(out) as folder:
+        numbers = {"protocol": protocol, "real": real, "models": judged}
+        (folder / "metrics.json").write_text(json.dumps(numbers, indent=2) + "\n")
+        (folder / "pictures").mkdir()
+        drawn = draw(folder / "pictures", judged, arrays)
+        (folder / "index.html").write_text(report.page(protocol, judged, real, drawn))
+    print(summary(judged, real, chosen))
+    print(f"report  {out / 'index.html'}  (and metrics.json, pictures/)")
+
+
+def summary(judged, real, chosen):
+    """The closing table on the terminal."""
+    frechet = "fid" if chosen == "inception" else f"fd_{chosen}"
+    lines = [f"{'':<22}  PSNR dB    SSIM  sharpness  {frechet:>9}  precision  recall  nearest"]
+    for name, model in [*judged.items(), ("real pictures", {"reconstruction": {}, "samples": real})]:
+        one, other = model["reconstruction"], model["samples"] or {}
+        cells = [(one.get("psnr"), 9, 2), (one.get("ssim"), 8, 3), (one.get("sharpness"), 11, 2), (other.get(frechet), 11, 2)]
+        cells += [(other.get("precision"), 11, 2), (other.get("recall"), 8, 2), (other.get("nearest_training"), 9, 2)]
+        text = "".join(
+            f"{value:{width}.{digits}f}" if value is not None else f"{'-':>{width}}" for value, width, digits in cells
+        )
+        lines.append(f"{name:<22}{text}")
+    return "\n".join(lines)
+
+
+def main(argv=None):
+    commandline.run(parser(), evaluate, argv)
+
+
+if __name__ == "__main__":
+    main()
