@@ -21,7 +21,7 @@ BOUND_NAMES = {1: "elbo", 50: "importance_weighted_50", 500: "importance_weighte
 # the variance of a Gaussian likelihood is set on training pictures, never on those it is measured on
 VARIANCE_PICTURES = 1000
 MOST_HELD_OUT = 5000
-LEAST_HELD_OUT = 12
+LEAST_HELD_OUT = 8
 PATHS = 250
 PATH_STEP = 1e-2
 SHOWN = 16

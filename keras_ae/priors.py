@@ -54,18 +54,30 @@ def normal(latent_dim):
     )
 
 
-def fit(codes, seed, *, components: int = 10):
-    """Fit a full-covariance Gaussian mixture to codes (n, latent_dim) with scikit-learn.
-
-    Fewer components are used where there are fewer than 2 * latent_dim codes for each, and the covariance's diagonal gets
-    a thousandth of the codes' variance, so that small data sets and unused dimensions stay well-conditioned.
-    """
+def _fitted(codes, components, regularisation, seed):
     from sklearn.mixture import GaussianMixture
 
+    return GaussianMixture(components, reg_covar=regularisation, random_state=seed).fit(codes)
+
+
+def fit(codes, seed, *, components: list[int] = (1, 5, 10, 20)):
+    """Fit a full-covariance Gaussian mixture to codes (n, latent_dim) with scikit-learn.
+
+    Where several numbers of components are given, the one is taken under which a tenth of the codes, held out, is likeliest.
+    Fewer are used where there are fewer than 2 * latent_dim codes for each, and the covariance's diagonal gets a thousandth of
+    the codes' variance, so that small data sets and unused dimensions stay well-conditioned.
+    """
+    codes = codes.astype("float64")
     n, latent_dim = codes.shape
-    components = max(1, min(components, n // (2 * latent_dim)))
+    choices = sorted({max(1, min(count, n // (2 * latent_dim))) for count in components})
     regularisation = 1e-3 * float(codes.var(axis=0).mean()) + 1e-6
-    mixture = GaussianMixture(components, reg_covar=regularisation, random_state=seed).fit(codes.astype("float64"))
+    chosen = choices[0]
+    if len(choices) > 1:
+        # codes come in the order of their pictures' digests, which is random
+        held_out = np.arange(n) % 10 == 0
+        tried = [_fitted(codes[~held_out], count, regularisation, seed).score(codes[held_out]) for count in choices]
+        chosen = choices[int(np.argmax(tried))]
+    mixture = _fitted(codes, chosen, regularisation, seed)
     return Mixture(
         weights=mixture.weights_.astype("float32"),
         means=mixture.means_.astype("float32"),

@@ -41,23 +41,24 @@ SAMPLES = {
 
 EXPLANATIONS = {
     "reconstruction": """
-        From mean codes, clipped. MSE and L1 on [-1, 1], PSNR of the pooled error with peak 2, SSIM and MS-SSIM (three scales) on
-        [0, 1], sharpness: mean absolute gradient over that of the originals. In small type the bootstrap's interval over pictures.
+        From mean codes, clipped. MSE and L1 on [-1, 1], PSNR of the pooled error with peak 2, SSIM and MS-SSIM (three scales)
+        on [0, 1], sharpness: mean absolute gradient over that of the originals. In small type the bootstrap's interval over
+        pictures.
         """,
     "likelihood": """
-        Nats per picture; a higher bound is better. IW k: importance-weighted with k draws. Where training fixed no variance, the
-        Gaussian's is the mean squared error on training pictures. Rate: KL from N(0, I). Aggregate KL: that of the normal
+        Nats per picture; a higher bound is better. IW k: importance-weighted with k draws. Where training fixed no variance,
+        the Gaussian's is the mean squared error on training pictures. Rate: KL from N(0, I). Aggregate KL: that of the normal
         distribution with the moments of all codes, what is missed when codes are drawn from N(0, I).
         """,
     "samples": """
-        Beside held-out pictures. The last row, as many real training pictures, is the best that can be reached; PCA with normal
-        scores is what a model must beat. Lower is better for the Frechet and kernel distances and for SWD, the sliced
-        Wasserstein distance at each side of a Laplacian pyramid; higher for precision, recall, density and coverage; diversity and
-        sharpness should be 1.
+        Beside held-out pictures. The last row, as many real training pictures, is the best that can be reached; PCA with
+        normal scores is what a model must beat. Lower is better for the Frechet and kernel distances and for SWD, the sliced
+        Wasserstein distance at each side of a Laplacian pyramid; higher for precision, recall, density and coverage;
+        diversity and sharpness should be 1.
         """,
     "memory": """
-        Each sample over the training picture nearest to it in the same features. The column 'nearest' above is the median of this
-        distance, over its median for held-out pictures: far below 1, a model repeats what it was trained on.
+        Each sample over the training picture nearest to it in the same features. The column 'nearest' above is the median of
+        this distance, over its median for held-out pictures: far below 1, a model repeats what it was trained on.
         """,
     "smoothness": "Mean squared change of the features per squared step along a line between two codes; lower is smoother.",
     "map": "Held-out pictures at the first two principal components of their codes.",
@@ -75,7 +76,7 @@ def _number(value, digits, interval=None):
         return "-"
     text = f"{value:.{digits}f}"
     if interval is not None:
-        text += f" <small>{interval[0]:.{digits}f} to {interval[1]:.{digits}f}</small>"
+        text += f"<br><small>{interval[0]:.{digits}f} to {interval[1]:.{digits}f}</small>"
     return text
 
 
@@ -137,10 +138,11 @@ def _picture(path, text):
 
 
 def _protocol(protocol):
+    versions = protocol["versions"]
     return (
-        f"{protocol['data']}: {protocol['n_held_out']} of {protocol['n_test']} held-out pictures, {protocol['n_train']} training "
-        f"pictures; {protocol['n_samples']} pictures drawn with seed {protocol['seed']}; features: {protocol['features']}. "
-        f"Intervals are of 95 %. keras_ae {protocol['versions']['keras_ae']}, tensorflow {protocol['versions']['tensorflow']}."
+        f"{protocol['data']}: {protocol['n_held_out']} of {protocol['n_test']} held-out and {protocol['n_train']} training "
+        f"pictures. {protocol['n_samples']} pictures drawn with seed {protocol['seed']}. Features: {protocol['features']}. "
+        f"Intervals are of 95 %. keras_ae {versions['keras_ae']}, tensorflow {versions['tensorflow']}."
     )
 
 

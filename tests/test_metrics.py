@@ -62,3 +62,40 @@ def test_reconstructions_are_clipped():
 
 def test_pictures_smaller_than_the_window_have_no_ssim():
     assert "ssim" not in metrics.reconstruction([IMAGES[:, :8, :8]], tf.identity)
+
+
+def smooth(n, side):
+    """Pictures with structure on all scales, where similarity is neither 0 nor 1."""
+    noise = RANDOM.normal(size=(n, side, side, 3)).astype("float32")
+    coarse = np.repeat(np.repeat(RANDOM.normal(size=(n, side // 8, side // 8, 3)), 8, axis=1), 8, axis=2)
+    return np.clip(0.2 * noise + 0.4 * coarse, -1, 1).astype("float32")
+
+
+def test_ssim_is_that_of_tensorflow_and_of_scikit_image():
+    from skimage.metrics import structural_similarity
+
+    images = smooth(3, 64)
+    rebuilt = blurred(images).numpy()
+    found = metrics.ssim(images, rebuilt).numpy()
+    np.testing.assert_allclose(found, tf.image.ssim(images / 2 + 0.5, rebuilt / 2 + 0.5, 1.0), rtol=1e-6)
+    settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1, "channel_axis": -1}
+    theirs = [structural_similarity(x / 2 + 0.5, y / 2 + 0.5, **settings) for x, y in zip(images, rebuilt, strict=True)]
+    np.testing.assert_allclose(found, theirs, atol=1e-4)
+    assert 0.1 < found.min() < found.max() < 0.9
+
+
+def test_ms_ssim_is_one_for_equal_pictures_and_falls_with_blur():
+    images = smooth(3, 64)
+    np.testing.assert_allclose(metrics.ms_ssim(images, images), 1, atol=1e-6)
+    once, twice = blurred(images), blurred(blurred(images))
+    assert np.all(metrics.ms_ssim(images, once) > metrics.ms_ssim(images, twice))
+    assert metrics.ms_ssim(images[:, :32, :32], once[:, :32, :32]) is None
+
+
+def test_bootstrap_intervals_cover_the_truth():
+    covered = 0
+    for trial in range(100):
+        values = {"mse": RANDOM.exponential(0.04, 80), "l1": np.ones(80), "energy": np.ones(80), "rebuilt_energy": np.ones(80)}
+        low, high = metrics.intervals(values, metrics.pooled, trial, resamples=200)["psnr"]
+        covered += low <= metrics.psnr(0.04) <= high
+    assert covered >= 85

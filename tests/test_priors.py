@@ -16,7 +16,7 @@ def two_clusters(n=4000):
 
 def test_a_fitted_mixture_draws_codes_like_those_it_saw():
     codes = two_clusters()
-    drawn = priors.fit(codes, 0, components=2).sample(0, 4000, 1, 1.0).numpy()
+    drawn = priors.fit(codes, 0, components=[2]).sample(0, 4000, 1, 1.0).numpy()
     np.testing.assert_allclose(drawn.mean(axis=0), codes.mean(axis=0), atol=0.2)
     np.testing.assert_allclose(np.cov(drawn.T), np.cov(codes.T), rtol=0.15, atol=0.15)
     for dimension in range(2):
@@ -32,7 +32,7 @@ def test_the_normal_prior_is_normal_with_independent_dimensions():
 
 
 def test_a_code_depends_on_the_seed_and_its_number_alone():
-    prior = priors.fit(two_clusters(), 0, components=2)
+    prior = priors.fit(two_clusters(), 0, components=[2])
     whole = prior.sample(0, 10, 5, 1.0).numpy()
     assert np.array_equal(whole, np.concatenate([prior.sample(0, 3, 5, 1.0), prior.sample(3, 7, 5, 1.0)]))
     assert not np.array_equal(whole, prior.sample(0, 10, 6, 1.0).numpy())
@@ -40,7 +40,7 @@ def test_a_code_depends_on_the_seed_and_its_number_alone():
 
 
 def test_temperature_zero_gives_the_components_means():
-    prior = priors.fit(two_clusters(), 0, components=2)
+    prior = priors.fit(two_clusters(), 0, components=[2])
     drawn = prior.sample(0, 50, 0, 0.0).numpy()
     distance = np.abs(drawn[:, None] - prior.means[None]).max(axis=2).min(axis=1)
     assert distance.max() < 1e-6
@@ -48,16 +48,23 @@ def test_temperature_zero_gives_the_components_means():
 
 def test_few_codes_get_few_components():
     codes = RANDOM.normal(size=(30, 10)).astype("float32")
-    assert len(priors.fit(codes, 0, components=10).weights) == 1
+    assert len(priors.fit(codes, 0, components=[10]).weights) == 1
+
+
+def test_the_number_of_components_is_chosen_on_held_out_codes():
+    assert len(priors.fit(two_clusters(), 0, components=[1, 2]).weights) == 2
+    # one normal distribution in many dimensions: more components would only learn codes by heart
+    codes = RANDOM.normal(size=(600, 10)).astype("float32")
+    assert len(priors.fit(codes, 0, components=[1, 10, 20]).weights) == 1
 
 
 def test_a_dimension_that_never_varies_is_no_obstacle():
     codes = np.concatenate([two_clusters(), np.zeros((4000, 1), "float32")], axis=1)
-    assert np.all(np.isfinite(priors.fit(codes, 0, components=2).scales))
+    assert np.all(np.isfinite(priors.fit(codes, 0, components=[2]).scales))
 
 
 def test_a_mixture_survives_its_file(tmp_path):
-    prior = priors.fit(two_clusters(), 0, components=2)
+    prior = priors.fit(two_clusters(), 0, components=[2])
     prior.save(tmp_path / "prior.npz")
     assert np.array_equal(priors.Mixture.load(tmp_path / "prior.npz").sample(0, 5, 0, 1.0), prior.sample(0, 5, 0, 1.0))
 

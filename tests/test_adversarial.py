@@ -1,0 +1,88 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_ae import losses, networks, priors
+from keras_ae.adversarial import AdversarialVAE, varied
+from keras_ae.latents import Gaussian
+
+SHAPE = (16, 16, 3)
+RANDOM = np.random.default_rng(0)
+
+
+def stripes(n):
+    """Pictures of fine stripes whose phase no short code tells: what a likelihood blurs to grey."""
+    phase = RANDOM.integers(0, 2, (n, 1, 1, 1))
+    rows = np.arange(16)[None, :, None, None]
+    noise = RANDOM.normal(size=(n, *SHAPE))
+    return (0.8 * (-1.0) ** (rows + phase) + 0.05 * noise).astype("float32")
+
+
+def built(**arguments):
+    keras.utils.set_random_seed(0)
+    encoder = networks.conv_encoder(SHAPE, Gaussian(0, dim=2), widths=[8, 16])
+    decoder = networks.residual_decoder(SHAPE, 2, widths=[16, 16], blocks=[0])
+    critic = networks.critic(SHAPE, widths=(16, 32))
+    return AdversarialVAE(encoder, decoder, losses.gaussian_optimal_variance, critic, priors.normal(2), **arguments)
+
+
+def batches(images, batch=16):
+    return tf.data.Dataset.from_tensor_slices({"image": images}).batch(batch, drop_remainder=True)
+
+
+def contrast(images):
+    return float(np.abs(np.diff(images, axis=1)).mean())
+
+
+def test_a_critic_brings_back_the_contrast_that_a_likelihood_blurs_away():
+    model = built(average=0.9, learning_rate=2e-3)
+    # an encoder that tells the decoder nothing, as where detail does not fit into a code
+    for variable in model.encoder.trainable_variables:
+        variable.assign(tf.zeros_like(variable))
+    images = stripes(512)
+    before = contrast(model.decoder(RANDOM.normal(size=(64, 2))))
+    model.fit(batches(images), epochs=6, shuffle=False, verbose=0)
+    after = contrast(model.decoder(RANDOM.normal(size=(64, 2))))
+    assert contrast(images) > 1.5
+    assert after > before + 0.4
+
+
+def test_the_encoder_stays_and_the_decoder_is_the_average_of_the_student():
+    model = built(average=0.75)
+    encoder, decoder = model.encoder.get_weights(), model.decoder.get_weights()
+    model.train_on_batch({"image": tf.constant(stripes(16))})
+    for before, now in zip(encoder, model.encoder.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, now)
+    for before, kept, trained in zip(decoder, model.decoder.get_weights(), model.student.get_weights(), strict=True):
+        np.testing.assert_allclose(kept, 0.75 * before + 0.25 * trained, atol=1e-6)
+    assert any(np.any(before != now) for before, now in zip(decoder, model.student.get_weights(), strict=True))
+
+
+def test_the_penalty_is_the_squared_gradient_of_the_verdict():
+    model = built()
+    images = tf.constant(stripes(2))
+    step = 1e-3
+    squared = []
+    for image in images:
+        total = 0.0
+        # along random directions: E (g.d)^2 = |g|^2 for d of unit variance
+        for _ in range(300):
+            direction = RANDOM.normal(size=SHAPE).astype("float32")
+            verdicts = [
+                sum(float(tf.reduce_mean(logits)) for logits in model.critic((image + sign * step * direction)[None])["logits"])
+                for sign in (-1, 1)
+            ]
+            total += ((verdicts[1] - verdicts[0]) / (2 * step)) ** 2 / 300
+        squared.append(total)
+    assert float(model._squared_gradient(images)) == pytest.approx(np.mean(squared), rel=0.3)
+
+
+def test_a_picture_and_its_reconstruction_are_varied_alike():
+    images = tf.constant(RANDOM.uniform(0.5, 1, (4, *SHAPE)), tf.float32)
+    shown = varied(tf.concat([images, images, images], axis=0), tf.constant([3, 0]), 4).numpy()
+    np.testing.assert_array_equal(shown[:4], shown[4:8])
+    assert np.any(shown[:4] != shown[8:])
+    # something was covered, and most was not
+    assert 0.3 < (shown != 0).mean() < 0.95
+    assert not np.array_equal(shown, varied(tf.concat([images] * 3, axis=0), tf.constant([4, 0]), 4).numpy())

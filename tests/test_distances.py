@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+
+from keras_ae import distances
+
+RANDOM = np.random.default_rng(0)
+
+
+def test_the_frechet_distance_of_normal_distributions_is_the_closed_form():
+    mean, scale = np.array([1.0, -2.0, 0.5]), np.array([2.0, 0.5, 1.0])
+    a, b = RANDOM.normal(size=(200_000, 3)), mean + scale * RANDOM.normal(size=(200_000, 3))
+    # for diagonal covariances: |difference of means|^2 + sum (difference of deviations)^2
+    expected = np.square(mean).sum() + np.square(scale - 1).sum()
+    assert distances.frechet(a, b) == pytest.approx(expected, rel=0.01)
+    assert distances.frechet(a, a) == pytest.approx(0, abs=1e-8)
+
+
+def test_the_frechet_distance_knows_correlations_and_ignores_rotations():
+    from scipy.linalg import sqrtm
+
+    a = RANDOM.normal(size=(5000, 4)) @ RANDOM.normal(size=(4, 4))
+    b = RANDOM.normal(size=(5000, 4)) @ RANDOM.normal(size=(4, 4)) + 1
+    cov_a, cov_b = np.cov(a.T), np.cov(b.T)
+    expected = np.square(a.mean(0) - b.mean(0)).sum() + np.trace(cov_a + cov_b - 2 * np.real(sqrtm(cov_a @ cov_b)))
+    assert distances.frechet(a, b) == pytest.approx(expected, rel=1e-6)
+    rotation, _ = np.linalg.qr(RANDOM.normal(size=(4, 4)))
+    assert distances.frechet(a @ rotation, b @ rotation) == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_kernel_distance_is_unbiased_for_equal_distributions_and_positive_for_others():
+    equal = [distances.kernel(RANDOM.normal(size=(60, 8)), RANDOM.normal(size=(40, 8))) for _ in range(400)]
+    # the mean of 400 trials lies within three standard errors of 0; the biased estimator's does not
+    assert abs(np.mean(equal)) < 3 * np.std(equal) / 20
+    assert min(equal) < 0 < max(equal)
+    assert distances.kernel(RANDOM.normal(size=(500, 8)), 1.6 * RANDOM.normal(size=(500, 8))) > 5 * np.std(equal)
+
+
+def test_equal_sets_have_full_precision_and_recall_and_far_ones_none():
+    a, b = RANDOM.normal(size=(600, 3)), RANDOM.normal(size=(600, 3))
+    numbers = distances.manifold(a, b)
+    assert min(numbers["precision"], numbers["recall"], numbers["coverage"]) > 0.9
+    assert numbers["density"] == pytest.approx(1, abs=0.1)
+    assert all(value == 0 for value in distances.manifold(a, b + 100).values())
+
+
+def test_a_collapsed_set_is_precise_but_recalls_little():
+    real = RANDOM.normal(size=(500, 3))
+    numbers = distances.manifold(real, 0.05 * RANDOM.normal(size=(500, 3)))
+    assert numbers["precision"] > 0.95
+    assert numbers["recall"] < 0.1
+    assert numbers["coverage"] < 0.3
+    assert distances.diversity(0.05 * RANDOM.normal(size=(500, 3)), real) == pytest.approx(0.05, rel=0.1)
+
+
+def test_the_nearest_reference_is_found_in_pieces_too():
+    references = RANDOM.normal(size=(300, 5))
+    index, distance = distances.nearest(references[::-1] + 1e-6, references)
+    assert np.array_equal(index, np.arange(300)[::-1])
+    assert distance.max() < 1e-4
+
+
+def test_the_jackknife_covers_the_truth():
+    covered = 0
+    for _ in range(100):
+        sample = RANDOM.normal(size=(200, 1))
+        width = distances.jackknife(lambda x: {"mean": float(x.mean())}, sample)["mean"]
+        covered += abs(sample.mean()) < width
+    assert 88 <= covered <= 100
+
+
+def test_blur_is_seen_at_the_fine_scale_and_colour_at_the_coarse_one():
+    images = RANDOM.uniform(-1, 1, (200, 64, 64, 3)).astype("float32")
+    other = RANDOM.uniform(-1, 1, (200, 64, 64, 3)).astype("float32")
+    floor = distances.sliced_wasserstein(images, other, 0)
+    assert list(floor) == [64, 32, 16]
+    blurred = (other + np.roll(other, 1, axis=1)) / 2
+    assert distances.sliced_wasserstein(images, blurred, 0)[64] > 5 * floor[64]
+    shifted = distances.sliced_wasserstein(images, other + 0.3, 0)
+    assert shifted[16] > 5 * floor[16]
+    assert shifted[64] < 2 * floor[64]

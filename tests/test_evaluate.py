@@ -1,0 +1,178 @@
+import functools
+import json
+import re
+import shutil
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_ae import data, evaluate, images, judge
+from keras_ae.datasets.cat_drawing import draw, sample_factors
+from keras_ae.experiment import complete
+
+TABLES = {
+    "encoder": {"name": "conv", "widths": [16, 32]},
+    "decoder": {"name": "residual", "widths": [16, 32], "blocks": [0]},
+    "latent": {"dim": 16},
+    "optimizer": {"name": "muon"},
+    "schedule": {"name": "constant", "learning_rate": 0.003},
+    "training": {"batch": 32, "precision": "float32"},
+}
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """700 drawn cats of 32x32."""
+    folder = tmp_path_factory.mktemp("drawn")
+    for index in range(700):
+        images.write_png(folder / f"{index}.png", draw(sample_factors(3, index), 32))
+    return data.load("folder", str(folder), 32, 3)
+
+
+@pytest.fixture(scope="module")
+def numbers(pictures):
+    """What the judge says of a model untrained, after 3 epochs and after 12, of PCA, and of real pictures."""
+    model, _ = complete("judged", TABLES).model(pictures.shape, 20)
+    bench = judge.Judge(pictures, 400, "gabor", 0)
+
+    def candidate(name):
+        def generate(n, seed):
+            z = tf.random.stateless_normal((n, 16), (seed, 0)) * spread + mean
+            return np.clip(model.decoder(z), -1, 1)
+
+        codes = model.encoder(bench.real)["z_mean"].numpy()
+        mean, spread = codes.mean(axis=0), codes.std(axis=0)
+
+        def encode(images):
+            codes = model.encoder(images)
+            mean, log_var = codes["z_mean"].numpy(), codes["z_log_var"].numpy()
+            return {"z": mean, "z_mean": mean, "z_log_var": log_var}
+
+        return judge.Candidate(name, 16, encode, lambda z: model.decoder(z).numpy(), generate)
+
+    found = {}
+    stream = data.training(pictures, 32, 0)
+    for name, epochs in (("untrained", 0), ("half", 3), ("trained", 9)):
+        if epochs:
+            model.fit(stream, steps_per_epoch=20, epochs=epochs, shuffle=False, verbose=0)
+        found[name], _ = bench.judge(candidate(name))
+    found["pca"], _ = bench.judge(bench.baseline(16))
+    return found | {"real": {"samples": bench.floor()}}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_bounds():
+    """Bounds of a few pictures only: decoding 500 codes for each takes a while."""
+    before = judge.BOUND_PICTURES
+    judge.BOUND_PICTURES = 8
+    yield
+    judge.BOUND_PICTURES = before
+
+
+def test_better_models_get_better_numbers(numbers):
+    def across(*path):
+        return [
+            functools.reduce(lambda found, key: found[key], path, numbers[name]) for name in ("untrained", "half", "trained")
+        ]
+
+    for key in ("psnr", "ssim"):
+        assert sorted(across("reconstruction", key)) == across("reconstruction", key)
+    for key in ("mse", "l1"):
+        assert sorted(across("reconstruction", key), reverse=True) == across("reconstruction", key)
+    assert sorted(across("likelihood", "nats", "elbo")) == across("likelihood", "nats", "elbo")
+    for key in ("fd_gabor", "kernel"):
+        values = [*across("samples", key), numbers["real"]["samples"][key]]
+        assert sorted(values, reverse=True) == values, key
+    for side in ("32", "16"):
+        values = [*across("samples", "sliced_wasserstein", side), numbers["real"]["samples"]["sliced_wasserstein"][side]]
+        assert values[-1] == min(values) and values[0] == max(values)
+
+
+def test_real_pictures_are_precise_complete_and_diverse(numbers):
+    real = numbers["real"]["samples"]
+    assert min(real["precision"], real["recall"], real["coverage"]) > 0.8
+    assert real["density"] == pytest.approx(1, abs=0.3)
+    assert real["diversity"] == pytest.approx(1, abs=0.1)
+    assert real["sharpness"] == pytest.approx(1, abs=0.1)
+    # unbiased: zero lies in its interval
+    assert abs(real["kernel"]) < 2 * real["half_widths"]["kernel"]
+    assert numbers["untrained"]["samples"]["recall"] == 0
+
+
+def test_bounds_are_ordered_and_pca_has_none(numbers):
+    nats = numbers["trained"]["likelihood"]["nats"]
+    assert nats["elbo"] < nats["importance_weighted_50"] < nats["importance_weighted_500"]
+    assert 0 < numbers["trained"]["likelihood"]["active_units"] <= 16
+    assert numbers["pca"]["likelihood"] is None
+    low, high = numbers["trained"]["reconstruction"]["intervals"]["psnr"]
+    assert low < numbers["trained"]["reconstruction"]["psnr"] < high
+
+
+@pytest.fixture(scope="module")
+def report(exported, folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("reports") / "report"
+    evaluate.main(["--model", str(exported), "--data", str(folder), "--n", "100", "--out", str(out)])
+    return out
+
+
+def test_a_report_is_one_page_that_needs_nothing_else(report):
+    text = (report / "index.html").read_text()
+    assert 'name=viewport content="width=device-width' in text
+    assert re.findall(r'src="(?!data:image/png;base64,)|href=|@import|url\(', text) == []
+    for heading in ("Reconstruction", "Likelihood", "Samples", "Memory", "Smoothness", "Latent map"):
+        assert f"<h2>{heading}</h2>" in text
+    found = json.loads((report / "metrics.json").read_text())
+    assert list(found["models"]) == ["tiny", "PCA-6"]
+    assert found["protocol"]["n_samples"] == 100
+    assert f"{found['models']['tiny']['reconstruction']['psnr']:.2f}" in text
+
+
+def test_the_same_evaluation_twice_writes_the_same_numbers(report, exported, folder, tmp_path):
+    out = tmp_path / "again"
+    evaluate.main(["--model", str(exported), "--data", str(folder), "--n", "100", "--out", str(out)])
+    assert (out / "metrics.json").read_text() == (report / "metrics.json").read_text()
+    assert (out / "index.html").read_bytes() == (report / "index.html").read_bytes()
+
+
+def test_models_are_compared_even_one_of_another_program(exported, folder, tmp_path, capfd):
+    stranger = tmp_path / "stranger"
+    for name in ("encoder", "decoder"):
+        shutil.copytree(exported / name, stranger / name)
+    out = tmp_path / "report"
+    evaluate.main(["--compare", str(exported), str(stranger), "--data", str(folder), "--n", "60", "--out", str(out)])
+    found = json.loads((out / "metrics.json").read_text())["models"]
+    assert found["stranger"]["samples"] is None
+    assert found["stranger"]["reconstruction"] == found["tiny"]["reconstruction"]
+    assert "warning" not in capfd.readouterr().err
+
+
+def test_a_model_judged_on_other_pictures_is_told(exported, tmp_path, capfd):
+    for index in range(200):
+        images.write_png(tmp_path / "other" / f"{index}.png", draw(sample_factors(8, index), 16))
+    evaluate.main(["--model", str(exported), "--data", str(tmp_path / "other"), "--n", "60", "--out", str(tmp_path / "r")])
+    assert "warning: tiny was trained on other pictures" in capfd.readouterr().err
+
+
+def test_mistakes_end_in_one_line(exported, folder, tmp_path, fails):
+    assert "no such folder" in fails(evaluate.main, "--model", tmp_path / "nowhere", "--data", folder)
+    assert "name the pictures" in fails(evaluate.main, "--model", exported)
+    assert "--n" in fails(evaluate.main, "--model", exported, "--data", folder, "--n", "3")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").touch()
+    assert "is no report" in fails(evaluate.main, "--model", exported, "--data", folder, "--out", tmp_path / "mine")
+    assert not (tmp_path / "mine" / "metrics.json").exists()
+
+
+def test_too_few_held_out_pictures_are_refused(exported, tmp_path, fails):
+    for index in range(12):
+        images.write_png(tmp_path / "few" / f"{index}.png", draw(sample_factors(9, index), 16))
+    assert "too few to judge" in fails(evaluate.main, "--model", exported, "--data", tmp_path / "few", "--out", tmp_path / "r")
+
+
+def test_a_likelihood_fixed_in_training_is_the_one_measured():
+    card = {"configuration": {"reconstruction": {"name": "laplace", "scale": 0.5}}}
+    nats = evaluate.likelihood_of(card)(np.zeros((1, 2, 2, 1), "float32"), np.ones((1, 2, 2, 1), "float32"))
+    assert float(keras.ops.sum(nats)) == pytest.approx(4 * 2)
+    assert evaluate.likelihood_of({}) is None

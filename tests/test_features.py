@@ -1,0 +1,73 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_ae import features
+from keras_ae.errors import UserError
+
+RANDOM = np.random.default_rng(0)
+
+
+def waves(angle, period=3.5, side=64):
+    y, x = np.mgrid[:side, :side]
+    wave = 0.5 * np.sin(2 * np.pi * (x * np.cos(angle) + y * np.sin(angle)) / period)
+    return np.repeat(wave[None, ..., None], 3, axis=-1).astype("float32")
+
+
+def finest(values):
+    """Energies of the finest scale by cell and orientation."""
+    cells = features.GRID**2
+    return values[0, 3 * cells : (3 + features.ORIENTATIONS) * cells].reshape(cells, features.ORIENTATIONS)
+
+
+@pytest.mark.parametrize("index", range(features.ORIENTATIONS))
+def test_each_orientation_answers_to_its_own_waves(index):
+    extract = features.extractor("gabor")
+    energies = finest(extract(waves(np.pi * index / features.ORIENTATIONS)))
+    assert np.all(energies.argmax(axis=1) == index)
+
+
+def test_flat_pictures_have_no_energy_and_their_own_colour():
+    extract = features.extractor("gabor")
+    values = extract(np.full((1, 64, 64, 3), 0.5, "float32"))
+    np.testing.assert_allclose(finest(values), np.log(features.FLOOR + 1e-4), atol=1e-3)
+    colours = values[0, : 3 * features.GRID**2].reshape(-1, 3)
+    np.testing.assert_allclose(colours, [[0.5, 0, 0]] * features.GRID**2, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(64, 64, 3), (28, 28, 1), (128, 128, 3)])
+def test_pictures_of_any_shape_have_equally_many_features(shape):
+    images = RANDOM.uniform(-1, 1, (5, *shape)).astype("float32")
+    values = features.extractor("gabor")(images, batch=2)
+    assert values.shape == (5, 304)
+    np.testing.assert_allclose(values, features.extractor("gabor")(images), rtol=1e-4, atol=1e-4)
+
+
+def test_inception_that_cannot_be_downloaded_is_a_clear_error(monkeypatch):
+    def refused(**arguments):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(keras.applications, "InceptionV3", refused)
+    with pytest.raises(UserError, match="--features gabor"):
+        features.inception()
+
+
+def test_inception_sees_pictures_of_any_size_in_its_own(monkeypatch):
+    seen = []
+
+    def network(images, training):
+        seen.append(images.shape)
+        return tf.reduce_mean(images, axis=[1, 2])
+
+    monkeypatch.setattr(keras.applications, "InceptionV3", lambda **arguments: network)
+    assert features.inception()(tf.zeros((2, 28, 28, 1))).shape == (2, 3)
+    assert seen == [(2, 299, 299, 3)]
+
+
+def test_inception_counts_as_present_only_with_its_weights(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    assert not features.inception_is_present()
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5").touch()
+    assert features.inception_is_present()
