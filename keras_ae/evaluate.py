@@ -1,6 +1,7 @@
 """Measure exports on held-out pictures: python -m keras_ae.evaluate --model exported/vae --data DIR --out report"""
 
 import json
+import sys
 from pathlib import Path
 
 from keras_ae import commandline
@@ -63,9 +64,7 @@ def named(folders):
 
 
 def load_pictures(models, directory):
-    """The data set to judge on: that of --data, or the one that the first card names. Warns of a model trained on another."""
-    import sys
-
+    """The data set to judge on: that of --data, or the one that the first card names."""
     from keras_ae import data
     from keras_ae.errors import UserError
 
@@ -73,18 +72,20 @@ def load_pictures(models, directory):
     if len(shapes) > 1:
         raise UserError(f"models of different picture shapes cannot be compared: {', '.join(map(str, sorted(shapes)))}")
     ((height, _, channels),) = shapes
-    trained_on = next(iter(models.values())).card.get("data", {})
-    name = trained_on.get("name")
+    name = next(iter(models.values())).card.get("configuration", {}).get("data", {}).get("name", "folder")
     if directory:
-        name, directory = data.resolve(name or "folder", directory)
-    elif name is None or name == "folder":
+        name, directory = data.resolve(name, directory)
+    elif name == "folder":
         raise UserError("name the pictures to judge on with --data DIR")
-    pictures = data.load(name, directory, height, channels)
-    for label, model in models.items():
+    return data.load(name, directory, height, channels)
+
+
+def warn_of_strangers(models, pictures):
+    """Tell of each model that was not trained on these pictures."""
+    for name, model in models.items():
         if model.card and model.card["data"].get("fingerprint") != pictures.fingerprint:
             told = "was trained on other pictures than these; what is held out here it may have seen there"
-            print(f"warning: {label} {told}", file=sys.stderr)
-    return pictures
+            print(f"warning: {name} {told}", file=sys.stderr)
 
 
 def draw(folder, judged, arrays):
@@ -149,6 +150,7 @@ def evaluate(arguments):
     with tqdm(total=len(models) + len(latent_dims) + 2, unit="part", disable=None, leave=False) as bar:
         bar.set_description("real pictures")
         bench = judge.Judge(pictures, arguments.n, chosen, arguments.seed)
+        warn_of_strangers(models, pictures)
         bar.update()
         real = bench.floor()
         bar.update()
