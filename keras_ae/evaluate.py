@@ -1,5 +1,6 @@
 """Measure exports on held-out pictures: python -m keras_ae.evaluate --model exported/vae --data DIR --out report"""
 
+import functools
 import json
 import sys
 from pathlib import Path
@@ -129,48 +130,35 @@ def draw(folder, judged, arrays):
     return drawn
 
 
-def evaluate(arguments):
+def judge_all(bench, makers):
+    """Judge the candidate that each maker makes: {name: numbers}, {name: arrays}; progress on stderr."""
     from tqdm import tqdm
 
-    from keras_ae import features, judge, report, runs
-    from keras_ae.errors import UserError
-    from keras_ae.exported import Exported
+    judged, arrays = {}, {}
+    with tqdm(makers, unit="model", disable=None, leave=False) as bar:
+        for make in bar:
+            candidate = make()
+            bar.set_description(candidate.name)
+            judged[candidate.name], arrays[candidate.name] = bench.judge(candidate)
+    return judged, arrays
+
+
+def write(out, bench, models, judged, arrays):
+    """The report in the folder `out`, and its summary on the terminal. models: names that the title gives."""
+    from keras_ae import report, runs
     from keras_ae.files import folder_written_whole
 
-    out = Path(arguments.out)
-    if out.exists() and not (out / "metrics.json").exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out} exists and is no report; choose another --out")
-    models = {name: Exported(folder) for name, folder in named(arguments.compare or [arguments.model]).items()}
-    pictures = load_pictures(models, arguments.data)
-    chosen = arguments.features
-    if chosen == "auto":
-        chosen = "inception" if features.inception_is_present() else "gabor"
-    latent_dims = sorted({model.latent_dim for model in models.values()})
-    judged, arrays = {}, {}
-    with tqdm(total=len(models) + len(latent_dims) + 2, unit="part", disable=None, leave=False) as bar:
-        bar.set_description("real pictures")
-        bench = judge.Judge(pictures, arguments.n, chosen, arguments.seed)
-        warn_of_strangers(models, pictures)
-        bar.update()
-        real = bench.floor()
-        bar.update()
-        candidates = [lambda name=name, model=model: candidate(model, name) for name, model in models.items()]
-        candidates += [lambda size=size: bench.baseline(size) for size in latent_dims]
-        for make in candidates:
-            found = make()
-            bar.set_description(found.name)
-            judged[found.name], arrays[found.name] = bench.judge(found)
-            bar.update()
+    real = bench.floor()
     protocol = {
-        "models": list(models),
-        "data": pictures.name,
-        "fingerprint": pictures.fingerprint,
-        "n_train": pictures.n_train,
-        "n_test": pictures.n_test,
+        "models": models,
+        "data": bench.pictures.name,
+        "fingerprint": bench.pictures.fingerprint,
+        "n_train": bench.pictures.n_train,
+        "n_test": bench.pictures.n_test,
         "n_held_out": len(bench.held_out),
         "n_samples": bench.n,
-        "seed": arguments.seed,
-        "features": chosen,
+        "seed": bench.seed,
+        "features": bench.features_name,
         "versions": runs.versions(),
     }
     with folder_written_whole(out) as folder:
@@ -179,8 +167,34 @@ def evaluate(arguments):
         (folder / "pictures").mkdir()
         drawn = draw(folder / "pictures", judged, arrays)
         (folder / "index.html").write_text(report.page(protocol, judged, real, drawn))
-    print(summary(judged, real, chosen))
+    print(summary(judged, real, bench.features_name))
     print(f"report  {out / 'index.html'}  (and metrics.json, pictures/)")
+
+
+def check_out(out):
+    """UserError if the folder `out` holds something that is no report."""
+    from keras_ae.errors import UserError
+
+    if out.exists() and not (out / "metrics.json").exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} exists and is no report; choose another --out")
+
+
+def evaluate(arguments):
+    from keras_ae import features, judge
+    from keras_ae.exported import Exported
+
+    out = Path(arguments.out)
+    check_out(out)
+    models = {name: Exported(folder) for name, folder in named(arguments.compare or [arguments.model]).items()}
+    pictures = load_pictures(models, arguments.data)
+    chosen = arguments.features
+    if chosen == "auto":
+        chosen = "inception" if features.inception_is_present() else "gabor"
+    bench = judge.Judge(pictures, arguments.n, chosen, arguments.seed)
+    warn_of_strangers(models, pictures)
+    makers = [functools.partial(candidate, model, name) for name, model in models.items()]
+    makers += [functools.partial(bench.baseline, size) for size in sorted({model.latent_dim for model in models.values()})]
+    write(out, bench, list(models), *judge_all(bench, makers))
 
 
 def summary(judged, real, chosen):

@@ -59,10 +59,13 @@ def draw(run, pictures, folder, seed):
     title = f"{experiment.name}: held-out pictures and their reconstructions from {experiment.latent_dim} numbers"
     figures.reconstructions(originals, rebuilt, folder / "reconstructions.png", title)
 
-    for prior, name in ((priors.Mixture.load(run.prior), "fitted"), (priors.normal(experiment.latent_dim), "normal")):
+    rows = {}
+    for name, prior in (("N(0, I)", priors.normal(experiment.latent_dim)), ("fitted density", priors.Mixture.load(run.prior))):
         drawn = np.asarray(decoder(prior.sample(0, 64, seed, 1.0)))
-        title = f"{experiment.name}: samples, codes from " + ("the fitted mixture" if name == "fitted" else "N(0, I)")
-        figures.samples(drawn, folder / f"samples_{name}.png", title)
+        rows[name] = drawn[:8]
+        file = "samples_normal.png" if name == "N(0, I)" else "samples_fitted.png"
+        figures.samples(drawn, folder / file, f"{experiment.name}: samples, codes from {name}")
+    figures.rows(list(rows.values()), list(rows), folder / "priors.png", f"{experiment.name}: what codes are drawn from")
 
     for way in (codes.linear, codes.spherical):
         frames = np.asarray(decoder(way(z_mean[0], z_mean[1], STEPS)))
