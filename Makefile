@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 EXPERIMENTS := $(basename $(notdir $(wildcard experiments/*.toml)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint bench clean $(EXPERIMENTS:%=train-%)
+.PHONY: help install test lint bench bench-peers clean $(EXPERIMENTS:%=train-%)
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ lint: $(READY) ## check the style of the code with ruff
 
 bench: $(READY) ## measure training, decoding, input pipeline, memory and start-up beside a plain Keras loop
 	$(BIN)/python benchmarks/bench.py $(ARGS)
+
+bench-peers: $(READY) ## train and judge keras_ae beside pythae, a plain Keras loop and PCA (installs PyTorch; about an hour)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[peers]'
+	$(BIN)/python benchmarks/peers.py $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 clean: ## remove the virtual environment and caches; runs and exports stay
 	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache
