@@ -56,7 +56,8 @@ class AdversarialVAE(VAE):
     critic: a network of `keras_ae.networks.critic`. prior: the density fitted to the training codes.
     epochs: of this stage; 0 leaves the decoder as the likelihood made it. batch: real pictures in a step.
     weight: nats that the adversarial loss counts for, beside the reconstruction likelihood; more is sharper and further off.
-    feature_weight: of the mean absolute difference between the critic's features of a picture and of its reconstruction.
+    feature_weight: of the mean absolute difference between the critic's features of a picture and of its reconstruction, over
+    their mean size, summed over its maps.
     learning_rate, critic_learning_rate: of Muon for the decoder and the critic.
     penalty: of the critic's squared gradient at real pictures (R1: Mescheder et al. 2018, arXiv:1801.04406), estimated on an
     eighth of the batch.
@@ -75,12 +76,12 @@ class AdversarialVAE(VAE):
         *,
         epochs: int = 0,
         batch: int = 32,
-        weight: float = 3000.0,
-        feature_weight: float = 20.0,
+        weight: float = 1500.0,
+        feature_weight: float = 1.0,
         learning_rate: float = 5e-4,
         critic_learning_rate: float = 1e-3,
-        penalty: float = 0.1,
-        average: float = 0.998,
+        penalty: float = 1.0,
+        average: float = 0.999,
         seed=0,
     ):
         super().__init__(encoder, decoder, reconstruction)
@@ -148,7 +149,9 @@ class AdversarialVAE(VAE):
 
 
 def _difference(real, rebuilt):
-    return ops.mean(ops.abs(ops.stop_gradient(ops.cast(real, "float32")) - ops.cast(rebuilt, "float32")))
+    # relative: the critic's features grow as it learns, and would come to outweigh the likelihood
+    real, rebuilt = ops.stop_gradient(ops.cast(real, "float32")), ops.cast(rebuilt, "float32")
+    return ops.mean(ops.abs(real - rebuilt)) / ops.mean(ops.abs(real))
 
 
 def _muon(learning_rate):
