@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_ae import experiment
+from keras_ae import experiment, priors
 from keras_ae.errors import UserError
 
 FILES = sorted((Path(__file__).parents[1] / "experiments").glob("*.toml"))
@@ -30,6 +30,13 @@ def test_every_experiment_file_trains_a_step(file, precision):
     changed = [not np.array_equal(old, new) for old, new in zip(before, model.trainable_variables, strict=True)]
     assert np.mean(changed) > 0.5
     assert all(weights.dtype == "float32" for weights in model.weights)
+    if asked.tables["adversarial"]["epochs"]:
+        second = asked.refined(model.encoder, model.decoder, priors.normal(asked.latent_dim))
+        before = second.decoder.get_weights()
+        terms = second.train_on_batch({"image": tf.constant(pictures)}, return_dict=True)
+        assert all(np.isfinite(value) for value in terms.values())
+        changed = [np.any(old != new) for old, new in zip(before, second.decoder.get_weights(), strict=True)]
+        assert np.mean(changed) > 0.5
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

@@ -85,6 +85,20 @@ def test_a_killed_run_resumes_to_the_same_end(tmp_path, tiny, folder, run):
     assert ends[0] == pytest.approx(ends[1], rel=1e-3)
 
 
+def test_a_run_killed_in_its_second_stage_resumes_to_the_same_end(tmp_path, tiny, folder):
+    more = ["--set", "training.epochs=1", "--set", "adversarial.epochs=3", "--set", "adversarial.batch=16"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    train.main(arguments(tiny, folder, whole, *more))
+    status, _ = interrupted(arguments(tiny, folder, killed, *more), signal.SIGKILL, "epoch   2/4")
+    assert status == -signal.SIGKILL
+    train.main(arguments(tiny, folder, killed, *more, "--resume"))
+    same_history(whole, killed)
+    rows = Run(killed).history()
+    assert [row["stage"] for row in rows] == [1, 2, 2, 2]
+    # the last epoch of the second stage is the one that counts, though the likelihood may like an earlier one better
+    assert Run(killed).best()["epoch"] == 4
+
+
 def test_ctrl_c_keeps_whole_epochs_and_says_how_to_go_on(tmp_path, tiny, folder, run):
     command = arguments(tiny, folder, tmp_path / "stopped run")
     status, output = interrupted(command, signal.SIGINT, "epoch   1/4")
