@@ -16,6 +16,7 @@ CURVES = {
     "epoch_reconstruction": "reconstruction (nats)",
 }
 CURVES |= {"epoch_kl": "KL (nats)", "epoch_mse": "mean squared error", "epoch_learning_rate": "learning rate"}
+ADVERSARIAL = {"epoch_adversarial": "decoder's adversarial loss (nats)", "epoch_critic": "critic's loss (nats)"}
 
 
 def _save(figure, path):
@@ -60,14 +61,20 @@ def logged_scalars(folder):
 def curves(folder, path):
     """Train and held-out curves of each logged quantity per epoch, read back from TensorBoard's logs in `folder`."""
     scalars = logged_scalars(folder)
-    shown = [tag for tag in CURVES if tag in scalars]
-    figure, grid_of_axes = pyplot.subplots(2, 3, figsize=(12, 6.4), layout="constrained")
+    titles = dict(CURVES)
+    if "epoch_adversarial" in scalars:
+        # the loss of the second stage is another sum, thousands of nats away
+        del titles["epoch_loss"]
+        titles |= ADVERSARIAL
+    shown = [tag for tag in titles if tag in scalars]
+    columns = -(-len(shown) // 2)
+    figure, grid_of_axes = pyplot.subplots(2, columns, figsize=(4 * columns, 6.4), layout="constrained", squeeze=False)
     for axes, tag in zip(grid_of_axes.flat, shown, strict=False):
         for side, label, style in (("train", "train", "-"), ("validation", "held out", "--")):
             if side in scalars[tag]:
                 steps, values = scalars[tag][side]
                 axes.plot([step + 1 for step in steps], values, style, label=label, marker="." if len(steps) < 3 else None)
-        axes.set_title(CURVES[tag], fontsize=10)
+        axes.set_title(titles[tag], fontsize=10)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(pyplot.MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
