@@ -10,12 +10,18 @@ from keras_ae.errors import UserError
 MODEL = "exported/vae"
 
 
+class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Tells a default where there is one."""
+
+    def _get_help_string(self, action):
+        return action.help if action.default in (None, False, []) else super()._get_help_string(action)
+
+
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose errors are one line on stderr and exit status 2."""
 
     def __init__(self, verb, description, **kwargs):
-        formatter = argparse.ArgumentDefaultsHelpFormatter
-        super().__init__(f"python -m keras_ae.{verb}", description=description, formatter_class=formatter, **kwargs)
+        super().__init__(f"python -m keras_ae.{verb}", description=description, formatter_class=_Formatter, **kwargs)
 
     def error(self, message):
         self.exit(2, f"{self.prog}: error: {message}\n")

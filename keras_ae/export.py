@@ -86,11 +86,12 @@ def write_generator(decoder, latent_dim, prior, folder):
     whole = {name: tf.TensorSpec((), tf.int32, name=name) for name in ("first", "n", "seed")}
     temperature = tf.TensorSpec((), tf.float32, name="temperature")
 
-    # one function for all signatures, so that the SavedModel holds the network's graph once
+    # one function for all signatures, so that the SavedModel holds the network's graph and the prior once
     @tf.function(input_signature=[tf.TensorSpec((None, latent_dim), tf.float32)])
     def decode(z):
         return {"images": _to_uint8(decoder(z, training=False)), "z": z}
 
+    @tf.function(input_signature=[*whole.values(), temperature])
     def fitted(first, n, seed, temperature):
         return decode(prior.sample(first, n, seed, temperature))
 
@@ -98,7 +99,7 @@ def write_generator(decoder, latent_dim, prior, folder):
         return decode(priors.normal(latent_dim).sample(first, n, seed, temperature))
 
     def generate(n, seed, temperature):
-        return fitted(0, n, seed, temperature)
+        return fitted(tf.constant(0), n, seed, temperature)
 
     endpoints = {
         "serving_default": (generate, [whole["n"], whole["seed"], temperature]),
