@@ -14,7 +14,8 @@ class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
     """Tells a default where there is one."""
 
     def _get_help_string(self, action):
-        return action.help if action.default in (None, False, []) else super()._get_help_string(action)
+        there_is_none = action.default is None or action.default is False or action.default == []
+        return action.help if there_is_none else super()._get_help_string(action)
 
 
 class Parser(argparse.ArgumentParser):
