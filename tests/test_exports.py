@@ -102,18 +102,19 @@ def test_the_readme_s_twelve_lines_run_where_keras_ae_cannot_be_imported(tmp_pat
 def test_commands_on_exports_import_neither_model_nor_data_code(exported, tmp_path):
     program = """
 import sys
-from keras_ae import generate, interpolate, reconstruct
+from keras_ae import generate, interpolate, reconstruct, score
 generate.main(["--model", sys.argv[1], "--out", "a.png", "--n", "3"])
 interpolate.main(["--model", sys.argv[1], "--out", "b.gif", "--steps", "3"])
 reconstruct.main(["--model", sys.argv[1], "--out", "c.png", "a.png"])
-known = {"images", "exported", "codes", "files", "errors", "commandline", "generate", "interpolate", "reconstruct"}
+score.main(["--model", sys.argv[1], "--out", "d.csv", "a.png"])
+known = {"images", "exported", "codes", "files", "errors", "commandline", "generate", "interpolate", "reconstruct", "score"}
 imported = {name.split(".")[1] for name in sys.modules if name.startswith("keras_ae.")}
 assert imported <= known, imported - known
 """
     done = subprocess.run([sys.executable, "-c", program, str(exported)], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert len(done.stdout.splitlines()) == 3
+    assert len(done.stdout.splitlines()) == 5
 
 
 @pytest.mark.parametrize("command", ["train", "export", "generate", "reconstruct", "interpolate", "pictures"])
