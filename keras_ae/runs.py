@@ -3,6 +3,7 @@
     config.json   experiment with every default filled in, data, precision, seed, versions, git state
     state.npz     everything that training needs to go on after the last whole epoch
     weights.npz   weights of the best epoch
+    first_stage.npz  weights that the second stage began with, where there is one
     history.csv   one line per epoch
     tensorboard/  scalars and pictures
     prior.npz, metrics.json, pictures/    written when the run ends
@@ -12,6 +13,7 @@ Runs of an experiment are numbered: runs/vae/001, runs/vae/002. Every file appea
 
 import csv
 import json
+import shutil
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
@@ -49,6 +51,7 @@ class Run:
         self.tensorboard = self.folder / "tensorboard"
         self.pictures = self.folder / "pictures"
         self.weights = self.folder / "weights.npz"
+        self.first_stage = self.folder / "first_stage.npz"
         self.prior = self.folder / "prior.npz"
 
     def __str__(self):
@@ -101,10 +104,19 @@ class Run:
         config = self.read_json("config")
         return Experiment(config["experiment"], config["tables"])
 
-    def best_networks(self, precision="float32"):
-        """Encoder and decoder with the weights of the best epoch, to compute in a precision of `keras_ae.experiment`."""
+    def keep_first_stage(self):
+        """Keep the weights that the second stage begins with."""
+        if not self.first_stage.exists():
+            with written_whole(self.first_stage) as path:
+                shutil.copyfile(self.weights, path)
+
+    def best_networks(self, precision="float32", weights="weights"):
+        """Encoder and decoder with the weights of the best epoch, to compute in a precision of `keras_ae.experiment`.
+
+        weights: "first_stage" for those that the second stage began with.
+        """
         encoder, decoder = self.experiment().networks(tuple(self.read_json("config")["data"]["shape"]), precision)
-        arrays = self.read_arrays("weights")
+        arrays = self.read_arrays(weights)
         for network in (encoder, decoder):
             try:
                 network.set_weights([arrays[f"{network.name}_{index}"] for index in range(len(network.weights))])

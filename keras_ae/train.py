@@ -143,6 +143,7 @@ def fit(run, experiment, pictures):
         fit_stage(run, experiment, pictures, 1, model, kept, options.batch, done[1], options.epochs)
         _, done, _ = callbacks.progress_of(run)
     if done[2] < extra["epochs"]:
+        run.keep_first_stage()
         prior = results.fit_prior(run, run.best_networks()[0], pictures)
         model = experiment.refined(*run.best_networks(experiment.precision), prior)
         fit_stage(run, experiment, pictures, 2, model, [], extra["batch"], sum(done.values()), done[1] + extra["epochs"])

@@ -117,7 +117,9 @@ assert imported <= known, imported - known
     assert len(done.stdout.splitlines()) == 5
 
 
-@pytest.mark.parametrize("command", ["train", "export", "generate", "reconstruct", "interpolate", "pictures"])
+@pytest.mark.parametrize(
+    "command", ["train", "export", "generate", "reconstruct", "interpolate", "pictures", "evaluate", "score"]
+)
 def test_help_is_quick_and_needs_no_tensorflow(command):
     program = (
         "import runpy, sys\nsys.argv = ['x', '--help']\n"
