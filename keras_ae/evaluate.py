@@ -47,11 +47,8 @@ def candidate(model, name):
     from keras_ae import images, judge
 
     def generate(n, seed):
-        # one call draws at most a chunk where the export draws pieces of a sequence
-        if model.card:
-            parts = [model.generate(min(CHUNK, n - first), seed, first=first)[0] for first in range(0, n, CHUNK)]
-        else:
-            parts = [model.generate(n, seed)[0]]
+        chunk = CHUNK if model.draws_pieces else n
+        parts = [model.generate(min(chunk, n - first), seed, first=first)[0] for first in range(0, n, chunk)]
         return images.to_float(np.concatenate(parts))
 
     draws = generate if model.generates else None
@@ -84,7 +81,8 @@ def load_pictures(models, directory):
 def warn_of_strangers(models, pictures):
     """Tell of each model that was not trained on these pictures."""
     for name, model in models.items():
-        if model.card and model.card["data"].get("fingerprint") != pictures.fingerprint:
+        trained_on = model.card.get("data", {}).get("fingerprint")
+        if trained_on and trained_on != pictures.fingerprint:
             told = "was trained on other pictures than these; what is held out here it may have seen there"
             print(f"warning: {name} {told}", file=sys.stderr)
 

@@ -12,47 +12,50 @@ FORMAT = 1
 
 
 class Exported:
-    """The export in `folder`, its SavedModels loaded when first used.
+    """The export in `folder`, its SavedModels loaded when first used; another program's with the same signatures does as well.
 
-    card: the contents of card.json. shape: (H, W, C) of its pictures. Raises UserError where the folder is missing, is no
-    export, or was written by a newer keras_ae.
+    card: the contents of card.json, {} without one. shape: (H, W, C) of its pictures. Raises UserError where the folder is
+    missing, is no export, or was written by a newer keras_ae.
     """
 
     def __init__(self, folder):
         self.folder = Path(folder)
         if not self.folder.is_dir():
             raise UserError(f"no export at {folder}: no such folder; make one with make train-vae, or name another --model")
+        if not all((self.folder / name / "saved_model.pb").exists() for name in ("encoder", "decoder")):
+            raise UserError(f"{folder} is no export: it has no SavedModels encoder/ and decoder/")
         try:
-            self.card = json.loads((self.folder / "card.json").read_text())
-            self.format = int(self.card["format"])
-            self.shape = tuple(self.card["image_shape"])
-            self.latent_dim = self.card["latent_dim"]
-        except FileNotFoundError as error:
-            self._describe_without_card(error)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{folder} is not an export of keras_ae: it has no usable card.json") from error
+            self.card = json.loads((self.folder / "card.json").read_text()) if (self.folder / "card.json").exists() else {}
+            self.format = int(self.card.get("format", FORMAT))
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise UserError(f"{self.folder / 'card.json'} cannot be read: {error}; export the model again") from error
         if self.format > FORMAT:
             raise UserError(
                 f"{folder} was exported by a newer keras_ae (format {self.format}, this one reads up to {FORMAT}); "
                 "install the newer version"
             )
+        if "image_shape" in self.card and "latent_dim" in self.card:
+            self.shape, self.latent_dim = tuple(self.card["image_shape"]), self.card["latent_dim"]
+        else:
+            self._read_shapes()
 
-    def _describe_without_card(self, error):
-        """SavedModels of another program with the same signatures: the decoder's own tell the shapes."""
-        if not all((self.folder / name / "saved_model.pb").exists() for name in ("encoder", "decoder")):
-            raise UserError(f"{self.folder} is not an export of keras_ae: it has no usable card.json") from error
+    def _read_shapes(self):
         try:
             decode = self._decoder.signatures["serving_default"]
             self.latent_dim = int(decode.structured_input_signature[1]["z"].shape[1])
             self.shape = tuple(decode.structured_outputs["images"].shape[1:])
-        except (KeyError, TypeError, AttributeError) as received:
-            raise UserError(f"the decoder in {self.folder} has no signature serving_default from z to images") from received
-        self.card, self.format = {}, FORMAT
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"the decoder in {self.folder} has no signature serving_default from z to images") from error
 
     @property
     def generates(self):
         """Whether it draws new pictures of its own."""
         return (self.folder / "generator" / "saved_model.pb").exists()
+
+    @property
+    def draws_pieces(self):
+        """Whether any piece of a seed's sequence can be drawn; another program's generator draws it whole."""
+        return {"fitted", "normal"} <= set(self._generator.signatures)
 
     def _loaded(self, name):
         import tensorflow as tf
@@ -96,9 +99,13 @@ class Exported:
         import tensorflow as tf
 
         numbers = {name: tf.constant(value, tf.int32) for name, value in {"first": first, "n": n, "seed": seed}.items()}
-        # one that is not ours draws a whole sequence only
-        if prior not in self._generator.signatures and not first:
-            prior = "serving_default"
-            del numbers["first"]
-        drawn = self._generator.signatures[prior](**numbers, temperature=tf.constant(temperature, tf.float32))
+        numbers["temperature"] = tf.constant(temperature, tf.float32)
+        if self.draws_pieces:
+            drawn = self._generator.signatures[prior](**numbers)
+        elif prior == "fitted":
+            numbers["n"] += numbers.pop("first")
+            drawn = self._generator.signatures["serving_default"](**numbers)
+            drawn = {name: values[first:] for name, values in drawn.items()}
+        else:
+            raise UserError(f"the generator in {self.folder} has its fitted prior only")
         return np.asarray(drawn["images"]), np.asarray(drawn["z"])

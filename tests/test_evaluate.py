@@ -136,16 +136,44 @@ def test_the_same_evaluation_twice_writes_the_same_numbers(report, exported, fol
     assert (out / "index.html").read_bytes() == (report / "index.html").read_bytes()
 
 
+class Stranger(tf.Module):
+    """Another program's generator: the contract's one signature, and the decoder of an export."""
+
+    def __init__(self, decoder):
+        super().__init__()
+        self.decoder = decoder
+
+    @tf.function(
+        input_signature=[tf.TensorSpec((), tf.int32, name) for name in ("n", "seed")]
+        + [tf.TensorSpec((), tf.float32, "temperature")]
+    )
+    def generate(self, n, seed, temperature):
+        z = temperature * tf.random.stateless_normal(tf.stack([n, 6]), tf.stack([seed, 0]))
+        return {"images": self.decoder.signatures["decode_uint8"](z=z)["images"], "z": z}
+
+
 def test_models_are_compared_even_one_of_another_program(exported, folder, tmp_path, capfd):
     stranger = tmp_path / "stranger"
     for name in ("encoder", "decoder"):
         shutil.copytree(exported / name, stranger / name)
+    module = Stranger(tf.saved_model.load(str(stranger / "decoder")))
+    tf.saved_model.save(module, str(stranger / "generator"), module.generate)
     out = tmp_path / "report"
     evaluate.main(["--compare", str(exported), str(stranger), "--data", str(folder), "--n", "60", "--out", str(out)])
     found = json.loads((out / "metrics.json").read_text())["models"]
-    assert found["stranger"]["samples"] is None
+    assert found["stranger"]["samples"]["n"] == 60
+    assert found["stranger"]["samples"] != found["tiny"]["samples"]
     assert found["stranger"]["reconstruction"] == found["tiny"]["reconstruction"]
     assert "warning" not in capfd.readouterr().err
+
+
+def test_a_model_without_a_generator_is_judged_by_the_rest(exported, folder, tmp_path):
+    for name in ("encoder", "decoder"):
+        shutil.copytree(exported / name, tmp_path / "silent" / name)
+    evaluate.main(["--model", str(tmp_path / "silent"), "--data", str(folder), "--n", "60", "--out", str(tmp_path / "r")])
+    found = json.loads((tmp_path / "r" / "metrics.json").read_text())["models"]["silent"]
+    assert found["samples"] is None
+    assert found["reconstruction"]["n"] > 0
 
 
 def test_a_model_judged_on_other_pictures_is_told(exported, tmp_path, capfd):

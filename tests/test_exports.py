@@ -193,7 +193,7 @@ def test_models_that_are_none_are_refused(main, exported, folder, tmp_path, fail
     more = () if main is generate.main else ("--data", folder)
     assert "no such folder" in fails(main, *more, "--model", tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    assert "is not an export" in fails(main, *more, "--model", tmp_path / "empty")
+    assert "is no export" in fails(main, *more, "--model", tmp_path / "empty")
     shutil.copytree(exported, tmp_path / "newer")
     card = json.loads((exported / "card.json").read_text()) | {"format": FORMAT + 1}
     (tmp_path / "newer" / "card.json").write_text(json.dumps(card))
