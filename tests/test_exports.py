@@ -200,7 +200,7 @@ def test_models_that_are_none_are_refused(main, exported, folder, tmp_path, fail
     assert "was exported by a newer keras_ae" in fails(main, *more, "--model", tmp_path / "newer")
     shutil.copytree(exported, tmp_path / "broken")
     for part in ("encoder", "decoder", "generator"):
-        shutil.rmtree(tmp_path / "broken" / part)
+        shutil.rmtree(tmp_path / "broken" / part / "variables")
     out = tmp_path / "out.gif"
     assert "is not a SavedModel that loads" in fails(main, *more, "--model", tmp_path / "broken", "--out", out)
     assert not out.exists()

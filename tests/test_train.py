@@ -102,7 +102,7 @@ def test_a_run_killed_in_its_second_stage_resumes_to_the_same_end(tmp_path, tiny
 def test_ctrl_c_keeps_whole_epochs_and_says_how_to_go_on(tmp_path, tiny, folder, run):
     command = arguments(tiny, folder, tmp_path / "stopped run")
     status, output = interrupted(command, signal.SIGINT, "epoch   1/4")
-    assert status == 130
+    assert status == 130, output
     assert "Traceback" not in output
     assert "whole epochs and the best weights are kept" in output
     assert output.splitlines()[-1].endswith("--resume")
