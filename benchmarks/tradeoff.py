@@ -41,17 +41,17 @@ def draw(rows, pca, path):
     """PSNR and the samples' distance over sharpness."""
     from matplotlib import pyplot
 
-    figure, left = pyplot.subplots(figsize=(7, 4.2), layout="constrained")
+    figure, left = pyplot.subplots(figsize=(7.5, 4.4), layout="constrained")
     right = left.twinx()
     sharpness = [row["sharpness"] for row in rows]
     left.plot(sharpness, [row["psnr"] for row in rows], "o-", color="tab:blue", label="reconstructions: PSNR")
     right.plot(sharpness, [row["fd"] / pca["fd"] for row in rows], "s--", color="tab:red", label="samples: Frechet distance")
     left.plot(pca["sharpness"], pca["psnr"], "^", color="tab:blue", markersize=9)
     right.plot(pca["sharpness"], 1, "^", color="tab:red", markersize=9)
-    left.annotate("  PCA", (pca["sharpness"], pca["psnr"]))
+    left.annotate("  PCA, likewise above", (pca["sharpness"], pca["psnr"]))
     for row in rows:
         left.annotate(f"{row['share']:g}", (row["sharpness"], row["psnr"]), textcoords="offset points", xytext=(4, 6))
-    left.set_xlabel("sharpness of reconstructions (1: as the originals); the numbers: share of the second stage's decoder")
+    left.set_xlabel("sharpness of reconstructions; at the points: share of the second stage's decoder")
     left.set_ylabel("PSNR of reconstructions, dB", color="tab:blue")
     right.set_ylabel("Frechet distance of samples, PCA's is 1", color="tab:red")
     right.set_ylim(bottom=0)

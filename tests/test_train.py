@@ -19,7 +19,12 @@ def arguments(tiny, folder, out, *more):
 def interrupted(command, sent, line):
     """Start a training process, send it a signal as soon as its output has `line`; its exit status and output."""
     process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "keras_ae.train", *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, "-u", "-m", "keras_ae.train", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # a shell that started the tests in the background has them ignore Ctrl-C, which children inherit
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     output = []
     for text in process.stdout:
