@@ -32,7 +32,7 @@ def parser():
     parser.prog = "python benchmarks/peers.py"
     commandline.add_common(parser, "peers", "folder of the report")
     parser.add_argument("--data", metavar="DIR", help="folder of pictures (default: built-in cats)")
-    parser.add_argument("--minutes", type=commandline.number(0.1, 600), default=7.0, help="training time of each")
+    parser.add_argument("--minutes", type=commandline.number(0.1, 600), default=5.0, help="training time of each")
     parser.add_argument("--n", type=commandline.whole_number(50, 50_000), default=2000, help="how many pictures to draw")
     return parser
 
