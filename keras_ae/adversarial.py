@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_ae.networks import apply
 from keras_ae.optimizers import Muon
 from keras_ae.vae import VAE
 
@@ -115,10 +116,11 @@ class AdversarialVAE(VAE):
         images = batch["image"]
         n = images.shape[0]
         step = ops.cast(self.optimizer.iterations, "int32")
-        codes = self.encoder(images, training=False)
+        codes = self.encode(batch)
+        labels = tf.concat([batch["label"]] * 2, axis=0) if "label" in batch else None
         z = tf.concat([codes["z"], self.prior.sample(step * n, n, self.seed, 1.0)], axis=0)
         with tf.GradientTape(persistent=True) as tape:
-            decoded = self.student(z, training=True)
+            decoded = apply(self.student, True, z=z, label=labels)
             shown = varied(tf.concat([images, decoded], axis=0), tf.stack([step, self.seed]), n)
             judged = self.critic(shown, training=True)
             reconstruction = ops.mean(self.reconstruction(images, decoded[:n]))

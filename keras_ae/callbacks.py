@@ -75,21 +75,21 @@ class StopOnNaN(keras.callbacks.Callback):
 class Pictures(keras.callbacks.Callback):
     """Reconstructions under their originals and fixed-seed samples from N(0, I), every few epochs, for TensorBoard."""
 
-    def __init__(self, run, originals, latent_dim, seed, every):
+    def __init__(self, run, batch, latent_dim, seed, every):
         super().__init__()
         self.run = run
-        self.originals = originals
-        self.codes = tf.random.stateless_normal((2 * len(originals), latent_dim), (seed, 0))
+        self.batch = batch
+        self.codes = tf.random.stateless_normal((len(batch["image"]), latent_dim), (seed, 0))
         self.every = every
 
     def on_epoch_end(self, epoch, logs=None):
         if (self.every and (epoch + 1) % self.every == 0) or epoch == 0:
             with tf.summary.create_file_writer(str(self.run.tensorboard / "pictures")).as_default(step=epoch):
-                self._write("reconstructions", np.concatenate([self.originals, self.model(self.originals)]))
-                self._write("samples", self.model.decoder(self.codes))
+                self._write("reconstructions", np.concatenate([self.batch["image"], self.model(self.batch)]))
+                self._write("samples", self.model.decode(self.codes, self.batch))
 
     def _write(self, name, pictures):
-        grid = images.grid(images.to_uint8(np.asarray(pictures, "float32")), columns=len(self.originals))
+        grid = images.grid(images.to_uint8(np.asarray(pictures, "float32")), columns=len(self.codes))
         tf.summary.image(name, grid[None])
 
 

@@ -68,6 +68,12 @@ def add_common(parser, out, out_help, model=MODEL, model_help="folder of an expo
     parser.add_argument("--seed", type=SEED, default=0, help="seed of everything random")
 
 
+def add_label(parser, default=None):
+    """The option of commands that work with conditional models."""
+    told = "class, by name or number, for a conditional model"
+    parser.add_argument("--label", metavar="CLASS", help=told + (f" (default: {default})" if default else ""))
+
+
 def import_tensorflow():
     """Import TensorFlow without its start-up lines; they appear after all if the import fails."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

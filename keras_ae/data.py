@@ -1,6 +1,7 @@
 """Pictures as tf.data: loaded by name, decoded once, then streamed from disk; memory does not grow with their number.
 
-Batches are dicts: "image" float32 (batch, height, width, channels) in [-1, 1], "label" int32 (batch,).
+Batches are dicts: "image" float32 (batch, height, width, channels) in [-1, 1], "label" int32 (batch,), and "inputs", what a
+task of `keras_ae.tasks` makes of the images for the encoder: without a task, the images themselves.
 """
 
 import dataclasses
@@ -16,6 +17,8 @@ from keras_ae.errors import UserError
 
 # bytes of pictures that wait in the shuffle buffer
 BUFFER = 150_000_000
+# what is random in a task is drawn alike for every pass over held-out pictures
+HELD_OUT_SEED = 2**31 - 1
 SIZES = "a power of two from 16 to 256, or a multiple of 4 from 8 to 60"
 
 
@@ -92,16 +95,32 @@ def _parsed(serialized, shape):
     return {"image": tf.cast(tf.reshape(pixels, (-1, *shape)), tf.float32) * (1 / 127.5) - 1.0, "label": label}
 
 
-def batches(pictures, side, batch):
-    """One pass over a side ("train" or "test") in the order of the digests; the last batch may be smaller."""
+def batches(pictures, side, batch, task=None):
+    """One pass over a side ("train" or "test") in the order of the digests; the last batch may be smaller.
+
+    task: images, seed -> inputs; the same every time, whatever is random in it.
+    """
     path, n = (pictures.train, pictures.n_train) if side == "train" else (pictures.test, pictures.n_test)
     counted = tf.data.TFRecordDataset(str(path)).apply(tf.data.experimental.assert_cardinality(n)).batch(batch)
-    return counted.map(lambda serialized: _parsed(serialized, pictures.shape)).prefetch(2)
+
+    def prepared(index, serialized):
+        return _posed(_parsed(serialized, pictures.shape), task, tf.stack([HELD_OUT_SEED, tf.cast(index, tf.int32)]))
+
+    return counted.enumerate().map(prepared).prefetch(2)
+
+
+def first_batch(pictures, side, n, task=None):
+    """The first n pictures of a side in the order of the digests as a batch of arrays; fewer where there are fewer."""
+    return {name: np.asarray(values) for name, values in next(iter(batches(pictures, side, n, task))).items()}
 
 
 def examples(pictures, side, n):
-    """The first n images of a side in the order of the digests, float32 (n, H, W, C); fewer where there are fewer."""
-    return np.asarray(next(iter(batches(pictures, side, n)))["image"])
+    """The images of `first_batch`, float32 (n, H, W, C)."""
+    return first_batch(pictures, side, n)["image"]
+
+
+def _posed(batch, task, seed):
+    return batch | {"inputs": batch["image"] if task is None else task(batch["image"], seed)}
 
 
 def _half_flipped(batch):
@@ -121,11 +140,12 @@ def _shifted(batch, shift, seed):
     return batch | {"image": padded[:, top : top + height, left : left + width]}
 
 
-def training(pictures, batch, seed, first_epoch=0, flip=False, shift=0):
+def training(pictures, batch, seed, first_epoch=0, flip=False, shift=0, task=None):
     """Endless shuffled batches, n_train // batch for each epoch, from epoch `first_epoch` on.
 
-    flip: mirror half of each batch. shift: move each batch by up to so many pixels. The order of an epoch and its shifts depend
-    on TensorFlow's global seed, `seed` and the epoch alone, so that a resumed run sees what an uninterrupted one would.
+    flip: mirror half of each batch. shift: move each batch by up to so many pixels. task: images, seed -> inputs. The order of
+    an epoch and all that is random in it depend on TensorFlow's global seed, `seed` and the epoch alone, so that a resumed run
+    sees what an uninterrupted one would.
     """
     buffer = max(batch, min(pictures.n_train, BUFFER // int(np.prod(pictures.shape))))
     shuffled = tf.data.TFRecordDataset(str(pictures.train)).shuffle(buffer, seed, reshuffle_each_iteration=True)
@@ -135,6 +155,7 @@ def training(pictures, batch, seed, first_epoch=0, flip=False, shift=0):
         prepared = _parsed(serialized, pictures.shape)
         prepared = _half_flipped(prepared) if flip else prepared
         prepared = _shifted(prepared, shift, tf.stack([seed, step])) if shift else prepared
-        return prepared | {"image": tf.ensure_shape(prepared["image"], (batch, *pictures.shape))}
+        prepared = prepared | {"image": tf.ensure_shape(prepared["image"], (batch, *pictures.shape))}
+        return _posed(prepared, task, tf.stack([seed, tf.cast(step, tf.int32)]))
 
     return numbered.skip(first_epoch * (pictures.n_train // batch)).map(prepared).prefetch(2)

@@ -16,18 +16,21 @@ import typing
 from pathlib import Path
 
 import keras
+import tensorflow as tf
 
 from keras_ae import losses, networks, priors
 from keras_ae.adversarial import AdversarialVAE
 from keras_ae.errors import UserError
 from keras_ae.latents import LATENTS
-from keras_ae.networks import DECODERS, ENCODERS
+from keras_ae.matching import MatchedAutoencoder
+from keras_ae.networks import CONDITIONS, DECODERS, ENCODERS
 from keras_ae.optimizers import OPTIMIZERS, SCHEDULES
+from keras_ae.tasks import TASKS, identity
 from keras_ae.vae import VAE
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 POSITIVE = {"batch", "epochs", "dim", "widths", "factor", "every", "learning_rate", "scale", "variance", "components"}
-POSITIVE |= {"critic_learning_rate"}
+POSITIVE |= {"critic_learning_rate", "discriminator_learning_rate", "width"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,15 +58,22 @@ class Training:
 
 
 # Tables with a choice of functions, and tables with one.
+OBJECTIVES = {"elbo": VAE, "matched": MatchedAutoencoder}
 CHOICES = {
+    "task": TASKS,
+    "condition": CONDITIONS,
     "encoder": ENCODERS,
     "decoder": DECODERS,
     "latent": LATENTS,
     "reconstruction": losses.RECONSTRUCTIONS,
+    "objective": OBJECTIVES,
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
 }
 DEFAULT_NAMES = {
+    "task": "identity",
+    "condition": "none",
+    "objective": "elbo",
     "encoder": "conv",
     "decoder": "conv",
     "latent": "gaussian",
@@ -71,7 +81,7 @@ DEFAULT_NAMES = {
     "optimizer": "adam",
     "schedule": "constant",
 }
-SINGLE = {"data": Data, "objective": VAE, "training": Training, "prior": priors.fit, "adversarial": AdversarialVAE}
+SINGLE = {"data": Data, "training": Training, "prior": priors.fit, "adversarial": AdversarialVAE}
 
 
 def _listed(names):
@@ -216,26 +226,43 @@ class Experiment:
         arguments = dict(self.tables[table])
         return CHOICES[table][arguments.pop("name")], arguments
 
-    def networks(self, shape, precision="float32"):
-        """The encoder and decoder for pictures of `shape` (H, W, C), freshly initialised."""
+    def task(self):
+        """What the encoder is shown: images, seed -> inputs; None where it is the images themselves."""
+        function, arguments = self._named("task")
+        return None if function is identity else lambda images, seed: function(images, seed, **arguments)
+
+    def _input_shape(self, shape):
+        task = self.task()
+        return shape if task is None else tuple(task(tf.zeros((1, *shape)), (0, 0)).shape[1:])
+
+    def networks(self, shape, classes=0, precision="float32"):
+        """The encoder and decoder for pictures of `shape` (H, W, C) in so many classes, freshly initialised."""
         with _policy(precision):
             make_latent, arguments = self._named("latent")
             latent = make_latent(self.training.seed, **arguments)
-            make_encoder, arguments = self._named("encoder")
-            encoder = make_encoder(shape, latent, **arguments)
-            make_decoder, arguments = self._named("decoder")
-            return encoder, make_decoder(shape, latent.dim, **arguments)
+            height, width, channels = self._input_shape(shape)
+            encoder, for_encoder = self._named("encoder")
+            decoder, for_decoder = self._named("decoder")
+            condition, arguments = self._named("condition")
+            return condition(
+                lambda latent, planes: encoder((height, width, channels + planes), latent, **for_encoder),
+                lambda latent_dim: decoder(shape, latent_dim, **for_decoder),
+                latent,
+                classes,
+                **arguments,
+            )
 
     def likelihood(self):
         """The reconstruction likelihood: images, reconstructions -> nats (batch,)."""
         function, arguments = self._named("reconstruction")
         return lambda images, reconstructions: function(images, reconstructions, **arguments)
 
-    def model(self, shape, steps_per_epoch):
-        """A compiled VAE, and the callbacks that its learning-rate schedule needs."""
+    def model(self, shape, steps_per_epoch, classes=0):
+        """A compiled model, and the callbacks that its learning-rate schedule needs."""
         keras.utils.set_random_seed(self.training.seed)
-        encoder, decoder = self.networks(shape, self.precision)
-        model = VAE(encoder, decoder, self.likelihood(), **self.tables["objective"])
+        encoder, decoder = self.networks(shape, classes, self.precision)
+        make_model, arguments = self._named("objective")
+        model = make_model(encoder, decoder, self.likelihood(), **arguments)
         make_schedule, arguments = self._named("schedule")
         learning_rate, callbacks = make_schedule(steps_per_epoch, self.training.epochs, **arguments)
         make_optimizer, arguments = self._named("optimizer")
@@ -247,7 +274,7 @@ class Experiment:
         """The compiled second stage for networks and a prior that the first one left."""
         keras.utils.set_random_seed(self.training.seed)
         with _policy(self.precision):
-            critic = networks.critic(encoder.input_shape[1:])
+            critic = networks.critic(decoder.output_shape[1:])
             arguments = self.tables["adversarial"]
             return AdversarialVAE(encoder, decoder, self.likelihood(), critic, prior, seed=self.training.seed, **arguments)
 

@@ -13,6 +13,13 @@ def parser():
     return parser
 
 
+def _label(network):
+    """The further input of the functions of a conditional network, {"label": TensorSpec}; {} of others."""
+    import tensorflow as tf
+
+    return {"label": tf.TensorSpec((None,), tf.int32, name="label")} if len(network.inputs) > 1 else {}
+
+
 def _save(network, endpoints, folder):
     """Write a SavedModel of functions of one network: endpoints {name: (function, [TensorSpec, ...])}.
 
@@ -26,20 +33,23 @@ def _save(network, endpoints, folder):
     tf.saved_model.save(module, str(folder), functions)
 
 
-def write_encoder(encoder, shape, folder):
+def write_encoder(encoder, folder):
     """The SavedModel `encoder`: `serving_default` for images in [-1, 1], `encode_uint8` for pictures of any size."""
     import tensorflow as tf
 
+    from keras_ae.networks import apply
+
+    shape = tuple(encoder.inputs[0].shape[1:])
     height, width, channels = shape
 
-    def encode(images):
-        codes = encoder(images, training=False)
+    def encode(images, label=None):
+        codes = apply(encoder, images=images, label=label)
         kept = {name: codes[name] for name in ("z_mean", "z_log_var") if name in codes}
         if "z_log_var" not in kept:
             return {"z": kept["z_mean"]}
         return {"z": kept["z_mean"], **kept}
 
-    def encode_uint8(images):
+    def encode_uint8(images, label=None):
         # as keras_ae.images.decode: the square in the middle, bicubic with antialiasing: without it whiskers turn into noise
         size = tf.shape(images)
         side = tf.minimum(size[1], size[2])
@@ -47,11 +57,12 @@ def write_encoder(encoder, shape, folder):
         square = tf.cast(images[:, top : top + side, left : left + side], tf.float32)
         resized = tf.image.resize(square, (height, width), method="bicubic", antialias=True)
         pixels = tf.clip_by_value(tf.round(resized), 0.0, 255.0)
-        return encode(tf.ensure_shape(pixels, (None, *shape)) / 127.5 - 1.0)
+        return encode(tf.ensure_shape(pixels, (None, *shape)) / 127.5 - 1.0, label)
 
+    label = _label(encoder).values()
     endpoints = {
-        "serving_default": (encode, [tf.TensorSpec((None, *shape), tf.float32, name="images")]),
-        "encode_uint8": (encode_uint8, [tf.TensorSpec((None, None, None, channels), tf.uint8, name="images")]),
+        "serving_default": (encode, [tf.TensorSpec((None, *shape), tf.float32, name="images"), *label]),
+        "encode_uint8": (encode_uint8, [tf.TensorSpec((None, None, None, channels), tf.uint8, name="images"), *label]),
     }
     _save(encoder, endpoints, folder)
 
@@ -66,50 +77,59 @@ def write_decoder(decoder, latent_dim, folder):
     """The SavedModel `decoder`: z to images in [-1, 1], `decode_uint8` to pixels."""
     import tensorflow as tf
 
-    signature = [tf.TensorSpec((None, latent_dim), tf.float32, name="z")]
-    endpoints = {
-        "serving_default": (lambda z: {"images": decoder(z, training=False)}, signature),
-        "decode_uint8": (lambda z: {"images": _to_uint8(decoder(z, training=False))}, signature),
-    }
+    from keras_ae.networks import apply
+
+    signature = [tf.TensorSpec((None, latent_dim), tf.float32, name="z"), *_label(decoder).values()]
+
+    def decode(z, label=None):
+        return {"images": apply(decoder, z=z, label=label)}
+
+    def decode_uint8(z, label=None):
+        return {"images": _to_uint8(decode(z, label)["images"])}
+
+    endpoints = {"serving_default": (decode, signature), "decode_uint8": (decode_uint8, signature)}
     _save(decoder, endpoints, folder)
 
 
 def write_generator(decoder, latent_dim, prior, folder):
     """The SavedModel `generator`: (n, seed, temperature) to pictures and their codes, the fitted prior inside.
 
-    `fitted` and `normal` name the prior, and draw the pictures `first` ... `first + n - 1` of the seed's endless sequence.
+    `fitted` and `normal` name the prior, and draw the pictures `first` ... `first + n - 1` of the seed's endless sequence. Of a
+    conditional model all take `label` too, one for all pictures or one for each.
     """
     import tensorflow as tf
 
     from keras_ae import priors
+    from keras_ae.networks import apply
 
     whole = {name: tf.TensorSpec((), tf.int32, name=name) for name in ("first", "n", "seed")}
-    temperature = tf.TensorSpec((), tf.float32, name="temperature")
+    others = [tf.TensorSpec((), tf.float32, name="temperature"), *_label(decoder).values()]
 
     # one function for all signatures, so that the SavedModel holds the network's graph and the prior once
-    @tf.function(input_signature=[tf.TensorSpec((None, latent_dim), tf.float32)])
-    def decode(z):
-        return {"images": _to_uint8(decoder(z, training=False)), "z": z}
+    @tf.function(input_signature=[tf.TensorSpec((None, latent_dim), tf.float32), *_label(decoder).values()])
+    def decode(z, *label):
+        labels = {"label": tf.broadcast_to(label[0], tf.shape(z)[:1])} if label else {}
+        return {"images": _to_uint8(apply(decoder, z=z, **labels)), "z": z}
 
-    @tf.function(input_signature=[*whole.values(), temperature])
-    def fitted(first, n, seed, temperature):
-        return decode(prior.sample(first, n, seed, temperature))
+    @tf.function(input_signature=[*whole.values(), *others])
+    def fitted(first, n, seed, temperature, *label):
+        return decode(prior.sample(first, n, seed, temperature), *label)
 
-    def normal(first, n, seed, temperature):
-        return decode(priors.normal(latent_dim).sample(first, n, seed, temperature))
+    def normal(first, n, seed, temperature, *label):
+        return decode(priors.normal(latent_dim).sample(first, n, seed, temperature), *label)
 
-    def generate(n, seed, temperature):
-        return fitted(tf.constant(0), n, seed, temperature)
+    def generate(n, seed, temperature, *label):
+        return fitted(tf.constant(0), n, seed, temperature, *label)
 
     endpoints = {
-        "serving_default": (generate, [whole["n"], whole["seed"], temperature]),
-        "fitted": (fitted, [*whole.values(), temperature]),
-        "normal": (normal, [*whole.values(), temperature]),
+        "serving_default": (generate, [whole["n"], whole["seed"], *others]),
+        "fitted": (fitted, [*whole.values(), *others]),
+        "normal": (normal, [*whole.values(), *others]),
     }
     _save(decoder, endpoints, folder)
 
 
-def card(run):
+def card(run, input_shape):
     """What the export's card.json says of the model: where it comes from, shapes and ranges, held-out numbers."""
     from keras_ae import exported
 
@@ -127,7 +147,9 @@ def card(run):
         "versions": config["versions"],
         "git": config["git"],
         "image_shape": config["data"]["shape"],
+        "input_shape": list(input_shape),
         "image_range": [-1.0, 1.0],
+        "labels": config["data"]["labels"] if tables["condition"]["name"] == "on_label" else [],
         "latent_dim": experiment.latent_dim,
         "priors": ["fitted", "normal"],
         "training_precision": config["precision"],
@@ -135,7 +157,7 @@ def card(run):
         "epochs": measured["epochs"],
         "best_epoch": measured["best_epoch"],
         "held_out": measured["reconstruction"],
-        "held_out_pca": measured["pca"],
+        "held_out_baseline": measured["baseline"],
         "held_out_bound_nats": measured["bound"],
     }
 
@@ -143,7 +165,7 @@ def card(run):
 README = """# {experiment}
 
 Trained with keras_ae on {name} ({n_train} pictures, {n_test} held out), {minutes:.1f} minutes, {epochs} epochs.
-Held out: PSNR {psnr:.2f} dB, L1 {l1:.4f} (PCA with {latent_dim} numbers: {pca_psnr:.2f} dB, {pca_l1:.4f}).
+Held out: PSNR {psnr:.2f} dB, L1 {l1:.4f} ({baseline_name}: {baseline_psnr:.2f} dB, {baseline_l1:.4f}).
 
 Three TensorFlow SavedModels that load without keras_ae; `card.json` holds the details.
 
@@ -162,21 +184,26 @@ Three TensorFlow SavedModels that load without keras_ae; `card.json` holds the d
 | `generator` | `serving_default` | `n` int32, `seed` int32, `temperature` float32 | `images` uint8, `z` |
 | `generator` | `fitted`, `normal` | `first` int32 and the same | pictures `first` to `first + n - 1` of the seed's sequence |
 """
+CONDITIONAL = """
+All take `label` int32 (batch,) too: {labels}.
+"""
 
 
 def readme(card):
     """The export's README.md from its card."""
     height, width, channels = card["image_shape"]
+    inputs = "(batch, {}, {}, {})".format(*card["input_shape"])
+    labels = ", ".join(f"{index} {name}" for index, name in enumerate(card["labels"]))
     gaussian = card["configuration"]["latent"]["name"] == "gaussian"
-    return README.format(
+    return (README + (CONDITIONAL if labels else "")).format(
+        labels=labels,
         **{key: card[key] for key in ("experiment", "latent_dim", "epochs")},
         **{key: card["data"][key] for key in ("name", "n_train", "n_test")},
         **{key: card["held_out"][key] for key in ("psnr", "l1")},
-        pca_psnr=card["held_out_pca"]["psnr"],
-        pca_l1=card["held_out_pca"]["l1"],
+        **{f"baseline_{key}": card["held_out_baseline"][key] for key in ("name", "psnr", "l1")},
         minutes=card["training_seconds"] / 60,
         codes="`z`, `z_mean`, `z_log_var`" if gaussian else "`z`",
-        images=f"(batch, {height}, {width}, {channels})",
+        images=inputs,
         height=height,
         width=width,
         channels=channels,
@@ -192,10 +219,10 @@ def export(run, out):
         raise UserError(f"{out} exists and is no export; choose another --out")
     encoder, decoder = run.best_networks()
     prior = priors.Mixture.load(run.prior)
-    description = card(run)
+    description = card(run, encoder.inputs[0].shape[1:])
     busy = f"{out} is being written by another export; try again when it has ended"
     with files.locked(out.with_name(f".{out.name}.lock"), busy), files.folder_written_whole(out) as folder:
-        write_encoder(encoder, encoder.input_shape[1:], folder / "encoder")
+        write_encoder(encoder, folder / "encoder")
         write_decoder(decoder, description["latent_dim"], folder / "decoder")
         write_generator(decoder, description["latent_dim"], prior, folder / "generator")
         (folder / "card.json").write_text(json.dumps(description, indent=2) + "\n")

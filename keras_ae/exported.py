@@ -14,11 +14,13 @@ FORMAT = 1
 class Exported:
     """The export in `folder`, its SavedModels loaded when first used; another program's with the same signatures does as well.
 
-    card: the contents of card.json, {} without one. shape: (H, W, C) of its pictures. Raises UserError where the folder is
-    missing, is no export, or was written by a newer keras_ae.
+    card: the contents of card.json, {} without one. shape: (H, W, C) of the pictures it makes, input_shape: of those it takes.
+    labels: names of the classes that a conditional model knows, () of others. label: the class that it is to draw, by name or
+    number. Raises UserError where the folder is missing, is no export, or was written by a newer keras_ae, or there is no such
+    class.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder, label=None):
         self.folder = Path(folder)
         if not self.folder.is_dir():
             raise UserError(f"no export at {folder}: no such folder; make one with make train-vae, or name another --model")
@@ -38,6 +40,29 @@ class Exported:
             self.shape, self.latent_dim = tuple(self.card["image_shape"]), self.card["latent_dim"]
         else:
             self._read_shapes()
+        self.input_shape = tuple(self.card.get("input_shape", self.shape))
+        self.labels = tuple(self.card.get("labels", ()))
+        self.label = None if label is None else self._numbered(label)
+
+    def _numbered(self, label):
+        if not self.labels:
+            raise UserError(f"{self.folder} is not conditional; leave --label out")
+        if label in self.labels:
+            return self.labels.index(label)
+        if str(label).isdecimal() and int(label) < len(self.labels):
+            return int(label)
+        known = ", ".join(f"{index} {name}" if str(index) != name else name for index, name in enumerate(self.labels))
+        raise UserError(f"unknown label '{label}'; choose one of {known}")
+
+    def _labelled(self, n, labels=None):
+        """The further argument of the functions of a conditional model."""
+        import tensorflow as tf
+
+        if not self.labels:
+            return {}
+        if labels is None and self.label is None:
+            raise UserError(f"{self.folder} is conditional; name a class with --label: {', '.join(self.labels)}")
+        return {"label": tf.constant(np.full(n, self.label) if labels is None else labels, tf.int32)}
 
     def _read_shapes(self):
         try:
@@ -77,29 +102,40 @@ class Exported:
     def _generator(self):
         return self._loaded("generator")
 
-    def codes(self, images):
-        """What the encoder says of float32 images (batch, H, W, C) in [-1, 1]: "z", of a VAE "z_mean" and "z_log_var" too."""
+    def codes(self, images, labels=None):
+        """What the encoder says of float32 images (batch, H, W, C) in [-1, 1]: "z", of a VAE "z_mean" and "z_log_var" too.
+
+        labels: of a conditional model, (batch,); by default the one it was opened with, here and below.
+        """
         import tensorflow as tf
 
-        found = self._encoder.signatures["serving_default"](images=tf.constant(images, tf.float32))
+        encode = self._encoder.signatures["serving_default"]
+        found = encode(images=tf.constant(images, tf.float32), **self._labelled(len(images), labels))
         return {name: values.numpy() for name, values in found.items()}
 
-    def encode(self, images):
+    def encode(self, images, labels=None):
         """Mean codes (batch, latent_dim) of float32 images (batch, H, W, C) in [-1, 1]."""
-        return self.codes(images)["z"]
+        return self.codes(images, labels)["z"]
 
-    def decode(self, z):
+    def decode(self, z, labels=None):
         """Images (batch, H, W, C), float32 in [-1, 1], of codes (batch, latent_dim)."""
         import tensorflow as tf
 
-        return self._decoder.signatures["serving_default"](z=tf.constant(z, tf.float32))["images"].numpy()
+        decode = self._decoder.signatures["serving_default"]
+        return decode(z=tf.constant(z, tf.float32), **self._labelled(len(z), labels))["images"].numpy()
 
     def generate(self, n, seed=0, temperature=1.0, prior="fitted", first=0):
-        """New pictures `first` ... `first + n - 1` of the seed's sequence: uint8 (n, H, W, C), and their codes."""
+        """New pictures `first` ... `first + n - 1` of the seed's sequence: uint8 (n, H, W, C), and their codes.
+
+        A conditional model that was opened without a label goes through its classes in turn.
+        """
         import tensorflow as tf
 
         numbers = {name: tf.constant(value, tf.int32) for name, value in {"first": first, "n": n, "seed": seed}.items()}
         numbers["temperature"] = tf.constant(temperature, tf.float32)
+        if self.labels:
+            labels = None if self.label is not None else (first + np.arange(n)) % len(self.labels)
+            numbers |= self._labelled(n, labels)
         if self.draws_pieces:
             drawn = self._generator.signatures[prior](**numbers)
         elif prior == "fitted":

@@ -5,6 +5,7 @@ import numpy as np
 
 from keras_ae.files import written_whole
 from keras_ae.images import grid, to_uint8, write_there_and_back
+from keras_ae.projections import principal
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
@@ -84,14 +85,12 @@ def curves(folder, path):
     _save(figure, path)
 
 
-def reconstructions(originals, rebuilt, path, title):
-    """Originals over reconstructions, column by column, eight a row."""
-    columns = min(8, len(originals))
-    pairs = []
-    for first in range(0, len(originals), columns):
-        pairs += [originals[first : first + columns], rebuilt[first : first + columns]]
-    labels = ["original", "rebuilt"] * (len(pairs) // 2)
-    _show(np.concatenate(pairs), columns, title, path, labels)
+def reconstructions(kinds, path, title):
+    """Kinds of the same pictures, such as original and rebuilt, below each other: {label: (n, H, W, C)}, eight a row."""
+    n = len(next(iter(kinds.values())))
+    columns = min(8, n)
+    stacked = [images[first : first + columns] for first in range(0, n, columns) for images in kinds.values()]
+    _show(np.concatenate(stacked), columns, title, path, list(kinds) * (len(stacked) // len(kinds)))
 
 
 def samples(images, path, title):
@@ -140,17 +139,88 @@ def rate_distortion(points, path):
     _save(figure, path)
 
 
-def latent_map(z, images, path, title):
-    """Held-out pictures at the first two principal components of their codes z (n, latent_dim)."""
-    centred = z - z.mean(axis=0)
-    _, _, directions = np.linalg.svd(centred, full_matrices=False)
-    x, y = (centred @ directions[:2].T).T if len(directions) > 1 else (centred[:, 0], np.zeros(len(z)))
+def thumbnails(places, images, path, title, method):
+    """Pictures at their places (n, 2) on a plane that `method` made."""
+    x, y = places.T
     figure, axes = pyplot.subplots(figsize=(8, 8), layout="constrained")
     axes.scatter(x, y, s=1, alpha=0)
     for place_x, place_y, picture in zip(x, y, to_uint8(images), strict=True):
         thumbnail = OffsetImage(picture.squeeze(), zoom=22 / len(picture), cmap="gray")
         axes.add_artist(AnnotationBbox(thumbnail, (place_x, place_y), frameon=False))
     axes.set_title(title, fontsize=10)
-    axes.set_xlabel("first principal component of the codes")
+    axes.set_xlabel(f"{method} of the codes, first axis")
     axes.set_ylabel("second")
+    _save(figure, path)
+
+
+def latent_map(z, images, path, title):
+    """Held-out pictures at the first two principal components of their codes z (n, latent_dim)."""
+    thumbnails(principal(z), images, path, title, "PCA")
+
+
+def scatter(panels, labels, names, path, title):
+    """Codes on a plane coloured by class: {name: places (n, 2)} side by side; labels (n,), names of the classes."""
+    figure, axes = pyplot.subplots(1, len(panels), figsize=(5.2 * len(panels), 5), layout="constrained", squeeze=False)
+    colours = matplotlib.colormaps["tab10" if len(names) <= 10 else "tab20"].colors
+    for axis, (name, places) in zip(axes[0], panels.items(), strict=True):
+        for index, label in enumerate(names):
+            axis.scatter(*places[labels == index].T, s=3, color=colours[index % len(colours)], label=label)
+        axis.set_title(name, fontsize=10)
+        axis.grid(alpha=0.3)
+    axes[0][-1].legend(markerscale=4, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    figure.suptitle(title, fontsize=10)
+    _save(figure, path)
+
+
+def lines(curves, path, title, x_label, y_label, logarithmic=False):
+    """One line for each name: {name: (x, y)}."""
+    figure, axes = _axes(title, x_label, y_label)
+    for name, (x, y) in curves.items():
+        axes.plot(x, y, "--" if name.startswith("PCA") else "-", marker="o", markersize=4, label=name)
+    if logarithmic:
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_formatter("{x:g}")
+    axes.legend(fontsize=8)
+    _save(figure, path)
+
+
+def matrix(values, rows, columns, path, title):
+    """Numbers around 0 as a coloured table."""
+    figure, axes = pyplot.subplots(figsize=(1.8 + 0.62 * len(columns), 1.2 + 0.42 * len(rows)), layout="constrained")
+    axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
+    for (row, column), value in np.ndenumerate(values):
+        axes.text(
+            column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color="white" if abs(value) > 0.7 else "black"
+        )
+    axes.set_xticks(range(len(columns)), columns, rotation=60, ha="right", fontsize=8)
+    axes.set_yticks(range(len(rows)), rows, fontsize=8)
+    axes.set_title(title, fontsize=10)
+    _save(figure, path)
+
+
+def squares(panels, path, title):
+    """Square grids of pictures side by side: {name: (n, H, W, C)}."""
+    figure, axes = pyplot.subplots(1, len(panels), figsize=(5.2 * len(panels), 5.4), layout="constrained", squeeze=False)
+    for axis, (name, images) in zip(axes[0], panels.items(), strict=True):
+        picture = grid(to_uint8(images), int(np.ceil(np.sqrt(len(images)))), gap=0)
+        axis.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=255)
+        axis.set_title(name, fontsize=10)
+        axis.set_axis_off()
+    figure.suptitle(title, fontsize=10)
+    _save(figure, path)
+
+
+def rolls(melodies, path, title):
+    """Melodies, {label: [(first step, steps, pitch), ...]}, as piano rolls below each other."""
+    figure, axes = pyplot.subplots(len(melodies), figsize=(7, 0.95 * len(melodies) + 0.6), layout="constrained", squeeze=False)
+    for axis, (label, notes) in zip(axes[:, 0], melodies.items(), strict=True):
+        for first, steps, pitch in notes:
+            axis.barh(pitch, steps - 0.15, left=first, height=1, color=matplotlib.colormaps["viridis"]((pitch - 55) / 30))
+        axis.set_xlim(0, 32)
+        axis.set_ylim(54, 85)
+        axis.set_xticks(range(0, 33, 4), [])
+        axis.set_yticks([60, 72], ["C4", "C5"], fontsize=7)
+        axis.grid(alpha=0.3)
+        axis.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=8)
+    figure.suptitle(title, fontsize=10)
     _save(figure, path)

@@ -15,12 +15,13 @@ MOST = 1_000_000
 
 def parser():
     parser = commandline.Parser("generate", "Draw new pictures with the generator of an export, as one grid or one file each.")
-    commandline.add_common(parser, "samples.png", "picture to write; with --separate, the folder")
+    commandline.add_common(parser, "samples.png", "picture to write, or a .mid file of melodies; with --separate, the folder")
     parser.add_argument("--n", type=commandline.whole_number(1, MOST), default=16, help="how many pictures")
     parser.add_argument(
         "--temperature", type=commandline.number(0, 10), default=1.0, help="spread of the codes: less is tamer, 0 the average"
     )
     parser.add_argument("--prior", choices=("fitted", "normal"), default="fitted", help="density that codes are drawn from")
+    commandline.add_label(parser, "each in turn")
     parser.add_argument("--columns", type=commandline.whole_number(1, 1000), help="columns of the grid (default: a square)")
     parser.add_argument("--separate", action="store_true", help="one PNG for each picture, in the folder --out")
     return parser
@@ -55,10 +56,14 @@ def write_grid(model, arguments):
     """One picture with all of them."""
     import numpy as np
 
-    from keras_ae import images
+    from keras_ae import images, melodies
 
-    columns = min(arguments.columns or math.ceil(math.sqrt(arguments.n)), arguments.n)
-    images.write_png(arguments.out, images.grid(np.concatenate(list(drawn(model, arguments))), columns))
+    pictures = np.concatenate(list(drawn(model, arguments)))
+    if Path(arguments.out).suffix in melodies.SUFFIXES:
+        melodies.write(arguments.out, melodies.of(pictures))
+    else:
+        columns = min(arguments.columns or math.ceil(math.sqrt(arguments.n)), arguments.n)
+        images.write_png(arguments.out, images.grid(pictures, columns))
 
 
 def generate(arguments):
@@ -69,7 +74,7 @@ def generate(arguments):
         raise UserError(f"--n {arguments.n} is too many for one picture (at most {MOST_IN_A_GRID:,}); add --separate")
     if arguments.out == "samples.png" and arguments.separate:
         arguments.out = "samples"
-    model = Exported(arguments.model)
+    model = Exported(arguments.model, arguments.label)
     (write_separate if arguments.separate else write_grid)(model, arguments)
     height, width, _ = model.shape
     print(f"{arguments.n} pictures of {width}x{height} from {model.folder} (seed {arguments.seed}) -> {arguments.out}")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from keras_ae import melodies
 from keras_ae.errors import UserError
 from keras_ae.files import written_whole
 
@@ -106,7 +107,11 @@ def decode(data, size, channels=3):
 
 
 def read(path, size, channels=3):
-    """`decode` the file `path`, which a user named: raises UserError if it is missing or damaged."""
+    """`decode` the file `path`, which a user named; of a MIDI file, the picture of its melody. Raises UserError."""
+    if Path(path).suffix.lower() in melodies.SUFFIXES:
+        if (size, size, channels) != melodies.SHAPE:
+            raise UserError(f"{path} is a MIDI file, but the model is of pictures of {size}x{size}, {channels} channels")
+        return melodies.to_picture(melodies.read(path))
     try:
         return decode(Path(path).read_bytes(), size, channels)
     except DamagedPicture as error:

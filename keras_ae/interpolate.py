@@ -7,11 +7,14 @@ from keras_ae import commandline
 
 def parser():
     parser = commandline.Parser("interpolate", "Walk from one picture to another through the codes between them.")
-    parser.add_argument("pictures", nargs="*", metavar="PICTURE", help="two picture files (default: two generated pictures)")
+    parser.add_argument(
+        "pictures", nargs="*", metavar="PICTURE", help="two picture or MIDI files (default: two generated pictures)"
+    )
     parser.add_argument("--data", metavar="DIR", help="folder to choose the two pictures from")
     parser.add_argument("--steps", type=commandline.whole_number(2, 1000), default=50, help="pictures on the way")
     parser.add_argument("--spherical", action="store_true", help="along an arc instead of a straight line")
-    commandline.add_common(parser, "interpolation.gif", "GIF that moves, or a .png strip")
+    commandline.add_common(parser, "interpolation.gif", "GIF that moves, a .png strip, or a .mid file of melodies")
+    commandline.add_label(parser)
     return parser
 
 
@@ -32,17 +35,19 @@ def ends(model, arguments):
 
 
 def interpolate(arguments):
-    from keras_ae import codes, images
+    from keras_ae import codes, images, melodies
     from keras_ae.errors import UserError
     from keras_ae.exported import Exported
 
     out = Path(arguments.out)
-    if out.suffix not in (".gif", ".png"):
-        raise UserError(f"--out must end in .gif or .png. Received: {arguments.out}")
-    model = Exported(arguments.model)
+    if out.suffix not in (".gif", ".png", *melodies.SUFFIXES):
+        raise UserError(f"--out must end in .gif, .png or .mid. Received: {arguments.out}")
+    model = Exported(arguments.model, arguments.label)
     way = codes.spherical if arguments.spherical else codes.linear
     frames = images.to_uint8(model.decode(way(*ends(model, arguments), arguments.steps)))
-    if out.suffix == ".png":
+    if out.suffix in melodies.SUFFIXES:
+        melodies.write(out, melodies.of(frames))
+    elif out.suffix == ".png":
         images.write_png(out, images.grid(frames, min(10, len(frames))))
     else:
         images.write_there_and_back(out, frames)

@@ -115,7 +115,7 @@ class Judge:
     def reconstruction(self, candidate):
         """The numbers of `metrics.pooled` with their 95 % bootstrap intervals."""
         batches = (self.held_out[first : first + BATCH] for first in range(0, len(self.held_out), BATCH))
-        values = metrics.per_picture(batches, lambda images: candidate.rebuild(np.asarray(images)))
+        values = metrics.per_picture((images, candidate.rebuild(images)) for images in batches)
         return metrics.pooled(values) | {"intervals": metrics.intervals(values, metrics.pooled, self.seed)}
 
     def _likelihood_of(self, candidate):

@@ -7,6 +7,7 @@ of each dimension from N(0, 1) in nats. To add a latent, write a layer and name 
 import keras
 from keras import layers, ops
 
+from keras_ae.errors import UserError
 from keras_ae.losses import gaussian_kl
 
 
@@ -46,4 +47,18 @@ class Gaussian(layers.Layer):
         return {"z": z, "z_mean": z_mean, "z_log_var": z_log_var, "kl": gaussian_kl(z_mean, z_log_var)}
 
 
-LATENTS = {"point": Point, "gaussian": Gaussian}
+@keras.saving.register_keras_serializable("keras_ae")
+class Features(layers.Layer):
+    """The features are the code as they are: for encoders that end in `dim` of them, such as `spatial`."""
+
+    def __init__(self, seed=None, *, dim: int = 128):
+        super().__init__(name="codes", dtype="float32")
+        self.dim = dim
+
+    def call(self, features):
+        if features.shape[-1] != self.dim:
+            raise UserError(f"the latent 'features' has latent.dim {self.dim}, but the encoder ends in {features.shape[-1]}")
+        return {"z": features, "z_mean": features, "kl": ops.zeros_like(features)}
+
+
+LATENTS = {"point": Point, "gaussian": Gaussian, "features": Features}

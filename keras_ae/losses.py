@@ -41,6 +41,16 @@ def bernoulli(images, reconstructions):
     return -_summed(targets * ops.log(probabilities) + (1 - targets) * ops.log(1 - probabilities))
 
 
+def categorical(images, reconstructions):
+    """Cross-entropy of pictures with one white pixel in each column: which row it is, summed over columns.
+
+    The tanh at the end of a decoder is taken back, so that its values before are half the logits of a softmax over rows.
+    """
+    targets = (images + 1) / 2
+    logits = 2 * ops.arctanh(ops.clip(reconstructions, -1 + 1e-6, 1 - 1e-6))
+    return -_summed(targets * ops.log_softmax(logits, axis=1))
+
+
 def gaussian_kl(z_mean, z_log_var):
     """KL(N(z_mean, exp(z_log_var)) || N(0, 1)) of each latent dimension in nats, (batch, latent_dim).
 
@@ -62,4 +72,5 @@ RECONSTRUCTIONS = {
     "gaussian": gaussian,
     "gaussian_optimal_variance": gaussian_optimal_variance,
     "bernoulli": bernoulli,
+    "categorical": categorical,
 }

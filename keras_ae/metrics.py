@@ -44,15 +44,15 @@ def gradient_energy(images):
     return (down + right) / 2
 
 
-def per_picture(batches, rebuild):
-    """Compare every picture with `rebuild(images)`: a dict of float64 arrays (n,).
+def per_picture(pairs):
+    """Compare the pictures of batches with what was made of them, pairs (images, rebuilt): a dict of float64 arrays (n,).
 
     mse and l1 per pixel on [-1, 1], ssim, ms_ssim, and the gradient energies `energy` and `rebuilt_energy`; the similarities
     are left out where pictures are too small for them.
     """
     collected = {}
-    for images in batches:
-        rebuilt = tf.clip_by_value(rebuild(images), -1.0, 1.0)
+    for images, rebuilt in pairs:
+        rebuilt = tf.clip_by_value(rebuilt, -1.0, 1.0)
         terms = {
             "mse": tf.reduce_mean(tf.square(images - rebuilt), axis=[1, 2, 3]),
             "l1": tf.reduce_mean(tf.abs(images - rebuilt), axis=[1, 2, 3]),
@@ -88,6 +88,6 @@ def intervals(values, statistic, seed, resamples=1000):
     return {name: np.percentile([row[name] for row in numbers], [2.5, 97.5]).tolist() for name in names}
 
 
-def reconstruction(batches, rebuild):
-    """The numbers of `pooled` for every batch of images and `rebuild(images)`."""
-    return pooled(per_picture(batches, rebuild))
+def reconstruction(pairs):
+    """The numbers of `pooled` for batches of pictures and what was made of them, pairs (images, rebuilt)."""
+    return pooled(per_picture(pairs))

@@ -1,12 +1,42 @@
 """Functional encoders and decoders for square pictures.
 
 An encoder maps images (batch, size, size, channels) in [-1, 1] to the codes of a latent layer; a decoder maps z
-(batch, latent_dim) to images in [-1, 1]. `widths` gives the channels at each halving of the side. To add a network, write its
-two builders and name them in `ENCODERS` and `DECODERS`.
+(batch, latent_dim) to images in [-1, 1]; a condition gives both a label (batch,) too. `widths` gives the channels at each
+halving of the side. To add a network, write its two builders and name them in `ENCODERS` and `DECODERS`.
 """
 
+import math
+
 import keras
-from keras import layers
+from keras import layers, ops
+
+from keras_ae.errors import UserError
+
+
+def apply(network, training=False, **tensors):
+    """Call a network with those of the named tensors that are its inputs: images, z, label."""
+    # given a dict with more, Keras warns and may feed the wrong one
+    wanted = [ops.convert_to_tensor(tensors[tensor.name]) for tensor in network.inputs]
+    return network(wanted if len(wanted) > 1 else wanted[0], training=training)
+
+
+def dense_encoder(image_shape, latent, *, widths: list[int] = (512,)):
+    """Dense layers with ReLU on the pixels in a row."""
+    images = keras.Input(image_shape, name="images")
+    x = layers.Flatten()(images)
+    for width in widths:
+        x = layers.Dense(width, activation="relu")(x)
+    return keras.Model(images, latent(x), name="encoder")
+
+
+def dense_decoder(image_shape, latent_dim, *, widths: list[int] = (512,)):
+    """The mirror image of `dense_encoder`; tanh."""
+    z = keras.Input((latent_dim,), name="z")
+    x = z
+    for width in reversed(widths):
+        x = layers.Dense(width, activation="relu")(x)
+    x = layers.Reshape(image_shape)(layers.Dense(math.prod(image_shape))(x))
+    return keras.Model(z, layers.Activation("tanh", dtype="float32")(x), name="decoder")
 
 
 def sides(size, halvings):
@@ -100,6 +130,72 @@ def residual_decoder(image_shape, latent_dim, *, widths: list[int] = (32, 64, 12
     return keras.Model(z, layers.Activation("tanh", dtype="float32")(x), name="decoder")
 
 
+def _depth(latent_dim, side):
+    """Channels of a code that is a map of this side."""
+    if side < 1 or latent_dim % side**2:
+        raise UserError(f"latent.dim must be a multiple of {side}x{side}, the side of the map. Received: {latent_dim}")
+    return latent_dim // side**2
+
+
+def spatial_encoder(image_shape, latent, *, width: int = 64, blocks: int = 2, halvings: int = 0):
+    """A code that is a map, flattened: residual blocks at a side halved `halvings` times, then the channels that fit `latent`.
+
+    What stands where stays where it stands: for denoising and super-resolution.
+    """
+    images = keras.Input(image_shape, name="images")
+    x = layers.Conv2D(width, 3, padding="same")(images)
+    for _ in range(halvings):
+        x = layers.Conv2D(width, 4, strides=2, padding="same")(_normalized(x))
+    for _ in range(blocks):
+        x = ResidualBlock(width)(x)
+    x = layers.Conv2D(_depth(latent.dim, x.shape[1]), 1, padding="same")(_normalized(x))
+    x = layers.Add()([x, layers.Conv2D(x.shape[-1], 2**halvings, strides=2**halvings)(images)])
+    return keras.Model(images, latent(layers.Flatten()(x)), name="encoder")
+
+
+def spatial_decoder(image_shape, latent_dim, *, width: int = 64, blocks: int = 4, doublings: int = 0):
+    """Residual blocks on the map that `spatial_encoder` made a code of, doubled `doublings` times, plus a linear path; tanh."""
+    side, channels = image_shape[0] // 2**doublings, image_shape[-1]
+    z = keras.Input((latent_dim,), name="z")
+    coarse = layers.Reshape((side, side, _depth(latent_dim, side)))(z)
+    x = layers.Conv2D(width, 3, padding="same")(coarse)
+    for _ in range(blocks):
+        x = ResidualBlock(width)(x)
+    for _ in range(doublings):
+        x = layers.Conv2DTranspose(width, 4, strides=2, padding="same")(_normalized(x))
+    x = layers.Conv2D(channels, 3, padding="same")(_normalized(x))
+    linear = layers.Conv2DTranspose(channels, 3 * 2**doublings, strides=2**doublings, padding="same")(coarse)
+    x = layers.Add()([x, linear])
+    return keras.Model(z, layers.Activation("tanh", dtype="float32")(x), name="decoder")
+
+
+def unconditional(make_encoder, make_decoder, latent, classes):
+    """The networks as they are: p(x | z)."""
+    return make_encoder(latent, 0), make_decoder(latent.dim)
+
+
+def on_label(make_encoder, make_decoder, latent, classes):
+    """Both networks are told the class, `label` int32 (batch,): p(x | z, label) (Sohn et al. 2015, Kingma et al. 2014).
+
+    The encoder sees it as one more plane for each class, the decoder as one more number in the code. Raises UserError where
+    the pictures have no classes.
+    """
+    if classes < 2:
+        raise UserError(
+            "condition on_label needs pictures with labels: a folder with one sub-folder for each class, or a named set"
+        )
+    label = keras.Input((), name="label", dtype="int32")
+    one_hot = layers.CategoryEncoding(classes, output_mode="one_hot")(layers.Reshape((1,))(label))
+    inner = make_encoder(latent, classes)
+    height, width, channels = inner.input_shape[1:]
+    images = keras.Input((height, width, channels - classes), name="images")
+    planes = layers.Reshape((height, width, classes))(layers.RepeatVector(height * width)(one_hot))
+    encoder = keras.Model([images, label], inner(layers.Concatenate()([images, planes])), name="encoder")
+    z = keras.Input((latent.dim,), name="z")
+    decoded = make_decoder(latent.dim + classes)(layers.Concatenate()([z, one_hot]))
+    return encoder, keras.Model([z, label], decoded, name="decoder")
+
+
 def critic(image_shape, widths=(48, 96, 192, 256)):
     """Judges pictures: {"logits": [whole (batch, 1), patches (batch, n)], "features": [maps, finest first]}.
 
@@ -123,5 +219,6 @@ def critic(image_shape, widths=(48, 96, 192, 256)):
     )
 
 
-ENCODERS = {"conv": conv_encoder, "residual": residual_encoder}
-DECODERS = {"conv": conv_decoder, "residual": residual_decoder}
+ENCODERS = {"conv": conv_encoder, "residual": residual_encoder, "dense": dense_encoder, "spatial": spatial_encoder}
+DECODERS = {"conv": conv_decoder, "residual": residual_decoder, "dense": dense_decoder, "spatial": spatial_decoder}
+CONDITIONS = {"none": unconditional, "on_label": on_label}

@@ -11,6 +11,7 @@ def parser():
         "--n", type=commandline.whole_number(1, 1000), default=16, help="how many pictures to choose from --data"
     )
     commandline.add_common(parser, "reconstructions.png", "picture to write")
+    commandline.add_label(parser)
     return parser
 
 
@@ -20,7 +21,7 @@ def reconstruct(arguments):
     from keras_ae import images
     from keras_ae.exported import Exported
 
-    model = Exported(arguments.model)
+    model = Exported(arguments.model, arguments.label)
     chosen = images.chosen(arguments.pictures, arguments.data, arguments.n, arguments.seed)
     height, width, channels = model.shape
     originals = np.stack([images.read(path, height, channels) for path in chosen])

@@ -3,11 +3,13 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_ae import baselines, codes, data, figures, metrics, priors
+from keras_ae import baselines, codes, data, figures, metrics, priors, tasks
 from keras_ae.files import written_whole
+from keras_ae.networks import apply
 
 BATCH = 128
 SHOWN = 16
+SAMPLES = 64
 STEPS = 50
 
 
@@ -20,26 +22,43 @@ def _compiled(function):
     return tf.function(function, reduce_retracing=True)
 
 
-def training_codes(encoder, pictures):
+def _encoded(encoder, batch):
+    return apply(encoder, images=batch["inputs"], label=batch["label"])["z_mean"]
+
+
+def training_codes(encoder, pictures, task):
     """Mean codes of the training pictures, (n_train, latent_dim)."""
-    encode = _compiled(lambda images: encoder(images, training=False)["z_mean"])
-    return np.concatenate([encode(images) for images in _image_batches(pictures, "train")])
+    encode = _compiled(lambda batch: _encoded(encoder, batch))
+    return np.concatenate([encode(batch) for batch in data.batches(pictures, "train", BATCH, task)])
 
 
-def measure(encoder, decoder, pictures, latent_dim):
-    """Held-out reconstruction numbers of the model, from mean codes, and of PCA with as many numbers per picture."""
-    rebuild = _compiled(lambda images: decoder(encoder(images, training=False)["z_mean"], training=False))
-    pca = baselines.fit_pca(lambda: _image_batches(pictures, "train"), latent_dim)
+def baseline(pictures, latent_dim, task):
+    """Held-out numbers without a network, and their name: PCA of the latent size, or what a task's inputs are worth."""
+    held_out = data.batches(pictures, "test", BATCH, task)
+    if task is None:
+        pca = baselines.fit_pca(lambda: _image_batches(pictures, "train"), latent_dim)
+        name, rebuild = f"PCA-{latent_dim}", lambda batch: pca.rebuild(np.asarray(batch["image"]))
+    else:
+        (batch,) = held_out.take(1)
+        name = "noisy" if batch["inputs"].shape == batch["image"].shape else "bicubic"
+        rebuild = _compiled(lambda batch: tasks.unlearned(batch["inputs"], pictures.shape))
+    return {"name": name, **metrics.reconstruction((batch["image"], rebuild(batch)) for batch in held_out)}
+
+
+def measure(encoder, decoder, pictures, task):
+    """Held-out reconstruction numbers of the model, from mean codes, and of the `baseline`."""
+    rebuild = _compiled(lambda batch: apply(decoder, z=_encoded(encoder, batch), label=batch["label"]))
+    held_out = data.batches(pictures, "test", BATCH, task)
     return {
-        "reconstruction": metrics.reconstruction(_image_batches(pictures, "test"), rebuild),
-        "pca": metrics.reconstruction(_image_batches(pictures, "test"), pca.rebuild),
+        "reconstruction": metrics.reconstruction((batch["image"], rebuild(batch)) for batch in held_out),
+        "baseline": baseline(pictures, decoder.inputs[0].shape[1], task),
     }
 
 
 def fit_prior(run, encoder, pictures):
     """Fit the experiment's density to the training codes and keep it in the run."""
     experiment = run.experiment()
-    found = training_codes(encoder, pictures)
+    found = training_codes(encoder, pictures, experiment.task())
     prior = priors.fit(found, experiment.training.seed, **experiment.tables["prior"])
     with written_whole(run.prior) as path:
         prior.save(path)
@@ -53,22 +72,26 @@ def draw(run, pictures, folder, seed):
     folder.mkdir(parents=True, exist_ok=True)
     figures.curves(run.tensorboard, folder / "curves.png")
 
-    originals = data.examples(pictures, "test", SHOWN)
-    z_mean = np.asarray(encoder(originals)["z_mean"])
-    rebuilt = np.asarray(decoder(z_mean))
+    shown = data.first_batch(pictures, "test", SHOWN, experiment.task())
+    z_mean = np.asarray(_encoded(encoder, shown))
+    rebuilt = np.asarray(apply(decoder, z=z_mean, label=shown["label"]))
     title = f"{experiment.name}: held-out pictures and their reconstructions from {experiment.latent_dim} numbers"
-    figures.reconstructions(originals, rebuilt, folder / "reconstructions.png", title)
+    kinds = {"original": shown["image"], "rebuilt": rebuilt}
+    if experiment.task():
+        kinds = {"input": np.asarray(tasks.unlearned(shown["inputs"], pictures.shape)), **kinds}
+    figures.reconstructions(kinds, folder / "reconstructions.png", title)
 
     rows = {}
     for name, prior in (("N(0, I)", priors.normal(experiment.latent_dim)), ("fitted density", priors.Mixture.load(run.prior))):
-        drawn = np.asarray(decoder(prior.sample(0, 64, seed, 1.0)))
+        labels = np.arange(SAMPLES, dtype="int32") % max(1, len(pictures.labels))
+        drawn = np.asarray(apply(decoder, z=prior.sample(0, SAMPLES, seed, 1.0), label=labels))
         rows[name] = drawn[:8]
         file = "samples_normal.png" if name == "N(0, I)" else "samples_fitted.png"
         figures.samples(drawn, folder / file, f"{experiment.name}: samples, codes from {name}")
     figures.rows(list(rows.values()), list(rows), folder / "priors.png", f"{experiment.name}: what codes are drawn from")
 
     for way in (codes.linear, codes.spherical):
-        frames = np.asarray(decoder(way(z_mean[0], z_mean[1], STEPS)))
+        frames = np.asarray(apply(decoder, z=way(z_mean[0], z_mean[1], STEPS), label=np.repeat(shown["label"][:1], STEPS)))
         title = f"{experiment.name}: {way.__name__} interpolation between two held-out pictures"
         figures.interpolation(frames, folder / f"interpolation_{way.__name__}.png", title)
     return folder
@@ -79,7 +102,7 @@ def finish(run, pictures):
     experiment = run.experiment()
     encoder, decoder = run.best_networks()
     fit_prior(run, encoder, pictures)
-    measured = measure(encoder, decoder, pictures, experiment.latent_dim)
+    measured = measure(encoder, decoder, pictures, experiment.task())
     rows = run.history()
     best = run.best()
     measured["bound"] = {name: best[f"val_{name}"] for name in ("neg_elbo", "reconstruction", "kl")}

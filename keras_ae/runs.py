@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_ae.errors import UserError
-from keras_ae.experiment import Experiment
+from keras_ae.experiment import complete
 from keras_ae.files import locked, written_whole
 
 ROOT = Path("runs")
@@ -102,7 +102,8 @@ class Run:
 
     def experiment(self):
         config = self.read_json("config")
-        return Experiment(config["experiment"], config["tables"])
+        # completed: a table that came into being since has its defaults
+        return complete(config["experiment"], config["tables"])
 
     def keep_first_stage(self):
         """Keep the weights that the second stage begins with."""
@@ -115,7 +116,8 @@ class Run:
 
         weights: "first_stage" for those that the second stage began with.
         """
-        encoder, decoder = self.experiment().networks(tuple(self.read_json("config")["data"]["shape"]), precision)
+        described = self.read_json("config")["data"]
+        encoder, decoder = self.experiment().networks(tuple(described["shape"]), len(described["labels"]), precision)
         arrays = self.read_arrays(weights)
         for network in (encoder, decoder):
             try:

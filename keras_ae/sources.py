@@ -21,6 +21,8 @@ from PIL import Image
 from keras_ae import images
 from keras_ae.errors import UserError
 
+MELODIES = 10_000
+
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
@@ -171,6 +173,37 @@ def cat_faces(directory):
     return dataclasses.replace(source, stamp=f"{source.stamp} {listing}")
 
 
+def digits(directory):
+    """scikit-learn's 1,797 handwritten digits of 8x8 pixels (Alpaydin & Kaynak 1998): nothing to download."""
+    from sklearn.datasets import load_digits
+
+    bundle = load_digits()
+    pixels = np.rint(bundle.images * (255 / 16)).astype("uint8")
+
+    def items():
+        for index, (picture, label) in enumerate(zip(pixels, bundle.target, strict=True)):
+            yield Picture(str(index), _encoded(picture), int(label))
+
+    return Source("digits", len(pixels), "scikit-learn", items, tuple(str(name) for name in bundle.target_names), 8, 1)
+
+
+def melodies(directory):
+    """10,000 melodies of two bars as piano rolls, composed by `keras_ae.melodies`: nothing to download."""
+    from keras_ae import melodies
+
+    def items():
+        known = set()
+        index = 0
+        while len(known) < MELODIES:
+            picture = melodies.to_picture(melodies.compose(0, index))
+            index += 1
+            if picture.tobytes() not in known:
+                known.add(picture.tobytes())
+                yield Picture(str(index), _encoded(picture), 0, "train" if len(known) <= 0.9 * MELODIES else "test")
+
+    return Source("melodies", MELODIES, "composed 1", items, (), melodies.SHAPE[0], 1)
+
+
 def named(name, directory):
     """Any data set of tensorflow-datasets, from its data directory `directory` or the usual one, downloaded where missing."""
     import tensorflow_datasets as tfds
@@ -182,12 +215,12 @@ def named(name, directory):
         close = difflib.get_close_matches(name, known, n=3)
         hint = f"did you mean {' or '.join(close)}? " if close else ""
         raise UserError(
-            f"unknown data set '{name}'; {hint}choose folder, cat_faces, synthetic_cats or a name of tensorflow-datasets"
+            f"unknown data set '{name}'; {hint}choose {', '.join(SOURCES)} or a name of tensorflow-datasets"
         ) from None
     return _from_builder(_prepared(builder, name), name)
 
 
-SOURCES = {"folder": folder, "cat_faces": cat_faces, "synthetic_cats": synthetic_cats}
+SOURCES = {"folder": folder, "cat_faces": cat_faces, "synthetic_cats": synthetic_cats, "digits": digits, "melodies": melodies}
 
 
 def open_source(name, directory):

@@ -104,11 +104,12 @@ def fit_stage(run, experiment, pictures, stage, model, kept, batch, first, last)
     steps_per_epoch = pictures.n_train // batch
     source, options = experiment.data, experiment.training
     progress = callbacks.Progress(last, steps_per_epoch, first)
-    originals = data.examples(pictures, "test", 8)
+    task = experiment.task()
+    shown = data.first_batch(pictures, "test", 16, task)
     try:
         model.fit(
-            data.training(pictures, batch, options.seed, first, flip=source.flip, shift=source.shift),
-            validation_data=data.batches(pictures, "test", batch),
+            data.training(pictures, batch, options.seed, first, flip=source.flip, shift=source.shift, task=task),
+            validation_data=data.batches(pictures, "test", batch, task),
             initial_epoch=first,
             epochs=last,
             steps_per_epoch=steps_per_epoch,
@@ -118,7 +119,7 @@ def fit_stage(run, experiment, pictures, stage, model, kept, batch, first, last)
                 callbacks.StopOnNaN(),
                 keras.callbacks.TensorBoard(run.tensorboard, write_graph=False),
                 *kept,
-                callbacks.Pictures(run, originals, experiment.latent_dim, options.seed, options.pictures_every),
+                callbacks.Pictures(run, shown, experiment.latent_dim, options.seed, options.pictures_every),
                 callbacks.Bookkeeping(run, stage, kept),
                 # an epoch that was told is an epoch that was kept
                 progress,
@@ -137,7 +138,7 @@ def fit(run, experiment, pictures):
     options, extra = experiment.training, experiment.tables["adversarial"]
     stage, done, stopped = callbacks.progress_of(run)
     if stage == 1 and not stopped and done[1] < options.epochs:
-        model, kept = experiment.model(pictures.shape, pictures.n_train // options.batch)
+        model, kept = experiment.model(pictures.shape, pictures.n_train // options.batch, len(pictures.labels))
         if options.patience:
             kept = [*kept, keras.callbacks.EarlyStopping("val_neg_elbo", patience=options.patience, mode="min")]
         fit_stage(run, experiment, pictures, 1, model, kept, options.batch, done[1], options.epochs)
@@ -151,7 +152,8 @@ def fit(run, experiment, pictures):
 
 def summary(run, experiment, pictures, measured):
     """The closing lines: held-out numbers and where everything lies."""
-    rows = [(experiment.name, measured["reconstruction"]), (f"PCA-{experiment.latent_dim}", measured["pca"])]
+    baseline = measured["baseline"]
+    rows = [(experiment.name, measured["reconstruction"]), (baseline["name"], baseline)]
     lines = [f"{measured['reconstruction']['n']} held-out pictures   PSNR dB      L1    SSIM  sharpness"]
     for name, numbers in rows:
         ssim = f"{numbers['ssim']:7.3f}" if "ssim" in numbers else "      -"

@@ -5,6 +5,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_ae.losses import with_free_bits
+from keras_ae.networks import apply
 
 
 @keras.saving.register_keras_serializable("keras_ae")
@@ -18,8 +19,9 @@ class VAE(keras.Model):
     warmup_steps: the weight rises linearly from 0 to beta over this many steps.
     free_bits: nats per dimension below which the KL is not pushed (Kingma et al. 2016).
 
-    Batches are dicts with "image". `neg_elbo`, what callbacks watch, is the bound at the full beta without free bits: `loss`
-    changes its meaning while the weight warms up.
+    Batches are dicts with "image"; "inputs" where the encoder sees something else, "label" where both networks are told it.
+    `neg_elbo`, what callbacks watch, is the bound at the full beta without free bits: `loss` changes its meaning while the
+    weight warms up.
     """
 
     def __init__(self, encoder, decoder, reconstruction, *, beta: float = 1.0, warmup_steps: int = 0, free_bits: float = 0.0):
@@ -36,14 +38,22 @@ class VAE(keras.Model):
     def metrics(self):
         return self.trackers
 
-    def call(self, images):
-        """Rebuild images from their mean codes."""
-        return self.decoder(self.encoder(images)["z_mean"])
+    def call(self, batch):
+        """Rebuild the images of a batch from their mean codes."""
+        return self.decode(self.encode(batch)["z_mean"], batch)
 
-    def terms(self, images, training):
+    def encode(self, batch, training=False):
+        """The codes of a batch."""
+        return apply(self.encoder, training, images=batch.get("inputs", batch["image"]), label=batch.get("label"))
+
+    def decode(self, z, batch, training=False):
+        """Images of codes z with the labels of the batch."""
+        return apply(self.decoder, training, z=z, label=batch.get("label"))
+
+    def terms(self, batch, training):
         """Terms of the objective on one batch: a dict of scalars in nats per example (mse: per pixel, on [-1, 1])."""
-        codes = self.encoder(images, training=training)
-        reconstructions = self.decoder(codes["z"], training=training)
+        images, codes = batch["image"], self.encode(batch, training)
+        reconstructions = self.decode(codes["z"], batch, training)
         reconstruction = ops.mean(self.reconstruction(images, reconstructions))
         kl = ops.mean(ops.sum(codes["kl"], axis=-1))
         step = ops.cast(self.optimizer.iterations, "float32")
@@ -59,14 +69,14 @@ class VAE(keras.Model):
     def train_step(self, data):
         batch, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
-            terms = self.terms(batch["image"], training=True)
+            terms = self.terms(batch, training=True)
         gradients = tape.gradient(terms["loss"], self.trainable_variables)
         self.optimizer.apply(gradients, self.trainable_variables)
         return self._recorded(terms, batch)
 
     def test_step(self, data):
         batch, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return self._recorded(self.terms(batch["image"], training=False), batch)
+        return self._recorded(self.terms(batch, training=False), batch)
 
     def _recorded(self, terms, batch):
         # the last batch of an evaluation is smaller and must count for less

@@ -78,7 +78,7 @@ def test_the_card_tells_what_the_model_is(exported):
     assert card["image_shape"] == [16, 16, 3]
     assert card["latent_dim"] == 6
     assert card["held_out"]["n"] == card["data"]["n_test"]
-    assert {"seed", "versions", "training_seconds", "configuration", "held_out_pca", "image_range"} <= set(card)
+    assert {"seed", "versions", "training_seconds", "configuration", "held_out_baseline", "image_range"} <= set(card)
     assert "directory" not in card["configuration"]["data"]
 
 

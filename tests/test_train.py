@@ -55,7 +55,7 @@ def test_a_run_leaves_everything_that_a_person_needs(run):
     measured = kept.read_json("metrics")
     assert measured["reconstruction"]["n"] == config["data"]["n_test"]
     assert measured["reconstruction"]["psnr"] > 5
-    assert measured["pca"]["psnr"] > 5
+    assert measured["baseline"]["psnr"] > 5
     names = {path.name for path in kept.pictures.iterdir()}
     assert {"curves.png", "reconstructions.png", "samples_fitted.png", "samples_normal.png", "priors.png"} <= names
     assert {"interpolation_linear.gif", "interpolation_spherical.png"} <= names

@@ -86,7 +86,7 @@ def test_smaller_last_batches_count_less():
 def test_calling_the_model_rebuilds_from_mean_codes():
     model = built()
     images = blobs(3)
-    np.testing.assert_array_equal(model(images), model.decoder(model.encoder(images)["z_mean"]))
+    np.testing.assert_array_equal(model({"image": images}), model.decoder(model.encoder(images)["z_mean"]))
 
 
 def test_the_elbo_bounds_the_likelihood_of_a_linear_gaussian_model():
