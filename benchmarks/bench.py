@@ -48,7 +48,7 @@ def plain_model(asked, shape):
     import keras
     import tensorflow as tf
 
-    encoder, decoder = asked.networks(shape, asked.precision)
+    encoder, decoder = asked.networks(shape, precision=asked.precision)
     likelihood = asked.likelihood()
 
     class Plain(keras.Model):

@@ -82,7 +82,7 @@ def plain_keras(pictures, minutes, seed):
 
     asked = experiment.read("experiments/vae.toml", [f"training.seed={seed}"])
     keras.utils.set_random_seed(seed)
-    encoder, decoder = asked.networks(pictures.shape, asked.precision)
+    encoder, decoder = asked.networks(pictures.shape, precision=asked.precision)
 
     class Plain(keras.Model):
         def train_step(self, batch):

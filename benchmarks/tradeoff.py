@@ -32,7 +32,7 @@ def measured(bench, decoder, z_test, z_drawn, images):
         return np.clip(decoder(z, training=False), -1, 1)
 
     rebuilt = judge.batched(decode, z_test)
-    numbers = metrics.reconstruction([images], lambda _: rebuilt)
+    numbers = metrics.reconstruction([(images, rebuilt)])
     drawn = bench.extract(judge.batched(decode, z_drawn))
     return numbers | {"fd": distances.frechet(bench.held_out_features, drawn)}
 

@@ -198,6 +198,18 @@ def matrix(values, rows, columns, path, title):
     _save(figure, path)
 
 
+def bars(values, path, title, x_label):
+    """One bar for each name: {name: number}."""
+    figure, axes = pyplot.subplots(figsize=(6.4, 0.8 + 0.42 * len(values)), layout="constrained")
+    drawn = axes.barh(list(values), list(values.values()))
+    axes.bar_label(drawn, fmt="{:.3f}", padding=3, fontsize=8)
+    axes.invert_yaxis()
+    axes.margins(x=0.15)
+    axes.set_xlabel(x_label)
+    axes.set_title(title, fontsize=10)
+    _save(figure, path)
+
+
 def squares(panels, path, title):
     """Square grids of pictures side by side: {name: (n, H, W, C)}."""
     figure, axes = pyplot.subplots(1, len(panels), figsize=(5.2 * len(panels), 5.4), layout="constrained", squeeze=False)

@@ -1,8 +1,8 @@
 """Melodies of two bars as pictures, composed by a small program, read from and written to MIDI files with mido.
 
 A melody is 32 steps, sixteenth notes. A step is a whole number: 0 ... 29 starts the note of MIDI pitch 84 - step (C6 down to
-G3), HOLD lets the last one sound on, REST is silence. Its picture, uint8 (32, 32, 1), has one white pixel in each column, in the
-row of the step (Roberts et al. 2018, arXiv:1803.05428, encode melodies so, one event of many for each step).
+G3), HOLD lets the last one sound on, REST is silence. Its picture, uint8 (32, 32, 1), has a white pixel in each column, in the
+row of the step (Roberts et al. 2018, arXiv:1803.05428, encode melodies so: one event out of many for each step).
 """
 
 import numpy as np

@@ -35,6 +35,7 @@ def told(numbers, depth=1):
 
 def study(arguments):
     from keras_ae import evaluate, runs
+    from keras_ae.errors import UserError
     from keras_ae.exported import Exported
     from keras_ae.files import written_whole
 
@@ -44,7 +45,10 @@ def study(arguments):
     function = getattr(importlib.import_module(f"keras_ae.studies.{STUDIES[arguments.name]}"), arguments.name)
     out = Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
-    numbers = function(models, pictures, arguments.seed, out)
+    try:
+        numbers = function(models, pictures, arguments.seed, out)
+    except ImportError as error:
+        raise UserError(f"this study needs {error.name}: pip install 'keras_ae[test]'") from None
     protocol = {"data": pictures.name, "n_held_out": pictures.n_test, "seed": arguments.seed, "versions": runs.versions()}
     with written_whole(out / f"{arguments.name}.json") as path:
         path.write_text(json.dumps({"study": arguments.name, "models": list(models), **protocol, **numbers}, indent=2) + "\n")

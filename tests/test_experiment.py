@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras_ae import experiment, priors
 from keras_ae.errors import UserError
 
+SHAPES = {"mnist": (28, 28, 1), "melodies": (32, 32, 1)}
 FILES = sorted((Path(__file__).parents[1] / "experiments").glob("*.toml"))
 
 
@@ -22,10 +23,14 @@ def written(tmp_path, text):
 def test_every_experiment_file_trains_a_step(file, precision):
     asked = experiment.read(file, [f"training.precision={precision}"])
     assert asked.name == file.stem
-    model, _ = asked.model((64, 64, 3), steps_per_epoch=10)
-    pictures = np.random.default_rng(0).uniform(-1, 1, (2, 64, 64, 3)).astype("float32")
+    shape = SHAPES.get(asked.data.name, (64, 64, 3))
+    model, _ = asked.model(shape, steps_per_epoch=10, classes=5)
+    pictures = np.random.default_rng(0).uniform(-1, 1, (2, *shape)).astype("float32")
+    batch = {"image": tf.constant(pictures), "label": tf.constant([0, 4])}
+    if asked.task():
+        batch["inputs"] = asked.task()(batch["image"], (0, 0))
     before = [weights.numpy().copy() for weights in model.trainable_variables]
-    terms = model.train_on_batch({"image": pictures}, return_dict=True)
+    terms = model.train_on_batch(batch, return_dict=True)
     assert np.isfinite(terms["loss"])
     changed = [not np.array_equal(old, new) for old, new in zip(before, model.trainable_variables, strict=True)]
     assert np.mean(changed) > 0.5
@@ -33,7 +38,7 @@ def test_every_experiment_file_trains_a_step(file, precision):
     if asked.tables["adversarial"]["epochs"]:
         second = asked.refined(model.encoder, model.decoder, priors.normal(asked.latent_dim))
         before = second.decoder.get_weights()
-        terms = second.train_on_batch({"image": tf.constant(pictures)}, return_dict=True)
+        terms = second.train_on_batch(batch, return_dict=True)
         assert all(np.isfinite(value) for value in terms.values())
         changed = [np.any(old != new) for old, new in zip(before, second.decoder.get_weights(), strict=True)]
         assert np.mean(changed) > 0.5
@@ -67,7 +72,10 @@ def test_overrides_win_and_are_read_as_toml(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[latent]\nname = 'gausian'", "unknown latent 'gausian'; did you mean 'gaussian'? choose one of gaussian, point"),
+        (
+            "[latent]\nname = 'gausian'",
+            "unknown latent 'gausian'; did you mean 'gaussian'? choose one of features, gaussian, point",
+        ),
         ("[encoder]\nwidhts = [8]", r"unknown key in \[encoder\] conv: 'widhts'; did you mean 'widths'"),
         ("[trainning]\nepochs = 3", "unknown table 'trainning'; did you mean 'training'"),
         ("[training]\nepochs = 'many'", r"\[training\] epochs must be of type int. Received: 'many'"),
@@ -110,7 +118,7 @@ def test_the_same_seed_builds_the_same_model(tmp_path):
 
 def test_networks_built_in_low_precision_give_float32_codes_and_images(tmp_path):
     asked = experiment.read(written(tmp_path, ""))
-    encoder, decoder = asked.networks((16, 16, 3), "mixed_bfloat16")
+    encoder, decoder = asked.networks((16, 16, 3), precision="mixed_bfloat16")
     codes = encoder(tf.zeros((1, 16, 16, 3)))
     assert codes["z"].dtype == tf.float32
     assert decoder(codes["z"]).dtype == tf.float32

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from keras_ae.errors import UserError
 from keras_ae.latents import LATENTS, Gaussian
 
 FEATURES = np.random.default_rng(0).normal(size=(6, 20)).astype("float32")
@@ -8,9 +9,15 @@ FEATURES = np.random.default_rng(0).normal(size=(6, 20)).astype("float32")
 
 @pytest.mark.parametrize("name", LATENTS)
 def test_every_latent_gives_codes_of_its_size_in_float32(name):
-    codes = LATENTS[name](0, dim=7)(FEATURES)
+    codes = LATENTS[name](0, dim=7)(FEATURES[:, :7])
     assert {"z", "z_mean", "kl"} <= set(codes)
     assert all(code.shape == (6, 7) and code.dtype == "float32" for code in codes.values())
+
+
+def test_features_are_the_code_as_they_are():
+    assert np.array_equal(LATENTS["features"](dim=20)(FEATURES)["z"], FEATURES)
+    with pytest.raises(UserError, match="has latent.dim 7, but the encoder ends in 20"):
+        LATENTS["features"](dim=7)(FEATURES)
 
 
 def test_a_point_has_no_divergence_and_no_randomness():

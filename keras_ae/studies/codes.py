@@ -192,6 +192,8 @@ def neighbours(models, pictures, seed, folder):
         pca = baselines.fit_pca(lambda: [train], size)
         found[f"PCA-{size}"] = accuracy(pca.encode)
     found["raw pixels"] = accuracy(lambda images: images.reshape(len(images), -1))
+    title = f"{len(test):,} held-out pictures named by {NEIGHBOURS} neighbours among {len(train):,}"
+    figures.bars(found, folder / "neighbours.png", title, "accuracy")
     return {"n_train": len(train), "n_test": len(test), "k": NEIGHBOURS, "accuracy": found}
 
 

@@ -49,7 +49,7 @@ def _regressor(shape, seed):
         return np.concatenate([extract(images), pca.encode(images)], axis=1)
 
     scaler = StandardScaler().fit(seen(pictures))
-    network = MLPRegressor((256,), alpha=1e-2, early_stopping=True, random_state=seed)
+    network = MLPRegressor(hidden_layer_sizes=(256,), alpha=1e-2, early_stopping=True, random_state=seed)
     network.fit(scaler.transform(seen(pictures)), _numbers(factors))
 
     def read(images):

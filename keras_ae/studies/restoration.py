@@ -34,7 +34,7 @@ def total_variation(images, strength):
     """Chambolle's denoising of pictures in [-1, 1] with scikit-image."""
     from skimage.restoration import denoise_tv_chambolle
 
-    return np.stack([denoise_tv_chambolle(image, strength, channel_axis=-1) for image in images])
+    return np.stack([denoise_tv_chambolle(image, strength, channel_axis=-1) for image in images]).reshape(images.shape)
 
 
 def non_local_means(images, strength):
@@ -42,7 +42,7 @@ def non_local_means(images, strength):
     from skimage.restoration import denoise_nl_means
 
     settings = {"h": strength, "patch_size": 5, "patch_distance": 6, "fast_mode": True, "channel_axis": -1}
-    return np.stack([denoise_nl_means(image, **settings) for image in images])
+    return np.stack([denoise_nl_means(image, **settings) for image in images]).reshape(images.shape)
 
 
 def _tuned(method, inputs, images):
