@@ -143,8 +143,8 @@ def spatial_encoder(image_shape, latent, *, width: int = 64, blocks: int = 2, ha
     What stands where stays where it stands: for denoising and super-resolution.
     """
     images = keras.Input(image_shape, name="images")
-    x = layers.Conv2D(width, 3, padding="same")(images)
-    for _ in range(halvings):
+    x = layers.Conv2D(width, 4 if halvings else 3, strides=2 if halvings else 1, padding="same")(images)
+    for _ in range(halvings - 1):
         x = layers.Conv2D(width, 4, strides=2, padding="same")(_normalized(x))
     for _ in range(blocks):
         x = ResidualBlock(width)(x)
@@ -161,9 +161,15 @@ def spatial_decoder(image_shape, latent_dim, *, width: int = 64, blocks: int = 4
     x = layers.Conv2D(width, 3, padding="same")(coarse)
     for _ in range(blocks):
         x = ResidualBlock(width)(x)
-    for _ in range(doublings):
+    for _ in range(doublings - 1):
         x = layers.Conv2DTranspose(width, 4, strides=2, padding="same")(_normalized(x))
-    x = layers.Conv2D(channels, 3, padding="same")(_normalized(x))
+    # the last doubling makes pixels: features at full size cost most and add least (Shi et al. 2016, arXiv:1609.05158)
+    last = (
+        layers.Conv2DTranspose(channels, 4, strides=2, padding="same")
+        if doublings
+        else layers.Conv2D(channels, 3, padding="same")
+    )
+    x = last(_normalized(x))
     linear = layers.Conv2DTranspose(channels, 3 * 2**doublings, strides=2**doublings, padding="same")(coarse)
     x = layers.Add()([x, linear])
     return keras.Model(z, layers.Activation("tanh", dtype="float32")(x), name="decoder")
