@@ -179,11 +179,16 @@ def check_out(out):
 
 def evaluate(arguments):
     from keras_ae import features, judge
+    from keras_ae.errors import UserError
     from keras_ae.exported import Exported
 
     out = Path(arguments.out)
     check_out(out)
     models = {name: Exported(folder) for name, folder in named(arguments.compare or [arguments.model]).items()}
+    for name, model in models.items():
+        model.check_rebuilds()
+        if model.labels:
+            raise UserError(f"{name} is conditional, and is judged by python -m keras_ae.study labels --model {model.folder}")
     pictures = load_pictures(models, arguments.data)
     chosen = arguments.features
     if chosen == "auto":

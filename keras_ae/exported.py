@@ -72,6 +72,12 @@ class Exported:
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(f"the decoder in {self.folder} has no signature serving_default from z to images") from error
 
+    def check_rebuilds(self):
+        """UserError if the encoder takes other pictures than the decoder makes, as for super-resolution."""
+        if self.input_shape != self.shape:
+            small, large = ("x".join(map(str, shape[:2])) for shape in (self.input_shape, self.shape))
+            raise UserError(f"{self.folder} makes {large} of {small}: use python -m keras_ae.upscale --model {self.folder}")
+
     @property
     def generates(self):
         """Whether it draws new pictures of its own."""

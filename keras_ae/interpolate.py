@@ -30,7 +30,7 @@ def ends(model, arguments):
     chosen = images.chosen(arguments.pictures, arguments.data, 2, arguments.seed)
     if len(chosen) != 2:
         raise UserError(f"interpolate goes between two pictures. Received: {len(chosen)}")
-    height, _, channels = model.shape
+    height, _, channels = model.input_shape
     return model.encode(images.to_float(np.stack([images.read(path, height, channels) for path in chosen])))
 
 

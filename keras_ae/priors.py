@@ -9,7 +9,7 @@ import dataclasses
 import numpy as np
 
 # more change little, and take long
-MOST = 20_000
+MOST = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +68,7 @@ def fit(codes, seed, *, components: list[int] = (1, 5, 10, 20)):
 
     Where several numbers of components are given, the one is taken under which a tenth of the codes, held out, is likeliest.
     Fewer are used where there are fewer than 2 * latent_dim codes for each, and the covariance's diagonal gets a thousandth of
-    the codes' variance, so that small data sets and unused dimensions stay well-conditioned. The first 20,000 codes are used.
+    the codes' variance, so that small data sets and unused dimensions stay well-conditioned. The first 10,000 codes are used.
     """
     codes = codes[:MOST].astype("float64")
     n, latent_dim = codes.shape

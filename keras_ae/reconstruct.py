@@ -22,6 +22,7 @@ def reconstruct(arguments):
     from keras_ae.exported import Exported
 
     model = Exported(arguments.model, arguments.label)
+    model.check_rebuilds()
     chosen = images.chosen(arguments.pictures, arguments.data, arguments.n, arguments.seed)
     height, width, channels = model.shape
     originals = np.stack([images.read(path, height, channels) for path in chosen])

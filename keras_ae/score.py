@@ -19,6 +19,7 @@ def parser():
     parser.add_argument("--data", metavar="DIR", help="folder of pictures to score")
     parser.add_argument("--against", metavar="DIR", help="folder of other pictures: how well the scores tell the two apart")
     commandline.add_common(parser, "scores.csv", "table to write, and a picture of the strangest beside it")
+    commandline.add_label(parser)
     return parser
 
 
@@ -116,7 +117,8 @@ def score(arguments):
     out = Path(arguments.out)
     if out.suffix == ".png":
         raise UserError(f"--out names the table, such as scores.csv; the picture goes beside it. Received: {out}")
-    model = Exported(arguments.model)
+    model = Exported(arguments.model, arguments.label)
+    model.check_rebuilds()
     paths = images.chosen(arguments.pictures, arguments.data, None, arguments.seed)
     rows, shown = score_all(model, paths)
     picture = write(out, rows, shown)

@@ -22,6 +22,7 @@ from keras_ae import images
 from keras_ae.errors import UserError
 
 MELODIES = 10_000
+BUILT_IN = ("synthetic_cats", "digits", "melodies")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +101,8 @@ def _prepared(builder, name, manual_dir=None):
             )
     except Exception as error:
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise UserError(f"cannot prepare the data set {name}: {reason}") from error
+        offline = "" if name in SOURCES else f"; {', '.join(BUILT_IN)} need no network: --set data.name=digits"
+        raise UserError(f"cannot prepare the data set {name}: {reason}{offline}") from error
     return builder
 
 

@@ -15,6 +15,7 @@ from keras_ae.exported import FORMAT, Exported
 from keras_ae.runs import Run
 
 ROOT = Path(__file__).parents[1]
+COMMANDS = sorted(path.stem for path in (ROOT / "keras_ae").glob("*.py") if "commandline.run(" in path.read_text())
 RANDOM = np.random.default_rng(0)
 PICTURES = RANDOM.uniform(-1, 1, (5, 16, 16, 3)).astype("float32")
 
@@ -102,24 +103,26 @@ def test_the_readme_s_twelve_lines_run_where_keras_ae_cannot_be_imported(tmp_pat
 def test_commands_on_exports_import_neither_model_nor_data_code(exported, tmp_path):
     program = """
 import sys
-from keras_ae import generate, interpolate, reconstruct, score
+from keras_ae import edit, embed, generate, interpolate, reconstruct, score
 generate.main(["--model", sys.argv[1], "--out", "a.png", "--n", "3"])
 interpolate.main(["--model", sys.argv[1], "--out", "b.gif", "--steps", "3"])
 reconstruct.main(["--model", sys.argv[1], "--out", "c.png", "a.png"])
 score.main(["--model", sys.argv[1], "--out", "d.csv", "a.png"])
-known = {"images", "exported", "codes", "files", "errors", "commandline", "generate", "interpolate", "reconstruct", "score"}
+embed.main(["--model", sys.argv[1], "--out", "e", "a.png", "c.png", "a.png"])
+edit.EXAMPLES = 20
+edit.main(["--model", sys.argv[1], "--out", "f.png", "--attribute", "eye_size"])
+known = {"images", "melodies", "exported", "codes", "files", "errors", "commandline", "figures", "projections"}
+known |= {"generate", "interpolate", "reconstruct", "score", "embed", "edit", "attributes", "datasets"}
 imported = {name.split(".")[1] for name in sys.modules if name.startswith("keras_ae.")}
 assert imported <= known, imported - known
 """
     done = subprocess.run([sys.executable, "-c", program, str(exported)], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert len(done.stdout.splitlines()) == 5
+    assert len(done.stdout.splitlines()) == 8
 
 
-@pytest.mark.parametrize(
-    "command", ["train", "export", "generate", "reconstruct", "interpolate", "pictures", "evaluate", "score"]
-)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_is_quick_and_needs_no_tensorflow(command):
     program = (
         "import runpy, sys\nsys.argv = ['x', '--help']\n"
