@@ -11,6 +11,7 @@ from keras_ae.judge import batched
 from keras_ae.projections import principal
 
 SHOWN = 10
+MAPS = 4
 DRAWN = 1000
 CLUSTERS = 10
 NEIGHBOURS = 5
@@ -35,13 +36,21 @@ def _need_labels(pictures):
         raise UserError(f"this study needs pictures with labels, such as mnist; {pictures.name} has none")
 
 
-def _as_pictures(z, shape):
-    """Codes as grey pictures, (n, H, W, C): maps side by side, or rows of numbers, enlarged by whole pixels."""
-    height = next(rows for rows in range(int(z.shape[1] ** 0.5), 0, -1) if z.shape[1] % rows == 0)
-    scaled = np.clip((z - np.percentile(z, 1)) / (np.percentile(z, 99) - np.percentile(z, 1)), 0, 1) * 2 - 1
-    grids = scaled.reshape(len(z), height, -1)
-    rows, columns = (np.arange(shape[0]) * grids.shape[axis] // shape[0] for axis in (1, 2))
-    return np.repeat(grids[:, rows][:, :, columns][..., None], shape[2], axis=3)
+def _as_pictures(z, model):
+    """Codes as grey pictures, enlarged by whole pixels: {label: (n, H, W, C)}, one for each channel of a map."""
+    encoder = model.card.get("configuration", {}).get("encoder", {})
+    low, high = np.percentile(z, (1, 99))
+    scaled = np.clip((z - low) / (high - low), 0, 1) * 2 - 1
+    if encoder.get("name") == "spatial":
+        side = model.input_shape[0] // 2 ** encoder["halvings"]
+        maps = np.moveaxis(scaled.reshape(len(z), side, side, -1), 3, 0)[:MAPS]
+    else:
+        height = next(rows for rows in range(int(z.shape[1] ** 0.5), 0, -1) if z.shape[1] % rows == 0)
+        maps = scaled.reshape(1, len(z), height, -1)
+    shape = model.shape
+    rows, columns = (np.arange(shape[0]) * maps.shape[axis] // shape[0] for axis in (2, 3))
+    enlarged = maps[:, :, rows][:, :, :, columns][..., None].repeat(shape[2], axis=4)
+    return {f"code, map {index + 1}" if len(maps) > 1 else "code": found for index, found in enumerate(enlarged)}
 
 
 def sampling(models, pictures, seed, folder):
@@ -56,7 +65,7 @@ def sampling(models, pictures, seed, folder):
     fitted = model.generate(DRAWN, seed)[0] / 127.5 - 1.0
     rows = {
         "original": images[:SHOWN],
-        "code": _as_pictures(z[:SHOWN], model.shape),
+        **_as_pictures(z[:SHOWN], model),
         "rebuilt": model.decode(z[:SHOWN]),
         "random codes": anyhow[:SHOWN],
         "": anyhow[SHOWN : 2 * SHOWN],
