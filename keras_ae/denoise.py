@@ -1,7 +1,6 @@
 """Take noise out of pictures: python -m keras_ae.denoise PICTURE..."""
 
 import sys
-from pathlib import Path
 
 from keras_ae import commandline, restore
 
@@ -28,17 +27,10 @@ def noisy(pictures, deviation, seed):
 
 
 def denoise(arguments):
-    import numpy as np
     from PIL import Image
 
-    from keras_ae import images
-
-    out = Path(arguments.out)
-    restore.check_out(out)
-    model = restore.opened(arguments, "add_noise")
-    chosen = images.chosen(arguments.pictures, arguments.data, arguments.n, arguments.seed)
-    size, _, channels = model.input_shape
-    inputs = np.stack([images.read(path, size, channels) for path in chosen])
+    out, model, chosen, inputs = restore.opened(arguments, "add_noise")
+    size = inputs.shape[1]
     other = [path for path in chosen if Image.open(path).size != (size, size)]
     if other:
         told = f"{len(other)} of {len(chosen)} pictures are not {size}x{size}: they were resized, and their noise with them"

@@ -20,23 +20,26 @@ def parser(verb, description, model):
 
 
 def opened(arguments, task):
-    """The export, whose task must be `task`. Raises UserError."""
+    """What the command line asks for: the folder to write, the export, picture files, and uint8 inputs (n, h, w, C).
+
+    Raises UserError where the folder holds something that these commands did not write, or the export has another task.
+    """
+    import numpy as np
+
+    from keras_ae import images
     from keras_ae.errors import UserError
     from keras_ae.exported import Exported
 
+    out = Path(arguments.out)
+    if out.exists() and not (out / "comparison.png").exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} exists and holds something else; choose another --out")
     model = Exported(arguments.model, arguments.label)
     trained = model.card.get("configuration", {}).get("task", {}).get("name", "identity")
     if trained != task:
         raise UserError(f"{model.folder} was trained for the task '{trained}', not '{task}'; name another --model")
-    return model
-
-
-def check_out(out):
-    """UserError if the folder `out` holds something that these commands did not write."""
-    from keras_ae.errors import UserError
-
-    if out.exists() and not (out / "comparison.png").exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out} exists and holds something else; choose another --out")
+    chosen = images.chosen(arguments.pictures, arguments.data, arguments.n, arguments.seed)
+    size, _, channels = model.input_shape
+    return out, model, chosen, np.stack([images.read(path, size, channels) for path in chosen])
 
 
 def restored(model, inputs):

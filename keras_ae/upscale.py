@@ -1,7 +1,5 @@
 """Enlarge small pictures: python -m keras_ae.upscale PICTURE..."""
 
-from pathlib import Path
-
 from keras_ae import commandline, restore
 
 
@@ -13,17 +11,10 @@ def upscale(arguments):
     import numpy as np
     from PIL import Image
 
-    from keras_ae import images
-
-    out = Path(arguments.out)
-    restore.check_out(out)
-    model = restore.opened(arguments, "downscale")
-    chosen = images.chosen(arguments.pictures, arguments.data, arguments.n, arguments.seed)
-    small, _, channels = model.input_shape
-    large, _, _ = model.shape
     # pictures larger than what the model takes are made small first, so that what it adds can be compared
-    inputs = np.stack([images.read(path, small, channels) for path in chosen])
+    out, model, chosen, inputs = restore.opened(arguments, "downscale")
     outputs = restore.restored(model, inputs)
+    small, (large, _, channels) = inputs.shape[1], model.shape
 
     def enlarged(picture, how):
         image = Image.fromarray(picture.squeeze()).resize((large, large), how)
