@@ -73,16 +73,14 @@ $(eval $(call study,labels_mnist,labels,cvae_mnist,$$(ON_MNIST)))
 $(eval $(call study,labels_cats,labels,cvae_cats,))
 $(eval $(call study,sizes_mnist,sizes,$(addprefix sizes_mnist_,2 8 32 128),$$(ON_MNIST)))
 $(eval $(call study,sizes_cats,sizes,$(addprefix sizes_cats_,2 8 32 128),$$(ON_CATS)))
+$(eval $(call study,priors,priors,vae_mnist aae_mnist,$$(ON_MNIST)))
 $(eval $(call study,neighbours,neighbours,vae_mnist aae_mnist,$$(ON_MNIST)))
 $(eval $(call study,clusters,clusters,vae_mnist,$$(ON_MNIST)))
 $(eval $(call study,attributes,attributes,beta_cats_1,))
 $(eval $(call study,disentanglement,disentanglement,beta_cats_1 beta_cats_4 beta_cats_10,))
 $(eval $(call study,melodies,melodies,music,))
 
-study-matching: exported/vae_mnist/card.json exported/aae_mnist/card.json
-	$(BIN)/python -m keras_ae.evaluate --compare exported/vae_mnist exported/aae_mnist $(ON_MNIST) --out $(COURSE)/matching
-
-course: $(COURSE_STUDIES) study-matching ## train, draw and measure every experiment of the course (about 90 minutes)
+course: $(COURSE_STUDIES) ## train, draw and measure every experiment of the course (about 90 minutes)
 
 test: lint ## check the style, then run every test
 	$(BIN)/python -m pytest

@@ -24,6 +24,7 @@ MODELS = {
 # which exports a study of each kind looks at
 COMPARED = {
     "sampling": ["ae"],
+    "priors": ["ae", "vae"],
     "latent_map": ["ae", "vae"],
     "code_noise": ["ae", "vae"],
     "plane": ["vae"],

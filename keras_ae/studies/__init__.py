@@ -6,11 +6,12 @@ NAME*.png into the folder and returns numbers. To add one, write a function and 
 
 # name of the function: its module, so that a list of them needs no TensorFlow
 STUDIES = {
-    "sampling": "codes",
+    "sampling": "sampling",
+    "priors": "sampling",
     "latent_map": "codes",
     "code_noise": "codes",
     "plane": "codes",
-    "labels": "codes",
+    "labels": "sampling",
     "neighbours": "codes",
     "clusters": "codes",
     "denoising": "restoration",

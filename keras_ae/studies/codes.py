@@ -4,15 +4,12 @@ import statistics
 
 import numpy as np
 
-from keras_ae import attributes, baselines, data, distances, figures, likelihood, losses
+from keras_ae import attributes, baselines, data, figures, likelihood, losses
 from keras_ae.errors import UserError
-from keras_ae.features import extractor
 from keras_ae.judge import batched
 from keras_ae.projections import principal
 
 SHOWN = 10
-MAPS = 4
-DRAWN = 1000
 CLUSTERS = 10
 NEIGHBOURS = 5
 NOISES = (0.0, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0)
@@ -21,11 +18,12 @@ BOUND_PICTURES = 500
 BOUND_DRAWS = 500
 
 
-def _first(models):
+def first_of(models):
+    """Name and export of the first."""
     return next(iter(models.items()))
 
 
-def _batch(pictures, side="test", most=10_000):
+def images_and_labels(pictures, side="test", most=10_000):
     """Images and labels of a side, the first `most`."""
     found = data.first_batch(pictures, side, most)
     return found["image"], found["label"]
@@ -36,62 +34,10 @@ def _need_labels(pictures):
         raise UserError(f"this study needs pictures with labels, such as mnist; {pictures.name} has none")
 
 
-def _as_pictures(z, model):
-    """Codes as grey pictures, enlarged by whole pixels: {label: (n, H, W, C)}, one for each channel of a map."""
-    encoder = model.card.get("configuration", {}).get("encoder", {})
-    low, high = np.percentile(z, (1, 99))
-    scaled = np.clip((z - low) / (high - low), 0, 1) * 2 - 1
-    if encoder.get("name") == "spatial":
-        side = model.input_shape[0] // 2 ** encoder["halvings"]
-        maps = np.moveaxis(scaled.reshape(len(z), side, side, -1), 3, 0)[:MAPS]
-    else:
-        height = next(rows for rows in range(int(z.shape[1] ** 0.5), 0, -1) if z.shape[1] % rows == 0)
-        maps = scaled.reshape(1, len(z), height, -1)
-    shape = model.shape
-    rows, columns = (np.arange(shape[0]) * maps.shape[axis] // shape[0] for axis in (2, 3))
-    enlarged = maps[:, :, rows][:, :, :, columns][..., None].repeat(shape[2], axis=4)
-    return {f"code, map {index + 1}" if len(maps) > 1 else "code": found for index, found in enumerate(enlarged)}
-
-
-def sampling(models, pictures, seed, folder):
-    """The lesson's first part: codes as pictures, codes drawn at random decoded, and codes drawn from a fitted density."""
-    name, model = _first(models)
-    images, _ = _batch(pictures)
-    z = batched(model.encode, images)
-    random = np.random.default_rng(seed)
-    # even chances between the least and the greatest value of each number, as the lesson draws them
-    drawn = random.uniform(z.min(axis=0), z.max(axis=0), (DRAWN, z.shape[1])).astype("float32")
-    anyhow = batched(model.decode, drawn)
-    fitted = model.generate(DRAWN, seed)[0] / 127.5 - 1.0
-    rows = {
-        "original": images[:SHOWN],
-        **_as_pictures(z[:SHOWN], model),
-        "rebuilt": model.decode(z[:SHOWN]),
-        "random codes": anyhow[:SHOWN],
-        "": anyhow[SHOWN : 2 * SHOWN],
-        "fitted density": fitted[:SHOWN],
-        " ": fitted[SHOWN : 2 * SHOWN],
-    }
-    figures.rows(
-        list(rows.values()), list(rows), folder / "sampling.png", f"{name}: codes, and what is decoded from random ones"
-    )
-    extract = extractor("gabor")
-    real = extract(images)
-    half = len(images) // 2
-    return {
-        "n": DRAWN,
-        "fd_gabor": {
-            "random codes": distances.frechet(real, extract(anyhow)),
-            "fitted density": distances.frechet(real, extract(fitted.astype("float32"))),
-            "real against real": distances.frechet(real[:half], real[half:]),
-        },
-    }
-
-
 def latent_map(models, pictures, seed, folder):
     """Held-out codes by class, on the plane of their first two principal components."""
     _need_labels(pictures)
-    images, labels = _batch(pictures)
+    images, labels = images_and_labels(pictures)
     places = {name: principal(batched(model.encode, images)) for name, model in models.items()}
     figures.scatter(places, labels, pictures.labels, folder / "latent_map.png", f"codes of {len(images):,} held-out pictures")
     return {"n": len(images)}
@@ -99,7 +45,7 @@ def latent_map(models, pictures, seed, folder):
 
 def code_noise(models, pictures, seed, folder):
     """What is decoded when noise is added to codes, in units of the deviation of each number over the pictures."""
-    images, _ = _batch(pictures, most=2000)
+    images, _ = images_and_labels(pictures, most=2000)
     random = np.random.default_rng(seed)
     errors, rows = {}, {}
     for name, model in models.items():
@@ -154,34 +100,8 @@ def plane(models, pictures, seed, folder):
     z = np.stack([across.ravel(), up.ravel()], axis=1).astype("float32")
     panels = {name: batched(model.decode, z) for name, model in models.items()}
     figures.squares(panels, folder / "plane.png", "decoded from the latent plane, at the quantiles of N(0, 1)")
-    images, _ = _batch(pictures)
+    images, _ = images_and_labels(pictures)
     return {"n": len(images), "bounds": {name: _bounds(model, images, seed) for name, model in models.items()}}
-
-
-def labels(models, pictures, seed, folder):
-    """A conditional model: a class in each row, the same code in each column; how often a classifier sees the class."""
-    from sklearn.neighbors import KNeighborsClassifier
-
-    name, model = _first(models)
-    if not model.labels:
-        raise UserError(f'{name} is not conditional; train one with condition.name = "on_label"')
-    classes = len(model.labels)
-    _, z = model.generate(SHOWN, seed)
-    rows = [model.decode(z, np.full(SHOWN, index)) for index in range(classes)]
-    figures.rows(rows, list(model.labels), folder / "labels.png", f"{name}: a class in each row, a code in each column")
-    images, told = _batch(pictures, "train", 20_000)
-    test, truth = _batch(pictures, most=2000)
-    extract = extractor("gabor")
-    classifier = KNeighborsClassifier(NEIGHBOURS).fit(extract(images), told)
-    asked = np.arange(DRAWN) % classes
-    drawn, _ = model.generate(DRAWN, seed)
-    return {
-        "n": DRAWN,
-        "agreement": {
-            "generated": float(classifier.score(extract(drawn.astype("float32") / 127.5 - 1), asked)),
-            "real held-out": float(classifier.score(extract(test), truth)),
-        },
-    }
 
 
 def neighbours(models, pictures, seed, folder):
@@ -189,8 +109,8 @@ def neighbours(models, pictures, seed, folder):
     from sklearn.neighbors import KNeighborsClassifier
 
     _need_labels(pictures)
-    train, told = _batch(pictures, "train", 60_000)
-    test, truth = _batch(pictures)
+    train, told = images_and_labels(pictures, "train", 60_000)
+    test, truth = images_and_labels(pictures)
 
     def accuracy(encode):
         classifier = KNeighborsClassifier(NEIGHBOURS).fit(encode(train), told)
@@ -211,8 +131,8 @@ def clusters(models, pictures, seed, folder):
     from sklearn.metrics import normalized_mutual_info_score
     from sklearn.mixture import GaussianMixture
 
-    name, model = _first(models)
-    images, told = _batch(pictures)
+    name, model = first_of(models)
+    images, told = images_and_labels(pictures)
     z = batched(model.encode, images).astype("float64")
     mixture = GaussianMixture(CLUSTERS, reg_covar=1e-3 * z.var(axis=0).mean(), random_state=seed).fit(z)
     member = mixture.predict(z)
