@@ -18,8 +18,11 @@ def written(tmp_path, text):
     return path
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    ("file", "precision"),
+    [(file, "mixed_bfloat16") for file in FILES] + [(file, "float32") for file in FILES if file.stem in ("ae", "vae")],
+    ids=lambda value: getattr(value, "stem", value),
+)
 def test_every_experiment_file_trains_a_step(file, precision):
     asked = experiment.read(file, [f"training.precision={precision}"])
     assert asked.name == file.stem
@@ -30,10 +33,12 @@ def test_every_experiment_file_trains_a_step(file, precision):
     if asked.task():
         batch["inputs"] = asked.task()(batch["image"], (0, 0))
     before = [weights.numpy().copy() for weights in model.trainable_variables]
-    terms = model.train_on_batch(batch, return_dict=True)
+    # what stands before a convolution that begins with zeros moves in the second step
+    for _ in range(2):
+        terms = model.train_on_batch(batch, return_dict=True)
     assert np.isfinite(terms["loss"])
     changed = [not np.array_equal(old, new) for old, new in zip(before, model.trainable_variables, strict=True)]
-    assert np.mean(changed) > 0.5
+    assert np.mean(changed) > 0.9
     assert all(weights.dtype == "float32" for weights in model.weights)
     if asked.tables["adversarial"]["epochs"]:
         second = asked.refined(model.encoder, model.decoder, priors.normal(asked.latent_dim))
