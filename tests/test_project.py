@@ -37,3 +37,20 @@ def test_the_constraints_pin_every_dependency():
     names = {re.split(r"[ <>=]", line)[0] for line in wanted.splitlines() if line and not line.startswith("#")}
     pinned = {line.split("==")[0] for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line}
     assert {name.lower() for name in names} <= {name.lower() for name in pinned}
+
+
+def test_the_pages_show_pictures_that_are_there_and_those_of_the_course_are_small():
+    import re
+
+    for page in [ROOT / "README.md", *ROOT.glob("docs/*.md")]:
+        shown = [page.parent / link for link in re.findall(r"!\[[^]]*\]\(([^)]+)\)", page.read_text())]
+        assert not [str(path) for path in shown if not path.is_file()]
+        if page.stem in ("gallery", "course"):
+            assert not [str(path) for path in shown if path.stat().st_size > 300_000]
+
+
+def test_every_study_has_a_target():
+    from keras_ae.studies import STUDIES
+
+    commands = make("--dry-run", "course")
+    assert not [name for name in STUDIES if f"keras_ae.study {name} " not in commands]
