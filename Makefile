@@ -17,8 +17,8 @@ MNIST_EXPERIMENTS := $(basename $(notdir $(shell grep -l '^name = "mnist"' exper
 data-of = $(if $(filter $(1),$(MNIST_EXPERIMENTS)),$(ON_MNIST),$(if $(filter denoise_cats upscale_cats_%,$(1)),$(ON_CATS)))
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@for name in $(EXPERIMENTS); do printf "  %-16s %s\n" "train-$$name" "$$(sed -n '1s/^# *//p' experiments/$$name.toml)"; done
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-24s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@for name in $(EXPERIMENTS); do printf "  %-24s %s\n" "train-$$name" "$$(sed -n '1s/^# *//p' experiments/$$name.toml)"; done
 
 install: $(READY) ## make the virtual environment and install, with the versions in constraints.txt
 
