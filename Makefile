@@ -49,7 +49,7 @@ exported/beta_cats_%/card.json: | $(READY)
 	$(call made,beta_cats_$*,beta_cats,--set objective.beta=$*)
 
 exported/sizes_mnist_%/card.json: | $(READY)
-	$(call made,sizes_mnist_$*,sizes,--set latent.dim=$* --set training.epochs=3 --set data.name=mnist $(ON_MNIST))
+	$(call made,sizes_mnist_$*,sizes,--set latent.dim=$* --set training.epochs=2 --set data.name=mnist $(ON_MNIST))
 
 exported/sizes_cats_%/card.json: | $(READY)
 	$(call made,sizes_cats_$*,sizes,--set latent.dim=$* $(ON_CATS))

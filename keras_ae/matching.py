@@ -24,7 +24,7 @@ class MatchedAutoencoder(VAE):
     Batches and reconstruction are those of `VAE`; `neg_elbo` is the reconstruction, for no density of the codes is known.
     """
 
-    def __init__(self, encoder, decoder, reconstruction, *, weight: float = 30.0, discriminator_learning_rate: float = 1e-3):
+    def __init__(self, encoder, decoder, reconstruction, *, weight: float = 5.0, discriminator_learning_rate: float = 5e-4):
         super().__init__(encoder, decoder, reconstruction)
         self.weight = weight
         self.discriminator = discriminator(decoder.inputs[0].shape[1])

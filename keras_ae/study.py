@@ -51,7 +51,7 @@ def study(arguments):
         raise UserError(f"this study needs {error.name}: pip install 'keras_ae[test]'") from None
     protocol = {"data": pictures.name, "n_held_out": pictures.n_test, "seed": arguments.seed, "versions": runs.versions()}
     with written_whole(out / f"{arguments.name}.json") as path:
-        path.write_text(json.dumps({"study": arguments.name, "models": list(models), **protocol, **numbers}, indent=2) + "\n")
+        path.write_text(json.dumps({"study": arguments.name, "exports": list(models), **protocol, **numbers}, indent=2) + "\n")
     print(f"{arguments.name} of {', '.join(models)} on {pictures.name} -> {out / arguments.name}.json")
     print("\n".join(told(numbers)))
 
