@@ -5,6 +5,7 @@ from pathlib import Path
 from keras_ae import commandline
 
 BATCH = 64
+SHOWN = 16
 OUT = {"denoise": "denoised", "upscale": "upscaled"}
 
 
@@ -73,5 +74,5 @@ def write(out, paths, shown, outputs):
     with folder_written_whole(out) as folder:
         for name, picture in zip(names_of(paths), outputs, strict=True):
             images.write_png(folder / name, picture)
-        rows = {label: images.to_float(pictures[:16]) for label, pictures in shown.items()}
-        figures.reconstructions(rows, folder / "comparison.png", f"{len(paths)} pictures")
+        rows = {label: images.to_float(pictures[:SHOWN]) for label, pictures in shown.items()}
+        figures.reconstructions(rows, folder / "comparison.png", f"{min(SHOWN, len(paths))} of {len(paths)} pictures")
