@@ -7,6 +7,9 @@ from pathlib import Path
 from keras_ae import commandline
 from keras_ae.studies import STUDIES
 
+# bytes
+HEAVY = 300_000
+
 
 def parser():
     parser = commandline.Parser("study", "Draw and measure one experiment of the course: NAME.json and pictures in --out.")
@@ -33,6 +36,18 @@ def told(numbers, depth=1):
             yield "  " * depth + f"{name}: {text}"
 
 
+def lighten(folder):
+    """Pictures too heavy for a page are written again with 256 colours."""
+    from PIL import Image
+
+    from keras_ae.files import written_whole
+
+    for path in sorted(folder.glob("*.png")):
+        if path.stat().st_size > HEAVY:
+            with Image.open(path) as picture, written_whole(path) as partial:
+                picture.convert("RGB").quantize(256).save(partial, format="png", optimize=True)
+
+
 def study(arguments):
     from keras_ae import evaluate, runs
     from keras_ae.errors import UserError
@@ -49,6 +64,7 @@ def study(arguments):
         numbers = function(models, pictures, arguments.seed, out)
     except ImportError as error:
         raise UserError(f"this study needs {error.name}: pip install 'keras_ae[test]'") from None
+    lighten(out)
     protocol = {"data": pictures.name, "n_held_out": pictures.n_test, "seed": arguments.seed, "versions": runs.versions()}
     with written_whole(out / f"{arguments.name}.json") as path:
         path.write_text(json.dumps({"study": arguments.name, "exports": list(models), **protocol, **numbers}, indent=2) + "\n")
