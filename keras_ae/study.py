@@ -37,15 +37,20 @@ def told(numbers, depth=1):
 
 
 def lighten(folder):
-    """Pictures too heavy for a page are written again with 256 colours."""
+    """Pictures too heavy for a page are made smaller; their colours stay."""
     from PIL import Image
 
     from keras_ae.files import written_whole
 
     for path in sorted(folder.glob("*.png")):
-        if path.stat().st_size > HEAVY:
-            with Image.open(path) as picture, written_whole(path) as partial:
-                picture.convert("RGB").quantize(256).save(partial, format="png", optimize=True)
+        scale = 1.0
+        with Image.open(path) as opened:
+            picture = opened.convert("RGB")
+        while path.stat().st_size > HEAVY:
+            scale *= 0.9
+            size = [round(scale * side) for side in picture.size]
+            with written_whole(path) as partial:
+                picture.resize(size, Image.Resampling.LANCZOS).save(partial, format="png", optimize=True)
 
 
 def study(arguments):
