@@ -80,7 +80,8 @@ def training_speed(asked, pictures):
     import keras
     import tensorflow as tf
 
-    from keras_ae import callbacks, data
+    from keras_ae.data import pipeline as data
+    from keras_ae.training import callbacks
 
     batch = asked.training.batch
     stream = data.training(pictures, batch, 0, flip=asked.data.flip, shift=asked.data.shift)
@@ -117,7 +118,7 @@ def training_speed(asked, pictures):
 
 def pipeline_speed(asked, pictures):
     """Images per second that the input pipeline delivers to nobody."""
-    from keras_ae import data
+    from keras_ae.data import pipeline as data
 
     batch = asked.training.batch
     stream = iter(data.training(pictures, batch, 0, flip=asked.data.flip, shift=asked.data.shift))
@@ -130,7 +131,7 @@ def decoding_speed(folder):
     """Images per second of the exported decoder at batch 64."""
     import numpy as np
 
-    from keras_ae.exported import Exported
+    from keras_ae.exports.reading import Exported
 
     model = Exported(folder)
     z = np.random.default_rng(0).normal(size=(64, model.latent_dim)).astype("float32")
@@ -151,7 +152,8 @@ def wall_time(*arguments):
 
 
 def bench(arguments):
-    from keras_ae import data, experiment
+    from keras_ae.data import pipeline as data
+    from keras_ae.training import experiment
 
     print(f"machine           {machine()}")
     with tempfile.TemporaryDirectory() as folder:

@@ -42,7 +42,8 @@ def spoilt(images, rng):
 
 
 def measure(arguments):
-    from keras_ae import data, distances, judge
+    from keras_ae.data import pipeline as data
+    from keras_ae.judging import distances, judge
 
     source = data.resolve("cat_faces", arguments.data) if arguments.data else ("synthetic_cats", None)
     board = judge.Judge(data.load(*source), arguments.n, arguments.features, 0)

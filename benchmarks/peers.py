@@ -61,8 +61,9 @@ def epochs_that_fit(experiment, data, minutes, folder):
 
 def ours(name, data, minutes):
     """An experiment of ours, trained and exported."""
-    from keras_ae import evaluate, experiment
-    from keras_ae.exported import Exported
+    from keras_ae import evaluate
+    from keras_ae.exports.reading import Exported
+    from keras_ae.training import experiment
 
     folder = Path(tempfile.mkdtemp())
     asked = experiment.read(f"experiments/{name}.toml")
@@ -78,7 +79,9 @@ def plain_keras(pictures, minutes, seed):
     import numpy as np
     import tensorflow as tf
 
-    from keras_ae import data, experiment, judge
+    from keras_ae.data import pipeline as data
+    from keras_ae.judging import judge
+    from keras_ae.training import experiment
 
     asked = experiment.read("experiments/vae.toml", [f"training.seed={seed}"])
     keras.utils.set_random_seed(seed)
@@ -169,7 +172,9 @@ def pythae_peer(kind, pictures, minutes, seed):
     from pythae.trainers import BaseTrainer, BaseTrainerConfig
     from pythae.trainers.training_callbacks import TrainingCallback
 
-    from keras_ae import data, experiment, judge
+    from keras_ae.data import pipeline as data
+    from keras_ae.judging import judge
+    from keras_ae.training import experiment
 
     class TimeIsOver(Exception):
         pass
@@ -241,7 +246,9 @@ def table(numbers, minutes):
 
 
 def bench(arguments):
-    from keras_ae import data, evaluate, judge
+    from keras_ae import evaluate
+    from keras_ae.data import pipeline as data
+    from keras_ae.judging import judge
 
     out = Path(arguments.out)
     evaluate.check_out(out)

@@ -26,7 +26,7 @@ def parser():
 
 def measured(bench, decoder, z_test, z_drawn, images):
     """Numbers of one decoder."""
-    from keras_ae import distances, judge, metrics
+    from keras_ae.judging import distances, judge, metrics
 
     def decode(z):
         return np.clip(decoder(z, training=False), -1, 1)
@@ -60,7 +60,10 @@ def draw(rows, pca, path):
 
 
 def trade(arguments):
-    from keras_ae import data, judge, priors, runs
+    from keras_ae.codes import priors
+    from keras_ae.data import pipeline as data
+    from keras_ae.judging import judge
+    from keras_ae.training import runs
 
     run = runs.find_complete(arguments.model)
     source = data.resolve("cat_faces", arguments.data) if arguments.data else ("synthetic_cats", None)

@@ -7,7 +7,7 @@ import tempfile
 
 from keras_ae.errors import UserError
 
-MODEL = "exported/vae"
+MODEL = "exported/cats"
 
 
 class _Formatter(argparse.ArgumentDefaultsHelpFormatter):

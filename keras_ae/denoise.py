@@ -2,7 +2,8 @@
 
 import sys
 
-from keras_ae import commandline, restore
+from keras_ae import commandline
+from keras_ae.exports import restoring as restore
 
 
 def parser():
@@ -20,7 +21,7 @@ def noisy(pictures, deviation, seed):
     """uint8 pictures with normal noise of a deviation in units of [-1, 1]."""
     import numpy as np
 
-    from keras_ae import images
+    from keras_ae.media import images
 
     noise = np.random.default_rng(seed).normal(0, deviation, pictures.shape)
     return images.to_uint8(images.to_float(pictures) + noise)

@@ -31,7 +31,7 @@ def encoded(model, pictures):
     import numpy as np
     from tqdm import tqdm
 
-    from keras_ae import images
+    from keras_ae.media import images
 
     parts = range(0, len(pictures), BATCH)
     bar = tqdm(parts, "encoding", unit="batch", disable=None, leave=False)
@@ -42,8 +42,9 @@ def learned(model, arguments):
     """The direction of the attribute: from the two folders, or from built-in cats that are drawn here."""
     import numpy as np
 
-    from keras_ae import attributes, images
+    from keras_ae.codes import directions as attributes
     from keras_ae.errors import UserError
+    from keras_ae.media import images
 
     size, _, channels = model.input_shape
     if bool(arguments.having) != bool(arguments.without):
@@ -67,9 +68,10 @@ def edit(arguments):
 
     import numpy as np
 
-    from keras_ae import attributes, images
+    from keras_ae.codes import directions as attributes
     from keras_ae.errors import UserError
-    from keras_ae.exported import Exported
+    from keras_ae.exports.reading import Exported
+    from keras_ae.media import images
 
     out = Path(arguments.out)
     if out.suffix not in (".png", ".gif"):

@@ -27,8 +27,8 @@ def parser():
 
 def paths_of(arguments):
     """Picture files, and a label for each: the sub-folder of --data that it lies in, or none."""
-    from keras_ae import images
     from keras_ae.errors import UserError
+    from keras_ae.media import images
 
     if bool(arguments.pictures) == bool(arguments.data):
         raise UserError("name picture files, or a folder of them with --data DIR" + (", not both" if arguments.data else ""))
@@ -44,8 +44,8 @@ def encoded(model, paths, labels):
     import numpy as np
     from tqdm import tqdm
 
-    from keras_ae import images
     from keras_ae.errors import UserError
+    from keras_ae.media import images
 
     size, _, channels = model.input_shape
     kept, pictures = [], []
@@ -74,7 +74,7 @@ def write_projector(folder, files, labels, pictures, z):
     from PIL import Image
     from tensorboard.plugins import projector
 
-    from keras_ae import images
+    from keras_ae.media import images
 
     folder.mkdir()
     columns = math.ceil(math.sqrt(len(pictures)))
@@ -100,10 +100,11 @@ def write_projector(folder, files, labels, pictures, z):
 def embed(arguments):
     import numpy as np
 
-    from keras_ae import figures, images, projections
+    from keras_ae.codes import projections
     from keras_ae.errors import UserError
-    from keras_ae.exported import Exported
+    from keras_ae.exports.reading import Exported
     from keras_ae.files import folder_written_whole
+    from keras_ae.media import figures, images
 
     out = Path(arguments.out)
     if out.exists() and not (out / "codes.npz").exists() and (not out.is_dir() or any(out.iterdir())):

@@ -31,7 +31,7 @@ def parser():
 
 def likelihood_of(card):
     """The likelihood that an export was trained with: (images, reconstructions) -> nats (n,); None for measured variance."""
-    from keras_ae import losses
+    from keras_ae.models import losses
 
     arguments = dict(card.get("configuration", {}).get("reconstruction", {"name": "gaussian_optimal_variance"}))
     name = arguments.pop("name")
@@ -44,7 +44,8 @@ def candidate(model, name):
     """An export as the judge wants it."""
     import numpy as np
 
-    from keras_ae import images, judge
+    from keras_ae.judging import judge
+    from keras_ae.media import images
 
     def generate(n, seed):
         chunk = CHUNK if model.draws_pieces else n
@@ -63,7 +64,7 @@ def named(folders):
 
 def load_pictures(models, directory):
     """The data set to judge on: that of --data, or the one that the first card names."""
-    from keras_ae import data
+    from keras_ae.data import pipeline as data
     from keras_ae.errors import UserError
 
     shapes = {model.shape for model in models.values()}
@@ -91,7 +92,7 @@ def draw(folder, judged, arrays):
     """Every picture of the report in `folder`: {section: [(path, text), ...]}."""
     import numpy as np
 
-    from keras_ae import figures
+    from keras_ae.media import figures
 
     drawn = {"reconstruction": [], "likelihood": [], "samples": [], "memory": [], "smoothness": [], "map": []}
 
@@ -143,8 +144,9 @@ def judge_all(bench, makers):
 
 def write(out, bench, models, judged, arrays):
     """The report in the folder `out`, and its summary on the terminal. models: names that the title gives."""
-    from keras_ae import report, runs
     from keras_ae.files import folder_written_whole
+    from keras_ae.judging import report
+    from keras_ae.training import runs
 
     real = bench.floor()
     protocol = {
@@ -178,9 +180,9 @@ def check_out(out):
 
 
 def evaluate(arguments):
-    from keras_ae import features, judge
     from keras_ae.errors import UserError
-    from keras_ae.exported import Exported
+    from keras_ae.exports.reading import Exported
+    from keras_ae.judging import features, judge
 
     out = Path(arguments.out)
     check_out(out)

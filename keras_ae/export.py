@@ -37,7 +37,7 @@ def write_encoder(encoder, folder):
     """The SavedModel `encoder`: `serving_default` for images in [-1, 1], `encode_uint8` for pictures of any size."""
     import tensorflow as tf
 
-    from keras_ae.networks import apply
+    from keras_ae.models.networks import apply
 
     shape = tuple(encoder.inputs[0].shape[1:])
     height, width, channels = shape
@@ -77,7 +77,7 @@ def write_decoder(decoder, latent_dim, folder):
     """The SavedModel `decoder`: z to images in [-1, 1], `decode_uint8` to pixels."""
     import tensorflow as tf
 
-    from keras_ae.networks import apply
+    from keras_ae.models.networks import apply
 
     signature = [tf.TensorSpec((None, latent_dim), tf.float32, name="z"), *_label(decoder).values()]
 
@@ -99,8 +99,8 @@ def write_generator(decoder, latent_dim, prior, folder):
     """
     import tensorflow as tf
 
-    from keras_ae import priors
-    from keras_ae.networks import apply
+    from keras_ae.codes import priors
+    from keras_ae.models.networks import apply
 
     whole = {name: tf.TensorSpec((), tf.int32, name=name) for name in ("first", "n", "seed")}
     others = [tf.TensorSpec((), tf.float32, name="temperature"), *_label(decoder).values()]
@@ -131,7 +131,7 @@ def write_generator(decoder, latent_dim, prior, folder):
 
 def card(run, input_shape):
     """What the export's card.json says of the model: where it comes from, shapes and ranges, held-out numbers."""
-    from keras_ae import exported
+    from keras_ae.exports import reading as exported
 
     config, measured = run.read_json("config"), run.read_json("metrics")
     experiment = run.experiment()
@@ -212,7 +212,8 @@ def readme(card):
 
 def export(run, out):
     """Write the whole export of a finished run to the folder `out`, replacing an older one."""
-    from keras_ae import files, priors
+    from keras_ae import files
+    from keras_ae.codes import priors
     from keras_ae.errors import UserError
 
     if out.exists() and not (out / "card.json").exists() and (not out.is_dir() or any(out.iterdir())):
@@ -234,7 +235,7 @@ def main(argv=None):
     def body(arguments):
         from pathlib import Path
 
-        from keras_ae import runs
+        from keras_ae.training import runs
 
         run = runs.find_complete(arguments.model)
         out = Path(arguments.out or f"exported/{run.experiment().name}")

@@ -38,9 +38,9 @@ def write_separate(model, arguments):
     """One file for each picture in a folder that appears whole; progress on stderr."""
     from tqdm import tqdm
 
-    from keras_ae import images
     from keras_ae.errors import UserError
     from keras_ae.files import folder_written_whole
+    from keras_ae.media import images
 
     out = Path(arguments.out)
     if out.exists() and not (out.is_dir() and all(re.fullmatch(r"\d+\.png", path.name) for path in out.iterdir())):
@@ -56,7 +56,7 @@ def write_grid(model, arguments):
     """One picture with all of them."""
     import numpy as np
 
-    from keras_ae import images, melodies
+    from keras_ae.media import images, melodies
 
     pictures = np.concatenate(list(drawn(model, arguments)))
     if Path(arguments.out).suffix in melodies.SUFFIXES:
@@ -68,7 +68,7 @@ def write_grid(model, arguments):
 
 def generate(arguments):
     from keras_ae.errors import UserError
-    from keras_ae.exported import Exported
+    from keras_ae.exports.reading import Exported
 
     if arguments.n > MOST_IN_A_GRID and not arguments.separate:
         raise UserError(f"--n {arguments.n} is too many for one picture (at most {MOST_IN_A_GRID:,}); add --separate")

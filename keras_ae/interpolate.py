@@ -22,8 +22,8 @@ def ends(model, arguments):
     """The two codes to walk between, (2, latent_dim)."""
     import numpy as np
 
-    from keras_ae import images
     from keras_ae.errors import UserError
+    from keras_ae.media import images
 
     if not arguments.pictures and not arguments.data:
         return model.generate(2, arguments.seed)[1]
@@ -35,9 +35,10 @@ def ends(model, arguments):
 
 
 def interpolate(arguments):
-    from keras_ae import codes, images, melodies
+    from keras_ae.codes import paths as codes
     from keras_ae.errors import UserError
-    from keras_ae.exported import Exported
+    from keras_ae.exports.reading import Exported
+    from keras_ae.media import images, melodies
 
     out = Path(arguments.out)
     if out.suffix not in (".gif", ".png", *melodies.SUFFIXES):

@@ -14,8 +14,9 @@ def parser():
 def draw(arguments):
     from pathlib import Path
 
-    from keras_ae import data, results, runs
+    from keras_ae.data import pipeline as data
     from keras_ae.errors import UserError
+    from keras_ae.training import results, runs
 
     run = runs.find_complete(arguments.model)
     source = run.experiment().data

@@ -18,8 +18,8 @@ def parser():
 def reconstruct(arguments):
     import numpy as np
 
-    from keras_ae import images
-    from keras_ae.exported import Exported
+    from keras_ae.exports.reading import Exported
+    from keras_ae.media import images
 
     model = Exported(arguments.model, arguments.label)
     model.check_rebuilds()

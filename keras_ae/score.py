@@ -25,8 +25,8 @@ def parser():
 
 def readable(paths, shape):
     """(path, uint8 picture) of each file that can be read; the others are told on stderr."""
-    from keras_ae import images
     from keras_ae.errors import UserError
+    from keras_ae.media import images
 
     height, _, channels = shape
     for path in paths:
@@ -44,7 +44,7 @@ def scored(model, originals):
     """
     import numpy as np
 
-    from keras_ae import images
+    from keras_ae.media import images
 
     pictures = images.to_float(originals)
     codes = model.codes(pictures)
@@ -92,8 +92,8 @@ def write(out, rows, shown):
     """The table, and the strangest pictures over their reconstructions in a PNG of the same name."""
     import numpy as np
 
-    from keras_ae import images
     from keras_ae.files import written_whole
+    from keras_ae.media import images
 
     with written_whole(out) as partial, open(partial, "w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
@@ -110,9 +110,9 @@ def write(out, rows, shown):
 
 
 def score(arguments):
-    from keras_ae import images
     from keras_ae.errors import UserError
-    from keras_ae.exported import Exported
+    from keras_ae.exports.reading import Exported
+    from keras_ae.media import images
 
     out = Path(arguments.out)
     if out.suffix == ".png":

@@ -54,10 +54,11 @@ def lighten(folder):
 
 
 def study(arguments):
-    from keras_ae import evaluate, runs
+    from keras_ae import evaluate
     from keras_ae.errors import UserError
-    from keras_ae.exported import Exported
+    from keras_ae.exports.reading import Exported
     from keras_ae.files import written_whole
+    from keras_ae.training import runs
 
     folders = arguments.compare or [arguments.model]
     models = {name: Exported(folder) for name, folder in evaluate.named(folders).items()}

@@ -39,8 +39,8 @@ def resume_command(arguments, run):
 
 def choose_run(arguments, experiment):
     """The Run to train in: an existing one to resume, or a fresh one."""
-    from keras_ae import runs
     from keras_ae.errors import UserError
+    from keras_ae.training import runs
 
     if arguments.resume:
         return runs.find(arguments.out or runs.ROOT / experiment.name)
@@ -55,7 +55,7 @@ def choose_run(arguments, experiment):
 
 def described(experiment, pictures):
     """The run's config.json."""
-    from keras_ae import runs
+    from keras_ae.training import runs
 
     return {
         "experiment": experiment.name,
@@ -99,7 +99,8 @@ def fit_stage(run, experiment, pictures, stage, model, kept, batch, first, last)
     """Train epochs `first` ... `last - 1` of a stage, or until patience ends."""
     import keras
 
-    from keras_ae import callbacks, data
+    from keras_ae.data import pipeline as data
+    from keras_ae.training import callbacks
 
     steps_per_epoch = pictures.n_train // batch
     source, options = experiment.data, experiment.training
@@ -133,7 +134,7 @@ def fit(run, experiment, pictures):
     """Both stages, from wherever the run stands, until their epochs are done or patience ends the first."""
     import keras
 
-    from keras_ae import callbacks, results
+    from keras_ae.training import callbacks, results
 
     options, extra = experiment.training, experiment.tables["adversarial"]
     stage, done, stopped = callbacks.progress_of(run)
@@ -171,8 +172,9 @@ def summary(run, experiment, pictures, measured):
 
 
 def train(arguments):
-    from keras_ae import callbacks, data, experiment, results
+    from keras_ae.data import pipeline as data
     from keras_ae.errors import UserError
+    from keras_ae.training import callbacks, experiment, results
 
     tables = overrides_of(arguments)
     asked = experiment.read(arguments.experiment, tables)

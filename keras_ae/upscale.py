@@ -1,6 +1,7 @@
 """Enlarge small pictures: python -m keras_ae.upscale PICTURE..."""
 
-from keras_ae import commandline, restore
+from keras_ae import commandline
+from keras_ae.exports import restoring as restore
 
 
 def parser():

@@ -7,8 +7,9 @@ from keras_ae import commandline
 
 commandline.import_tensorflow()
 
-from keras_ae import export, images, train  # noqa: E402  TensorFlow first, and quietly
-from keras_ae.datasets.cat_drawing import draw, sample_factors  # noqa: E402
+from keras_ae import export, train  # noqa: E402  TensorFlow first, and quietly
+from keras_ae.data.sets.cat_drawing import draw, sample_factors  # noqa: E402
+from keras_ae.media import images  # noqa: E402  TensorFlow first, and quietly
 
 ROOT = Path(__file__).parents[1]
 

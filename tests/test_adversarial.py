@@ -3,9 +3,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_ae import losses, networks, priors
-from keras_ae.adversarial import AdversarialVAE, varied
-from keras_ae.latents import Gaussian
+from keras_ae.codes import priors
+from keras_ae.models import losses, networks
+from keras_ae.models.latents import Gaussian
+from keras_ae.models.refinement import AdversarialVAE, varied
 
 SHAPE = (16, 16, 3)
 RANDOM = np.random.default_rng(0)

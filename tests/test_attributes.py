@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from keras_ae import attributes
-from keras_ae.datasets.cat_drawing import sample_factors
+from keras_ae.codes import directions as attributes
+from keras_ae.data.sets.cat_drawing import sample_factors
 from keras_ae.errors import UserError
 from keras_ae.studies.factors import mutual_information_gap
 

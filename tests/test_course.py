@@ -7,9 +7,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_ae import denoise, edit, embed, export, generate, images, interpolate, reconstruct, study, train, upscale
-from keras_ae.datasets.cat_drawing import draw, sample_factors
-from keras_ae.exported import Exported
+from keras_ae import denoise, edit, embed, export, generate, interpolate, reconstruct, study, train, upscale
+from keras_ae.data.sets.cat_drawing import draw, sample_factors
+from keras_ae.exports.reading import Exported
+from keras_ae.media import images
 from keras_ae.studies import STUDIES, factors
 
 SMALL = ["training.epochs=1", "training.precision=float32"]
@@ -196,7 +197,7 @@ def test_edit_moves_a_picture_along_a_factor_or_between_two_folders(course, tmp_
 def test_melodies_are_generated_and_interpolated_as_midi(course, tmp_path, fails):
     model = ("--model", str(course / "music"))
     generate.main([*model, "--n", "3", "--out", str(tmp_path / "three.mid")])
-    from keras_ae import melodies
+    from keras_ae.media import melodies
 
     for index in range(2):
         melodies.write(tmp_path / f"{index}.mid", [melodies.compose(0, index)])

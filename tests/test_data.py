@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_ae import copies, data, images, records
-from keras_ae.datasets.cat_drawing import draw, sample_factors
+from keras_ae.data import copies, records
+from keras_ae.data import pipeline as data
+from keras_ae.data.sets.cat_drawing import draw, sample_factors
 from keras_ae.errors import UserError
+from keras_ae.media import images
 
 
 def cat(index, size=24):

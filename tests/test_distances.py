@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_ae import distances
+from keras_ae.judging import distances
 
 RANDOM = np.random.default_rng(0)
 

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_ae import data, evaluate, images, judge
-from keras_ae.datasets.cat_drawing import draw, sample_factors
-from keras_ae.experiment import complete
+from keras_ae import evaluate
+from keras_ae.data import pipeline as data
+from keras_ae.data.sets.cat_drawing import draw, sample_factors
+from keras_ae.judging import judge
+from keras_ae.media import images
+from keras_ae.training.experiment import complete
 
 TABLES = {
     "encoder": {"name": "conv", "widths": [16, 32]},

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_ae import experiment, priors
+from keras_ae.codes import priors
 from keras_ae.errors import UserError
+from keras_ae.training import experiment
 
 SHAPES = {"mnist": (28, 28, 1), "melodies": (32, 32, 1)}
 FILES = sorted((Path(__file__).parents[1] / "experiments").glob("*.toml"))

@@ -10,9 +10,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_ae import export, files, generate, images, interpolate, reconstruct
-from keras_ae.exported import FORMAT, Exported
-from keras_ae.runs import Run
+from keras_ae import export, files, generate, interpolate, reconstruct
+from keras_ae.exports.reading import FORMAT, Exported
+from keras_ae.media import images
+from keras_ae.training.runs import Run
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = sorted(path.stem for path in (ROOT / "keras_ae").glob("*.py") if "commandline.run(" in path.read_text())
@@ -94,7 +95,7 @@ def twelve_lines():
 
 def test_the_readme_s_twelve_lines_run_where_keras_ae_cannot_be_imported(tmp_path):
     program = "import sys\nsys.modules['keras_ae'] = None\n" + twelve_lines()
-    shutil.copytree(ROOT / "exported" / "vae", tmp_path / "exported" / "vae")
+    shutil.copytree(ROOT / "exported" / "cats", tmp_path / "exported" / "vae")
     done = subprocess.run([sys.executable, "-I", "-c", program], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "(64, 64, 3)" in done.stdout
@@ -271,7 +272,7 @@ def test_pictures_that_are_none_are_refused(main, exported, tmp_path, fails):
 
 
 def test_the_shipped_model_is_small_and_draws_cats():
-    folder = ROOT / "exported" / "vae"
+    folder = ROOT / "exported" / "cats"
     assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) <= 30e6
     pictures, _ = Exported(folder).generate(16)
     assert pictures.shape == (16, 64, 64, 3)

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_ae import features
 from keras_ae.errors import UserError
+from keras_ae.judging import features
 
 RANDOM = np.random.default_rng(0)
 

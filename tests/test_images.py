@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_ae import images
-from keras_ae.datasets.cat_drawing import draw, sample_factors
+from keras_ae.data.sets.cat_drawing import draw, sample_factors
 from keras_ae.errors import UserError
+from keras_ae.media import images
 
 RANDOM = np.random.default_rng(0)
 # smooth colours, so that JPEG and resizing keep them

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from keras_ae.errors import UserError
-from keras_ae.latents import LATENTS, Gaussian
+from keras_ae.models.latents import LATENTS, Gaussian
 
 FEATURES = np.random.default_rng(0).normal(size=(6, 20)).astype("float32")
 

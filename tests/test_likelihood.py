@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from keras_ae import likelihood
+from keras_ae.judging import likelihood
 
 RANDOM = np.random.default_rng(0)
 VARIANCE = 0.3

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from keras_ae import losses
+from keras_ae.models import losses
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.uniform(-1, 1, (5, 6, 6, 3)).astype("float32")

@@ -2,10 +2,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ae import losses
-from keras_ae.latents import Point
-from keras_ae.matching import MatchedAutoencoder
-from keras_ae.networks import dense_decoder, dense_encoder
+from keras_ae.models import losses
+from keras_ae.models.adversarial_autoencoder import MatchedAutoencoder
+from keras_ae.models.latents import Point
+from keras_ae.models.networks import dense_decoder, dense_encoder
 
 SHAPE = (8, 8, 1)
 

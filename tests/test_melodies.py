@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from keras_ae import losses, melodies
 from keras_ae.errors import UserError
+from keras_ae.media import melodies
+from keras_ae.models import losses
 
 
 def test_composed_melodies_are_whole_and_repeat_by_number():

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 
-from keras_ae import priors
+from keras_ae.codes import priors
 
 RANDOM = np.random.default_rng(0)
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_ae import images, score
-from keras_ae.exported import Exported
+from keras_ae import score
+from keras_ae.exports.reading import Exported
+from keras_ae.media import images
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_ae import tasks
+from keras_ae.data import tasks
 
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (3, 16, 16, 1)).astype("float32")
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_ae import figures, pictures, train
-from keras_ae.runs import Run
+from keras_ae import pictures, train
+from keras_ae.media import figures
+from keras_ae.training.runs import Run
 
 
 def arguments(tiny, folder, out, *more):

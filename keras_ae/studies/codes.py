@@ -4,10 +4,14 @@ import statistics
 
 import numpy as np
 
-from keras_ae import attributes, baselines, data, figures, likelihood, losses
+from keras_ae.codes import directions as attributes
+from keras_ae.codes.projections import principal
+from keras_ae.data import pipeline as data
 from keras_ae.errors import UserError
-from keras_ae.judge import batched
-from keras_ae.projections import principal
+from keras_ae.judging import baselines, likelihood
+from keras_ae.judging.judge import batched
+from keras_ae.media import figures
+from keras_ae.models import losses
 
 SHOWN = 10
 CLUSTERS = 10

@@ -3,12 +3,14 @@
 import numpy as np
 from tqdm import tqdm
 
-from keras_ae import attributes as directions
-from keras_ae import baselines, data, figures
-from keras_ae.datasets.cat_drawing import CLASSES, RANGES
-from keras_ae.features import extractor
-from keras_ae.images import to_float
-from keras_ae.judge import batched
+from keras_ae.codes import directions
+from keras_ae.data import pipeline as data
+from keras_ae.data.sets.cat_drawing import CLASSES, RANGES
+from keras_ae.judging import baselines
+from keras_ae.judging.features import extractor
+from keras_ae.judging.judge import batched
+from keras_ae.media import figures
+from keras_ae.media.images import to_float
 
 # cats that a regressor of factors is trained on, cats that directions are learned from, cats that are edited
 TRAINED = 5000

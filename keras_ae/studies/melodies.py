@@ -2,11 +2,13 @@
 
 import numpy as np
 
-from keras_ae import codes, data, figures
-from keras_ae import melodies as midi
+from keras_ae.codes import paths as codes
+from keras_ae.data import pipeline as data
 from keras_ae.errors import UserError
-from keras_ae.images import to_uint8
-from keras_ae.judge import batched
+from keras_ae.judging.judge import batched
+from keras_ae.media import figures
+from keras_ae.media import melodies as midi
+from keras_ae.media.images import to_uint8
 
 SHOWN = 6
 

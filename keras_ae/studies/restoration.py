@@ -2,10 +2,14 @@
 
 import numpy as np
 
-from keras_ae import attributes, data, figures, metrics, tasks
+from keras_ae.codes import directions as attributes
+from keras_ae.data import pipeline as data
+from keras_ae.data import tasks
 from keras_ae.errors import UserError
-from keras_ae.images import to_float
-from keras_ae.judge import batched
+from keras_ae.judging import metrics
+from keras_ae.judging.judge import batched
+from keras_ae.media import figures
+from keras_ae.media.images import to_float
 
 SHOWN = 8
 # pictures that the strength of total variation and non-local means is chosen on, and that all are measured on

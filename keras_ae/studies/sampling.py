@@ -2,10 +2,12 @@
 
 import numpy as np
 
-from keras_ae import distances, evaluate, figures, judge
+from keras_ae import evaluate
 from keras_ae.errors import UserError
-from keras_ae.features import extractor
-from keras_ae.judge import batched
+from keras_ae.judging import distances, judge
+from keras_ae.judging.features import extractor
+from keras_ae.judging.judge import batched
+from keras_ae.media import figures
 from keras_ae.studies.codes import first_of, images_and_labels
 
 SHOWN = 10

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from keras_ae import baselines, data, figures
+from keras_ae.data import pipeline as data
+from keras_ae.judging import baselines
+from keras_ae.media import figures
 
 SHOWN = 8
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from keras_ae import records, sources
+from keras_ae.data import records, sources
 from keras_ae.errors import UserError
 
 # bytes of pictures that wait in the shuffle buffer

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 from keras import layers, ops
 
-from keras_ae.vae import VAE
+from keras_ae.models.vae import VAE
 
 
 def discriminator(latent_dim, widths=(512, 512)):

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from keras_ae import melodies
 from keras_ae.errors import UserError
 from keras_ae.files import written_whole
+from keras_ae.media import melodies
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 LEAST_SIDE = 4

@@ -18,15 +18,16 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from keras_ae import losses, networks, priors
-from keras_ae.adversarial import AdversarialVAE
+from keras_ae.codes import priors
+from keras_ae.data.tasks import TASKS, identity
 from keras_ae.errors import UserError
-from keras_ae.latents import LATENTS
-from keras_ae.matching import MatchedAutoencoder
-from keras_ae.networks import CONDITIONS, DECODERS, ENCODERS
-from keras_ae.optimizers import OPTIMIZERS, SCHEDULES
-from keras_ae.tasks import TASKS, identity
-from keras_ae.vae import VAE
+from keras_ae.models import losses, networks
+from keras_ae.models.adversarial_autoencoder import MatchedAutoencoder
+from keras_ae.models.latents import LATENTS
+from keras_ae.models.networks import CONDITIONS, DECODERS, ENCODERS
+from keras_ae.models.optimizers import OPTIMIZERS, SCHEDULES
+from keras_ae.models.refinement import AdversarialVAE
+from keras_ae.models.vae import VAE
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 POSITIVE = {"batch", "epochs", "dim", "widths", "factor", "every", "learning_rate", "scale", "variance", "components"}

@@ -6,7 +6,7 @@ import multiprocessing
 import numpy as np
 import tensorflow_datasets as tfds
 
-from keras_ae.datasets.cat_drawing import CLASSES, RANGES, draw_numbered
+from keras_ae.data.sets.cat_drawing import CLASSES, RANGES, draw_numbered
 
 SIZE = 64
 # the two sides are drawn from different sequences

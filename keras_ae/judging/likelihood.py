@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from keras_ae.losses import gaussian_kl
+from keras_ae.models.losses import gaussian_kl
 
 # a dimension is in use when its mean code varies by more than this over the data: Burda et al. 2016, section 5.2
 ACTIVE = 0.01

@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from keras_ae.errors import UserError
-from keras_ae.experiment import complete
 from keras_ae.files import locked, written_whole
+from keras_ae.training.experiment import complete
 
 ROOT = Path("runs")
 PACKAGES = ("keras", "tensorflow", "tensorflow-datasets", "numpy", "scikit-learn")

@@ -4,8 +4,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_ae.losses import with_free_bits
-from keras_ae.networks import apply
+from keras_ae.models.losses import with_free_bits
+from keras_ae.models.networks import apply
 
 
 @keras.saving.register_keras_serializable("keras_ae")

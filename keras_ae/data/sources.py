@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from keras_ae import images
 from keras_ae.errors import UserError
+from keras_ae.media import images
 
 MELODIES = 10_000
 BUILT_IN = ("synthetic_cats", "digits", "melodies")
@@ -148,7 +148,7 @@ def _from_builder(builder, name):
 
 def synthetic_cats(directory):
     """The built-in data set: drawn cat faces."""
-    from keras_ae.datasets.synthetic_cats import SyntheticCats
+    from keras_ae.data.sets.synthetic_cats import SyntheticCats
 
     builder = SyntheticCats(data_dir=directory or cache_root() / "tfds")
     return _from_builder(_prepared(builder, "synthetic_cats"), "synthetic_cats")
@@ -156,7 +156,7 @@ def synthetic_cats(directory):
 
 def cat_faces(directory):
     """The public cat-face sets, from a zip or folder in the manual directory `directory`; the one whose name is there."""
-    from keras_ae.datasets.cat_faces import CatFaces
+    from keras_ae.data.sets.cat_faces import CatFaces
 
     configs = [config.name for config in CatFaces.BUILDER_CONFIGS]
     manual = Path(directory) if directory else None
@@ -191,7 +191,7 @@ def digits(directory):
 
 def melodies(directory):
     """10,000 melodies of two bars as piano rolls, composed by `keras_ae.melodies`: nothing to download."""
-    from keras_ae import melodies
+    from keras_ae.media import melodies
 
     def items():
         known = set()

@@ -3,9 +3,14 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_ae import baselines, codes, data, figures, metrics, priors, tasks
+from keras_ae.codes import paths as codes
+from keras_ae.codes import priors
+from keras_ae.data import pipeline as data
+from keras_ae.data import tasks
 from keras_ae.files import written_whole
-from keras_ae.networks import apply
+from keras_ae.judging import baselines, metrics
+from keras_ae.media import figures
+from keras_ae.models.networks import apply
 
 BATCH = 128
 SHOWN = 16

@@ -16,9 +16,10 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from keras_ae import copies, images, sources
+from keras_ae.data import copies, sources
 from keras_ae.errors import UserError
 from keras_ae.files import folder_written_whole, locked
+from keras_ae.media import images
 
 # counts up when records or their contents change, so that old caches are not read
 VERSION = 3

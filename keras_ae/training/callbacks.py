@@ -9,8 +9,9 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from keras_ae import images, metrics
 from keras_ae.errors import UserError
+from keras_ae.judging import metrics
+from keras_ae.media import images
 
 # what changes in Keras' EarlyStopping and ReduceLROnPlateau; the rest are settings (min_delta turns its sign at the start)
 COUNTERS = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter")

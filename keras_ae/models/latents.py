@@ -8,7 +8,7 @@ import keras
 from keras import layers, ops
 
 from keras_ae.errors import UserError
-from keras_ae.losses import gaussian_kl
+from keras_ae.models.losses import gaussian_kl
 
 
 @keras.saving.register_keras_serializable("keras_ae")

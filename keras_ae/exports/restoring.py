@@ -27,9 +27,9 @@ def opened(arguments, task):
     """
     import numpy as np
 
-    from keras_ae import images
     from keras_ae.errors import UserError
-    from keras_ae.exported import Exported
+    from keras_ae.exports.reading import Exported
+    from keras_ae.media import images
 
     out = Path(arguments.out)
     if out.exists() and not (out / "comparison.png").exists() and (not out.is_dir() or any(out.iterdir())):
@@ -47,7 +47,7 @@ def restored(model, inputs):
     """What the model makes of uint8 inputs (n, h, w, C), uint8 (n, H, W, C)."""
     import numpy as np
 
-    from keras_ae import images
+    from keras_ae.media import images
 
     parts = [inputs[first : first + BATCH] for first in range(0, len(inputs), BATCH)]
     return np.concatenate([images.to_uint8(model.decode(model.encode(images.to_float(part)))) for part in parts])
@@ -68,8 +68,8 @@ def names_of(paths):
 
 def write(out, paths, shown, outputs):
     """Each output under its picture's name, and comparison.png: rows of `shown`, {label: uint8 pictures}, and outputs."""
-    from keras_ae import figures, images
     from keras_ae.files import folder_written_whole
+    from keras_ae.media import figures, images
 
     with folder_written_whole(out) as folder:
         for name, picture in zip(names_of(paths), outputs, strict=True):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_ae.datasets.cat_drawing import CLASSES, RANGES, draw, sample_factors
+from keras_ae.data.sets.cat_drawing import CLASSES, RANGES, draw, sample_factors
 from keras_ae.errors import UserError
 
 # distances from the middle, in standard deviations of a property

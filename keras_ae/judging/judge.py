@@ -9,9 +9,12 @@ import dataclasses
 
 import numpy as np
 
-from keras_ae import baselines, codes, data, distances, likelihood, losses, metrics
+from keras_ae.codes import paths as codes
+from keras_ae.data import pipeline as data
 from keras_ae.errors import UserError
-from keras_ae.features import extractor
+from keras_ae.judging import baselines, distances, likelihood, metrics
+from keras_ae.judging.features import extractor
+from keras_ae.models import losses
 
 BATCH = 128
 # what the bounds are estimated from; 500 codes of a picture are decoded

@@ -9,9 +9,9 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_ae.networks import apply
-from keras_ae.optimizers import Muon
-from keras_ae.vae import VAE
+from keras_ae.models.networks import apply
+from keras_ae.models.optimizers import Muon
+from keras_ae.models.vae import VAE
 
 
 def _moved(images, offsets):

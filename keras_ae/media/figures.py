@@ -3,9 +3,9 @@
 import matplotlib
 import numpy as np
 
+from keras_ae.codes.projections import principal
 from keras_ae.files import written_whole
-from keras_ae.images import grid, to_uint8, write_there_and_back
-from keras_ae.projections import principal
+from keras_ae.media.images import grid, to_uint8, write_there_and_back
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
