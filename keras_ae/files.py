@@ -1,10 +1,11 @@
-"""Files that appear whole or not at all, and locks that die with their process."""
+"""Files that appear whole or not at all, output folders that are safe to replace, and locks that end with their process."""
 
 import contextlib
-import fcntl
 import os
 import shutil
 from pathlib import Path
+
+import filelock
 
 from keras_ae.errors import UserError
 
@@ -22,7 +23,7 @@ def _remove(path):
 
 @contextlib.contextmanager
 def written_whole(path):
-    """Yield a path beside `path` to write a file to; it takes the name `path` only when the block ends without an error."""
+    """Yield a path beside `path` to write a file to; it is renamed to `path` only when the block ends without an error."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = _beside(path)
@@ -57,17 +58,31 @@ def folder_written_whole(path):
                 _remove(leftover)
 
 
+def holds(name):
+    """A predicate of folders: whether a file called `name` lies inside."""
+    return lambda folder: (folder / name).exists()
+
+
+def check_folder(out, is_ours, kind):
+    """Raise UserError unless the folder `out` is missing, empty, or one that the command may replace.
+
+    is_ours: a predicate of the folder. kind: what the command writes, such as "a report", for the message.
+    """
+    out = Path(out)
+    if out.exists() and not (out.is_dir() and (is_ours(out) or not any(out.iterdir()))):
+        raise UserError(f"{out} exists and is not {kind}; choose another --out")
+
+
 @contextlib.contextmanager
 def locked(path, busy):
-    """Hold an exclusive lock on the file `path`; the operating system frees it however the process ends.
+    """Hold an exclusive lock on the file `path`; the operating system releases it however the process ends.
 
     Raises UserError(`busy`) at once if a live process holds it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UserError(busy) from error
-        yield
+    try:
+        with filelock.FileLock(path, timeout=0):
+            yield
+    except filelock.Timeout:
+        raise UserError(busy) from None

@@ -1,0 +1,1 @@
+"""Image data sets: opened by name, decoded once into a cache, streamed with tf.data."""

@@ -1,0 +1,1 @@
+"""Exports: SavedModels and card.json, read and written."""

@@ -1,0 +1,1 @@
+"""Networks, latent layers, likelihoods, optimizers, and the models that train them."""

@@ -1,0 +1,1 @@
+"""Experiment files, and what trains them: runs on disk, callbacks, the training loop, results."""
