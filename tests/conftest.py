@@ -36,6 +36,16 @@ precision = "float32"
 pictures_every = 2
 """
 
+COURSE_SETTINGS = ["training.epochs=1", "training.precision=float32"]
+COURSE = {
+    "ae": ["data.name=digits", "latent.name=point", "latent.dim=2", "encoder.widths=[8]", "decoder.widths=[8]"],
+    "vae": ["data.name=digits", "latent.dim=2", "encoder.widths=[8]", "decoder.widths=[8]", "reconstruction.name=bernoulli"],
+    "cvae": ["data.name=digits", "condition.name=on_label", "latent.dim=3", "encoder.widths=[8]", "decoder.widths=[8]"],
+    "denoiser": ["data.name=digits", "task.name=add_noise", "latent.dim=4", "encoder.widths=[8]", "decoder.widths=[8]"],
+    "upscaler": ["data.name=digits", "task.name=downscale", "latent.dim=4", "encoder.widths=[8]", "decoder.widths=[8]"],
+    "music": ["data.name=melodies", "reconstruction.name=categorical", "latent.dim=4", "encoder.widths=[8]"],
+}
+
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory):
@@ -82,6 +92,22 @@ def exported(tmp_path_factory, run):
     out = tmp_path_factory.mktemp("exported") / "tiny"
     export.main(["--model", str(run), "--out", str(out)])
     return out
+
+
+@pytest.fixture(scope="session")
+def course(tmp_path_factory):
+    """A folder of exports, one for each of COURSE, hardly trained."""
+    root = tmp_path_factory.mktemp("course")
+    for name, overrides in COURSE.items():
+        path = root / f"{name}.toml"
+        # 8x8 pictures are shown to the encoder of the upscaler as 4x4
+        path.write_text("")
+        kind = "dense" if name == "upscaler" else "conv"
+        settings = [f"encoder.name={kind}", *overrides, *COURSE_SETTINGS]
+        arguments = [word for setting in settings for word in ("--set", setting)]
+        train.main([str(path), *arguments, "--out", str(root / "runs" / name)])
+        export.main(["--model", str(root / "runs" / name), "--out", str(root / name)])
+    return root
 
 
 @pytest.fixture

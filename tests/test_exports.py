@@ -279,3 +279,22 @@ def test_the_shipped_model_is_small_and_draws_cats():
     # neither grey nor all alike
     assert pictures.std(axis=(1, 2, 3)).min() > 15
     assert pictures.astype(float).std(axis=0).mean() > 20
+
+
+def test_a_conditional_export_keeps_its_contract(course):
+    label = tf.constant([3, 5])
+    encoder, decoder, generator = (tf.saved_model.load(str(course / "cvae" / n)) for n in ("encoder", "decoder", "generator"))
+    codes = encoder.signatures["serving_default"](images=tf.zeros((2, 8, 8, 1)), label=label)
+    assert codes["z_mean"].shape == (2, 3)
+    assert encoder.signatures["encode_uint8"](images=tf.zeros((2, 30, 20, 1), tf.uint8), label=label)["z"].shape == (2, 3)
+    drawn = decoder.signatures["serving_default"](z=tf.zeros((2, 3)), label=label)["images"]
+    assert drawn.shape == (2, 8, 8, 1)
+    assert np.any(drawn[0] != drawn[1])
+    arguments = {"n": tf.constant(2), "seed": tf.constant(0), "temperature": tf.constant(1.0)}
+    both = generator.signatures["serving_default"](label=label, **arguments)
+    one = generator.signatures["serving_default"](label=tf.constant([5]), **arguments)
+    np.testing.assert_array_equal(both["z"], one["z"])
+    np.testing.assert_array_equal(both["images"][1], one["images"][1])
+    card = json.loads((course / "cvae" / "card.json").read_text())
+    assert card["labels"] == [str(digit) for digit in range(10)]
+    assert "label" in (course / "cvae" / "README.md").read_text()
