@@ -1,39 +1,84 @@
-"""Densities over codes to draw new ones from: a Gaussian mixture, of which N(0, I) is the one with a single component.
+"""Densities over codes to draw new ones from.
 
 Fitting a density to the codes after training repairs the samples of autoencoders and VAEs alike (Ghosh et al. 2020,
 arXiv:1903.12436). scikit-learn is needed for fitting only; drawing is plain TensorFlow and a pure function of the seed.
+
+A prior is a class with `fit(codes, seed, **arguments)`, `sample(n, seed, temperature, first)` and `arrays()`, from which
+`cls(**arrays)` makes it again. To add one, write the class and name it in `PRIORS`.
 """
 
 import dataclasses
+import sys
+import warnings
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge, Le
 
-# more change little, and take long
+# more codes change the fit little, and take long
 MOST = 10_000
+# of expectation maximization; scikit-learn's default of 100 can end before the fit converges
+ITERATIONS = 300
 
 
 @dataclasses.dataclass(frozen=True)
 class Mixture:
-    """weights (K,) summing to 1, means (K, latent_dim), scales (K, latent_dim, latent_dim): lower Cholesky factors. float32."""
+    """A Gaussian mixture with full covariances.
+
+    weights: (K,), sum 1. means: (K, latent_dim). scales: (K, latent_dim, latent_dim), lower Cholesky factors of the
+    covariances. All float32.
+    """
 
     weights: np.ndarray
     means: np.ndarray
     scales: np.ndarray
 
-    def save(self, path):
-        with open(path, "wb") as file:
-            np.savez(file, **dataclasses.asdict(self))
-
     @classmethod
-    def load(cls, path):
-        with np.load(path) as arrays:
-            return cls(**arrays)
+    def fit(cls, codes, seed=0, *, components: list[Annotated[int, Ge(1), Le(1000)]] = (1, 5, 10, 20)):
+        """Fit a mixture to codes (n, latent_dim) with scikit-learn.
 
-    def sample(self, first, n, seed, temperature):
-        """Draw codes `first` ... `first + n - 1` of the endless sequence that `seed` names, (n, latent_dim) float32.
+        Of several numbers of components, the one with the highest likelihood of a held-out tenth of the codes is taken. Fewer
+        are used where there are fewer than 2 * latent_dim codes for each. A thousandth of the codes' variance is added to the
+        diagonals of the covariances, so that small data sets and unused dimensions stay well-conditioned. The first 10,000
+        codes are used.
+        """
+        codes = np.asarray(codes)[:MOST].astype("float64")
+        n, latent_dim = codes.shape
+        choices = sorted({max(1, min(count, n // (2 * latent_dim))) for count in components})
+        regularisation = 1e-3 * float(codes.var(axis=0).mean()) + 1e-6
+        chosen = choices[0]
+        if len(choices) > 1:
+            # codes come in the order of their images' digests, which is random
+            held_out = np.arange(n) % 10 == 0
+            scores = [_fitted(codes[~held_out], count, regularisation, seed).score(codes[held_out]) for count in choices]
+            chosen = choices[int(np.argmax(scores))]
+        mixture = _fitted(codes, chosen, regularisation, seed)
+        if not mixture.converged_:
+            print(
+                f"warning: the fit of a mixture with {chosen} components did not converge within {ITERATIONS} iterations; its "
+                "samples may be worse than they could be. Fewer prior.components help",
+                file=sys.stderr,
+            )
+        return cls(
+            weights=mixture.weights_.astype("float32"),
+            means=mixture.means_.astype("float32"),
+            scales=np.linalg.cholesky(mixture.covariances_).astype("float32"),
+        )
 
-        Code i depends on (seed, i) alone, so a long sequence can be drawn in pieces. `temperature` scales the spread around
-        each component's mean. All arguments are TensorFlow scalars.
+    @property
+    def latent_dim(self):
+        """Length of a code."""
+        return self.means.shape[1]
+
+    def arrays(self):
+        """The arrays that make this prior again: {name: array}."""
+        return dataclasses.asdict(self)
+
+    def sample(self, n, seed=0, temperature=1.0, first=0):
+        """Draw codes `first` ... `first + n - 1` of the endless sequence of `seed`: a tensor (n, latent_dim), float32.
+
+        Code i depends on (seed, i) alone, so a long sequence can be drawn in pieces. `temperature` scales the deviation from
+        each component's mean. The arguments are numbers or TensorFlow scalars.
         """
         import tensorflow as tf
 
@@ -48,41 +93,47 @@ class Mixture:
         return tf.map_fn(draw, first + tf.range(n), fn_output_signature=tf.TensorSpec(means.shape[1:], tf.float32))
 
 
-def normal(latent_dim):
-    """The standard normal prior N(0, I) of a VAE."""
-    return Mixture(
-        weights=np.ones(1, "float32"),
-        means=np.zeros((1, latent_dim), "float32"),
-        scales=np.eye(latent_dim, dtype="float32")[None],
-    )
+class Normal(Mixture):
+    """The standard normal prior N(0, I) of a VAE, whatever the codes: a mixture of one component."""
+
+    @classmethod
+    def of(cls, latent_dim):
+        """N(0, I) over codes of `latent_dim` numbers."""
+        return cls(
+            weights=np.ones(1, "float32"),
+            means=np.zeros((1, latent_dim), "float32"),
+            scales=np.eye(latent_dim, dtype="float32")[None],
+        )
+
+    @classmethod
+    def fit(cls, codes, seed=0):
+        """N(0, I) over codes of the length of `codes` (n, latent_dim), whose values play no role."""
+        return cls.of(np.shape(codes)[1])
+
+
+PRIORS = {"mixture": Mixture, "normal": Normal}
 
 
 def _fitted(codes, components, regularisation, seed):
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
-    return GaussianMixture(components, reg_covar=regularisation, random_state=seed).fit(codes)
+    mixture = GaussianMixture(components, reg_covar=regularisation, max_iter=ITERATIONS, random_state=seed)
+    with warnings.catch_warnings():
+        # `Mixture.fit` reports it, once and in words of this package
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return mixture.fit(codes)
 
 
-def fit(codes, seed, *, components: list[int] = (1, 5, 10, 20)):
-    """Fit a full-covariance Gaussian mixture to codes (n, latent_dim) with scikit-learn.
+def save(prior, path):
+    """Write a prior and its name to the npz file `path`."""
+    name = next(name for name, cls in PRIORS.items() if cls is type(prior))
+    with open(path, "wb") as file:
+        np.savez(file, prior=name, **prior.arrays())
 
-    Where several numbers of components are given, the one is taken under which a tenth of the codes, held out, is likeliest.
-    Fewer are used where there are fewer than 2 * latent_dim codes for each, and the covariance's diagonal gets a thousandth of
-    the codes' variance, so that small data sets and unused dimensions stay well-conditioned. The first 10,000 codes are used.
-    """
-    codes = codes[:MOST].astype("float64")
-    n, latent_dim = codes.shape
-    choices = sorted({max(1, min(count, n // (2 * latent_dim))) for count in components})
-    regularisation = 1e-3 * float(codes.var(axis=0).mean()) + 1e-6
-    chosen = choices[0]
-    if len(choices) > 1:
-        # codes come in the order of their pictures' digests, which is random
-        held_out = np.arange(n) % 10 == 0
-        tried = [_fitted(codes[~held_out], count, regularisation, seed).score(codes[held_out]) for count in choices]
-        chosen = choices[int(np.argmax(tried))]
-    mixture = _fitted(codes, chosen, regularisation, seed)
-    return Mixture(
-        weights=mixture.weights_.astype("float32"),
-        means=mixture.means_.astype("float32"),
-        scales=np.linalg.cholesky(mixture.covariances_).astype("float32"),
-    )
+
+def load(path):
+    """The prior that `save` wrote to `path`; files of earlier versions, without a name, hold mixtures."""
+    with np.load(path) as file:
+        arrays = dict(file)
+    return PRIORS[str(arrays.pop("prior", "mixture"))](**arrays)

@@ -1,7 +1,10 @@
-"""The adversarial autoencoder: a discriminator instead of the KL makes the codes of all pictures look like N(0, I)."""
+"""The adversarial autoencoder: a discriminator instead of the KL makes the distribution of all codes match N(0, I)."""
+
+from typing import Annotated
 
 import keras
 import tensorflow as tf
+from annotated_types import Ge, Gt, Le
 from keras import layers, ops
 
 from keras_ae.models.vae import VAE
@@ -16,49 +19,75 @@ def discriminator(latent_dim, widths=(512, 512)):
     return keras.Model(z, layers.Dense(1, dtype="float32")(x), name="discriminator")
 
 
-class MatchedAutoencoder(VAE):
-    """Minimises reconstruction + weight * (being taken for a draw of N(0, I)); Makhzani et al. 2015 (arXiv:1511.05644).
+@keras.saving.register_keras_serializable("keras_ae")
+class AdversarialAutoencoder(VAE):
+    """Minimizes reconstruction + weight * adversarial loss of the codes: Makhzani et al. 2015 (arXiv:1511.05644).
 
-    weight: nats that the adversarial loss counts for, beside the reconstruction likelihood.
-    discriminator_learning_rate: of its Adam, with a momentum of 0.5.
-    Batches and reconstruction are those of `VAE`; `neg_elbo` is the reconstruction, for no density of the codes is known.
+    encoder, decoder, reconstruction: as for `VAE`, like the data.
+    weight: nats for which the adversarial loss counts, beside the reconstruction likelihood.
+    discriminator_learning_rate: of the discriminator's Adam, with a momentum of 0.5.
+
+    The KL of a `Gaussian` latent is logged and is part of `neg_elbo`, but not of the loss. Adversarial losses do not compare
+    between epochs, because the discriminator changes: the last epoch's weights count.
     """
 
-    def __init__(self, encoder, decoder, reconstruction, *, weight: float = 5.0, discriminator_learning_rate: float = 5e-4):
+    NUMBERS = ("weight", "discriminator_learning_rate")
+
+    def __init__(
+        self,
+        encoder,
+        decoder,
+        reconstruction="gaussian_optimal_variance",
+        *,
+        weight: Annotated[float, Ge(0), Le(1e9)] = 5.0,
+        discriminator_learning_rate: Annotated[float, Gt(0), Le(10)] = 5e-4,
+    ):
         super().__init__(encoder, decoder, reconstruction)
         self.weight = weight
+        self.discriminator_learning_rate = discriminator_learning_rate
         self.discriminator = discriminator(decoder.inputs[0].shape[1])
         self.discriminator_optimizer = keras.optimizers.Adam(discriminator_learning_rate, beta_1=0.5)
+        self.discriminator_optimizer.build(self.discriminator.trainable_variables)
         self.trackers += [keras.metrics.Mean(name) for name in ("adversarial", "discriminator")]
 
-    def trained(self):
-        """The variables that reconstruct."""
+    @property
+    def trainable_variables(self):
+        """Those of the two networks: the discriminator has an optimizer of its own."""
         return self.encoder.trainable_variables + self.decoder.trainable_variables
 
-    def state(self):
-        self.optimizer.build(self.trained())
-        self.discriminator_optimizer.build(self.discriminator.trainable_variables)
-        parts = (self.encoder, self.decoder, self.discriminator, self.optimizer, self.discriminator_optimizer)
-        return [variable for part in parts for variable in part.variables]
+    def objective(self, terms, codes, training):
+        """The loss, a scalar: reconstruction + weight * adversarial loss."""
+        return terms["reconstruction"] + self.weight * self.adversarial(codes["z"])
+
+    def adversarial(self, z):
+        """The loss of codes z (batch, latent_dim) that should pass for draws of N(0, I), a scalar."""
+        return ops.mean(ops.softplus(-self.discriminator(z)))
 
     def train_step(self, data):
-        batch, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
+        batch = self.batch_of(x, y)
         step = ops.cast(self.optimizer.iterations, "int32")
         with tf.GradientTape(persistent=True) as tape:
-            images, codes = batch["image"], self.encode(batch, training=True)
-            decoded = self.decode(codes["z"], batch, training=True)
-            reconstruction = ops.mean(self.reconstruction(images, decoded))
-            adversarial = ops.mean(ops.softplus(-self.discriminator(codes["z"])))
-            loss = reconstruction + self.weight * adversarial
+            codes = self.encode(batch, training=True)
+            terms = self.terms(batch, codes, self.decode(codes["z"], batch, training=True), weights)
+            loss = self.objective(terms, codes, training=True)
+            scaled = self.optimizer.scale_loss(loss)
             drawn = tf.random.stateless_normal(tf.shape(codes["z"]), tf.stack([step, 0]))
-            told = self.discriminator(tf.concat([drawn, tf.stop_gradient(codes["z"])], axis=0))
-            real, coded = tf.split(told, 2)
-            mistaken = ops.mean(ops.softplus(-real)) + ops.mean(ops.softplus(coded))
-        networks, judge = self.trained(), self.discriminator.trainable_variables
-        gradients, judging = tape.gradient(loss, networks), tape.gradient(mistaken, judge)
+            logits = self.discriminator(tf.concat([drawn, tf.stop_gradient(codes["z"])], axis=0))
+            of_draws, of_codes = tf.split(logits, 2)
+            mistaken = ops.mean(ops.softplus(-of_draws)) + ops.mean(ops.softplus(of_codes))
+        judge = self.discriminator.trainable_variables
+        gradients, judging = tape.gradient(scaled, self.trainable_variables), tape.gradient(mistaken, judge)
         del tape
-        self.optimizer.apply(gradients, networks)
+        adversarial = (loss - terms["reconstruction"]) / self.weight if self.weight else self.adversarial(codes["z"])
+        self.optimizer.apply(gradients, self.trainable_variables)
         self.discriminator_optimizer.apply(judging, judge)
-        mse = ops.mean(ops.square(images - decoded))
-        terms = {"loss": loss, "neg_elbo": reconstruction, "reconstruction": reconstruction, "kl": 0.0, "mse": mse}
-        return self._recorded(terms | {"adversarial": adversarial, "discriminator": mistaken}, batch)
+        return self.logged({"loss": loss, **terms, "adversarial": adversarial, "discriminator": mistaken}, batch)
+
+    def state(self):
+        parts = (self.discriminator, self.discriminator_optimizer)
+        return [*super().state(), *(variable for part in parts for variable in part.variables)]
+
+    def improves(self, loss, least):
+        """Always: the last epoch's weights count."""
+        return True

@@ -1,24 +1,46 @@
 """Latent layers: from features (batch, width) to codes, a dict of float32 tensors of shape (batch, latent_dim).
 
-`z` is the code that is decoded in training, `z_mean` the code that stands for the picture afterwards, `kl` the divergence
-of each dimension from N(0, 1) in nats. To add a latent, write a layer and name it in `LATENTS`.
+`z` is the code that is decoded in training, `z_mean` the code that represents the image afterwards, `kl` the divergence of each
+dimension from N(0, 1) in nats. To add a latent, write a layer and name it in `LATENTS`.
 """
 
+from typing import Annotated
+
 import keras
+from annotated_types import Ge, Le
 from keras import layers, ops
 
+from keras_ae.codes.gaussian import kl
 from keras_ae.errors import UserError
-from keras_ae.models.losses import gaussian_kl
+
+Dim = Annotated[int, Ge(1), Le(65536)]
+
+
+class Latent(layers.Layer):
+    """What latent layers share: the number of dimensions, float32, and a configuration that loads again.
+
+    dim: length of a code. seed: of a layer that draws random numbers. kwargs: those of `keras.layers.Layer`.
+    """
+
+    def __init__(self, dim: Dim = 128, seed=None, name="codes", dtype="float32", **kwargs):
+        super().__init__(name=name, dtype=dtype, **kwargs)
+        self.dim = dim
+        self.seed = seed
+
+    def get_config(self):
+        return super().get_config() | {"dim": self.dim, "seed": self.seed}
 
 
 @keras.saving.register_keras_serializable("keras_ae")
-class Point(layers.Layer):
+class Point(Latent):
     """The code of a plain autoencoder: one point, no divergence."""
 
-    def __init__(self, seed=None, *, dim: int = 128):
-        super().__init__(name="codes", dtype="float32")
-        self.dim = dim
+    def __init__(self, dim: Dim = 128, seed=None, **kwargs):
+        super().__init__(dim, seed, **kwargs)
         self.project = layers.Dense(dim, dtype="float32")
+
+    def build(self, input_shape):
+        self.project.build(input_shape)
 
     def call(self, features):
         z = self.project(features)
@@ -26,34 +48,37 @@ class Point(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("keras_ae")
-class Gaussian(layers.Layer):
+class Gaussian(Latent):
     """A diagonal normal posterior, drawn by the reparameterization trick z = z_mean + exp(z_log_var / 2) * epsilon.
 
-    Kingma & Welling 2014 (arXiv:1312.6114). The log-variance is bounded to [-12, 6]: low precision diverges without.
+    Kingma & Welling 2014 (arXiv:1312.6114). The log-variance is clipped to [-12, 6]: training in low precision diverges
+    without it.
     """
 
-    def __init__(self, seed=None, *, dim: int = 128):
-        super().__init__(name="codes", dtype="float32")
-        self.dim = dim
+    def __init__(self, dim: Dim = 128, seed=None, **kwargs):
+        super().__init__(dim, seed, **kwargs)
         self.project_mean = layers.Dense(dim, dtype="float32")
         self.project_log_var = layers.Dense(dim, dtype="float32")
         self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def build(self, input_shape):
+        self.project_mean.build(input_shape)
+        self.project_log_var.build(input_shape)
 
     def call(self, features):
         z_mean = self.project_mean(features)
         z_log_var = ops.clip(self.project_log_var(features), -12, 6)
         epsilon = keras.random.normal(ops.shape(z_mean), seed=self.seed_generator)
         z = z_mean + ops.exp(z_log_var / 2) * epsilon
-        return {"z": z, "z_mean": z_mean, "z_log_var": z_log_var, "kl": gaussian_kl(z_mean, z_log_var)}
+        return {"z": z, "z_mean": z_mean, "z_log_var": z_log_var, "kl": kl(z_mean, z_log_var, exp=ops.exp)}
 
 
 @keras.saving.register_keras_serializable("keras_ae")
-class Features(layers.Layer):
-    """The features are the code as they are: for encoders that end in `dim` of them, such as `spatial`."""
+class Features(Latent):
+    """The features themselves are the code: for encoders that end in `dim` of them, such as `spatial_encoder`."""
 
-    def __init__(self, seed=None, *, dim: int = 128):
-        super().__init__(name="codes", dtype="float32")
-        self.dim = dim
+    # a map that was flattened into features is still a map
+    keeps_layout = True
 
     def call(self, features):
         if features.shape[-1] != self.dim:

@@ -6,27 +6,43 @@ the step count and the rate are optimizer variables.
 """
 
 import math
+from typing import Annotated
 
 import keras
+from annotated_types import Ge, Gt, Le
 from keras import ops
 
+Rate = Annotated[float, Gt(0), Le(10)]
+Factor = Annotated[float, Gt(0), Le(1)]
+Epochs = Annotated[int, Ge(1), Le(1_000_000)]
+Warmup = Annotated[int, Ge(0), Le(10**9)]
+Share = Annotated[float, Ge(0), Le(1)]
+Norm = Annotated[float, Ge(0), Le(1e9)]
 
-def constant(steps_per_epoch, epochs, *, learning_rate: float = 1e-3):
+
+def constant(steps_per_epoch, epochs, *, learning_rate: Rate = 1e-3):
     """The same learning rate throughout."""
     return learning_rate, []
 
 
-def halve_every(steps_per_epoch, epochs, *, learning_rate: float = 1e-3, every: int = 10, factor: float = 0.5):
+def halve_every(steps_per_epoch, epochs, *, learning_rate: Rate = 1e-3, every: Epochs = 10, factor: Factor = 0.5):
     """Multiply the learning rate by `factor` after each `every` epochs (StepLR)."""
     return keras.optimizers.schedules.ExponentialDecay(learning_rate, every * steps_per_epoch, factor, staircase=True), []
 
 
-def halve_on_plateau(steps_per_epoch, epochs, *, learning_rate: float = 1e-3, patience: int = 3, factor: float = 0.5):
-    """Multiply the learning rate by `factor` when the held-out bound has not fallen for `patience` epochs."""
-    return learning_rate, [keras.callbacks.ReduceLROnPlateau("val_neg_elbo", factor=factor, patience=patience, mode="min")]
+def halve_on_plateau(steps_per_epoch, epochs, *, learning_rate: Rate = 1e-3, patience: Epochs = 3, factor: Factor = 0.5):
+    """Multiply the learning rate by `factor` when the held-out loss has not fallen for `patience` epochs."""
+    return learning_rate, [keras.callbacks.ReduceLROnPlateau("val_loss", factor=factor, patience=patience, mode="min")]
 
 
-def cosine(steps_per_epoch, epochs, *, learning_rate: float = 1e-3, warmup_steps: int = 300, final: float = 0.02):
+def cosine(
+    steps_per_epoch,
+    epochs,
+    *,
+    learning_rate: Rate = 1e-3,
+    warmup_steps: Warmup = 300,
+    final: Share = 0.02,
+):
     """Rise linearly over `warmup_steps`, then fall along half a cosine to `final` times the learning rate."""
     steps = steps_per_epoch * epochs
     warmup_steps = min(warmup_steps, steps // 10)
@@ -40,11 +56,9 @@ def cosine(steps_per_epoch, epochs, *, learning_rate: float = 1e-3, warmup_steps
     return decay, []
 
 
-def adam(learning_rate, *, beta_2: float = 0.999, weight_decay: float = 0.0, clip_norm: float = 0.0):
-    """Adam (Kingma & Ba 2015); `weight_decay` is decoupled (AdamW), `clip_norm` bounds the global gradient norm; 0 is off."""
-    return keras.optimizers.Adam(
-        learning_rate, beta_2=beta_2, weight_decay=weight_decay or None, global_clipnorm=clip_norm or None
-    )
+def adam(learning_rate, *, clip_norm: Norm = 0.0):
+    """Adam (Kingma & Ba 2015); `clip_norm` limits the global norm of the gradients, 0 does not."""
+    return keras.optimizers.Adam(learning_rate, global_clipnorm=clip_norm or None)
 
 
 @keras.saving.register_keras_serializable("keras_ae")
@@ -81,15 +95,9 @@ class Muon(keras.optimizers.Muon):
         return x * (self.rms_rate * math.sqrt(max(self._flattened(x.shape))))
 
 
-def muon(learning_rate, *, momentum: float = 0.95, weight_decay: float = 0.0, clip_norm: float = 0.0):
-    """Muon for kernels, Adam for the rest, at one learning rate; `weight_decay` and `clip_norm` as for adam."""
-    return Muon(
-        learning_rate,
-        momentum=momentum,
-        weight_decay=weight_decay or None,
-        adam_weight_decay=weight_decay or None,
-        global_clipnorm=clip_norm or None,
-    )
+def muon(learning_rate, *, clip_norm: Norm = 0.0):
+    """Muon for kernels, Adam for the rest, at one learning rate; `clip_norm` limits the global norm of the gradients."""
+    return Muon(learning_rate, weight_decay=None, adam_weight_decay=None, global_clipnorm=clip_norm or None)
 
 
 SCHEDULES = {

@@ -1,21 +1,25 @@
-"""The second stage of training: a critic learns to tell decoded pictures from photographs, and the decoder to pass.
+"""The second stage of training: a critic learns to tell decoded images from real ones, and the decoder to pass for real.
 
-A likelihood alone blurs what 128 numbers cannot tell; a critic, trained from scratch beside it, has the decoder draw such
-detail as photographs have (Larsen et al. 2016, arXiv:1512.09300; Goodfellow et al. 2014). The encoder, and with it every code
-and the density fitted to them, stays as the first stage left it.
+A likelihood alone blurs what the code does not describe. A critic, trained from scratch beside it, makes the decoder draw such
+detail as real images have (Larsen et al. 2016, arXiv:1512.09300; Goodfellow et al. 2014). The encoder, and with it every code
+and the prior fitted to them, stays as the first stage left it.
 """
+
+from typing import Annotated
 
 import keras
 import tensorflow as tf
-from keras import ops
+from annotated_types import Ge, Gt, Le, Lt
+from keras import layers, ops
 
+from keras_ae.models.blocks import stages
 from keras_ae.models.networks import apply
 from keras_ae.models.optimizers import Muon
 from keras_ae.models.vae import VAE
 
 
 def _moved(images, offsets):
-    """Each picture moved by its own whole pixels (n, 2) within +-offset, black outside; the same shape."""
+    """Each image shifted by its own whole pixels (n, 2), 0 outside; the same shape."""
     n, height, width, _ = images.shape
     rows = tf.range(height)[None] + offsets[:, :1]
     columns = tf.range(width)[None] + offsets[:, 1:]
@@ -26,7 +30,7 @@ def _moved(images, offsets):
 
 
 def _hole(images, centres):
-    """Each picture with a square of 3/8 of its side greyed out around its own centre (n, 2)."""
+    """Each image with a square of 3/8 of its side set to 0 around its own centre (n, 2)."""
     _, height, width, _ = images.shape
     rows = tf.abs(tf.range(height)[None] - centres[:, :1]) < height * 3 // 16
     columns = tf.abs(tf.range(width)[None] - centres[:, 1:]) < width * 3 // 16
@@ -34,10 +38,10 @@ def _hole(images, centres):
 
 
 def varied(images, seed, pairs):
-    """Pictures moved by up to an eighth of their side and with a hole, so that a critic cannot learn a small set by heart.
+    """Images shifted by up to an eighth of their side and with a hole, so that a critic cannot memorize a small data set.
 
-    Zhao et al. 2020 (arXiv:2006.10738) without the changes of colour, after which decoded colours drifted. The first `pairs`
-    pictures and the next `pairs` are varied alike. seed: (2,) int32.
+    Differentiable augmentation, Zhao et al. 2020 (arXiv:2006.10738), without the changes of colour, under which decoded colours
+    drifted. The first `pairs` images and the next `pairs` are varied in the same way. seed: (2,) int32.
     """
     n, height, _, _ = images.shape
 
@@ -48,23 +52,44 @@ def varied(images, seed, pairs):
     return _hole(_moved(images, drawn(0, -(height // 8), height // 8 + 1)), drawn(1, 0, height))
 
 
-class AdversarialVAE(VAE):
-    """Trains the decoder for likelihood + weight * (being taken for real + features alike), and the critic to tell.
+def critic(image_shape, widths=(48, 96, 192, 256)):
+    """A critic of images: {"logits": [whole (batch, 1), patches (batch, n)], "features": [maps, finest first]}.
 
-    Half of what the critic sees as decoded are reconstructions, half are drawn from the fitted prior, so that samples
-    are refined as reconstructions are.
+    Strided 4x4 convolutions with leaky ReLU; one logit for the whole image, and one for each patch of the next-to-coarsest map.
+    """
 
-    critic: a network of `keras_ae.networks.critic`. prior: the density fitted to the training codes.
-    epochs: of this stage; 0 leaves the decoder as the likelihood made it. batch: real pictures in a step.
-    weight: nats that the adversarial loss counts for, beside the reconstruction likelihood; more is sharper and further off.
-    feature_weight: of the mean absolute difference between the critic's features of a picture and of its reconstruction, over
-    their mean size, summed over its maps.
+    def conv(width, size, strides=1):
+        return layers.Conv2D(width, size, strides=strides, padding="same")
+
+    images = keras.Input(image_shape, name="images")
+    x, features = images, []
+    for _, width in stages(image_shape, widths):
+        x = layers.LeakyReLU(0.2)(conv(width, 4, 2)(x))
+        features.append(x)
+    patches = layers.LeakyReLU(0.2)(conv(128, 3)(features[-2:][0]))
+    patches = layers.Conv2D(1, 1, dtype="float32")(patches)
+    whole = layers.LeakyReLU(0.2)(layers.Dense(256)(layers.Flatten()(x)))
+    whole = layers.Dense(1, dtype="float32")(whole)
+    return keras.Model(
+        images, {"logits": [whole, layers.Flatten(dtype="float32")(patches)], "features": features}, name="critic"
+    )
+
+
+class RefinedVAE(VAE):
+    """Trains the decoder for likelihood + weight * (adversarial + feature_weight * features), and the critic against it.
+
+    Half of the decoded images that the critic sees are reconstructions, half are drawn from the fitted prior, so that samples
+    are refined as reconstructions are. `decoder` is the moving average; `student` is the decoder that is trained. The losses
+    are the non-saturating logistic ones of Goodfellow et al. 2014.
+
+    critic: a network of `critic`. prior: the density fitted to the training codes. beta: of the first stage, for `val_loss`.
+    weight: nats for which the adversarial loss counts, beside the reconstruction likelihood; more is sharper and less close.
+    feature_weight: of the mean absolute difference between the critic's features of an image and of its reconstruction,
+    relative to their mean size, summed over its maps.
     learning_rate, critic_learning_rate: of Muon for the decoder and the critic.
-    penalty: of the critic's squared gradient at real pictures (R1: Mescheder et al. 2018, arXiv:1801.04406), estimated on an
+    penalty: of the critic's squared gradient at real images (R1: Mescheder et al. 2018, arXiv:1801.04406), estimated from an
     eighth of the batch.
-    average: the decoder that is kept is the exponential moving average of the trained one, by this factor a step.
-
-    `decoder` is the average; `student` is what is trained. The logistic losses are those of Goodfellow et al., not saturating.
+    average: decay of the moving average of the decoder's weights, per step.
     """
 
     def __init__(
@@ -75,22 +100,20 @@ class AdversarialVAE(VAE):
         critic,
         prior,
         *,
-        epochs: int = 0,
-        batch: int = 32,
-        weight: float = 1500.0,
-        feature_weight: float = 1.0,
-        learning_rate: float = 5e-4,
-        critic_learning_rate: float = 1e-3,
-        penalty: float = 1.0,
-        average: float = 0.999,
+        beta=1.0,
         seed=0,
+        weight: Annotated[float, Ge(0), Le(1e9)] = 1500.0,
+        feature_weight: Annotated[float, Ge(0), Le(1e6)] = 1.0,
+        learning_rate: Annotated[float, Gt(0), Le(10)] = 5e-4,
+        critic_learning_rate: Annotated[float, Gt(0), Le(10)] = 1e-3,
+        penalty: Annotated[float, Ge(0), Le(1e6)] = 1.0,
+        average: Annotated[float, Ge(0), Lt(1)] = 0.999,
     ):
-        super().__init__(encoder, decoder, reconstruction)
+        super().__init__(encoder, decoder, reconstruction, beta=beta)
         self.critic = critic
         self.prior = prior
         self.weight = weight
         self.feature_weight = feature_weight
-        self.critic_learning_rate = critic_learning_rate
         self.penalty = penalty
         self.average = average
         self.seed = seed
@@ -100,58 +123,59 @@ class AdversarialVAE(VAE):
         self.critic_optimizer = _muon(critic_learning_rate)
         self.compile(optimizer=_muon(learning_rate), jit_compile=False)
 
-    def state(self):
-        self.optimizer.build(self.student.trainable_variables)
-        self.critic_optimizer.build(self.critic.trainable_variables)
-        networks = (self.encoder, self.decoder, self.student, self.critic)
-        optimizers = (self.optimizer, self.critic_optimizer)
-        return [variable for part in (*networks, *optimizers) for variable in part.variables]
+    @property
+    def trainable_variables(self):
+        """Those of the student: the critic has an optimizer of its own."""
+        return self.student.trainable_variables
 
-    def keeps(self, neg_elbo, least):
-        # by the likelihood alone the blurred decoder of the start would win
+    def state(self):
+        self.critic_optimizer.build(self.critic.trainable_variables)
+        parts = (self.student, self.critic, self.critic_optimizer)
+        return [*super().state(), *(variable for part in parts for variable in part.variables)]
+
+    def improves(self, loss, least):
+        """Always: by the likelihood alone the blurred decoder of the start would win."""
         return True
 
     def train_step(self, data):
-        batch, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        images = batch["image"]
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+        batch = self.batch_of(x, y)
+        images = batch["images"]
         n = images.shape[0]
         step = ops.cast(self.optimizer.iterations, "int32")
         codes = self.encode(batch)
         labels = tf.concat([batch["label"]] * 2, axis=0) if "label" in batch else None
-        z = tf.concat([codes["z"], self.prior.sample(step * n, n, self.seed, 1.0)], axis=0)
+        z = tf.concat([codes["z"], self.prior.sample(n, self.seed, 1.0, first=step * n)], axis=0)
         with tf.GradientTape(persistent=True) as tape:
             decoded = apply(self.student, True, z=z, label=labels)
             shown = varied(tf.concat([images, decoded], axis=0), tf.stack([step, self.seed]), n)
             judged = self.critic(shown, training=True)
-            reconstruction = ops.mean(self.reconstruction(images, decoded[:n]))
+            terms = self.terms(batch, codes, decoded[:n])
             adversarial = sum(ops.mean(ops.softplus(-logits[n:])) for logits in judged["logits"])
-            alike = sum(_difference(features[:n], features[n : 2 * n]) for features in judged["features"])
-            loss = reconstruction + self.weight * (adversarial + self.feature_weight * alike)
+            difference = sum(_difference(features[:n], features[n : 2 * n]) for features in judged["features"])
+            loss = terms["reconstruction"] + self.weight * (adversarial + self.feature_weight * difference)
             critic = sum(ops.mean(ops.softplus(-x[:n])) + ops.mean(ops.softplus(x[n:])) for x in judged["logits"])
-            fooled = critic + 0.5 * self.penalty * self._squared_gradient(shown[: max(1, n // 8)])
-        student, judge = self.student.trainable_variables, self.critic.trainable_variables
-        gradients, critic_gradients = tape.gradient(loss, student), tape.gradient(fooled, judge)
+            penalized = critic + 0.5 * self.penalty * self._squared_gradient(shown[: max(1, n // 8)])
+        student, judge = self.trainable_variables, self.critic.trainable_variables
+        gradients, judging = tape.gradient(loss, student), tape.gradient(penalized, judge)
         del tape
         self.optimizer.apply(gradients, student)
-        self.critic_optimizer.apply(critic_gradients, judge)
-        for kept, trained in zip(self.decoder.variables, self.student.variables, strict=True):
-            kept.assign_add((1 - self.average) * (trained - kept))
-        kl = ops.mean(ops.sum(codes["kl"], axis=-1))
-        mse = ops.mean(ops.square(images - decoded[:n]))
-        terms = {"loss": loss, "neg_elbo": reconstruction + kl, "reconstruction": reconstruction, "kl": kl, "mse": mse}
-        return self._recorded(terms | {"adversarial": adversarial, "critic": critic}, batch)
+        self.critic_optimizer.apply(judging, judge)
+        for averaged, trained in zip(self.decoder.variables, self.student.variables, strict=True):
+            averaged.assign_add((1 - self.average) * (trained - averaged))
+        return self.logged({"loss": loss, **terms, "adversarial": adversarial, "critic": critic}, batch)
 
     def _squared_gradient(self, images):
-        """Mean squared norm of the gradient of the critic's verdict at real pictures, a scalar."""
+        """Mean squared norm of the gradient of the critic's logits at real images, a scalar."""
         images = tf.stop_gradient(images)
         with tf.GradientTape() as tape:
             tape.watch(images)
-            verdict = sum(ops.sum(ops.mean(logits, axis=1)) for logits in self.critic(images, training=True)["logits"])
-        return ops.mean(ops.sum(ops.square(tape.gradient(verdict, images)), axis=(1, 2, 3)))
+            logits = sum(ops.sum(ops.mean(x, axis=1)) for x in self.critic(images, training=True)["logits"])
+        return ops.mean(ops.sum(ops.square(tape.gradient(logits, images)), axis=(1, 2, 3)))
 
 
 def _difference(real, rebuilt):
-    # relative: the critic's features grow as it learns, and would come to outweigh the likelihood
+    # relative to their size: the critic's features grow as it learns, and would outweigh the likelihood
     real, rebuilt = ops.stop_gradient(ops.cast(real, "float32")), ops.cast(rebuilt, "float32")
     return ops.mean(ops.abs(real - rebuilt)) / ops.mean(ops.abs(real))
 

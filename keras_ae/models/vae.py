@@ -1,97 +1,186 @@
-"""The one model class: an encoder, a decoder, and the negative evidence lower bound that joins them."""
+"""The variational autoencoder: an encoder, a decoder, and the negative evidence lower bound that trains both."""
+
+from typing import Annotated
 
 import keras
+import numpy as np
 import tensorflow as tf
+from annotated_types import Ge, Le
 from keras import ops
 
-from keras_ae.models.losses import with_free_bits
-from keras_ae.models.networks import apply
+from keras_ae.models.losses import Likelihood
+from keras_ae.models.networks import apply, is_conditional
+
+Beta = Annotated[float, Ge(0), Le(1e6)]
+Steps = Annotated[int, Ge(0), Le(10**9)]
 
 
 @keras.saving.register_keras_serializable("keras_ae")
 class VAE(keras.Model):
-    """Minimises reconstruction + beta * KL, in nats per example; with a `point` latent it is a plain autoencoder.
+    """Minimizes reconstruction + beta * KL in nats per example; with a `Point` latent it is a plain autoencoder.
 
     encoder: images (batch, H, W, C) in [-1, 1] -> codes {"z", "z_mean", "kl", ...}, each (batch, latent_dim).
     decoder: z (batch, latent_dim) -> images (batch, H, W, C) in [-1, 1].
-    reconstruction: a likelihood of `keras_ae.losses`: images, reconstructions -> nats, (batch,).
+    reconstruction: a `Likelihood`, its name, or a function: images, reconstructions -> nats, (batch,).
     beta: weight of the KL; 1 is the evidence lower bound (Kingma & Welling 2014), more is a beta-VAE (Higgins et al. 2017).
-    warmup_steps: the weight rises linearly from 0 to beta over this many steps.
-    free_bits: nats per dimension below which the KL is not pushed (Kingma et al. 2016).
+    warmup_steps: in training the weight rises linearly from 0 to beta over this many steps.
 
-    Batches are dicts with "image"; "inputs" where the encoder sees something else, "label" where both networks are told it.
-    `neg_elbo`, what callbacks watch, is the bound at the full beta without free bits: `loss` changes its meaning while the
-    weight warms up.
+    `fit`, `evaluate` and `predict` take images as a NumPy array or a `tf.data.Dataset` of batches; pairs (inputs, targets),
+    such as noisy and clean images; or dicts with "images", and "inputs" where the encoder takes something else, and "label"
+    (batch,) for conditional networks. Weights of examples multiply their terms.
+
+    Logged in nats per example: `loss`, `neg_elbo` (reconstruction + KL, whatever beta is; lower is better), `reconstruction`,
+    `kl`; and `mse` per pixel on [-1, 1]. In evaluation `loss` has the full beta, so that `val_loss` compares between epochs.
     """
 
-    def __init__(self, encoder, decoder, reconstruction, *, beta: float = 1.0, warmup_steps: int = 0, free_bits: float = 0.0):
+    def __init__(
+        self, encoder, decoder, reconstruction="gaussian_optimal_variance", *, beta: Beta = 1.0, warmup_steps: Steps = 0
+    ):
         super().__init__(name="vae")
         self.encoder = encoder
         self.decoder = decoder
-        self.reconstruction = reconstruction
+        self.reconstruction = Likelihood(reconstruction) if isinstance(reconstruction, str) else reconstruction
         self.beta = beta
         self.warmup_steps = warmup_steps
-        self.free_bits = free_bits
         self.trackers = [keras.metrics.Mean(name) for name in ("loss", "neg_elbo", "reconstruction", "kl", "mse")]
+        # both networks are functional, so there is nothing left to build
+        self.built = True
+
+    def get_config(self):
+        """Networks, likelihood and numbers, from which `from_config` makes the model again."""
+        parts = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in self.PARTS}
+        return parts | {name: getattr(self, name) for name in self.NUMBERS}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """The model with this configuration, untrained."""
+        parts = {name: keras.saving.deserialize_keras_object(config[name], custom_objects) for name in cls.PARTS}
+        return cls(**(config | parts))
+
+    PARTS = ("encoder", "decoder", "reconstruction")
+    NUMBERS = ("beta", "warmup_steps")
 
     @property
     def metrics(self):
         return self.trackers
 
-    def call(self, batch):
-        """Rebuild the images of a batch from their mean codes."""
-        return self.decode(self.encode(batch)["z_mean"], batch)
+    def call(self, inputs, training=False):
+        """Rebuild images from their mean codes: inputs as for `predict` -> images (batch, H, W, C) in [-1, 1]."""
+        batch = self.batch_of(inputs)
+        return self.decode(self.encode(batch, training)["z_mean"], batch, training)
+
+    def batch_of(self, x, y=None):
+        """A batch as a dict {"images": targets, "inputs"[, "label"]} of what `fit` and `predict` take. Raises ValueError."""
+        batch = dict(x) if isinstance(x, dict) else {"images": x}
+        if "image" in batch:
+            # the name that data sets of tensorflow-datasets use
+            batch["images"] = batch.pop("image")
+        if not {"images", "inputs"} & set(batch):
+            raise ValueError(f'a batch needs "images". Received: a dict with {", ".join(map(repr, x))}')
+        if is_conditional(self.encoder) and "label" not in batch:
+            raise ValueError('a conditional model needs labels: pass {"images": images, "label": labels}')
+        batch.setdefault("inputs", batch.get("images"))
+        batch["images"] = batch.get("images", batch["inputs"]) if y is None else y
+        return batch
 
     def encode(self, batch, training=False):
-        """The codes of a batch."""
-        return apply(self.encoder, training, images=batch.get("inputs", batch["image"]), label=batch.get("label"))
+        """The codes of a batch, a dict as the latent layer returns it."""
+        return apply(self.encoder, training, images=batch["inputs"], label=batch.get("label"))
 
     def decode(self, z, batch, training=False):
-        """Images of codes z with the labels of the batch."""
+        """Images of codes z (batch, latent_dim) with the labels of the batch."""
         return apply(self.decoder, training, z=z, label=batch.get("label"))
 
-    def terms(self, batch, training):
-        """Terms of the objective on one batch: a dict of scalars in nats per example (mse: per pixel, on [-1, 1])."""
-        images, codes = batch["image"], self.encode(batch, training)
-        reconstructions = self.decode(codes["z"], batch, training)
-        reconstruction = ops.mean(self.reconstruction(images, reconstructions))
-        kl = ops.mean(ops.sum(codes["kl"], axis=-1))
-        step = ops.cast(self.optimizer.iterations, "float32")
-        weight = self.beta * ops.minimum(1.0, (step + 1) / max(self.warmup_steps, 1))
-        return {
-            "loss": reconstruction + weight * with_free_bits(codes["kl"], self.free_bits),
-            "neg_elbo": reconstruction + self.beta * kl,
-            "reconstruction": reconstruction,
-            "kl": kl,
-            "mse": ops.mean(ops.square(images - reconstructions)),
-        }
+    def terms(self, batch, codes, decoded, weights=None):
+        """Terms of the objective for a batch, its codes and what was decoded from them: a dict of scalars.
+
+        weights: of the examples, (batch,), or None for 1.
+        """
+
+        def mean(values):
+            return ops.mean(values if weights is None else values * ops.cast(weights, values.dtype))
+
+        images = ops.cast(batch["images"], "float32")
+        reconstruction = mean(self.reconstruction(images, decoded))
+        kl = mean(ops.sum(codes["kl"], axis=-1))
+        squared = mean(ops.mean(ops.square(images - decoded), axis=(1, 2, 3)))
+        return {"neg_elbo": reconstruction + kl, "reconstruction": reconstruction, "kl": kl, "mse": squared}
 
     def train_step(self, data):
-        batch, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
+        batch = self.batch_of(x, y)
         with tf.GradientTape() as tape:
-            terms = self.terms(batch, training=True)
-        gradients = tape.gradient(terms["loss"], self.trainable_variables)
+            codes = self.encode(batch, training=True)
+            terms = self.terms(batch, codes, self.decode(codes["z"], batch, training=True), weights)
+            loss = self.objective(terms, codes, training=True)
+            scaled = self.optimizer.scale_loss(loss)
+        gradients = tape.gradient(scaled, self.trainable_variables)
         self.optimizer.apply(gradients, self.trainable_variables)
-        return self._recorded(terms, batch)
+        return self.logged({"loss": loss, **terms}, batch)
 
     def test_step(self, data):
-        batch, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return self._recorded(self.terms(batch, training=False), batch)
+        x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
+        batch = self.batch_of(x, y)
+        codes = self.encode(batch)
+        terms = self.terms(batch, codes, self.decode(codes["z"], batch), weights)
+        return self.logged({"loss": self.objective(terms, codes, training=False), **terms}, batch)
 
-    def _recorded(self, terms, batch):
+    def objective(self, terms, codes, training):
+        """The loss, a scalar: reconstruction + weight * KL, where the weight is beta, and rises to it in training."""
+        if not training:
+            return terms["reconstruction"] + self.beta * terms["kl"]
+        step = ops.cast(self.optimizer.iterations, "float32")
+        return terms["reconstruction"] + self.beta * ops.minimum(1.0, (step + 1) / max(self.warmup_steps, 1)) * terms["kl"]
+
+    def logged(self, terms, batch):
+        """Update the trackers of these terms and return their means over the epoch."""
         # the last batch of an evaluation is smaller and must count for less
-        examples = ops.shape(batch["image"])[0]
-        told = [tracker for tracker in self.trackers if tracker.name in terms]
-        for tracker in told:
+        examples = ops.shape(batch["images"])[0]
+        trackers = [tracker for tracker in self.trackers if tracker.name in terms]
+        for tracker in trackers:
             tracker.update_state(terms[tracker.name], sample_weight=examples)
-        return {tracker.name: tracker.result() for tracker in told}
+        return {tracker.name: tracker.result() for tracker in trackers}
+
+    def export(self, filepath, *args, input_signature=None, **kwargs):
+        """As `keras.Model.export`; the signature is that of the encoder's inputs."""
+        if input_signature is None:
+            specs = [keras.InputSpec(shape=tensor.shape, dtype=tensor.dtype) for tensor in self.encoder.inputs]
+            named = dict(zip(("inputs", "label"), specs, strict=False))
+            input_signature = [named if is_conditional(self.encoder) else specs[0]]
+        return super().export(filepath, *args, input_signature=input_signature, **kwargs)
+
+    def fit(self, x=None, y=None, *args, sample_weight=None, **kwargs):
+        """As `keras.Model.fit`; without `y`, the targets are the images themselves."""
+        return super().fit(x, self._checked(x, y, sample_weight), *args, sample_weight=sample_weight, **kwargs)
+
+    def evaluate(self, x=None, y=None, *args, sample_weight=None, **kwargs):
+        """As `keras.Model.evaluate`; without `y`, the targets are the images themselves."""
+        return super().evaluate(x, self._checked(x, y, sample_weight), *args, sample_weight=sample_weight, **kwargs)
+
+    def _checked(self, x, y, sample_weight):
+        """The targets `y`, made explicit where Keras needs them. Raises ValueError for arrays that are no images in [-1, 1]."""
+        shape = self.decoder.output.shape
+        if isinstance(y, np.ndarray) and y.ndim != len(shape):
+            raise ValueError(
+                f"the targets of an autoencoder are images of shape {shape}. Received: {y.shape}; leave class labels out, or "
+                'pass {"images": images, "label": labels} to a conditional model'
+            )
+        arrays = [values for values in (*(x.values() if isinstance(x, dict) else [x]), y) if isinstance(values, np.ndarray)]
+        for values in (array for array in arrays if array.ndim == len(shape) and array.size):
+            low, high = values.min(), values.max()
+            if not -1.01 < low <= high < 1.01:
+                raise ValueError(
+                    f"images must lie in [-1, 1]. Received: values from {low:g} to {high:g}; 8-bit images become so by / 127.5 - 1"
+                )
+        # Keras drops the weights of data without targets
+        return self.batch_of(x)["images"] if y is None and sample_weight is not None else y
 
     def state(self):
         """Every variable that training changes, in a fixed order: what a resumed run needs."""
         self.optimizer.build(self.trainable_variables)
-        # `variables` of the networks holds the seed generators' states too
+        # `variables` of the networks includes the states of seed generators
         return [*self.encoder.variables, *self.decoder.variables, *self.optimizer.variables]
 
-    def keeps(self, neg_elbo, least):
-        """Whether weights with this held-out bound replace those of the least so far."""
-        return neg_elbo < least
+    def improves(self, loss, least):
+        """Whether weights with the held-out loss `loss` replace those of the least so far."""
+        return loss < least

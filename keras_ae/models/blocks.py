@@ -1,0 +1,46 @@
+"""What the builders of networks share: sides of feature maps, normalization, residual blocks."""
+
+from typing import Annotated
+
+from annotated_types import Ge, Le
+from keras import layers
+
+Width = Annotated[int, Ge(1), Le(4096)]
+Widths = list[Width]
+Count = Annotated[int, Ge(0), Le(64)]
+Counts = list[Count]
+
+
+def sides(size, halvings):
+    """Sides of the feature maps after each halving: 64, 3 -> [32, 16, 8]. Stops where a side is odd or would fall below 4.
+
+    Large images are halved more often, until the side is at most 8, so that the dense layers stay small.
+    """
+    sides_of_maps = []
+    while size % 2 == 0 and size >= 8 and (len(sides_of_maps) < halvings or size > 8):
+        size //= 2
+        sides_of_maps.append(size)
+    return sides_of_maps
+
+
+def stages(image_shape, widths):
+    """Pairs (side, width) from the largest map to the smallest; the last width repeats where `widths` is too short."""
+    return [(side, widths[min(stage, len(widths) - 1)]) for stage, side in enumerate(sides(image_shape[0], len(widths)))]
+
+
+def normalized(x):
+    """GroupNorm of at most 8 groups, then SiLU."""
+    groups = min(8, x.shape[-1])
+    return layers.Activation("silu")(layers.GroupNormalization(groups, epsilon=1e-4)(x))
+
+
+def ResidualBlock(width):
+    """x + conv(norm(conv(norm(x)))), GroupNorm and SiLU before each 3x3 convolution (He et al. 2016, Wu & He 2018)."""
+
+    def apply(x):
+        residual = x
+        x = layers.Conv2D(width, 3, padding="same")(normalized(x))
+        x = layers.Conv2D(width, 3, padding="same", kernel_initializer="zeros")(normalized(x))
+        return layers.Add()([residual, x])
+
+    return apply
