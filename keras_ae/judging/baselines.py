@@ -1,4 +1,4 @@
-"""What a model must beat: principal components of the same latent size, with a normal distribution over their scores."""
+"""The baseline of a model: principal components of the same latent size, with a normal distribution over their scores."""
 
 import dataclasses
 
@@ -10,7 +10,7 @@ PASSES = 6
 
 @dataclasses.dataclass(frozen=True)
 class PCA:
-    """mean (D,), components (D, latent_dim), deviations (latent_dim,) of the scores; pictures have `shape` (H, W, C)."""
+    """mean (D,), components (D, latent_dim), deviations (latent_dim,) of the scores; images have `shape` (H, W, C)."""
 
     mean: np.ndarray
     components: np.ndarray
@@ -26,11 +26,11 @@ class PCA:
         return np.reshape(z @ self.components.T + self.mean, (len(z), *self.shape))
 
     def rebuild(self, images):
-        """Images from `latent_dim` numbers each."""
+        """Images (n, H, W, C) reconstructed from `latent_dim` scores each."""
         return self.decode(self.encode(images))
 
     def sample(self, n, seed):
-        """Scores of n new pictures from independent normal distributions, (n, latent_dim)."""
+        """Scores of n new images from independent normal distributions, (n, latent_dim)."""
         noise = np.random.default_rng(seed).normal(size=(n, len(self.deviations)))
         return (noise * self.deviations).astype("float32")
 
@@ -38,9 +38,9 @@ class PCA:
 def fit_pca(stream, latent_dim, seed=0):
     """Principal components of images.
 
-    stream() opens a fresh pass over batches of images (batch, H, W, C). Subspace iteration from random directions (Halko et al.
-    2011, arXiv:0909.4061, algorithm 4.4): six passes, and memory that does not grow with the number of pictures. There are
-    fewer components where pictures have fewer pixels.
+    stream: a function that starts a new pass over batches of images (batch, H, W, C). Subspace iteration from random
+    directions (Halko et al. 2011, arXiv:0909.4061, algorithm 4.4): six passes, in constant memory. There are at most as many
+    components as an image has values.
     """
 
     def flattened():
@@ -61,10 +61,10 @@ def fit_pca(stream, latent_dim, seed=0):
         for flat in flattened():
             centred = flat - mean
             product += centred.T @ (centred @ directions)
-        # the covariance in the subspace of the last directions, then its products as the next
+        # the covariance in the subspace of the last directions; its products are the next directions
         small = directions.T @ product
         directions, last = product, directions
     variances, rotation = np.linalg.eigh(small)
-    kept = slice(None, -latent_dim - 1, -1)
-    deviations = np.sqrt(np.maximum(variances[kept], 0) / count).astype("float32")
-    return PCA(mean, last @ rotation[:, kept], deviations, shape)
+    largest = slice(None, -latent_dim - 1, -1)
+    deviations = np.sqrt(np.maximum(variances[largest], 0) / count).astype("float32")
+    return PCA(mean, last @ rotation[:, largest], deviations, shape)

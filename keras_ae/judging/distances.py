@@ -1,9 +1,11 @@
-"""How far one set of pictures is from another: distances between sets of features (n, d), and between the pictures' patches.
+"""Distances between two sets of images: in features (n, d), and between patches of the images.
 
-All are computed in float64 with NumPy, and are checked in the tests against closed forms.
+All are computed in float64 with NumPy; the tests compare them with closed forms.
 """
 
 import numpy as np
+
+from keras_ae.codes.batches import batched
 
 NEIGHBOURS = 5
 GROUPS = 20
@@ -34,7 +36,7 @@ def frechet(a, b):
 def kernel(a, b):
     """Squared maximum mean discrepancy with the kernel (x.y / d + 1)^3, unbiased: Binkowski et al. 2018 (arXiv:1801.01401).
 
-    Its expectation is 0 for equal distributions, so it may come out negative.
+    Its expectation is 0 for equal distributions, so it can be negative.
     """
     a, b = np.asarray(a, "float64"), np.asarray(b, "float64")
 
@@ -58,13 +60,13 @@ def squared_distances(a, b):
 def manifold(real, generated, neighbours=NEIGHBOURS):
     """Precision and recall (Kynkaanniemi et al. 2019, arXiv:1904.06991), density and coverage (Naeem et al. 2020, 2002.09797).
 
-    precision: share of generated pictures inside the balls around real ones that reach to their k-th real neighbour; recall:
-    the same with the sides exchanged; density: how many real balls a generated picture lies in, over k; coverage: share of real
-    balls with a generated picture inside.
+    precision: share of generated images inside a ball around a real one that reaches to its k-th real neighbour; recall: the
+    same with real and generated images exchanged; density: the number of real balls that contain a generated image, divided by
+    k; coverage: share of real balls that contain a generated image.
     """
 
     def radii(features):
-        # place 0 of the sorted row is the picture itself
+        # place 0 of the sorted row is the image itself
         return np.partition(squared_distances(features, features), neighbours, axis=1)[:, neighbours]
 
     across = squared_distances(real, generated)
@@ -78,7 +80,7 @@ def manifold(real, generated, neighbours=NEIGHBOURS):
 
 
 def diversity(features, real):
-    """Mean distance of two pictures of a set over that of two real ones: below 1, pictures are more alike than real ones."""
+    """Mean distance of two images of a set divided by that of two real ones; below 1: more alike than real images."""
 
     def spread(x):
         return np.sqrt(squared_distances(x, x)).sum() / (len(x) * (len(x) - 1))
@@ -88,20 +90,22 @@ def diversity(features, real):
 
 def nearest(queries, references):
     """Index (n,) of the nearest reference of each query, and its distance (n,)."""
-    found = []
-    # a large training set against many samples would not fit in memory at once
-    for first in range(0, len(queries), 256):
-        squares = squared_distances(queries[first : first + 256], references)
+
+    def closest(part):
+        squares = squared_distances(part, references)
         index = squares.argmin(axis=1)
-        found.append((index, np.sqrt(squares[np.arange(len(squares)), index])))
-    return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))
+        return {"index": index, "distance": np.sqrt(squares[np.arange(len(squares)), index])}
+
+    # all distances between samples and a large training set would not fit in memory
+    found = batched(closest, queries, 256)
+    return found["index"], found["distance"]
 
 
 def jackknife(statistic, *sets, groups=GROUPS):
-    """Half the width of a 95 % interval of `statistic(*sets)`, a dict of numbers, from leaving out a group at a time.
+    """Half the width of the 95 % interval of each number of `statistic(*sets)`, a dict, by leaving out one group at a time.
 
-    The delete-a-group jackknife (Kott 2001): a bootstrap would put copies of a picture into a set, which every one of these
-    distances takes for a lack of variety.
+    The delete-a-group jackknife (Kott 2001): a bootstrap would put copies of an image into a set, and these distances measure
+    copies as a lack of variety.
     """
     parts = [np.arange(len(features)) % groups for features in sets]
     left = [statistic(*(x[part != group] for x, part in zip(sets, parts, strict=True))) for group in range(groups)]
@@ -118,7 +122,7 @@ def _halved(images):
 
 
 def _laplacian_pyramid(images, least=16):
-    """Differences of each scale from the next coarser one, finest first; the last level is the coarse picture itself."""
+    """Differences of each scale from the next coarser one, finest first; the last level is the coarse image itself."""
     levels = []
     while images.shape[1] % 2 == 0 and images.shape[1] // 2 >= least:
         coarse = _halved(images)
@@ -140,7 +144,7 @@ def sliced_wasserstein(a, b, seed, each=32, side=7, projections=128):
 
     arXiv:1710.10196, section 5: per level of a Laplacian pyramid (here of 2x2 means), 7x7 patches, the mean absolute difference
     of their sorted projections, times 1000. Both sets are standardised by channel with the moments of the first, where the
-    paper takes each set's own: what blur takes away must count. Returns {side of the level: distance}.
+    paper takes each set's own: a loss of contrast by blur must count. Returns {side of the level: distance}.
     """
     n = min(len(a), len(b))
     found = {}

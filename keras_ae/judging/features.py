@@ -1,9 +1,9 @@
-"""What pictures are compared in: fixed features, images float32 (batch, H, W, C) in [-1, 1] -> (batch, d).
+"""Features in which sets of images are compared: float32 (batch, H, W, C) in [-1, 1] -> (batch, d).
 
 `gabor` needs no download: the energies of a bank of Gabor filters on a coarse grid and four scales, known as the gist of a
-scene (Oliva & Torralba 2001), with the colours of the grid's cells. It is a convolutional network whose weights are a formula,
-part of this package and its version. `inception` is the pool layer of InceptionV3, of which distances are called FID and KID.
-To add features, write a function that makes them and name it in `FEATURES`.
+scene (Oliva & Torralba 2001), with the mean colours of the grid's cells. It is a convolutional network whose weights are a
+formula, part of this package and its version. `inception` is the pool layer of InceptionV3; distances in it are called FID and
+KID. To add features, write a function that returns them and name it in `FEATURES`.
 """
 
 import os
@@ -13,20 +13,21 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_ae.codes.batches import batched
 from keras_ae.errors import UserError
 
 SIDE = 64
 GRID = 4
 SCALES = 4
 ORIENTATIONS = 4
-# energies far below this count alike: it is about the noise of a JPEG
+# energies far below this count as equal; about the noise of a JPEG file
 FLOOR = 0.02
 # JPEG's luminance and two colour differences
 LUMINANCE_AND_COLOURS = np.array([[0.299, -0.169, 0.5], [0.587, -0.331, -0.419], [0.114, 0.5, -0.081]], "float32")
 
 
 def gabor_filters(side=9, wavelength=3.5, deviation=1.6):
-    """Pairs of even and odd filters of each orientation, (side, side, 1, 2 * ORIENTATIONS), blind to flat areas."""
+    """Pairs of even and odd filters of each orientation, (side, side, 1, 2 * ORIENTATIONS); flat areas give 0."""
     half = side // 2
     y, x = np.mgrid[-half : half + 1, -half : half + 1]
     window = np.exp(-(x**2 + y**2) / (2 * deviation**2))
@@ -47,7 +48,7 @@ def _cells(maps):
 
 
 def gabor():
-    """Log energies of Gabor filters and mean colours on a 4x4 grid: (batch, 304). Pictures are brought to 64x64 first."""
+    """Log energies of Gabor filters and mean colours on a 4x4 grid: (batch, 304). Images are resized to 64x64 first."""
     filters = gabor_filters()
     margin = filters.shape[0] // 2
     edges = [[0, 0], [margin, margin], [margin, margin], [0, 0]]
@@ -77,8 +78,8 @@ def gabor():
 def inception():
     """The last pooling layer of InceptionV3 trained on ImageNet, (batch, 2048), from keras.applications.
 
-    Its weights (88 MB) are downloaded where they are not in Keras' cache; UserError where that fails. They are Keras' own, not
-    those of the original FID code: compare figures of this package with each other only.
+    Its weights (88 MB) are downloaded unless they are in Keras' cache; raises UserError if that fails. They are Keras' own, not
+    those of the original FID code: compare numbers of this package with each other only.
     """
     try:
         network = keras.applications.InceptionV3(include_top=False, pooling="avg")
@@ -93,7 +94,7 @@ def inception():
 
 
 def inception_is_present():
-    """Whether the weights of InceptionV3 lie in Keras' cache already."""
+    """Whether the weights of InceptionV3 are in Keras' cache."""
     home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
     return any((home / "models").glob("inception_v3*notop*"))
 
@@ -106,7 +107,6 @@ def extractor(name):
     compiled = tf.function(FEATURES[name](), reduce_retracing=True)
 
     def features(images, batch=128):
-        parts = [compiled(tf.constant(images[first : first + batch])) for first in range(0, len(images), batch)]
-        return np.concatenate([np.asarray(part, "float64") for part in parts])
+        return batched(lambda part: compiled(tf.constant(part)), images, batch).astype("float64")
 
     return features

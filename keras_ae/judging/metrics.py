@@ -1,4 +1,4 @@
-"""How close reconstructions are to their originals: numbers of each picture, pooled over a set, with intervals.
+"""Metrics of reconstructions: numbers of each image, pooled over a set, with intervals.
 
 Images are float32 (batch, height, width, channels) in [-1, 1]; reconstructions are clipped to it.
 """
@@ -12,14 +12,14 @@ WINDOW = 11
 
 
 def psnr(mse):
-    """Peak signal-to-noise ratio in dB of a mean squared error on [-1, 1], whose peak is 2."""
+    """Peak signal-to-noise ratio in dB of a mean squared error on [-1, 1], where the peak is 2."""
     return float(10 * np.log10(4 / max(mse, 1e-12)))
 
 
 def ssim(images, reconstructions):
     """Structural similarity of each pair, (batch,), Wang et al. 2004 with an 11-pixel Gaussian window, on [0, 1].
 
-    None for pictures smaller than the window.
+    None for images smaller than the window.
     """
     if min(images.shape[1:3]) < WINDOW:
         return None
@@ -33,22 +33,22 @@ def ms_ssim(images, reconstructions):
     """
     if min(images.shape[1:3]) < 4 * WINDOW:
         return None
-    scaled = (images + 1) / 2, (reconstructions + 1) / 2
-    return tf.image.ssim_multiscale(*scaled, max_val=1.0, power_factors=tuple(SCALE_WEIGHTS), filter_size=WINDOW)
+    pair = (images + 1) / 2, (reconstructions + 1) / 2
+    return tf.image.ssim_multiscale(*pair, max_val=1.0, power_factors=tuple(SCALE_WEIGHTS), filter_size=WINDOW)
 
 
 def gradient_energy(images):
-    """Mean absolute difference of neighbouring pixels of each picture, (batch,): how much fine structure it holds."""
+    """Mean absolute difference of neighbouring pixels of each image, (batch,): how much fine structure it has."""
     down = tf.reduce_mean(tf.abs(images[:, 1:] - images[:, :-1]), axis=[1, 2, 3])
     right = tf.reduce_mean(tf.abs(images[:, :, 1:] - images[:, :, :-1]), axis=[1, 2, 3])
     return (down + right) / 2
 
 
-def per_picture(pairs):
-    """Compare the pictures of batches with what was made of them, pairs (images, rebuilt): a dict of float64 arrays (n,).
+def per_image(pairs):
+    """Compare batches of images with their reconstructions, pairs (images, rebuilt): a dict of float64 arrays (n,).
 
     mse and l1 per pixel on [-1, 1], ssim, ms_ssim, and the gradient energies `energy` and `rebuilt_energy`; the similarities
-    are left out where pictures are too small for them.
+    are left out where images are too small for them.
     """
     collected = {}
     for images, rebuilt in pairs:
@@ -68,10 +68,10 @@ def per_picture(pairs):
 
 
 def pooled(values, counts=None):
-    """Numbers of a whole set from those of `per_picture`; `counts` (n,) tells how often each picture stands in it.
+    """Numbers of a whole set from those of `per_image`; `counts` (n,): how often each image occurs in the set.
 
-    Returns n, mse, l1, psnr in dB of the pooled mse, ssim and ms_ssim where there, and sharpness: the gradient energy of the
-    reconstructions over that of the originals (1 is as sharp).
+    Returns n, mse, l1, psnr in dB of the pooled mse, ssim and ms_ssim if present, and sharpness: the gradient energy of the
+    reconstructions divided by that of the originals (1: equally sharp).
     """
     mean = {name: float(np.average(array, weights=counts)) for name, array in values.items()}
     numbers = {"n": len(values["mse"]), "mse": mean["mse"], "l1": mean["l1"], "psnr": psnr(mean["mse"])}
@@ -80,7 +80,7 @@ def pooled(values, counts=None):
 
 
 def intervals(values, statistic, seed, resamples=1000):
-    """95 % percentile-bootstrap intervals over pictures (Efron 1979): {name: [low, high]} of `statistic(values, counts)`."""
+    """95 % percentile-bootstrap intervals over images (Efron 1979): {name: [low, high]} of `statistic(values, counts)`."""
     n = len(next(iter(values.values())))
     drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
     numbers = [statistic(values, counts) for counts in drawn]
@@ -89,5 +89,11 @@ def intervals(values, statistic, seed, resamples=1000):
 
 
 def reconstruction(pairs):
-    """The numbers of `pooled` for batches of pictures and what was made of them, pairs (images, rebuilt)."""
-    return pooled(per_picture(pairs))
+    """The numbers of `pooled` for batches of images and their reconstructions, pairs (images, rebuilt)."""
+    return pooled(per_image(pairs))
+
+
+def psnr_and_ssim(images, rebuilt):
+    """Those two numbers of `reconstruction` for arrays of images; SSIM is left out where images are too small for it."""
+    numbers = reconstruction([(images, np.asarray(rebuilt, "float32"))])
+    return {name: numbers[name] for name in ("psnr", "ssim") if name in numbers}

@@ -1,22 +1,26 @@
-"""The judge's report: one HTML page with every picture inside, that opens offline and fits a phone."""
+"""The judge's report: one HTML page that contains every picture, opens offline, and is readable on a phone."""
 
 import base64
 import html
 import math
 
+# tables and pictures scroll inside their box, so that numbers and the labels in pictures keep their size on a phone
 STYLE = """
 :root { color-scheme: light dark }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 0 auto; padding: 1rem }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 0 auto; padding: 1rem; overflow-wrap: break-word }
 h1 { font-size: 1.6rem } h2 { font-size: 1.25rem; margin-top: 2.2rem }
-img { max-width: 100%; height: auto; display: block; margin: .6rem auto; background: #fff }
-.scroll { overflow-x: auto }
+.scroll { overflow-x: auto; margin: .6rem 0 }
+img { display: block; background: #fff }
 table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums }
-th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid #8884; white-space: nowrap }
-th:first-child, td:first-child { text-align: left }
+th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid #8884; white-space: nowrap; vertical-align: top }
+th:first-child, td:first-child {
+  position: sticky; left: 0; background: Canvas; text-align: left; white-space: normal; min-width: 5rem; max-width: 9rem
+}
 small { opacity: .7 }
+.warning { border-left: 4px solid #c60; padding-left: .6rem }
 """
 
-# column: (heading, what it is, digits)
+# key in metrics.json: (heading, digits)
 RECONSTRUCTION = {
     "psnr": ("PSNR dB", 2),
     "mse": ("MSE", 4),
@@ -41,34 +45,40 @@ SAMPLES = {
 
 EXPLANATIONS = {
     "reconstruction": """
-        From mean codes, clipped. MSE and L1 on [-1, 1], PSNR of the pooled error with peak 2, SSIM and MS-SSIM (three scales)
-        on [0, 1], sharpness: mean absolute gradient over that of the originals. In small type the bootstrap's interval over
-        pictures.
+        Reconstructions from mean codes, clipped to [-1, 1]. MSE and L1 on [-1, 1]; PSNR of the pooled error with peak 2; SSIM
+        and MS-SSIM (three scales) on [0, 1]; sharpness: mean absolute gradient divided by that of the originals. In small type:
+        bootstrap intervals over images.
         """,
     "likelihood": """
-        Nats per picture; a higher bound is better. IW k: importance-weighted with k draws. Where training fixed no variance,
-        the Gaussian's is the mean squared error on training pictures. Rate: KL from N(0, I). Aggregate KL: that of the normal
-        distribution with the moments of all codes, what is missed when codes are drawn from N(0, I).
+        Nats per image; lower is better. Negative ELBO = distortion + rate, on all held-out images. Rate: KL from N(0, I).
+        Aggregate KL: KL from N(0, I) of the normal distribution with the moments of all codes, what is lost when codes are
+        drawn from N(0, I). On the right, on the first images alone: importance-weighted estimates with k draws (negative IW k),
+        and the negative ELBO and bits per dimension (of IW with most draws) of the same images. If training did not fix the
+        variance of the Gaussian likelihood, it is the mean squared error on training images.
         """,
     "samples": """
-        Beside held-out pictures. The last row, as many real training pictures, is the best that can be reached; PCA with
-        normal scores is what a model must beat. Lower is better for the Frechet and kernel distances and for SWD, the sliced
-        Wasserstein distance at each side of a Laplacian pyramid; higher for precision, recall, density and coverage;
-        diversity and sharpness should be 1.
+        Compared with held-out images. The last row, as many real training images, is the best that can be reached; PCA with
+        normally distributed scores is the baseline. Lower is better for the Frechet and kernel distances and for SWD, the
+        sliced Wasserstein distance at each side of a Laplacian pyramid; higher is better for precision, recall, density and
+        coverage; diversity and sharpness should be 1.
         """,
     "memory": """
-        Each sample over the training picture nearest to it in the same features. The column 'nearest' above is the median of
-        this distance, over its median for held-out pictures: far below 1, a model repeats what it was trained on.
+        Below each sample, the training image that is nearest to it in the same features. The column 'nearest' above is the
+        median of this distance divided by its median for held-out images: a model that repeats training images is far below 1.
         """,
     "smoothness": "Mean squared change of the features per squared step along a line between two codes; lower is smoother.",
-    "map": "Held-out pictures at the first two principal components of their codes.",
+    "map": "Held-out images at the first two principal components of their codes.",
 }
+
+
+def _scrolling(content):
+    return f"<div class=scroll tabindex=0>{content}</div>"
 
 
 def _table(headings, rows):
     cells = [f"<tr>{''.join(f'<th>{html.escape(h)}</th>' for h in headings)}</tr>"]
     cells += [f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows]
-    return f"<div class=scroll><table>{''.join(cells)}</table></div>"
+    return _scrolling(f"<table>{''.join(cells)}</table>")
 
 
 def _number(value, digits, interval=None):
@@ -80,9 +90,8 @@ def _number(value, digits, interval=None):
     return text
 
 
-def _spread(numbers, name):
-    width = numbers["half_widths"].get(name)
-    return None if width is None else (numbers[name] - width, numbers[name] + width)
+def _around(value, half_width):
+    return None if half_width is None else (value - half_width, value + half_width)
 
 
 def _reconstruction_table(models):
@@ -98,27 +107,34 @@ def _reconstruction_table(models):
 
 
 def _likelihood_table(models):
-    rows = []
+    rows, headings = [], []
     for name, model in models.items():
         numbers = model["likelihood"]
-        if numbers:
-            bounds = [_number(value, 1, numbers["intervals"][key]) for key, value in numbers["nats"].items()]
-            bits = [_number(numbers["bits_per_dimension"]["importance_weighted_500"], 3)]
-            used = f"{numbers['active_units']} of {numbers['latent_dim']}"
-            rest = [_number(numbers[key], 1) for key in ("rate", "distortion", "aggregate_kl")]
-            rows.append([html.escape(name), *bounds, *bits, *rest, used])
-    headings = ["", "ELBO", "IW 50", "IW 500", "bits/dim", "rate", "distortion", "aggregate KL", "active units"]
+        if not numbers:
+            continue
+        weighted = numbers["importance_weighted"]
+        estimates = list(weighted["intervals"])
+        spread = _around(numbers["neg_elbo"], 1.96 * numbers["standard_error"])
+        row = [html.escape(name), _number(numbers["neg_elbo"], 1, spread)]
+        row += [_number(numbers[key], 1) for key in ("distortion", "rate", "aggregate_kl")]
+        row.append(f"{numbers['active_units']} of {numbers['latent_dim']}")
+        row += [_number(weighted[key], 1, weighted["intervals"][key]) for key in estimates]
+        rows.append([*row, _number(weighted["bits_per_dimension"][estimates[-1]], 3)])
+        short = ["negative ELBO" if key == "neg_elbo" else f"negative IW {key.rpartition('_')[2]}" for key in estimates]
+        headings = ["", "negative ELBO", "distortion", "rate", "aggregate KL", "active units"]
+        headings += [f"first {weighted['n']}: {short[0]}", *short[1:], "bits/dim"]
     return _table(headings, rows)
 
 
 def _samples_table(models, real):
-    numbers = {name: model["samples"] for name, model in models.items() if model["samples"]} | {"real pictures": real}
+    numbers = {name: model["samples"] for name, model in models.items() if model["samples"]} | {"real images": real}
     shown = {key: column for key, column in SAMPLES.items() if key in real}
     sides = list(real["sliced_wasserstein"])
     rows = []
-    for name, found in numbers.items():
-        cells = [_number(found[key], digits, _spread(found, key)) for key, (_, digits) in shown.items()]
-        cells += [_number(found["sliced_wasserstein"][side], 1) for side in sides]
+    for name, model in numbers.items():
+        widths = model["half_widths"]
+        cells = [_number(model[key], digits, _around(model[key], widths.get(key))) for key, (_, digits) in shown.items()]
+        cells += [_number(model["sliced_wasserstein"][side], 1) for side in sides]
         rows.append([html.escape(name), *cells])
     return _table(["", *(heading for heading, _ in shown.values()), *(f"SWD {side}" for side in sides)], rows)
 
@@ -126,28 +142,28 @@ def _samples_table(models, real):
 def _smoothness_table(models):
     rows = []
     for name, model in models.items():
-        numbers = model["smoothness"]
-        rows.append([html.escape(name), _number(numbers["path_length"], 1, _spread(numbers, "path_length"))])
+        length, widths = model["smoothness"]["path_length"], model["smoothness"]["half_widths"]
+        rows.append([html.escape(name), _number(length, 1, _around(length, widths["path_length"]))])
     return _table(["", "perceptual path length"], rows)
 
 
 def _picture(path, text):
-    """A PNG file as an inline image."""
+    """A PNG file as an inline image of its own size."""
     encoded = base64.b64encode(path.read_bytes()).decode()
-    return f'<img alt="{html.escape(text)}" src="data:image/png;base64,{encoded}">'
+    return _scrolling(f'<img alt="{html.escape(text)}" src="data:image/png;base64,{encoded}">')
 
 
 def _protocol(protocol):
     versions = protocol["versions"]
     return (
-        f"{protocol['data']}: {protocol['n_held_out']} of {protocol['n_test']} held-out and {protocol['n_train']} training "
-        f"pictures. {protocol['n_samples']} pictures drawn with seed {protocol['seed']}. Features: {protocol['features']}. "
-        f"Intervals are of 95 %. keras_ae {versions['keras_ae']}, tensorflow {versions['tensorflow']}."
+        f"Data set {protocol['data']}: {protocol['n_held_out']} of {protocol['n_test']} held-out and {protocol['n_train']} "
+        f"training images. {protocol['n_samples']} images drawn with seed {protocol['seed']}. Features: "
+        f"{protocol['features']}. Intervals are of 95 %. keras_ae {versions['keras_ae']}, tensorflow {versions['tensorflow']}."
     )
 
 
 def page(protocol, judged, real, drawn):
-    """The whole document, from what metrics.json holds and the pictures drawn: {section: [(path, text), ...]}."""
+    """The whole document, from the contents of metrics.json and the pictures: {section: [(path, alternative text), ...]}."""
 
     def section(name, heading, *tables):
         if not drawn[name]:
@@ -159,6 +175,7 @@ def page(protocol, judged, real, drawn):
     parts = [
         f"<h1>{html.escape(title)}</h1>",
         f"<p>{html.escape(_protocol(protocol))}</p>",
+        *(f"<p class=warning>Warning: {html.escape(line)}</p>" for line in protocol["warnings"]),
         *section("reconstruction", "Reconstruction", _reconstruction_table(judged)),
         *section("likelihood", "Likelihood", _likelihood_table(judged)),
         *section("samples", "Samples", _samples_table(judged, real)),

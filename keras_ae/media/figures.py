@@ -1,238 +1,198 @@
-"""Pictures of a run, as PNG with matplotlib and GIF with Pillow. Images are float32 (n, H, W, C) in [-1, 1]."""
+"""Figures of images as PNG files: rows, squares, maps, piano rolls. Images are float32 (n, H, W, C) in [-1, 1].
+
+Each image pixel becomes a square of a whole number of pixels of the file, so that nothing is interpolated: what looks blurred
+in a figure is blurred in the image.
+"""
+
+from pathlib import Path
 
 import matplotlib
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
-from keras_ae.codes.projections import principal
 from keras_ae.files import written_whole
-from keras_ae.media.images import grid, to_uint8, write_there_and_back
+from keras_ae.media import writing
+from keras_ae.media.images import grid, stacked, to_pillow, to_uint8
 
-matplotlib.use("Agg")
-from matplotlib import pyplot
-from matplotlib.offsetbox import AnnotationBbox, OffsetImage
+# pixels: a grid on a page, an enlarged image, a label beside a row, the gap between images, the space around texts
+WIDTH = 720
+CELL = 128
+LABEL = 150
+GAP = 2
+SPACE = 8
+LINE = 16
+PLANE = 780
+FRAMES = 10
+FONT = ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", 12)
+GREY, PALE = (110, 110, 110), (225, 225, 225)
 
-CURVES = {
-    "epoch_loss": "loss (nats)",
-    "epoch_neg_elbo": "negative ELBO (nats)",
-    "epoch_reconstruction": "reconstruction (nats)",
-}
-CURVES |= {"epoch_kl": "KL (nats)", "epoch_mse": "mean squared error", "epoch_learning_rate": "learning rate"}
-ADVERSARIAL = {"epoch_adversarial": "decoder's adversarial loss (nats)", "epoch_critic": "critic's loss (nats)"}
+
+def columns(side):
+    """How many images of `side` pixels fit side by side on a page at twice their size: from 5 to 10."""
+    return max(5, min(10, WIDTH // (2 * side)))
 
 
-def _save(figure, path):
+def _scale(pixels, per_row):
+    height, width = pixels.shape[1:3]
+    return max(1, min(WIDTH // (per_row * width), CELL // max(height, width)))
+
+
+def _enlarged(pixels, scale):
+    return pixels.repeat(scale, axis=-3).repeat(scale, axis=-2)
+
+
+def _grid(pixels, per_row, scale, gap=GAP):
+    return to_pillow(grid(_enlarged(pixels, scale), per_row, gap)).convert("RGB")
+
+
+def _wrapped(text, width):
+    """The text with line breaks, so that no line is wider than `width` pixels unless a single word is."""
+    lines = []
+    for word in text.split():
+        if lines and FONT.getlength(f"{lines[-1]} {word}") <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return "\n".join(lines)
+
+
+def _size(text):
+    """Width and height in pixels of a text of several lines."""
+    lines = text.split("\n")
+    return round(max(FONT.getlength(line) for line in lines)), LINE * len(lines)
+
+
+def _write(draw, corner, text, fill="black"):
+    for index, line in enumerate(text.split("\n")):
+        draw.text((corner[0], corner[1] + LINE * index), line, fill, FONT)
+
+
+def _titled(body, title, path):
+    """Write the picture `body` below its title as a PNG file; the title wraps at the width of the picture."""
+    width = max(body.width, 240) + 2 * SPACE
+    title = _wrapped(title, width - 2 * SPACE)
+    top = _size(title)[1] + 2 * SPACE if title else SPACE
+    page = Image.new("RGB", (max(width, _size(title)[0] + 2 * SPACE), top + body.height + SPACE), "white")
+    _write(ImageDraw.Draw(page), (SPACE, SPACE), title)
+    page.paste(body, (SPACE, top))
     with written_whole(path) as partial:
-        # no date and version inside: the same run draws the same bytes
-        figure.savefig(partial, format="png", dpi=120, bbox_inches="tight", metadata={"Software": None})
-    pyplot.close(figure)
+        page.save(partial, format="png", optimize=True)
 
 
-def _show(images, columns, title, path, row_labels=()):
-    picture = grid(to_uint8(images), columns)
-    height, width = picture.shape[:2]
-    # small pictures are enlarged by whole pixels, large grids stay readable on a page
-    inches = max(4.0, min(12.0, width / 60))
-    figure, axes = pyplot.subplots(figsize=(inches, inches * height / width + 0.4))
-    axes.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    axes.set_title(title, fontsize=10)
-    axes.set_xticks([])
-    rows = height / max(1, -(-len(images) // columns))
-    axes.set_yticks([(row + 0.5) * rows for row in range(len(row_labels))], row_labels)
-    axes.tick_params(length=0)
-    axes.set_frame_on(False)
-    _save(figure, path)
+def _labelled(pixels, per_row, labels=(), headings=()):
+    """A grid of uint8 images with a label left of each row and a heading above each column, as a Pillow image."""
+    scale = _scale(pixels, per_row)
+    cells = _grid(pixels, per_row, scale)
+    height, width = (scale * side + GAP for side in pixels.shape[1:3])
+    labels = [_wrapped(label, LABEL) for label in labels]
+    headings = [_wrapped(heading, width) for heading in headings]
+    left = max((_size(label)[0] + SPACE for label in labels), default=0)
+    top = max((_size(heading)[1] + SPACE // 2 for heading in headings), default=0)
+    # a label of several lines may be higher than the images of its row
+    tall = max([height, *(_size(label)[1] for label in labels)]) if labels else height
+    count = -(-len(pixels) // per_row)
+    picture = Image.new("RGB", (left + cells.width, top + tall * (count - 1) + height), "white")
+    draw = ImageDraw.Draw(picture)
+    for row in range(count):
+        band = cells.crop((0, row * height, cells.width, (row + 1) * height - GAP))
+        picture.paste(band, (left, top + row * tall))
+    for row, label in enumerate(labels):
+        wide, high = _size(label)
+        _write(draw, (left - SPACE - wide, top + row * tall + max(0, (height - GAP - high) // 2)), label)
+    for column, heading in enumerate(headings):
+        wide, high = _size(heading)
+        _write(draw, (left + column * width + (width - GAP - wide) // 2, top - SPACE // 2 - high), heading)
+    return picture
 
 
-def logged_scalars(folder):
-    """Scalars of TensorBoard's logs below `folder`: {tag: {side: (steps, values)}}, one value per step, the last written."""
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-    from tensorboard.util import tensor_util
-
-    found = {}
-    for side in ("train", "validation"):
-        events = EventAccumulator(str(folder / side), size_guidance={"tensors": 0}).Reload()
-        for tag in events.Tags()["tensors"]:
-            values = {event.step: tensor_util.make_ndarray(event.tensor_proto) for event in events.Tensors(tag)}
-            if all(np.ndim(value) == 0 and value.dtype.kind == "f" for value in values.values()):
-                steps = sorted(values)
-                found.setdefault(tag, {})[side] = (steps, [float(values[step]) for step in steps])
-    return found
-
-
-def curves(folder, path):
-    """Train and held-out curves of each logged quantity per epoch, read back from TensorBoard's logs in `folder`."""
-    scalars = logged_scalars(folder)
-    titles = dict(CURVES)
-    if "epoch_adversarial" in scalars:
-        # the loss of the second stage is another sum, thousands of nats away
-        del titles["epoch_loss"]
-        titles |= ADVERSARIAL
-    shown = [tag for tag in titles if tag in scalars]
-    columns = -(-len(shown) // 2)
-    figure, grid_of_axes = pyplot.subplots(2, columns, figsize=(4 * columns, 6.4), layout="constrained", squeeze=False)
-    for axes, tag in zip(grid_of_axes.flat, shown, strict=False):
-        for side, label, style in (("train", "train", "-"), ("validation", "held out", "--")):
-            if side in scalars[tag]:
-                steps, values = scalars[tag][side]
-                axes.plot([step + 1 for step in steps], values, style, label=label, marker="." if len(steps) < 3 else None)
-        axes.set_title(titles[tag], fontsize=10)
-        axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(pyplot.MaxNLocator(integer=True))
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize=8)
-    for axes in list(grid_of_axes.flat)[len(shown) :]:
-        axes.set_visible(False)
-    _save(figure, path)
-
-
-def reconstructions(kinds, path, title):
-    """Kinds of the same pictures, such as original and rebuilt, below each other: {label: (n, H, W, C)}, eight a row."""
-    n = len(next(iter(kinds.values())))
-    columns = min(8, n)
-    stacked = [images[first : first + columns] for first in range(0, n, columns) for images in kinds.values()]
-    _show(np.concatenate(stacked), columns, title, path, list(kinds) * (len(stacked) // len(kinds)))
+def rows(row_images, labels, path, title, headings=()):
+    """One row of images for each label, all rows equally long; `headings`, if any, one for each column."""
+    _titled(_labelled(to_uint8(np.concatenate(row_images)), len(row_images[0]), labels, headings), title, path)
 
 
 def samples(images, path, title):
-    """A square of pictures."""
-    _show(images, int(np.ceil(np.sqrt(len(images)))), title, path)
+    """Images in a square."""
+    _titled(_labelled(to_uint8(images), int(np.ceil(np.sqrt(len(images))))), title, path)
+
+
+def reconstructions(kinds, path, title):
+    """Kinds of the same images, such as original and rebuilt, below each other: {label: (n, H, W, C)}, eight in a row."""
+    per_row = min(8, len(next(iter(kinds.values()))))
+    pixels = stacked([to_uint8(images) for images in kinds.values()], per_row)
+    _titled(_labelled(pixels, per_row, list(kinds) * (len(pixels) // (per_row * len(kinds)))), title, path)
 
 
 def interpolation(frames, path, title):
-    """Ten pictures of the way from the first frame to the last, and the whole way as a GIF beside, there and back."""
-    shown = frames[np.linspace(0, len(frames) - 1, 10).round().astype(int)]
-    _show(shown, 10, title, path)
-    write_there_and_back(path.with_suffix(".gif"), to_uint8(frames))
-
-
-def rows(row_images, labels, path, title):
-    """One row of pictures for each label, all rows equally long."""
-    _show(np.concatenate(row_images), len(row_images[0]), title, path, labels)
-
-
-def _axes(title, x_label, y_label):
-    figure, axes = pyplot.subplots(figsize=(6.4, 4.2), layout="constrained")
-    axes.set_title(title, fontsize=10)
-    axes.set_xlabel(x_label)
-    axes.set_ylabel(y_label)
-    axes.grid(alpha=0.3)
-    return figure, axes
-
-
-def kl_per_dimension(kls, path):
-    """KL of each latent dimension in nats, largest first, one line for each model: {name: (latent_dim,)}."""
-    figure, axes = _axes("KL per latent dimension", "dimension, sorted", "nats")
-    for name, kl in kls.items():
-        axes.plot(np.arange(1, len(kl) + 1), np.sort(kl)[::-1], label=name)
-    axes.set_ylim(bottom=0)
-    axes.legend(fontsize=8)
-    _save(figure, path)
-
-
-def rate_distortion(points, path):
-    """Rate against distortion of every held-out picture, in nats: {name: (rate (n,), distortion (n,))}; crosses: means."""
-    figure, axes = _axes("Rate and distortion of each held-out picture", "rate: KL (nats)", "distortion: -log p(x | z) (nats)")
-    for name, (rate, distortion) in points.items():
-        dots = axes.scatter(rate, distortion, s=5, alpha=0.4, label=name)
-        axes.plot(rate.mean(), distortion.mean(), "x", markersize=11, markeredgewidth=2.5, color=dots.get_facecolor()[0][:3])
-    axes.legend(fontsize=8)
-    _save(figure, path)
-
-
-def thumbnails(places, images, path, title, method):
-    """Pictures at their places (n, 2) on a plane that `method` made."""
-    x, y = places.T
-    figure, axes = pyplot.subplots(figsize=(8, 8), layout="constrained")
-    axes.scatter(x, y, s=1, alpha=0)
-    for place_x, place_y, picture in zip(x, y, to_uint8(images), strict=True):
-        thumbnail = OffsetImage(picture.squeeze(), zoom=22 / len(picture), cmap="gray")
-        axes.add_artist(AnnotationBbox(thumbnail, (place_x, place_y), frameon=False))
-    axes.set_title(title, fontsize=10)
-    axes.set_xlabel(f"{method} of the codes, first axis")
-    axes.set_ylabel("second")
-    _save(figure, path)
-
-
-def latent_map(z, images, path, title):
-    """Held-out pictures at the first two principal components of their codes z (n, latent_dim)."""
-    thumbnails(principal(z), images, path, title, "PCA")
-
-
-def scatter(panels, labels, names, path, title):
-    """Codes on a plane coloured by class: {name: places (n, 2)} side by side; labels (n,), names of the classes."""
-    figure, axes = pyplot.subplots(1, len(panels), figsize=(5.2 * len(panels), 5), layout="constrained", squeeze=False)
-    colours = matplotlib.colormaps["tab10" if len(names) <= 10 else "tab20"].colors
-    for axis, (name, places) in zip(axes[0], panels.items(), strict=True):
-        for index, label in enumerate(names):
-            axis.scatter(*places[labels == index].T, s=3, color=colours[index % len(colours)], label=label)
-        axis.set_title(name, fontsize=10)
-        axis.grid(alpha=0.3)
-    axes[0][-1].legend(markerscale=4, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
-    figure.suptitle(title, fontsize=10)
-    _save(figure, path)
-
-
-def lines(curves, path, title, x_label, y_label, logarithmic=False):
-    """One line for each name: {name: (x, y)}."""
-    figure, axes = _axes(title, x_label, y_label)
-    for name, (x, y) in curves.items():
-        axes.plot(x, y, "--" if name.startswith("PCA") else "-", marker="o", markersize=4, label=name)
-    if logarithmic:
-        axes.set_xscale("log", base=2)
-        axes.xaxis.set_major_formatter("{x:g}")
-    axes.legend(fontsize=8)
-    _save(figure, path)
-
-
-def matrix(values, rows, columns, path, title):
-    """Numbers around 0 as a coloured table."""
-    figure, axes = pyplot.subplots(figsize=(1.8 + 0.62 * len(columns), 1.2 + 0.42 * len(rows)), layout="constrained")
-    axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
-    for (row, column), value in np.ndenumerate(values):
-        axes.text(
-            column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color="white" if abs(value) > 0.7 else "black"
-        )
-    axes.set_xticks(range(len(columns)), columns, rotation=60, ha="right", fontsize=8)
-    axes.set_yticks(range(len(rows)), rows, fontsize=8)
-    axes.set_title(title, fontsize=10)
-    _save(figure, path)
-
-
-def bars(values, path, title, x_label):
-    """One bar for each name: {name: number}."""
-    figure, axes = pyplot.subplots(figsize=(6.4, 0.8 + 0.42 * len(values)), layout="constrained")
-    drawn = axes.barh(list(values), list(values.values()))
-    axes.bar_label(drawn, fmt="{:.3f}", padding=3, fontsize=8)
-    axes.invert_yaxis()
-    axes.margins(x=0.15)
-    axes.set_xlabel(x_label)
-    axes.set_title(title, fontsize=10)
-    _save(figure, path)
+    """Ten images of a path from the first frame to the last, and beside the PNG file all frames as a GIF animation."""
+    pixels = to_uint8(frames)
+    _titled(_labelled(pixels[np.linspace(0, len(frames) - 1, FRAMES).round().astype(int)], FRAMES), title, path)
+    writing.write(path.with_suffix(".gif"), pixels)
 
 
 def squares(panels, path, title):
-    """Square grids of pictures side by side: {name: (n, H, W, C)}."""
-    figure, axes = pyplot.subplots(1, len(panels), figsize=(5.2 * len(panels), 5.4), layout="constrained", squeeze=False)
-    for axis, (name, images) in zip(axes[0], panels.items(), strict=True):
-        picture = grid(to_uint8(images), int(np.ceil(np.sqrt(len(images)))), gap=0)
-        axis.imshow(picture.squeeze(), cmap="gray", vmin=0, vmax=255)
-        axis.set_title(name, fontsize=10)
-        axis.set_axis_off()
-    figure.suptitle(title, fontsize=10)
-    _save(figure, path)
+    """Square grids of images without gaps, as many beside each other as fit on a page: {name: (n, H, W, C)}."""
+    drawn = []
+    for name, images in panels.items():
+        per_row = int(np.ceil(np.sqrt(len(images))))
+        scale = max(1, min(WIDTH // (2 * per_row * images.shape[2]), CELL // images.shape[2]))
+        cells = _grid(to_uint8(images), per_row, scale, gap=0)
+        text = _wrapped(name, cells.width)
+        picture = Image.new("RGB", (max(cells.width, _size(text)[0]), _size(text)[1] + cells.height), "white")
+        _write(ImageDraw.Draw(picture), (0, 0), text)
+        picture.paste(cells, (0, picture.height - cells.height))
+        drawn.append(picture)
+    width, height = (max(picture.size[axis] for picture in drawn) + 2 * SPACE for axis in (0, 1))
+    lines = -(-len(drawn) // max(1, (WIDTH + 2 * SPACE) // width))
+    beside = -(-len(drawn) // lines)
+    body = Image.new("RGB", (beside * width - 2 * SPACE, lines * height - 2 * SPACE), "white")
+    for index, picture in enumerate(drawn):
+        # panels of a line end at the same height
+        body.paste(picture, (index % beside * width, (index // beside + 1) * height - 2 * SPACE - picture.height))
+    _titled(body, title, path)
 
 
-def rolls(melodies, path, title):
-    """Melodies, {label: [(first step, steps, pitch), ...]}, as piano rolls below each other."""
-    figure, axes = pyplot.subplots(len(melodies), figsize=(7, 0.95 * len(melodies) + 0.6), layout="constrained", squeeze=False)
-    for axis, (label, notes) in zip(axes[:, 0], melodies.items(), strict=True):
-        for first, steps, pitch in notes:
-            axis.barh(pitch, steps - 0.15, left=first, height=1, color=matplotlib.colormaps["viridis"]((pitch - 55) / 30))
-        axis.set_xlim(0, 32)
-        axis.set_ylim(54, 85)
-        axis.set_xticks(range(0, 33, 4), [])
-        axis.set_yticks([60, 72], ["C4", "C5"], fontsize=7)
-        axis.grid(alpha=0.3)
-        axis.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=8)
-    figure.suptitle(title, fontsize=10)
-    _save(figure, path)
+def thumbnails(places, images, path, title, method):
+    """Images at their places (n, 2) on a plane that `method` made, at most 32 pixels wide."""
+    side = images.shape[1]
+    scale, reduced = max(1, 22 // side), -(-side // 32)
+    span = np.maximum(np.ptp(places, axis=0), 1e-12)
+    body = Image.new("RGB", (PLANE, PLANE), "white")
+    draw = ImageDraw.Draw(body)
+    for place, pixels in zip((places - places.min(axis=0)) / span, to_uint8(images), strict=True):
+        thumbnail = to_pillow(_enlarged(pixels, scale)).reduce(reduced)
+        room = PLANE - 2 * SPACE - thumbnail.width
+        body.paste(thumbnail, (SPACE + round(place[0] * room), SPACE + round((1 - place[1]) * room)))
+    draw.rectangle((0, 0, PLANE - 1, PLANE - 1), outline=GREY)
+    _titled(body, f"{title} ({method} of the codes: first axis to the right, second axis up)", path)
+
+
+def rolls(melodies, path, title, steps=32, lowest=55, highest=84):
+    """Melodies, {label: [(first step, steps, MIDI pitch), ...]}, as piano rolls below each other.
+
+    steps: length of a melody. lowest, highest: MIDI pitches of the roll; lines are drawn at C4 and C5, and at each beat.
+    """
+    step, pitch_height = 20, 4
+    left = max(_size(label)[0] for label in melodies) + 2 * SPACE
+    scale_width = _size("C5")[0] + SPACE
+    width, height = steps * step, (highest - lowest + 3) * pitch_height
+    body = Image.new("RGB", (left + scale_width + width + 1, len(melodies) * (height + 2 * SPACE)), "white")
+    draw = ImageDraw.Draw(body)
+    colours = matplotlib.colormaps["viridis"]
+    for index, (label, notes) in enumerate(melodies.items()):
+        x, top = left + scale_width, index * (height + 2 * SPACE)
+
+        def y(pitch, top=top):
+            return top + (highest + 1 - pitch) * pitch_height
+
+        _write(draw, (left - 2 * SPACE - _size(label)[0], top + (height - LINE) // 2), label)
+        for pitch, name in ((60, "C4"), (72, "C5")):
+            draw.line((x, y(pitch) + 2, x + width, y(pitch) + 2), PALE)
+            _write(draw, (left, y(pitch) + 2 - LINE // 2), name, GREY)
+        for beat in range(0, steps, 4):
+            draw.line((x + beat * step, top, x + beat * step, top + height), PALE)
+        draw.rectangle((x, top, x + width, top + height), outline=GREY)
+        for first, length, pitch in notes:
+            colour = tuple(int(255 * part) for part in colours(0.85 * (pitch - lowest) / (highest - lowest))[:3])
+            begin = x + first * step + 2
+            draw.rectangle((begin, y(pitch), begin + length * step - 5, y(pitch) + pitch_height - 1), fill=colour)
+    _titled(body, title, path)

@@ -1,0 +1,121 @@
+"""Several models judged side by side on one data set, and the report of it: index.html, metrics.json and pictures/."""
+
+import json
+from pathlib import Path
+
+from tqdm import tqdm
+
+from keras_ae.data import pipeline
+from keras_ae.errors import UserError
+from keras_ae.files import folder_written_whole
+from keras_ae.judging import drawing, report
+from keras_ae.judging.judge import Candidate
+from keras_ae.media.images import to_float
+from keras_ae.models.losses import RECONSTRUCTIONS, Likelihood
+from keras_ae.versions import versions
+
+
+def likelihood_of(card):
+    """The likelihood that an export was trained with, `models.losses.Likelihood`; None if its variance was not fixed."""
+    table = card.get("configuration", {}).get("reconstruction", {"name": "gaussian_optimal_variance"})
+    if table["name"] not in RECONSTRUCTIONS or table["name"] == "gaussian_optimal_variance":
+        return None
+    return Likelihood(**table)
+
+
+def candidate(model, name):
+    """An `Exported` model as a `Candidate` with this name."""
+
+    def generate(n, seed):
+        return to_float(model.generate(n, seed)[0])
+
+    generates = generate if model.generates else None
+    return Candidate(name, model.latent_dim, model.codes, model.decode, generates, likelihood_of(model.card))
+
+
+def named(folders):
+    """{name: folder}: the last part of each path, or the whole path if two last parts are equal."""
+    short = [Path(folder).resolve().name for folder in folders]
+    return dict(zip(short if len(set(short)) == len(short) else map(str, folders), folders, strict=True))
+
+
+def load_images(models, directory):
+    """The data set to judge on, an `ImageSet`: that of --data, or the one that the first card names.
+
+    models: {name: Exported}, all of one image shape. Raises UserError.
+    """
+    shapes = {model.shape for model in models.values()}
+    if len(shapes) > 1:
+        raise UserError(f"models of different image shapes cannot be compared: {', '.join(map(str, sorted(shapes)))}")
+    ((height, _, channels),) = shapes
+    name = next(iter(models.values())).card.get("configuration", {}).get("data", {}).get("name", "folder")
+    if directory:
+        name, directory = pipeline.resolve(name, directory)
+    elif name == "folder":
+        raise UserError("name the folder of held-out picture files with --data DIR")
+    return pipeline.load(name, directory, height, channels)
+
+
+def warnings_of(models, judge):
+    """What a reader of the report must know: a list of lines. models: {name: Exported}."""
+    lines = judge.warnings()
+    for name, model in models.items():
+        trained_on = model.card.get("data", {}).get("fingerprint")
+        if trained_on and trained_on != judge.image_set.fingerprint:
+            lines.append(f"{name} was trained on other images; it may have seen images that are held out here")
+    return lines
+
+
+def judge_all(judge, makers):
+    """Judge the candidate that each of `makers` returns: {name: numbers}, {name: arrays}; a progress bar on stderr."""
+    judged, arrays = {}, {}
+    with tqdm(makers, unit="model", disable=None, leave=False) as bar:
+        for make in bar:
+            candidate = make()
+            bar.set_description(candidate.name)
+            judged[candidate.name], arrays[candidate.name] = judge.judge(candidate)
+    return judged, arrays
+
+
+def write(out, judge, names, judged, arrays, warnings=()):
+    """Write the report to the folder `out`; returns its summary as text. names: of the models in the title."""
+    real = judge.floor()
+    protocol = {
+        "models": list(names),
+        "data": judge.image_set.name,
+        "fingerprint": judge.image_set.fingerprint,
+        "n_train": judge.image_set.n_train,
+        "n_test": judge.image_set.n_test,
+        "n_held_out": len(judge.held_out),
+        "n_samples": judge.n,
+        "seed": judge.seed,
+        "features": judge.features_name,
+        "versions": versions(),
+        "warnings": list(warnings),
+    }
+    with folder_written_whole(out) as folder:
+        numbers = {"protocol": protocol, "real": real, "models": judged}
+        (folder / "metrics.json").write_text(json.dumps(numbers, indent=2) + "\n")
+        (folder / "pictures").mkdir()
+        pictures = drawing.draw(folder / "pictures", judged, arrays)
+        (folder / "index.html").write_text(report.page(protocol, judged, real, pictures))
+    return summary(judged, real, judge.frechet_name)
+
+
+def _cell(value, width, digits, half_width=None):
+    if value is None:
+        return f"{'-':>{width}}"
+    text = f"{value:.{digits}f}" if half_width is None else f"{value:.{digits}f} ±{half_width:.{digits}f}"
+    return f"{text:>{width}}"
+
+
+def summary(judged, real, frechet):
+    """The closing table on the terminal; ± is half the width of a 95 % interval."""
+    lines = [f"{'':<20}  PSNR dB   SSIM  sharpness  {frechet:>12}     precision        recall  nearest"]
+    for name, model in [*judged.items(), ("real images", {"reconstruction": {}, "samples": real})]:
+        rebuilt, samples = model["reconstruction"], model["samples"] or {"half_widths": {}}
+        cells = [_cell(rebuilt.get(key), *shape) for key, shape in (("psnr", (9, 2)), ("ssim", (7, 3)), ("sharpness", (11, 2)))]
+        spread = samples["half_widths"]
+        cells += [_cell(samples.get(key), 14, 2, spread.get(key)) for key in (frechet, "precision", "recall")]
+        lines.append(f"{name:<20}" + "".join(cells) + _cell(samples.get("nearest_training"), 9, 2))
+    return "\n".join(lines)

@@ -1,0 +1,169 @@
+"""Charts as PNG files, drawn with matplotlib: curves of training, densities of numbers, tables and bars."""
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from keras_ae.files import written_whole
+
+# tags of TensorBoard's logs and what they are called
+CURVES = {
+    "epoch_loss": "loss (nats)",
+    "epoch_neg_elbo": "negative ELBO (nats)",
+    "epoch_reconstruction": "reconstruction (nats)",
+    "epoch_kl": "KL (nats)",
+    "epoch_mse": "mean squared error",
+    "epoch_psnr": "PSNR (dB)",
+    "epoch_adversarial": "adversarial loss (nats)",
+    "epoch_critic": "loss of the critic (nats)",
+    "epoch_discriminator": "loss of the discriminator (nats)",
+    "epoch_learning_rate": "learning rate",
+}
+
+
+def save(figure, path):
+    """Write a matplotlib figure as PNG; the same figure gives the same bytes."""
+    with written_whole(path) as partial:
+        figure.savefig(partial, format="png", dpi=120, bbox_inches="tight", metadata={"Software": None})
+
+
+def logged_scalars(folder):
+    """Scalars of TensorBoard's logs below `folder`: {tag: {side: (steps, values)}}, one value per step, the last written."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.util import tensor_util
+
+    scalars = {}
+    for side in ("train", "validation"):
+        events = EventAccumulator(str(folder / side), size_guidance={"tensors": 0}).Reload()
+        for tag in events.Tags()["tensors"]:
+            values = {event.step: tensor_util.make_ndarray(event.tensor_proto) for event in events.Tensors(tag)}
+            if all(np.ndim(value) == 0 and value.dtype.kind == "f" for value in values.values()):
+                steps = sorted(values)
+                scalars.setdefault(tag, {})[side] = (steps, [float(values[step]) for step in steps])
+    return scalars
+
+
+def shown_curves(scalars):
+    """Those tags of `CURVES` that are worth a panel.
+
+    A quantity that is always 0 is left out, such as the KL of a plain autoencoder, and then the negative ELBO, which equals the
+    reconstruction. With a refinement stage the loss is left out: that of its second stage is another sum.
+    """
+
+    def is_zero(tag):
+        return not any(np.any(values) for _, values in scalars.get(tag, {}).values())
+
+    left_out = {tag for tag in CURVES if is_zero(tag)}
+    if "epoch_kl" in left_out:
+        left_out.add("epoch_neg_elbo")
+    if "epoch_critic" not in left_out:
+        left_out.add("epoch_loss")
+    return [tag for tag in CURVES if tag not in left_out]
+
+
+def curves(folder, path):
+    """Training and held-out curves of each logged quantity by epoch, from TensorBoard's logs in `folder`."""
+    scalars = logged_scalars(folder)
+    shown = shown_curves(scalars)
+    columns = max(1, -(-len(shown) // 2))
+    figure = Figure(figsize=(4 * columns, 6.4), layout="constrained")
+    panels = list(figure.subplots(2, columns, squeeze=False).flat)
+    for axes, tag in zip(panels, shown, strict=False):
+        for side, label, style in (("train", "training", "-"), ("validation", "held out", "--")):
+            if side in scalars[tag]:
+                steps, values = scalars[tag][side]
+                axes.plot(steps, values, style, label=label, marker="." if len(steps) < 3 else None)
+        axes.set_title(CURVES[tag], fontsize=10)
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+    for axes in panels[len(shown) :]:
+        axes.set_visible(False)
+    save(figure, path)
+
+
+def _axes(title, x_label, y_label):
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    axes = figure.subplots()
+    axes.set_title(title, fontsize=10, wrap=True)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.grid(alpha=0.3)
+    return figure, axes
+
+
+def kl_per_dimension(kls, path):
+    """KL of each latent dimension in nats, largest first, one line for each model: {name: (latent_dim,)}."""
+    figure, axes = _axes("KL of each latent dimension", "dimension, sorted", "KL (nats)")
+    for name, kl in kls.items():
+        axes.plot(np.arange(1, len(kl) + 1), np.sort(kl)[::-1], label=name, marker="." if len(kl) < 3 else None)
+    axes.set_ylim(bottom=0)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(fontsize=8)
+    save(figure, path)
+
+
+def rate_distortion(points, path):
+    """Rate and distortion of every held-out image in nats: {name: (rate (n,), distortion (n,))}; crosses mark the means."""
+    figure, axes = _axes("Rate and distortion of each held-out image", "rate: KL (nats)", "distortion: -log p(x | z) (nats)")
+    for name, (rate, distortion) in points.items():
+        dots = axes.scatter(rate, distortion, s=5, alpha=0.4, label=name)
+        axes.plot(rate.mean(), distortion.mean(), "x", markersize=11, markeredgewidth=2.5, color=dots.get_facecolor()[0][:3])
+    axes.legend(fontsize=8)
+    save(figure, path)
+
+
+def scatter(panels, labels, names, path, title):
+    """Codes on a plane coloured by class: {name: places (n, 2)} side by side; labels (n,), names of the classes."""
+    figure = Figure(figsize=(4.2 * len(panels) + 0.8, 4.4), layout="constrained")
+    colours = matplotlib.colormaps["tab10" if len(names) <= 10 else "tab20"].colors
+    row = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (name, places) in zip(row, panels.items(), strict=True):
+        for index, label in enumerate(names):
+            axes.scatter(*places[labels == index].T, s=3, color=colours[index % len(colours)], label=label)
+        axes.set_title(name, fontsize=10)
+        axes.grid(alpha=0.3)
+    row[-1].legend(markerscale=4, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    figure.suptitle(title, fontsize=10)
+    save(figure, path)
+
+
+def lines(curves, path, title, x_label, y_label, logarithmic=False):
+    """One line for each name: {name: (x, y)}; that of PCA is dashed."""
+    figure, axes = _axes(title, x_label, y_label)
+    for name, (x, y) in curves.items():
+        axes.plot(x, y, "--" if name.startswith("PCA") else "-", marker="o", markersize=4, label=name)
+    if logarithmic:
+        axes.set_xscale("log", base=2)
+        axes.xaxis.set_major_formatter("{x:g}")
+    axes.legend(fontsize=8)
+    save(figure, path)
+
+
+def matrix(values, rows, columns, path, title):
+    """Numbers around 0 as a coloured table."""
+    figure = Figure(figsize=(1.8 + 0.62 * len(columns), 1.2 + 0.42 * len(rows)), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
+    for (row, column), value in np.ndenumerate(values):
+        colour = "white" if abs(value) > 0.7 else "black"
+        axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)
+    axes.set_xticks(range(len(columns)), columns, rotation=60, ha="right", fontsize=8)
+    axes.set_yticks(range(len(rows)), rows, fontsize=8)
+    axes.set_title(title, fontsize=10, wrap=True)
+    save(figure, path)
+
+
+def bars(values, path, title, x_label):
+    """One bar for each name: {name: number}."""
+    figure = Figure(figsize=(6.4, 0.8 + 0.42 * len(values)), layout="constrained")
+    axes = figure.subplots()
+    drawn = axes.barh(list(values), list(values.values()))
+    axes.bar_label(drawn, fmt="{:.3f}", padding=3, fontsize=8)
+    axes.invert_yaxis()
+    axes.margins(x=0.15)
+    axes.set_xlabel(x_label)
+    axes.set_title(title, fontsize=10, wrap=True)
+    save(figure, path)
