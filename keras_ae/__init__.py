@@ -1,9 +1,62 @@
 """Image autoencoders in Keras 3 on TensorFlow: train, export, generate.
 
-Everything speaks one language: images are float32 (batch, height, width, channels) in [-1, 1], losses are nats per
-example, summed over pixels and latent dimensions, so that ``beta = 1`` is the evidence lower bound.
+Images are float32 (batch, height, width, channels) in [-1, 1]. Losses are nats per example, summed over pixels and latent
+dimensions, so that `beta = 1` is the evidence lower bound.
 
-Importing this package is cheap: TensorFlow is imported by the modules that need it.
+    import keras_ae
+
+    (images, _), (held_out, _) = keras_ae.load_data("digits")
+    vae = keras_ae.VAE(keras_ae.conv_encoder((8, 8, 1), keras_ae.Gaussian(8)), keras_ae.conv_decoder((8, 8, 1), 8))
+    vae.compile(optimizer="adam")
+    vae.fit(images, epochs=5, validation_data=(held_out, held_out))
+
+Importing the package is quick: TensorFlow is imported when a name of it is first used.
 """
 
+import importlib
+import sys
+
 __version__ = "0.1.0"
+
+# the public names, and where they are defined: module, or module:name
+_NAMES = {
+    "VAE": "models.vae",
+    "AdversarialAutoencoder": "models.adversarial_autoencoder",
+    "conv_encoder": "models.networks",
+    "conv_decoder": "models.networks",
+    "residual_encoder": "models.networks",
+    "residual_decoder": "models.networks",
+    "dense_encoder": "models.networks",
+    "dense_decoder": "models.networks",
+    "spatial_encoder": "models.spatial",
+    "spatial_decoder": "models.spatial",
+    "on_label": "models.conditions",
+    "Point": "models.latents",
+    "Gaussian": "models.latents",
+    "Features": "models.latents",
+    "Likelihood": "models.losses",
+    "Mixture": "codes.priors",
+    "Normal": "codes.priors",
+    "load_data": "data.arrays",
+    "read": "training.experiment",
+    "load": "exports.reading:Exported",
+    "save": "exports.writing:write_model",
+}
+__all__ = ["__version__", *_NAMES]
+
+
+def __getattr__(name):
+    if name not in _NAMES:
+        raise AttributeError(f"module 'keras_ae' has no attribute '{name}'")
+    if "tensorflow" not in sys.modules:
+        from keras_ae.commandline import import_tensorflow
+
+        import_tensorflow()
+    module, _, attribute = _NAMES[name].partition(":")
+    value = getattr(importlib.import_module(f"keras_ae.{module}"), attribute or name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *_NAMES})

@@ -1,8 +1,9 @@
 import math
 
+import keras
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from keras_ae.models import losses
 
@@ -41,25 +42,28 @@ def test_the_optimal_variance_is_better_than_any_other():
         assert best < float(np.mean(losses.gaussian(IMAGES, REBUILT, variance=factor * variance)))
 
 
-def test_bernoulli_equals_scipy_on_black_and_white_pictures():
+def test_bernoulli_equals_scipy_on_black_and_white_images():
     black_and_white = np.sign(IMAGES)
     expected = summed(stats.bernoulli.logpmf((black_and_white + 1) / 2, (REBUILT + 1) / 2))
     np.testing.assert_allclose(losses.bernoulli(black_and_white, REBUILT), expected, rtol=1e-4)
 
 
-def test_kl_is_zero_at_the_prior():
-    assert np.allclose(losses.gaussian_kl(np.zeros((2, 3), "float32"), np.zeros((2, 3), "float32")), 0)
+def test_categorical_equals_scipy_on_one_pixel_a_column():
+    rows = RANDOM.integers(0, 6, (5, 6))
+    one_hot = (np.arange(6)[None, :, None] == rows[:, None, :]).astype("float32")
+    logits = RANDOM.normal(size=(5, 6, 6))
+    log_probabilities = logits - special.logsumexp(logits, axis=1, keepdims=True)
+    expected = -(one_hot * log_probabilities).sum(axis=(1, 2))
+    images, rebuilt = (2 * one_hot - 1)[..., None], np.tanh(logits / 2).astype("float32")[..., None]
+    np.testing.assert_allclose(losses.categorical(images, rebuilt), expected, rtol=1e-4)
 
 
-def test_kl_equals_a_monte_carlo_estimate():
-    z_mean, z_log_var = np.float32([[0.7, -1.5, 0.0]]), np.float32([[-1.0, 0.5, -3.0]])
-    scale = np.exp(z_log_var / 2)
-    z = z_mean + scale * RANDOM.normal(size=(400_000, 3))
-    estimate = np.mean(stats.norm.logpdf(z, z_mean, scale) - stats.norm.logpdf(z), axis=0)
-    np.testing.assert_allclose(losses.gaussian_kl(z_mean, z_log_var)[0], estimate, atol=0.01)
+def test_a_likelihood_is_made_again_from_its_configuration():
+    likelihood = losses.Likelihood("laplace", scale=0.2)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(likelihood))
+    np.testing.assert_array_equal(again(IMAGES, REBUILT), losses.laplace(IMAGES, REBUILT, scale=0.2))
 
 
-def test_free_bits_leave_dimensions_above_them_alone():
-    kl = np.float32([[0.1, 2.0], [0.3, 4.0]])
-    assert float(losses.with_free_bits(kl, 0.0)) == pytest.approx(3.2)
-    assert float(losses.with_free_bits(kl, 0.5)) == pytest.approx(3.5)
+def test_an_unknown_likelihood_names_those_that_exist():
+    with pytest.raises(ValueError, match="unknown likelihood 'gausian'; did you mean 'gaussian'"):
+        losses.Likelihood("gausian")

@@ -170,7 +170,7 @@ class VAE(keras.Model):
             low, high = values.min(), values.max()
             if not -1.01 < low <= high < 1.01:
                 raise ValueError(
-                    f"images must lie in [-1, 1]. Received: values from {low:g} to {high:g}; 8-bit images become so by / 127.5 - 1"
+                    f"images must lie in [-1, 1]. Received: values from {low:g} to {high:g}; scale 8-bit ones by / 127.5 - 1"
                 )
         # Keras drops the weights of data without targets
         return self.batch_of(x)["images"] if y is None and sample_weight is not None else y

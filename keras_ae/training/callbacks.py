@@ -1,4 +1,4 @@
-"""What happens around the steps: progress, pictures for TensorBoard, bookkeeping for a resumable run."""
+"""What happens around the training steps: progress, TensorBoard, and the state that a resumed run needs."""
 
 import json
 import math
@@ -10,46 +10,62 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from keras_ae.errors import UserError
-from keras_ae.judging import metrics
+from keras_ae.judging.metrics import psnr
 from keras_ae.media import images
 
-# what changes in Keras' EarlyStopping and ReduceLROnPlateau; the rest are settings (min_delta turns its sign at the start)
+# what changes in Keras' EarlyStopping and ReduceLROnPlateau; the rest are settings (min_delta changes its sign at the start)
 COUNTERS = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter")
+# seconds of a second stage's epoch over a first stage's, measured with vae.toml: for the time left before it has begun
+SECOND_STAGE_COST = 3.0
 
 
 class Progress(keras.callbacks.Callback):
-    """A bar over all steps of a stage with the time left, and a line per epoch; epochs are counted through all stages."""
+    """A bar over the steps of all stages, a line for each epoch, and the time left until the last stage ends.
 
-    def __init__(self, epochs, steps_per_epoch, first_epoch):
+    epochs: of each stage that is left, [(first epoch, end epoch, steps per epoch), ...], counted through all stages from 0.
+    """
+
+    def __init__(self, stages):
         super().__init__()
-        self.epochs = epochs
-        self.steps_per_epoch = steps_per_epoch
-        self.first_epoch = first_epoch
+        self.stages = list(stages)
+        # disable=None: no bar where nobody looks, such as a log file
+        total = sum((end - first) * steps for first, end, steps in self.stages)
+        self.bar = tqdm(total=total, unit="step", disable=None, dynamic_ncols=True, leave=False)
 
     def on_train_begin(self, logs=None):
-        # disable=None: no bar where nobody looks, such as a log file
-        total = (self.epochs - self.first_epoch) * self.steps_per_epoch
-        self.bar = tqdm(total=total, unit="step", disable=None, dynamic_ncols=True, leave=False)
         self.began = time.monotonic()
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch_began = time.monotonic()
-        self.bar.set_description(f"epoch {epoch + 1}/{self.epochs}")
+        self.bar.set_description(f"epoch {epoch + 1}/{self.stages[-1][1]}")
 
     def on_train_batch_end(self, batch, logs=None):
         self.bar.update()
 
     def on_epoch_end(self, epoch, logs=None):
         now = time.monotonic()
-        left = (now - self.began) / (epoch + 1 - self.first_epoch) * (self.epochs - epoch - 1)
+        (first, end, _), *later = self.stages
+        seconds = (now - self.began) / (epoch + 1 - first)
+        left = seconds * (end - epoch - 1) + sum(seconds * SECOND_STAGE_COST * (to - begin) for begin, to, _ in later)
+        # a plain autoencoder has no posterior, and its reconstruction term is all there is
+        has_posterior = "z_log_var" in self.model.encoder.output
+        name = "negative ELBO" if has_posterior else "reconstruction"
+        kl = f"  KL {logs['val_kl']:6.1f}" if has_posterior else ""
+        epochs = self.stages[-1][1]
         tqdm.write(
-            f"epoch {epoch + 1:3d}/{self.epochs}  nats {logs['loss']:9.1f}  held out {logs['val_neg_elbo']:9.1f}  "
-            f"KL {logs['val_kl']:6.1f}  PSNR {metrics.psnr(logs['val_mse']):5.2f} dB  "
-            f"{now - self.epoch_began:5.1f} s  {left / 60:4.1f} min left"
+            f"epoch {epoch + 1:3d}/{epochs}  {name} {logs['neg_elbo']:9.1f} nats  held out {logs['val_neg_elbo']:9.1f}"
+            f"{kl}  PSNR {psnr(logs['val_mse']):5.2f} dB  {now - self.epoch_began:5.1f} s  {left / 60:4.1f} min left"
         )
 
+    def next_stage(self, begins):
+        """The second stage begins with epoch `begins`, which is earlier than planned where patience ended the first."""
+        (_, _, steps), (planned, end, second_steps) = self.stages
+        saved = planned - begins
+        self.bar.total -= saved * steps
+        self.stages = [(begins, end - saved, second_steps)]
+
     def close(self):
-        """Take the bar off the screen, however training ended."""
+        """Remove the bar from the screen, however training ended."""
         self.bar.close()
 
 
@@ -57,7 +73,7 @@ class StopOnNaN(keras.callbacks.Callback):
     """End the run with an explanation when the loss is no longer a number."""
 
     def on_train_batch_end(self, batch, logs=None):
-        # reading the loss waits for the step: now and then is enough
+        # reading the loss waits for the step: every 50th is enough
         if batch % 50 == 0:
             self._check(logs["loss"])
 
@@ -73,32 +89,47 @@ class StopOnNaN(keras.callbacks.Callback):
             )
 
 
-class Pictures(keras.callbacks.Callback):
+class TensorBoard(keras.callbacks.TensorBoard):
+    """Scalars of each epoch, numbered from 1 through all stages, with PSNR."""
+
+    def __init__(self, folder):
+        super().__init__(folder, write_graph=False)
+
+    def on_epoch_end(self, epoch, logs=None):
+        decibels = {name.replace("mse", "psnr"): psnr(logs[name]) for name in ("mse", "val_mse")}
+        super().on_epoch_end(epoch + 1, logs | decibels)
+
+    def on_test_end(self, logs=None):
+        # without logs: else each evaluation would be written again, over the steps of its stage alone
+        super().on_test_end({})
+
+
+class ImageLogger(keras.callbacks.Callback):
     """Reconstructions under their originals and fixed-seed samples from N(0, I), every few epochs, for TensorBoard."""
 
     def __init__(self, run, batch, latent_dim, seed, every):
         super().__init__()
         self.run = run
         self.batch = batch
-        self.codes = tf.random.stateless_normal((len(batch["image"]), latent_dim), (seed, 0))
+        self.codes = tf.random.stateless_normal((len(batch["images"]), latent_dim), (seed, 0))
         self.every = every
 
     def on_epoch_end(self, epoch, logs=None):
         if (self.every and (epoch + 1) % self.every == 0) or epoch == 0:
-            with tf.summary.create_file_writer(str(self.run.tensorboard / "pictures")).as_default(step=epoch):
-                self._write("reconstructions", np.concatenate([self.batch["image"], self.model(self.batch)]))
+            with tf.summary.create_file_writer(str(self.run.tensorboard / "pictures")).as_default(step=epoch + 1):
+                self._write("reconstructions", np.concatenate([self.batch["images"], self.model(self.batch)]))
                 self._write("samples", self.model.decode(self.codes, self.batch))
 
-    def _write(self, name, pictures):
-        grid = images.grid(images.to_uint8(np.asarray(pictures, "float32")), columns=len(self.codes))
+    def _write(self, name, arrays):
+        grid = images.grid(images.to_uint8(np.asarray(arrays, "float32")), columns=len(self.codes))
         tf.summary.image(name, grid[None])
 
 
 class Bookkeeping(keras.callbacks.Callback):
     """After each epoch: history, best weights and the whole state of training, counters of other callbacks included.
 
-    Must stand behind `others` in the list: what it restores when training begins, they reset just before. A stage begins with
-    the rows of the one before it, and with nothing else of its state.
+    Must come after `others` in the list: it restores what they reset when training begins. A stage starts from the rows of the
+    one before it, and from nothing else of its state.
     """
 
     def __init__(self, run, stage, others):
@@ -111,7 +142,7 @@ class Bookkeeping(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.variables = self.model.state()
-        if (self.run.folder / "state.npz").exists():
+        if self.run.has_state:
             self._restore(self.run.read_arrays("state"))
         self.began = time.monotonic()
 
@@ -130,8 +161,8 @@ class Bookkeeping(keras.callbacks.Callback):
         row["learning_rate"] = float(self.model.optimizer.learning_rate)
         row["seconds"] = round(now - self.began, 3)
         self.began = now
-        least = min((row["val_neg_elbo"] for row in self.rows), default=math.inf)
-        row["kept"] = int(self.model.keeps(row["val_neg_elbo"], least))
+        least = min((row["val_loss"] for row in self.rows), default=math.inf)
+        row["kept"] = int(self.model.improves(row["val_loss"], least))
         if row["kept"]:
             self.run.write_best_weights(self.model.encoder, self.model.decoder)
         self.rows.append(row)
@@ -140,12 +171,3 @@ class Bookkeeping(keras.callbacks.Callback):
         record = {"rows": self.rows, "stage": self.stage, "counters": counters, "stopped": bool(self.model.stop_training)}
         arrays = {f"variable_{index}": np.asarray(variable) for index, variable in enumerate(self.variables)}
         self.run.write_arrays("state", {"record": json.dumps(record), **arrays})
-
-
-def progress_of(run):
-    """Where a run stands, from its saved state: its stage, the epochs done in each, and whether the stage stopped early."""
-    if not (run.folder / "state.npz").exists():
-        return 1, {1: 0, 2: 0}, False
-    record = json.loads(str(run.read_arrays("state")["record"]))
-    stages = [row["stage"] for row in record["rows"]]
-    return record["stage"], {stage: stages.count(stage) for stage in (1, 2)}, record["stopped"]

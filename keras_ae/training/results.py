@@ -1,16 +1,15 @@
-"""What a finished run is worth and looks like: a prior for its codes, held-out numbers, pictures."""
+"""Results of a finished run: the prior of its codes, held-out metrics, pictures."""
 
 import numpy as np
 import tensorflow as tf
 
-from keras_ae.codes import paths as codes
-from keras_ae.codes import priors
-from keras_ae.data import pipeline as data
-from keras_ae.data import tasks
+from keras_ae.codes import paths, priors
+from keras_ae.data import pipeline, tasks
 from keras_ae.files import written_whole
 from keras_ae.judging import baselines, metrics
-from keras_ae.media import figures
+from keras_ae.media import charts, figures
 from keras_ae.models.networks import apply
+from keras_ae.training.schema import CHOICES
 
 BATCH = 128
 SHOWN = 16
@@ -18,8 +17,8 @@ SAMPLES = 64
 STEPS = 50
 
 
-def _image_batches(pictures, side):
-    return (batch["image"].numpy() for batch in data.batches(pictures, side, BATCH))
+def _image_batches(image_set, side):
+    return (batch["images"].numpy() for batch in pipeline.batches(image_set, side, BATCH))
 
 
 def _compiled(function):
@@ -31,89 +30,120 @@ def _encoded(encoder, batch):
     return apply(encoder, images=batch["inputs"], label=batch["label"])["z_mean"]
 
 
-def training_codes(encoder, pictures, task):
-    """Mean codes of the training pictures, (n_train, latent_dim)."""
+def training_codes(encoder, image_set, task):
+    """Mean codes of the training images, (n_train, latent_dim)."""
     encode = _compiled(lambda batch: _encoded(encoder, batch))
-    return np.concatenate([encode(batch) for batch in data.batches(pictures, "train", BATCH, task)])
+    return np.concatenate([encode(batch) for batch in pipeline.batches(image_set, "train", BATCH, task)])
 
 
-def baseline(pictures, latent_dim, task):
-    """Held-out numbers without a network, and their name: PCA of the latent size, or what a task's inputs are worth."""
-    held_out = data.batches(pictures, "test", BATCH, task)
+def fit_prior(run, image_set):
+    """The prior of a run: fitted to the codes of the training images and saved, or read where it was saved before.
+
+    The second stage leaves the encoder as it is, so that the prior it began with stays valid.
+    """
+    if not run.prior.exists():
+        experiment = run.experiment()
+        encoder, _ = run.best_networks()
+        arguments = dict(experiment.tables["prior"])
+        fit = CHOICES["prior"][0][arguments.pop("name")]
+        prior = fit(training_codes(encoder, image_set, experiment.task()), experiment.training.seed, **arguments)
+        with written_whole(run.prior) as path:
+            priors.save(prior, path)
+    return priors.load(run.prior)
+
+
+def baseline(image_set, latent_dim, task):
+    """Held-out metrics without a network, and a name: PCA of the latent size, or the inputs of a task as they are."""
+    held_out = pipeline.batches(image_set, "test", BATCH, task)
     if task is None:
-        pca = baselines.fit_pca(lambda: _image_batches(pictures, "train"), latent_dim)
-        name, rebuild = f"PCA-{latent_dim}", lambda batch: pca.rebuild(np.asarray(batch["image"]))
+        pca = baselines.fit_pca(lambda: _image_batches(image_set, "train"), latent_dim)
+        name, rebuild = f"PCA-{latent_dim}", lambda batch: pca.rebuild(np.asarray(batch["images"]))
     else:
         (batch,) = held_out.take(1)
-        name = "noisy" if batch["inputs"].shape == batch["image"].shape else "bicubic"
-        rebuild = _compiled(lambda batch: tasks.unlearned(batch["inputs"], pictures.shape))
-    return {"name": name, **metrics.reconstruction((batch["image"], rebuild(batch)) for batch in held_out)}
+        name = "noisy" if batch["inputs"].shape == batch["images"].shape else "bicubic"
+        rebuild = _compiled(lambda batch: tasks.unlearned(batch["inputs"], image_set.shape))
+    return {"name": name, **metrics.reconstruction((batch["images"], rebuild(batch)) for batch in held_out)}
 
 
-def measure(encoder, decoder, pictures, task):
-    """Held-out reconstruction numbers of the model, from mean codes, and of the `baseline`."""
+def measure(encoder, decoder, image_set, task):
+    """Held-out reconstruction metrics of the model, from mean codes, and of the `baseline`."""
     rebuild = _compiled(lambda batch: apply(decoder, z=_encoded(encoder, batch), label=batch["label"]))
-    held_out = data.batches(pictures, "test", BATCH, task)
+    held_out = pipeline.batches(image_set, "test", BATCH, task)
     return {
-        "reconstruction": metrics.reconstruction((batch["image"], rebuild(batch)) for batch in held_out),
-        "baseline": baseline(pictures, decoder.inputs[0].shape[1], task),
+        "reconstruction": metrics.reconstruction((batch["images"], rebuild(batch)) for batch in held_out),
+        "baseline": baseline(image_set, decoder.inputs[0].shape[1], task),
     }
 
 
-def fit_prior(run, encoder, pictures):
-    """Fit the experiment's density to the training codes and keep it in the run."""
-    experiment = run.experiment()
-    found = training_codes(encoder, pictures, experiment.task())
-    prior = priors.fit(found, experiment.training.seed, **experiment.tables["prior"])
-    with written_whole(run.prior) as path:
-        prior.save(path)
-    return prior
-
-
-def draw(run, pictures, folder, seed):
+def draw(run, image_set, folder, seed):
     """Write every picture of a run into `folder`; `seed` draws the samples. Returns the folder."""
     encoder, decoder = run.best_networks()
     experiment = run.experiment()
+    name = experiment.name
     folder.mkdir(parents=True, exist_ok=True)
-    figures.curves(run.tensorboard, folder / "curves.png")
+    charts.curves(run.tensorboard, folder / "curves.png")
 
-    shown = data.first_batch(pictures, "test", SHOWN, experiment.task())
+    shown = pipeline.first_batch(image_set, "test", SHOWN, experiment.task())
     z_mean = np.asarray(_encoded(encoder, shown))
     rebuilt = np.asarray(apply(decoder, z=z_mean, label=shown["label"]))
-    title = f"{experiment.name}: held-out pictures and their reconstructions from {experiment.latent_dim} numbers"
-    kinds = {"original": shown["image"], "rebuilt": rebuilt}
+    title = f"{name}: held-out images and their reconstructions from {experiment.latent_dim} numbers"
+    kinds = {"original": shown["images"], "rebuilt": rebuilt}
     if experiment.task():
-        kinds = {"input": np.asarray(tasks.unlearned(shown["inputs"], pictures.shape)), **kinds}
+        kinds = {"input": np.asarray(tasks.unlearned(shown["inputs"], image_set.shape)), **kinds}
     figures.reconstructions(kinds, folder / "reconstructions.png", title)
 
     rows = {}
-    for name, prior in (("N(0, I)", priors.normal(experiment.latent_dim)), ("fitted density", priors.Mixture.load(run.prior))):
-        labels = np.arange(SAMPLES, dtype="int32") % max(1, len(pictures.labels))
-        drawn = np.asarray(apply(decoder, z=prior.sample(0, SAMPLES, seed, 1.0), label=labels))
-        rows[name] = drawn[:8]
-        file = "samples_normal.png" if name == "N(0, I)" else "samples_fitted.png"
-        figures.samples(drawn, folder / file, f"{experiment.name}: samples, codes from {name}")
-    figures.rows(list(rows.values()), list(rows), folder / "priors.png", f"{experiment.name}: what codes are drawn from")
+    drawn_from = {
+        "normal": ("N(0, I)", priors.Normal.of(experiment.latent_dim)),
+        "fitted": ("fitted prior", priors.load(run.prior)),
+    }
+    for file, (label, prior) in drawn_from.items():
+        classes = np.arange(SAMPLES, dtype="int32") % max(1, len(image_set.labels))
+        drawn = np.asarray(apply(decoder, z=prior.sample(SAMPLES, seed), label=classes))
+        rows[label] = drawn[:8]
+        figures.samples(drawn, folder / f"samples_{file}.png", f"{name}: samples, codes from {label}")
+    figures.rows(list(rows.values()), list(rows), folder / "priors.png", f"{name}: samples by the prior of their codes")
 
-    for way in (codes.linear, codes.spherical):
-        frames = np.asarray(apply(decoder, z=way(z_mean[0], z_mean[1], STEPS), label=np.repeat(shown["label"][:1], STEPS)))
-        title = f"{experiment.name}: {way.__name__} interpolation between two held-out pictures"
-        figures.interpolation(frames, folder / f"interpolation_{way.__name__}.png", title)
+    for path in (paths.linear, paths.spherical):
+        frames = np.asarray(apply(decoder, z=path(z_mean[0], z_mean[1], STEPS), label=np.repeat(shown["label"][:1], STEPS)))
+        title = f"{name}: {path.__name__} interpolation between two held-out images"
+        figures.interpolation(frames, folder / f"interpolation_{path.__name__}.png", title)
     return folder
 
 
-def finish(run, pictures):
-    """Fit the prior, measure and draw; the run counts as complete when this ends. Returns the metrics."""
+def finish(run, image_set):
+    """Fit the prior, measure and draw; the run is complete when this ends. Returns the metrics."""
     experiment = run.experiment()
     encoder, decoder = run.best_networks()
-    fit_prior(run, encoder, pictures)
-    measured = measure(encoder, decoder, pictures, experiment.task())
-    rows = run.history()
-    best = run.best()
-    measured["bound"] = {name: best[f"val_{name}"] for name in ("neg_elbo", "reconstruction", "kl")}
+    fit_prior(run, image_set)
+    measured = measure(encoder, decoder, image_set, experiment.task())
+    rows, best = run.history(), run.best()
+    measured["neg_elbo_nats"] = {name: best[f"val_{name}"] for name in ("neg_elbo", "reconstruction", "kl")}
     measured["epochs"] = len(rows)
     measured["best_epoch"] = int(best["epoch"])
     measured["training_seconds"] = round(sum(row["seconds"] for row in rows), 1)
-    draw(run, pictures, run.pictures, experiment.training.seed)
+    draw(run, image_set, run.pictures, experiment.training.seed)
     run.write_json("metrics", measured)
     return measured
+
+
+def summary(run, measured):
+    """The closing lines of a run: held-out metrics, and where everything is."""
+    experiment, reference = run.experiment(), measured["baseline"]
+    rows = [(experiment.name, measured["reconstruction"]), (reference["name"], reference)]
+    lines = [f"{measured['reconstruction']['n']} held-out images     PSNR dB      L1    SSIM  sharpness"]
+    for name, numbers in rows:
+        ssim = f"{numbers['ssim']:7.3f}" if "ssim" in numbers else "      -"
+        lines.append(f"  {name:<23} {numbers['psnr']:9.2f} {numbers['l1']:7.4f} {ssim} {numbers['sharpness']:10.2f}")
+    terms = measured["neg_elbo_nats"]
+    terms_text = f"reconstruction {terms['reconstruction']:.1f} nats"
+    if terms["kl"]:
+        terms_text = f"negative ELBO {terms['neg_elbo']:.1f} nats = {terms_text} + KL {terms['kl']:.1f} nats"
+    lines += [
+        f"{terms_text} (epoch {measured['best_epoch']} of {measured['epochs']}, {measured['training_seconds'] / 60:.1f} min)",
+        f"run       {run}  (history.csv, metrics.json, weights.npz)",
+        f"pictures  {run.pictures}",
+        f"watch     tensorboard --logdir {run.tensorboard}",
+        f"export    python -m keras_ae.export --model {run} --out exported/{experiment.name}",
+    ]
+    return "\n".join(lines)

@@ -1,21 +1,20 @@
-"""The folder of one training run: what was asked, how far it came, the best weights, and what they are worth.
+"""The folder of one training run: its configuration, its state, the best weights and their results.
 
-    config.json   experiment with every default filled in, data, precision, seed, versions, git state
-    state.npz     everything that training needs to go on after the last whole epoch
-    weights.npz   weights of the best epoch
+    config.json      experiment with every default filled in, data set, precision, seed, versions, git state
+    state.npz        everything that training needs to continue after the last whole epoch
+    weights.npz      weights of the best epoch
     first_stage.npz  weights that the second stage began with, where there is one
-    history.csv   one line per epoch
-    tensorboard/  scalars and pictures
+    history.csv      one line for each epoch
+    tensorboard/     scalars and images
     prior.npz, metrics.json, pictures/    written when the run ends
 
 Runs of an experiment are numbered: runs/vae/001, runs/vae/002. Every file appears whole or not at all.
 """
 
 import csv
+import dataclasses
 import json
 import shutil
-import subprocess
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -23,24 +22,24 @@ import numpy as np
 from keras_ae.errors import UserError
 from keras_ae.files import locked, written_whole
 from keras_ae.training.experiment import complete
+from keras_ae.versions import git_state, versions
 
 ROOT = Path("runs")
-PACKAGES = ("keras", "tensorflow", "tensorflow-datasets", "numpy", "scikit-learn")
 
 
-def versions():
-    """Versions of keras_ae and of the packages that shape its results."""
-    return {"keras_ae": version("keras_ae"), **{name: version(name) for name in PACKAGES}}
+@dataclasses.dataclass(frozen=True)
+class Position:
+    """How far a run has come: the current stage (1 or 2), the epochs done in each, and whether patience ended the stage."""
 
+    stage: int = 1
+    first: int = 0
+    second: int = 0
+    stopped: bool = False
 
-def git_state():
-    """Commit of the package's checkout, marked "-dirty" where files differ from it; None outside a checkout."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        found = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return found.stdout.strip()
+    @property
+    def epochs(self):
+        """Epochs done in both stages."""
+        return self.first + self.second
 
 
 class Run:
@@ -65,9 +64,21 @@ class Run:
     def complete(self):
         return (self.folder / "metrics.json").exists()
 
+    @property
+    def has_state(self):
+        return (self.folder / "state.npz").exists()
+
     def locked(self):
         """Hold the run for this process; UserError if a live process trains in it."""
-        return locked(self.folder / ".lock", f"{self} is in use by a run that is still going; choose another --out or wait")
+        return locked(self.folder / ".lock", f"another process trains in {self}; choose another --out or wait")
+
+    def position(self):
+        """How far training has come, from its saved state."""
+        if not self.has_state:
+            return Position()
+        record = json.loads(str(self.read_arrays("state")["record"]))
+        stages = [row["stage"] for row in record["rows"]]
+        return Position(record["stage"], stages.count(1), stages.count(2), record["stopped"])
 
     def write_json(self, name, values):
         with written_whole(self.folder / f"{name}.json") as path:
@@ -97,24 +108,24 @@ class Run:
             return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
 
     def best(self):
-        """The row of the epoch whose weights were kept."""
+        """The row of the epoch whose weights are in weights.npz."""
         return [row for row in self.history() if row["kept"]][-1]
 
     def experiment(self):
         config = self.read_json("config")
-        # completed: a table that came into being since has its defaults
+        # completed: tables that did not exist when it was written have their defaults
         return complete(config["experiment"], config["tables"])
 
     def keep_first_stage(self):
-        """Keep the weights that the second stage begins with."""
+        """Copy the weights that the second stage begins with to first_stage.npz."""
         if not self.first_stage.exists():
             with written_whole(self.first_stage) as path:
                 shutil.copyfile(self.weights, path)
 
     def best_networks(self, precision="float32", weights="weights"):
-        """Encoder and decoder with the weights of the best epoch, to compute in a precision of `keras_ae.experiment`.
+        """Encoder and decoder with the weights of the best epoch, to compute in the dtype policy `precision`.
 
-        weights: "first_stage" for those that the second stage began with.
+        weights: "first_stage" for those that the second stage began with. Raises UserError where the weights do not fit.
         """
         described = self.read_json("config")["data"]
         encoder, decoder = self.experiment().networks(tuple(described["shape"]), len(described["labels"]), precision)
@@ -125,13 +136,52 @@ class Run:
             except (KeyError, ValueError) as error:
                 trained = self.read_json("config")["versions"]["keras_ae"]
                 raise UserError(
-                    f"the weights in {self} do not fit the networks that this keras_ae builds; they are of version {trained}"
+                    f"the weights in {self} do not fit the networks that this keras_ae builds; version {trained} wrote them"
                 ) from error
         return encoder, decoder
 
     def write_best_weights(self, *networks):
         arrays = {f"{n.name}_{index}": array for n in networks for index, array in enumerate(n.get_weights())}
         self.write_arrays("weights", arrays)
+
+
+def config_of(experiment, image_set):
+    """The config.json of a run of this experiment on this data set."""
+    return {
+        "experiment": experiment.name,
+        "tables": experiment.tables,
+        "precision": experiment.precision,
+        "data": {
+            "name": image_set.name,
+            "n_train": image_set.n_train,
+            "n_test": image_set.n_test,
+            "shape": list(image_set.shape),
+            "labels": list(image_set.labels),
+            "fingerprint": image_set.fingerprint,
+            "summary": list(image_set.summary),
+        },
+        "versions": versions(),
+        "git": git_state(),
+    }
+
+
+def check_unchanged(run, config):
+    """UserError if the run began with other values, another data set or another precision than `config`."""
+    begun = run.read_json("config")
+    tables = run.experiment().tables
+    changed = [
+        f"{table}.{key} was {tables[table].get(key)!r}, now {value!r}"
+        for table, keys in config["tables"].items()
+        for key, value in keys.items()
+        # a folder may have moved: its contents are compared below
+        if key != "directory" and tables[table].get(key) != value
+    ]
+    if begun["data"]["fingerprint"] != config["data"]["fingerprint"]:
+        changed.append("the data set is not the same")
+    if begun["precision"] != config["precision"]:
+        changed.append(f"precision was {begun['precision']}, now {config['precision']}")
+    if changed:
+        raise UserError(f"cannot resume {run}: {'; '.join(changed)}. Use the same values, or train without --resume")
 
 
 def numbered(root):
@@ -165,10 +215,10 @@ def find(path):
 
 
 def find_complete(path):
-    """As `find`, but the newest run that has ended; UserError says how to end one that has not."""
+    """As `find`, but the newest complete run; UserError says how to complete one."""
     path = Path(path)
     ended = [run for run in (numbered(path) or [find(path)]) if run.complete]
     if not ended:
         run = find(path)
-        raise UserError(f"the run in {run} has not ended; go on with python -m keras_ae.train ... --out {run} --resume")
+        raise UserError(f"the run in {run} is not complete; continue it with python -m keras_ae.train ... --out {run} --resume")
     return ended[-1]

@@ -4,9 +4,10 @@ import pytest
 import tensorflow as tf
 
 from keras_ae.codes import priors
-from keras_ae.models import losses, networks
+from keras_ae.models import networks, refinement
 from keras_ae.models.latents import Gaussian
-from keras_ae.models.refinement import AdversarialVAE, varied
+from keras_ae.models.losses import Likelihood
+from keras_ae.models.refinement import RefinedVAE, varied
 
 SHAPE = (16, 16, 3)
 RANDOM = np.random.default_rng(0)
@@ -22,14 +23,14 @@ def stripes(n):
 
 def built(**arguments):
     keras.utils.set_random_seed(0)
-    encoder = networks.conv_encoder(SHAPE, Gaussian(0, dim=2), widths=[8, 16])
+    encoder = networks.conv_encoder(SHAPE, Gaussian(2, seed=0), widths=[8, 16])
     decoder = networks.residual_decoder(SHAPE, 2, widths=[16, 16], blocks=[0])
-    critic = networks.critic(SHAPE, widths=(16, 32))
-    return AdversarialVAE(encoder, decoder, losses.gaussian_optimal_variance, critic, priors.normal(2), **arguments)
+    critic = refinement.critic(SHAPE, widths=(16, 32))
+    return RefinedVAE(encoder, decoder, Likelihood(), critic, priors.Normal.of(2), **arguments)
 
 
 def batches(images, batch=16):
-    return tf.data.Dataset.from_tensor_slices({"image": images}).batch(batch, drop_remainder=True)
+    return tf.data.Dataset.from_tensor_slices({"images": images}).batch(batch, drop_remainder=True)
 
 
 def contrast(images):
@@ -52,7 +53,7 @@ def test_a_critic_brings_back_the_contrast_that_a_likelihood_blurs_away():
 def test_the_encoder_stays_and_the_decoder_is_the_average_of_the_student():
     model = built(average=0.75)
     encoder, decoder = model.encoder.get_weights(), model.decoder.get_weights()
-    model.train_on_batch({"image": tf.constant(stripes(16))})
+    model.train_on_batch({"images": tf.constant(stripes(16))})
     for before, now in zip(encoder, model.encoder.get_weights(), strict=True):
         np.testing.assert_array_equal(before, now)
     for before, kept, trained in zip(decoder, model.decoder.get_weights(), model.student.get_weights(), strict=True):

@@ -1,0 +1,115 @@
+"""The training loop: both stages of an experiment, from wherever a run has come to."""
+
+import dataclasses
+
+import keras
+
+from keras_ae.data import pipeline
+from keras_ae.errors import UserError
+from keras_ae.training import callbacks, results
+
+
+@dataclasses.dataclass
+class Stage:
+    """One stage of training: its number, a compiled model, the callbacks whose counters are kept, and the batch size.
+
+    first, end: its epochs, counted through both stages from 0.
+    """
+
+    number: int
+    model: keras.Model
+    counting: list
+    batch: int
+    first: int
+    end: int
+
+
+def check_size(experiment, image_set):
+    """UserError if the data set has fewer training images than a batch."""
+    batches = {"training": experiment.training.batch}
+    if experiment.second_stage.epochs:
+        batches["refinement"] = experiment.second_stage.batch
+    for table, batch in batches.items():
+        if image_set.n_train < batch:
+            raise UserError(
+                f"{image_set.n_train} training images are fewer than a batch of {batch}; add images, or lower the batch with "
+                f"--set {table}.batch=N"
+            )
+
+
+def first_stage(experiment, image_set, position):
+    """The first stage of an experiment, or None where `position` is past it.
+
+    Building it finds whatever the data set makes impossible, so do it before a run has its folder. Raises UserError.
+    """
+    options = experiment.training
+    if position.stage > 1 or position.stopped or position.first >= options.epochs:
+        return None
+    model, counting = experiment.model(image_set.shape, image_set.n_train // options.batch, len(image_set.labels))
+    if options.patience:
+        counting = [*counting, keras.callbacks.EarlyStopping("val_loss", patience=options.patience, mode="min")]
+    return Stage(1, model, counting, options.batch, position.first, options.epochs)
+
+
+def _second_stage(run, experiment, image_set, position):
+    prior = results.fit_prior(run, image_set)
+    run.keep_first_stage()
+    model = experiment.refined(*run.best_networks(experiment.precision), prior)
+    options = experiment.second_stage
+    return Stage(2, model, [], options.batch, position.epochs, position.first + options.epochs)
+
+
+def fit_stage(run, experiment, image_set, stage, progress):
+    """Train the epochs of a stage, or until patience ends it."""
+    source, options, task = experiment.data, experiment.training, experiment.task()
+    shown = pipeline.first_batch(image_set, "test", 16, task)
+    stage.model.fit(
+        pipeline.training(image_set, stage.batch, options.seed, stage.first, flip=source.flip, shift=source.shift, task=task),
+        validation_data=pipeline.batches(image_set, "test", stage.batch, task),
+        initial_epoch=stage.first,
+        epochs=stage.end,
+        steps_per_epoch=image_set.n_train // stage.batch,
+        shuffle=False,
+        verbose=0,
+        callbacks=[
+            callbacks.StopOnNaN(),
+            *stage.counting,
+            callbacks.ImageLogger(run, shown, experiment.latent_dim, options.seed, options.pictures_every),
+            callbacks.Bookkeeping(run, stage.number, stage.counting),
+            # an epoch is logged and reported only after it is saved
+            callbacks.TensorBoard(run.tensorboard),
+            progress,
+        ],
+    )
+
+
+def fit(run, experiment, image_set, stage):
+    """Train both stages until their epochs are done, or patience ends the first. `stage`: of `first_stage`."""
+    options, second = experiment.training, experiment.second_stage
+    position = run.position()
+    planned = []
+    if stage:
+        planned.append((stage.first, stage.end, image_set.n_train // stage.batch))
+    if position.second < second.epochs:
+        begins = options.epochs if stage else position.epochs
+        end = (options.epochs if stage else position.first) + second.epochs
+        planned.append((begins, end, image_set.n_train // second.batch))
+    if not planned:
+        return
+    progress = callbacks.Progress(planned)
+    try:
+        if stage:
+            fit_stage(run, experiment, image_set, stage, progress)
+            position = run.position()
+            if position.first < options.epochs:
+                progress.bar.write(
+                    f"stopped after epoch {position.first} of {options.epochs}: val_loss has not improved for "
+                    f"{options.patience} epochs (training.patience)"
+                )
+        if position.second < second.epochs:
+            refining = _second_stage(run, experiment, image_set, position)
+            if stage:
+                progress.next_stage(refining.first)
+            fit_stage(run, experiment, image_set, refining, progress)
+    finally:
+        progress.close()

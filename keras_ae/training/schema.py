@@ -1,0 +1,193 @@
+"""Tables of experiment files: which names and keys there are, their types, bounds and defaults.
+
+A table is a `name` plus keyword arguments of the function of that name, or keyword arguments alone where there is no choice.
+The signatures are the schema: an annotated parameter is a key, its annotation gives type and bounds, such as
+`Annotated[float, Gt(0)]`, its default the default. Anything else is a UserError.
+"""
+
+import dataclasses
+import difflib
+import inspect
+import math
+import types
+import typing
+from typing import Annotated
+
+from annotated_types import Ge, Gt, Le, Lt
+
+from keras_ae.codes.priors import PRIORS
+from keras_ae.data.tasks import TASKS
+from keras_ae.errors import UserError
+from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder
+from keras_ae.models.conditions import CONDITIONS
+from keras_ae.models.latents import LATENTS
+from keras_ae.models.losses import RECONSTRUCTIONS
+from keras_ae.models.networks import DECODERS, ENCODERS
+from keras_ae.models.optimizers import OPTIMIZERS, SCHEDULES
+from keras_ae.models.refinement import RefinedVAE
+from keras_ae.models.vae import VAE
+
+PRECISIONS = ("auto", "float32", "mixed_bfloat16")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Data:
+    """Which data set: see `keras_ae.data.pipeline.load`; `flip` and `shift` vary the training images (`pipeline.training`)."""
+
+    name: str = "synthetic_cats"
+    directory: str | None = None
+    size: Annotated[int, Ge(8), Le(256)] | None = None
+    channels: Annotated[int, Ge(1), Le(3)] | None = None
+    flip: bool = False
+    shift: Annotated[int, Ge(0), Le(64)] = 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Training:
+    """How long and how: `patience` epochs without improvement stop the first stage (0: never)."""
+
+    batch: Annotated[int, Ge(1), Le(65536)] = 64
+    epochs: Annotated[int, Ge(1), Le(1_000_000)] = 20
+    patience: Annotated[int, Ge(0), Le(1_000_000)] = 0
+    seed: Annotated[int, Ge(0), Le(2**31 - 1)] = 0
+    precision: str = "auto"
+    pictures_every: Annotated[int, Ge(0), Le(1_000_000)] = 5
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SecondStage:
+    """Length of the second stage: 0 epochs leave the decoder as the likelihood made it. `batch` counts real images."""
+
+    epochs: Annotated[int, Ge(0), Le(1_000_000)] = 0
+    batch: Annotated[int, Ge(2), Le(65536)] = 32
+
+
+# tables with a choice of functions: the functions by name, and the default name
+CHOICES = {
+    "task": (TASKS, "identity"),
+    "condition": (CONDITIONS, "none"),
+    "encoder": (ENCODERS, "conv"),
+    "decoder": (DECODERS, "conv"),
+    "latent": (LATENTS, "gaussian"),
+    "reconstruction": (RECONSTRUCTIONS, "gaussian_optimal_variance"),
+    "objective": ({"elbo": VAE, "adversarial": AdversarialAutoencoder}, "elbo"),
+    "optimizer": (OPTIMIZERS, "adam"),
+    "schedule": (SCHEDULES, "constant"),
+    "prior": ({name: prior.fit for name, prior in PRIORS.items()}, "mixture"),
+}
+# tables of keyword arguments alone, of one function or several
+SINGLE = {"data": (Data,), "training": (Training,), "refinement": (SecondStage, RefinedVAE)}
+TABLES = (*CHOICES, *SINGLE)
+
+# what earlier versions called tables and names, and keys that they wrote with these values and that are gone
+RENAMED_TABLES = {"adversarial": "refinement"}
+RENAMED = {("objective", "matched"): "adversarial"}
+REMOVED = {
+    ("objective", "free_bits"): 0.0,
+    ("optimizer", "weight_decay"): 0.0,
+    ("optimizer", "momentum"): 0.95,
+    ("optimizer", "beta_2"): 0.999,
+}
+WORDS = {Gt: ("above", "gt"), Ge: ("at least", "ge"), Lt: ("below", "lt"), Le: ("at most", "le")}
+COMPARED = {Gt: lambda a, b: a > b, Ge: lambda a, b: a >= b, Lt: lambda a, b: a < b, Le: lambda a, b: a <= b}
+
+
+def unknown(kind, name, known):
+    """The UserError for a name that does not exist."""
+    close = difflib.get_close_matches(str(name), known, n=1)
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    return UserError(f"unknown {kind} '{name}'; {hint}choose one of {', '.join(sorted(known))}")
+
+
+def keys_of(*functions):
+    """The keys of a table: {name: inspect.Parameter} of the annotated parameters of the functions."""
+    parameters = [parameter for function in functions for parameter in inspect.signature(function).parameters.values()]
+    # a parameter without annotation is set by the program
+    return {p.name: p for p in parameters if p.annotation is not p.empty}
+
+
+def _taken_apart(annotation):
+    """The type of an annotation, and the bounds of its numbers."""
+    if typing.get_origin(annotation) is Annotated:
+        plain, *bounds = typing.get_args(annotation)
+        return plain, bounds
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
+        parts = [_taken_apart(option) for option in typing.get_args(annotation)]
+        return typing.Union[tuple(plain for plain, _ in parts)], [bound for _, bounds in parts for bound in bounds]  # noqa: UP007
+    if typing.get_origin(annotation) is list:
+        plain, bounds = _taken_apart(*typing.get_args(annotation))
+        return list[plain], bounds
+    return annotation, []
+
+
+def _fits(value, plain):
+    if typing.get_origin(plain) in (typing.Union, types.UnionType):
+        return any(_fits(value, option) for option in typing.get_args(plain))
+    if typing.get_origin(plain) is list:
+        return isinstance(value, list) and value != [] and all(_fits(item, *typing.get_args(plain)) for item in value)
+    if isinstance(value, bool) or plain is bool:
+        return plain is bool and isinstance(value, bool)
+    if plain is float:
+        return isinstance(value, int | float) and math.isfinite(value)
+    return value is None if plain is types.NoneType else isinstance(value, plain)
+
+
+def _type_name(plain):
+    if typing.get_origin(plain) in (typing.Union, types.UnionType):
+        return " or ".join(_type_name(option) for option in typing.get_args(plain) if option is not types.NoneType)
+    return str(plain) if typing.get_args(plain) else plain.__name__
+
+
+def _check_value(where, key, value, annotation):
+    plain, bounds = _taken_apart(annotation)
+    if not _fits(value, plain):
+        raise UserError(f"{where} {key} must be of type {_type_name(plain)}. Received: {value!r}")
+    numbers = [number for number in (value if isinstance(value, list) else [value]) if isinstance(number, int | float)]
+    if not all(COMPARED[type(bound)](number, getattr(bound, WORDS[type(bound)][1])) for number in numbers for bound in bounds):
+        allowed = " and ".join(f"{word} {getattr(bound, limit):g}" for bound in bounds for word, limit in [WORDS[type(bound)]])
+        raise UserError(f"{where} {key} must be {allowed}. Received: {value!r}")
+
+
+def _completed(where, functions, given):
+    """The keyword arguments of the functions: those given, checked, and the defaults of the others."""
+    keys = keys_of(*functions)
+    for key, value in given.items():
+        if key not in keys:
+            raise (
+                unknown(f"key in {where}", key, keys) if keys else UserError(f"unknown key '{key}' in {where}: it has no keys")
+            )
+        _check_value(where, key, value, keys[key].annotation)
+    complete = {key: given.get(key, parameter.default) for key, parameter in keys.items()}
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in complete.items()}
+
+
+def _completed_table(table, given):
+    if not isinstance(given, dict):
+        raise UserError(f"[{table}] must be a table of keys and values. Received: {given!r}")
+    given = {key: value for key, value in given.items() if (table, key) not in REMOVED or value != REMOVED[table, key]}
+    if table in SINGLE:
+        return _completed(f"[{table}]", SINGLE[table], given)
+    functions, default = CHOICES[table]
+    name = given.pop("name", default)
+    name = RENAMED.get((table, name), name) if isinstance(name, str) else name
+    if not isinstance(name, str) or name not in functions:
+        raise unknown(table, name, functions)
+    return {"name": name, **_completed(f"[{table}] {name}:", [functions[name]], given)}
+
+
+def renamed(tables):
+    """The tables under their present names."""
+    return {RENAMED_TABLES.get(table, table): keys for table, keys in tables.items()}
+
+
+def completed(tables):
+    """Every table with every key, from tables as a file gives them: {table: {key: value}}. Raises UserError."""
+    tables = renamed(tables)
+    for table in tables:
+        if table not in TABLES:
+            raise unknown("table", table, TABLES)
+    complete = {table: _completed_table(table, tables.get(table, {})) for table in TABLES}
+    precision = complete["training"]["precision"]
+    if precision not in PRECISIONS:
+        raise unknown("precision", precision, PRECISIONS)
+    return complete
