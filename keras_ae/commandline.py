@@ -1,21 +1,23 @@
-"""What all commands share: quiet start, one-line errors, option types."""
+"""What all commands share: options and their types, the default model, a quiet start, errors of one line."""
 
 import argparse
 import os
 import sys
 import tempfile
+from pathlib import Path
 
 from keras_ae.errors import UserError
 
-MODEL = "exported/cats"
+# the first model that a user trains, and the one that the repository ships
+TRAINED, SHIPPED = "exported/vae", "exported/cats"
 
 
 class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Tells a default where there is one."""
+    """Appends "(default: ...)" to the help of an option that has one."""
 
     def _get_help_string(self, action):
-        there_is_none = action.default is None or action.default is False or action.default == []
-        return action.help if there_is_none else super()._get_help_string(action)
+        has_none = action.default is None or action.default is False or action.default == []
+        return action.help if has_none else super()._get_help_string(action)
 
 
 class Parser(argparse.ArgumentParser):
@@ -61,21 +63,46 @@ def number(least, most):
 SEED = whole_number(0, 2**31 - 1)
 
 
-def add_common(parser, out, out_help, model=MODEL, model_help="folder of an export"):
-    """The options that every command has: --model, --out, --seed."""
-    parser.add_argument("--model", default=model, metavar="DIR", help=model_help)
+def default_model():
+    """The export that commands use without --model: `exported/vae` where it exists, else `exported/cats`."""
+    return TRAINED if Path(TRAINED).is_dir() else SHIPPED
+
+
+def add_common(parser, out, out_help, model=None, model_help="folder of an export"):
+    """The options that every command has: --model, --out, --seed. Without `model`, `run` uses `default_model()`."""
+    rule = "" if model else f" (default: {TRAINED} where it exists, else {SHIPPED})"
+    parser.add_argument("--model", default=model, metavar="DIR", help=model_help + rule)
     parser.add_argument("--out", default=out, metavar="PATH", help=out_help)
     parser.add_argument("--seed", type=SEED, default=0, help="seed of everything random")
 
 
+def add_pictures(parser, most=None, pictures="picture or MIDI files (any size and mode)", data="folder of picture files"):
+    """The options that name the files to read: PICTURE... or --data, with --n, up to `most`, where a command takes some.
+
+    `media.images.chosen` reads them.
+    """
+    parser.add_argument("pictures", nargs="*", metavar="PICTURE", help=pictures)
+    parser.add_argument("--data", metavar="DIR", help=data)
+    if most:
+        number_of = "how many files to choose from --data"
+        parser.add_argument("--n", type=whole_number(1, most), default=16, help=number_of)
+
+
 def add_label(parser, default=None):
-    """The option of commands that work with conditional models."""
-    told = "class, by name or number, for a conditional model"
-    parser.add_argument("--label", metavar="CLASS", help=told + (f" (default: {default})" if default else ""))
+    """The option --label of commands that work with conditional models."""
+    text = "class, by name or number, for a conditional model"
+    parser.add_argument("--label", metavar="CLASS", help=text + (f" (default: {default})" if default else ""))
+
+
+def warn(text):
+    """Print a warning on stderr, above a progress bar if there is one."""
+    from tqdm import tqdm
+
+    tqdm.write(f"warning: {text}", file=sys.stderr)
 
 
 def import_tensorflow():
-    """Import TensorFlow without its start-up lines; they appear after all if the import fails."""
+    """Import TensorFlow without the lines that it prints at its start; they are printed after all if the import fails."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     shown = os.dup(2)
@@ -93,22 +120,30 @@ def import_tensorflow():
     return tensorflow
 
 
+def _choose_model(arguments):
+    # --compare of `evaluate` and `study` replaces --model
+    if "model" in arguments and arguments.model is None and not getattr(arguments, "compare", None):
+        arguments.model = default_model()
+        print(f"model     {arguments.model} (no --model given)", file=sys.stderr)
+
+
 def run(parser, body, argv=None):
     """Parse the command line, run `body(arguments)`, and exit: 0, 2 with one line for a user's mistake, 130 after Ctrl-C."""
     arguments = parser.parse_args(argv)
+    _choose_model(arguments)
     tensorflow = import_tensorflow()
     try:
         body(arguments)
     except UserError as error:
-        status, told = 2, f"error: {error}"
+        status, message = 2, f"error: {error}"
     except OSError as error:
-        status, told = 2, f"error: {error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+        status, message = 2, f"error: {error.strerror or error}" + (f": {error.filename}" if error.filename else "")
     except tensorflow.errors.OpError as error:
         # such as a full disk under TensorBoard's logs or a SavedModel
-        status, told = 2, f"error: {str(error.message).splitlines()[0]}"
+        status, message = 2, f"error: {str(error.message).splitlines()[0]}"
     except KeyboardInterrupt:
-        status, told = 130, "interrupted"
+        status, message = 130, "interrupted"
     else:
         return
-    print(f"{parser.prog}: {told}", file=sys.stderr)
+    print(f"{parser.prog}: {message}", file=sys.stderr)
     sys.exit(status)

@@ -1,45 +1,53 @@
-"""Take noise out of pictures: python -m keras_ae.denoise PICTURE..."""
-
-import sys
+"""Remove noise from pictures: python -m keras_ae.denoise PICTURE..."""
 
 from keras_ae import commandline
-from keras_ae.exports import restoring as restore
 
 
 def parser():
-    parser = restore.parser("denoise", "Take noise out of pictures with a denoising autoencoder.", "exported/denoise_cats")
+    parser = commandline.Parser("denoise", "Remove noise from pictures with a denoising autoencoder.")
+    commandline.add_pictures(parser, most=10_000)
+    commandline.add_common(parser, "denoised", "folder to write: each picture, and comparison.png", "exported/denoise_cats")
+    commandline.add_label(parser)
     parser.add_argument(
         "--noise",
         type=commandline.number(0, 2),
         default=0.0,
-        help="add normal noise of this deviation first (pictures are in [-1, 1]), to see what a model can do",
+        help="first add normal noise with this standard deviation (images are in [-1, 1]), to see what a model can do",
     )
     return parser
 
 
-def noisy(pictures, deviation, seed):
-    """uint8 pictures with normal noise of a deviation in units of [-1, 1]."""
+def noisy(originals, deviation, seed):
+    """uint8 images with normal noise of a standard deviation in units of [-1, 1]."""
     import numpy as np
 
     from keras_ae.media import images
 
-    noise = np.random.default_rng(seed).normal(0, deviation, pictures.shape)
-    return images.to_uint8(images.to_float(pictures) + noise)
+    noise = np.random.default_rng(seed).normal(0, deviation, originals.shape)
+    return images.to_uint8(images.to_float(originals) + noise)
+
+
+def resized(paths, size):
+    """How many picture files are not `size` pixels wide and high; MIDI files always fit."""
+    from PIL import Image
+
+    from keras_ae.media import melodies
+
+    return sum(Image.open(path).size != (size, size) for path in paths if path.suffix.lower() not in melodies.SUFFIXES)
 
 
 def denoise(arguments):
-    from PIL import Image
+    from keras_ae.exports import restoring
 
-    out, model, chosen, inputs = restore.opened(arguments, "add_noise")
+    model, paths, inputs, labels = restoring.opened(arguments, "add_noise")
     size = inputs.shape[1]
-    other = [path for path in chosen if Image.open(path).size != (size, size)]
-    if other:
-        told = f"{len(other)} of {len(chosen)} pictures are not {size}x{size}: they were resized, and their noise with them"
-        print(f"warning: {told}", file=sys.stderr)
+    if others := resized(paths, size):
+        resizing = f"{size}x{size}: they were resized, and their noise with them"
+        commandline.warn(f"{others} of {len(paths)} pictures are not {resizing}")
     inputs = noisy(inputs, arguments.noise, arguments.seed) if arguments.noise else inputs
-    outputs = restore.restored(model, inputs)
-    restore.write(out, chosen, {"noisy": inputs, "denoised": outputs}, outputs)
-    print(f"{len(chosen)} pictures denoised by {model.folder} -> {out} (and comparison.png)")
+    outputs = restoring.restored(model, inputs, labels)
+    restoring.write(arguments.out, paths, {"noisy": inputs, "denoised": outputs}, outputs)
+    print(f"{len(paths)} pictures denoised by {model.folder} -> {arguments.out} (and comparison.png)")
 
 
 def main(argv=None):

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import filelock
@@ -74,15 +75,23 @@ def check_folder(out, is_ours, kind):
 
 
 @contextlib.contextmanager
-def locked(path, busy):
+def locked(path, busy, wait=False):
     """Hold an exclusive lock on the file `path`; the operating system releases it however the process ends.
 
-    Raises UserError(`busy`) at once if a live process holds it.
+    If another process holds the lock, raises UserError(`busy`), or, with `wait`, prints `busy` to stderr and waits.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(path)
+    # acquired outside the block that it protects: a Timeout of a lock inside that block is not ours
     try:
-        with filelock.FileLock(path, timeout=0):
-            yield
+        lock.acquire(timeout=0)
     except filelock.Timeout:
-        raise UserError(busy) from None
+        if not wait:
+            raise UserError(busy) from None
+        print(busy, file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

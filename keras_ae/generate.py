@@ -1,24 +1,26 @@
-"""Draw new pictures from an export: python -m keras_ae.generate --n 16"""
+"""Generate new pictures with an export: python -m keras_ae.generate --n 16"""
 
 import itertools
-import math
 import re
 from pathlib import Path
 
 from keras_ae import commandline
 
-# decoded at a time: memory stays flat however many are asked for
+# decoded at a time with --separate: memory stays constant for any number of images
 CHUNK = 64
 MOST_IN_A_GRID = 10_000
 MOST = 1_000_000
 
 
 def parser():
-    parser = commandline.Parser("generate", "Draw new pictures with the generator of an export, as one grid or one file each.")
-    commandline.add_common(parser, "samples.png", "picture to write, or a .mid file of melodies; with --separate, the folder")
+    parser = commandline.Parser("generate", "Generate new pictures with an export, as one grid or one file each.")
+    commandline.add_common(parser, "samples.png", "picture to write, or a .mid file of melodies; with --separate, a folder")
     parser.add_argument("--n", type=commandline.whole_number(1, MOST), default=16, help="how many pictures")
     parser.add_argument(
-        "--temperature", type=commandline.number(0, 10), default=1.0, help="spread of the codes: less is tamer, 0 the average"
+        "--temperature",
+        type=commandline.number(0, 10),
+        default=1.0,
+        help="scales the spread of the codes: lower values give more typical pictures, 0 the mean of the density",
     )
     parser.add_argument("--prior", choices=("fitted", "normal"), default="fitted", help="density that codes are drawn from")
     commandline.add_label(parser, "each in turn")
@@ -27,57 +29,59 @@ def parser():
     return parser
 
 
-def drawn(model, arguments):
-    """The pictures asked for, uint8 (chunk, H, W, C) at a time."""
-    for first in range(0, arguments.n, CHUNK):
-        n = min(CHUNK, arguments.n - first)
-        yield model.generate(n, arguments.seed, arguments.temperature, arguments.prior, first)[0]
+def generated(model, arguments, first, n):
+    """Images `first` ... `first + n - 1` of the seed's sequence, uint8 (n, H, W, C)."""
+    return model.generate(n, arguments.seed, arguments.temperature, arguments.prior, first)[0]
 
 
-def write_separate(model, arguments):
-    """One file for each picture in a folder that appears whole; progress on stderr."""
+def of_numbered(folder):
+    """Whether a folder contains numbered images alone."""
+    return all(re.fullmatch(r"\d+\.png", path.name) for path in folder.iterdir())
+
+
+def write_separate(model, out, arguments):
+    """One file for each image in a folder that appears whole; progress on stderr."""
     from tqdm import tqdm
 
-    from keras_ae.errors import UserError
-    from keras_ae.files import folder_written_whole
+    from keras_ae import files
     from keras_ae.media import images
 
-    out = Path(arguments.out)
-    if out.exists() and not (out.is_dir() and all(re.fullmatch(r"\d+\.png", path.name) for path in out.iterdir())):
-        raise UserError(f"{out} exists and holds more than numbered pictures; choose another --out")
     digits = max(4, len(str(arguments.n - 1)))
-    pictures = itertools.chain.from_iterable(drawn(model, arguments))
-    with folder_written_whole(out) as folder:
-        for index, picture in enumerate(tqdm(pictures, total=arguments.n, unit="picture", disable=None)):
-            images.write_png(folder / f"{index:0{digits}d}.png", picture)
-
-
-def write_grid(model, arguments):
-    """One picture with all of them."""
-    import numpy as np
-
-    from keras_ae.media import images, melodies
-
-    pictures = np.concatenate(list(drawn(model, arguments)))
-    if Path(arguments.out).suffix in melodies.SUFFIXES:
-        melodies.write(arguments.out, melodies.of(pictures))
-    else:
-        columns = min(arguments.columns or math.ceil(math.sqrt(arguments.n)), arguments.n)
-        images.write_png(arguments.out, images.grid(pictures, columns))
+    starts = range(0, arguments.n, CHUNK)
+    chunks = (generated(model, arguments, first, min(CHUNK, arguments.n - first)) for first in starts)
+    with files.folder_written_whole(out) as folder:
+        every = itertools.chain.from_iterable(chunks)
+        for index, image in enumerate(tqdm(every, total=arguments.n, unit="image", disable=None)):
+            images.write_png(folder / f"{index:0{digits}d}.png", image)
 
 
 def generate(arguments):
+    from keras_ae import files
     from keras_ae.errors import UserError
     from keras_ae.exports.reading import Exported
+    from keras_ae.media import melodies, writing
 
     if arguments.n > MOST_IN_A_GRID and not arguments.separate:
         raise UserError(f"--n {arguments.n} is too many for one picture (at most {MOST_IN_A_GRID:,}); add --separate")
-    if arguments.out == "samples.png" and arguments.separate:
-        arguments.out = "samples"
+    out = Path(arguments.out)
+    if arguments.separate:
+        out = Path("samples") if arguments.out == "samples.png" else out
+        files.check_folder(out, of_numbered, "a folder of numbered images")
+        write = write_separate
+    else:
+        writing.check(out, (".png", *melodies.SUFFIXES))
+        write = write_one
     model = Exported(arguments.model, arguments.label)
-    (write_separate if arguments.separate else write_grid)(model, arguments)
+    write(model, out, arguments)
     height, width, _ = model.shape
-    print(f"{arguments.n} pictures of {width}x{height} from {model.folder} (seed {arguments.seed}) -> {arguments.out}")
+    print(f"{arguments.n} pictures of {width}x{height} from {model.folder} (seed {arguments.seed}) -> {out}")
+
+
+def write_one(model, out, arguments):
+    """One file with all images: a grid, or melodies one after another."""
+    from keras_ae.media import writing
+
+    writing.write(out, generated(model, arguments, 0, arguments.n), arguments.columns)
 
 
 def main(argv=None):

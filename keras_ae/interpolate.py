@@ -1,25 +1,24 @@
-"""Walk from one picture to another through the codes: python -m keras_ae.interpolate A.jpg B.jpg"""
-
-from pathlib import Path
+"""Interpolate between the codes of two pictures: python -m keras_ae.interpolate A.jpg B.jpg"""
 
 from keras_ae import commandline
 
 
 def parser():
-    parser = commandline.Parser("interpolate", "Walk from one picture to another through the codes between them.")
-    parser.add_argument(
-        "pictures", nargs="*", metavar="PICTURE", help="two picture or MIDI files (default: two generated pictures)"
+    parser = commandline.Parser("interpolate", "Decode a path between the codes of two pictures.")
+    commandline.add_pictures(
+        parser,
+        pictures="two picture or MIDI files (default: two generated pictures)",
+        data="folder of picture files, to choose two from",
     )
-    parser.add_argument("--data", metavar="DIR", help="folder to choose the two pictures from")
-    parser.add_argument("--steps", type=commandline.whole_number(2, 1000), default=50, help="pictures on the way")
+    parser.add_argument("--steps", type=commandline.whole_number(2, 1000), default=50, help="number of pictures on the path")
     parser.add_argument("--spherical", action="store_true", help="along an arc instead of a straight line")
-    commandline.add_common(parser, "interpolation.gif", "GIF that moves, a .png strip, or a .mid file of melodies")
+    commandline.add_common(parser, "interpolation.gif", "animated .gif, .png strip, or .mid file of melodies")
     commandline.add_label(parser)
     return parser
 
 
 def ends(model, arguments):
-    """The two codes to walk between, (2, latent_dim)."""
+    """The two codes at the ends of the path, (2, latent_dim)."""
     import numpy as np
 
     from keras_ae.errors import UserError
@@ -27,32 +26,24 @@ def ends(model, arguments):
 
     if not arguments.pictures and not arguments.data:
         return model.generate(2, arguments.seed)[1]
-    chosen = images.chosen(arguments.pictures, arguments.data, 2, arguments.seed)
-    if len(chosen) != 2:
-        raise UserError(f"interpolate goes between two pictures. Received: {len(chosen)}")
-    height, _, channels = model.input_shape
-    return model.encode(images.to_float(np.stack([images.read(path, height, channels) for path in chosen])))
+    paths = images.chosen(arguments.pictures, arguments.data, 2, arguments.seed)
+    if len(paths) != 2:
+        raise UserError(f"interpolate needs two pictures. Received: {len(paths)}")
+    size, _, channels = model.input_shape
+    return model.encode(np.stack([images.read(path, size, channels) for path in paths]))
 
 
 def interpolate(arguments):
-    from keras_ae.codes import paths as codes
-    from keras_ae.errors import UserError
+    from keras_ae.codes import paths
     from keras_ae.exports.reading import Exported
-    from keras_ae.media import images, melodies
+    from keras_ae.media import images, writing
 
-    out = Path(arguments.out)
-    if out.suffix not in (".gif", ".png", *melodies.SUFFIXES):
-        raise UserError(f"--out must end in .gif, .png or .mid. Received: {arguments.out}")
+    out = writing.check(arguments.out)
     model = Exported(arguments.model, arguments.label)
-    way = codes.spherical if arguments.spherical else codes.linear
-    frames = images.to_uint8(model.decode(way(*ends(model, arguments), arguments.steps)))
-    if out.suffix in melodies.SUFFIXES:
-        melodies.write(out, melodies.of(frames))
-    elif out.suffix == ".png":
-        images.write_png(out, images.grid(frames, min(10, len(frames))))
-    else:
-        images.write_there_and_back(out, frames)
-    print(f"{arguments.steps} pictures along a {way.__name__} path from {model.folder} -> {out}")
+    path = paths.spherical if arguments.spherical else paths.linear
+    frames = images.to_uint8(model.decode(path(*ends(model, arguments), arguments.steps)))
+    writing.write(out, frames, columns=10)
+    print(f"{arguments.steps} pictures along a {path.__name__} path from {model.folder} -> {out}")
 
 
 def main(argv=None):

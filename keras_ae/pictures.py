@@ -14,16 +14,16 @@ def parser():
 def draw(arguments):
     from pathlib import Path
 
-    from keras_ae.data import pipeline as data
+    from keras_ae.data import pipeline
     from keras_ae.errors import UserError
     from keras_ae.training import results, runs
 
     run = runs.find_complete(arguments.model)
     source = run.experiment().data
-    pictures = data.load(source.name, source.directory, source.size, source.channels)
-    if pictures.fingerprint != run.read_json("config")["data"]["fingerprint"]:
-        raise UserError(f"the pictures of {run} have changed since it was trained; train again")
-    folder = results.draw(run, pictures, Path(arguments.out) if arguments.out else run.pictures, arguments.seed)
+    image_set = pipeline.load(source.name, source.directory, source.size, source.channels)
+    if image_set.fingerprint != run.read_json("config")["data"]["fingerprint"]:
+        raise UserError(f"the data set of {run} has changed since it was trained; train again")
+    folder = results.draw(run, image_set, Path(arguments.out) if arguments.out else run.pictures, arguments.seed)
     print(f"{run} -> {folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
 
 

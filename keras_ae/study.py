@@ -1,81 +1,90 @@
-"""Draw and measure one experiment of the course from exports: python -m keras_ae.study plane --compare exported/vae_2d_dense"""
+"""Draw and measure one experiment of the course on exports: python -m keras_ae.study plane --compare exported/vae_2d_dense"""
 
+import argparse
+import ast
 import importlib
 import json
+import pkgutil
 from pathlib import Path
 
-from keras_ae import commandline
-from keras_ae.studies import STUDIES
+from keras_ae import commandline, studies
 
-# bytes
+# bytes; pages of the course load pictures of up to this size quickly
 HEAVY = 300_000
+# numbers of a list that are printed
+SHORT = 12
+
+
+def found():
+    """{name: description} of every module with a function `run` in `keras_ae.studies`, read without importing them."""
+    descriptions = {}
+    for module in pkgutil.iter_modules(studies.__path__):
+        tree = ast.parse((Path(module.module_finder.path) / f"{module.name}.py").read_text())
+        if any(isinstance(node, ast.FunctionDef) and node.name == "run" for node in tree.body):
+            descriptions[module.name] = ast.get_docstring(tree)
+    return descriptions
+
+
+STUDIES = found()
+
+
+class _Lists(commandline._Formatter, argparse.RawDescriptionHelpFormatter):
+    """Keeps the lines of the list of studies."""
 
 
 def parser():
     parser = commandline.Parser("study", "Draw and measure one experiment of the course: NAME.json and pictures in --out.")
-    parser.add_argument("name", choices=sorted(STUDIES), metavar="NAME", help=f"one of {', '.join(STUDIES)}")
+    width = max(map(len, STUDIES))
+    parser.formatter_class = _Lists
+    parser.epilog = "studies:\n" + "\n".join(f"  {name:<{width}}  {text.rstrip('.')}" for name, text in STUDIES.items())
+    parser.add_argument("name", choices=list(STUDIES), metavar="NAME", help="a study of the list below")
     commandline.add_common(parser, "studies", "folder to write into")
+    parser.add_argument("--compare", nargs="+", metavar="DIR", default=[], help="exports to compare, instead of --model")
     parser.add_argument(
-        "--compare", nargs="+", metavar="DIR", default=[], help="exports to put side by side, instead of --model"
-    )
-    parser.add_argument(
-        "--data", metavar="DIR", help="folder of pictures, or tensorflow-datasets folder (default: as trained on)"
+        "--data", metavar="DIR", help="folder of picture files, or tensorflow-datasets folder (default: as trained on)"
     )
     return parser
 
 
-def told(numbers, depth=1):
-    """Numbers as indented lines; long lists are left to the file."""
+def lines_of(numbers, depth=1):
+    """Numbers as indented lines of text, without long lists."""
     for name, value in numbers.items():
         if isinstance(value, dict):
             yield "  " * depth + str(name)
-            yield from told(value, depth + 1)
-        elif not isinstance(value, list) or len(value) <= 12:
+            yield from lines_of(value, depth + 1)
+        elif not isinstance(value, list) or len(value) <= SHORT:
             values = value if isinstance(value, list) else [value]
             text = " ".join(f"{one:.4g}" if isinstance(one, float) else str(one) for one in values)
             yield "  " * depth + f"{name}: {text}"
 
 
-def lighten(folder):
-    """Pictures too heavy for a page are made smaller; their colours stay."""
-    from PIL import Image
-
-    from keras_ae.files import written_whole
-
-    for path in sorted(folder.glob("*.png")):
-        scale = 1.0
-        with Image.open(path) as opened:
-            picture = opened.convert("RGB")
-        while path.stat().st_size > HEAVY:
-            scale *= 0.9
-            size = [round(scale * side) for side in picture.size]
-            with written_whole(path) as partial:
-                picture.resize(size, Image.Resampling.LANCZOS).save(partial, format="png", optimize=True)
-
-
 def study(arguments):
-    from keras_ae import evaluate
     from keras_ae.errors import UserError
     from keras_ae.exports.reading import Exported
     from keras_ae.files import written_whole
-    from keras_ae.training import runs
+    from keras_ae.judging import side_by_side
+    from keras_ae.versions import versions
 
-    folders = arguments.compare or [arguments.model]
-    models = {name: Exported(folder) for name, folder in evaluate.named(folders).items()}
-    pictures = evaluate.load_pictures(models, arguments.data)
-    function = getattr(importlib.import_module(f"keras_ae.studies.{STUDIES[arguments.name]}"), arguments.name)
-    out = Path(arguments.out)
-    out.mkdir(parents=True, exist_ok=True)
     try:
-        numbers = function(models, pictures, arguments.seed, out)
+        run = importlib.import_module(f"keras_ae.studies.{arguments.name}").run
     except ImportError as error:
         raise UserError(f"this study needs {error.name}: pip install 'keras_ae[test]'") from None
-    lighten(out)
-    protocol = {"data": pictures.name, "n_held_out": pictures.n_test, "seed": arguments.seed, "versions": runs.versions()}
+    folders = side_by_side.named(arguments.compare or [arguments.model])
+    models = {name: Exported(folder) for name, folder in folders.items()}
+    image_set = side_by_side.load_images(models, arguments.data)
+    out = Path(arguments.out)
+    out.mkdir(parents=True, exist_ok=True)
+    numbers = run(models, image_set, arguments.seed, out)
+    protocol = {"data": image_set.name, "n_held_out": image_set.n_test, "seed": arguments.seed, "versions": versions()}
     with written_whole(out / f"{arguments.name}.json") as path:
         path.write_text(json.dumps({"study": arguments.name, "exports": list(models), **protocol, **numbers}, indent=2) + "\n")
-    print(f"{arguments.name} of {', '.join(models)} on {pictures.name} -> {out / arguments.name}.json")
-    print("\n".join(told(numbers)))
+    for path in sorted(out.glob(f"{arguments.name}*.png")):
+        if path.stat().st_size > HEAVY:
+            commandline.warn(
+                f"{path} has {path.stat().st_size / 1000:.0f} kB; pages load slowly with more than {HEAVY // 1000}"
+            )
+    print(f"{arguments.name} of {', '.join(models)} on {image_set.name} -> {out / arguments.name}.json")
+    print("\n".join(lines_of(numbers)))
 
 
 def main(argv=None):

@@ -1,31 +1,41 @@
 """Enlarge small pictures: python -m keras_ae.upscale PICTURE..."""
 
 from keras_ae import commandline
-from keras_ae.exports import restoring as restore
 
 
 def parser():
-    return restore.parser("upscale", "Enlarge small pictures with a super-resolution model.", "exported/upscale_cats_4x")
+    parser = commandline.Parser("upscale", "Enlarge small pictures with a super-resolution model.")
+    commandline.add_pictures(parser, most=10_000)
+    commandline.add_common(parser, "upscaled", "folder to write: each picture, and comparison.png", "exported/upscale_cats_4x")
+    commandline.add_label(parser)
+    return parser
+
+
+def enlarged(inputs, shape, method):
+    """uint8 images (n, h, w, C) resized to `shape` (H, W, C) by a method of Pillow's Resampling."""
+    import numpy as np
+
+    from keras_ae.media import images
+
+    height, width, channels = shape
+    resized = [images.to_pillow(pixels).resize((width, height), method) for pixels in inputs]
+    return np.stack([np.asarray(image).reshape(height, width, channels) for image in resized])
 
 
 def upscale(arguments):
-    import numpy as np
     from PIL import Image
 
-    # pictures larger than what the model takes are made small first, so that what it adds can be compared
-    out, model, chosen, inputs = restore.opened(arguments, "downscale")
-    outputs = restore.restored(model, inputs)
-    small, (large, _, channels) = inputs.shape[1], model.shape
+    from keras_ae.exports import restoring
 
-    def enlarged(picture, how):
-        image = Image.fromarray(picture.squeeze()).resize((large, large), how)
-        return np.asarray(image).reshape(large, large, channels)
-
-    shown = {"input": Image.Resampling.NEAREST, "bicubic": Image.Resampling.BICUBIC}
-    shown = {label: np.stack([enlarged(picture, how) for picture in inputs]) for label, how in shown.items()}
-    restore.write(out, chosen, shown | {"upscaled": outputs}, outputs)
+    # pictures larger than the model's inputs are reduced first, so that the result can be compared with them
+    model, paths, inputs, labels = restoring.opened(arguments, "downscale")
+    outputs = restoring.restored(model, inputs, labels)
+    methods = {"input": Image.Resampling.NEAREST, "bicubic": Image.Resampling.BICUBIC}
+    kinds = {label: enlarged(inputs, model.shape, method) for label, method in methods.items()}
+    restoring.write(arguments.out, paths, kinds | {"upscaled": outputs}, outputs)
+    small, large = inputs.shape[1], model.shape[0]
     sizes = f"from {small}x{small} to {large}x{large}"
-    print(f"{len(chosen)} pictures enlarged {sizes} by {model.folder} -> {out} (and comparison.png)")
+    print(f"{len(paths)} pictures enlarged {sizes} by {model.folder} -> {arguments.out} (and comparison.png)")
 
 
 def main(argv=None):

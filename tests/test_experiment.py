@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_ae.codes import priors
 from keras_ae.errors import UserError
-from keras_ae.training import experiment
+from keras_ae.training import experiment, schema
 
 SHAPES = {"mnist": (28, 28, 1), "melodies": (32, 32, 1)}
 FILES = sorted((Path(__file__).parents[1] / "experiments").glob("*.toml"))
@@ -30,19 +30,19 @@ def test_every_experiment_file_trains_a_step(file, precision):
     shape = SHAPES.get(asked.data.name, (64, 64, 3))
     model, _ = asked.model(shape, steps_per_epoch=10, classes=5)
     pictures = np.random.default_rng(0).uniform(-1, 1, (2, *shape)).astype("float32")
-    batch = {"image": tf.constant(pictures), "label": tf.constant([0, 4])}
+    batch = {"images": tf.constant(pictures), "label": tf.constant([0, 4])}
     if asked.task():
-        batch["inputs"] = asked.task()(batch["image"], (0, 0))
+        batch["inputs"] = asked.task()(batch["images"], (0, 0))
     before = [weights.numpy().copy() for weights in model.trainable_variables]
-    # what stands before a convolution that begins with zeros moves in the second step
+    # what precedes a convolution with zeros as its first kernel moves in the second step
     for _ in range(2):
         terms = model.train_on_batch(batch, return_dict=True)
     assert np.isfinite(terms["loss"])
     changed = [not np.array_equal(old, new) for old, new in zip(before, model.trainable_variables, strict=True)]
     assert np.mean(changed) > 0.9
     assert all(weights.dtype == "float32" for weights in model.weights)
-    if asked.tables["adversarial"]["epochs"]:
-        second = asked.refined(model.encoder, model.decoder, priors.normal(asked.latent_dim))
+    if asked.second_stage.epochs:
+        second = asked.refined(model.encoder, model.decoder, priors.Normal.of(asked.latent_dim))
         before = second.decoder.get_weights()
         terms = second.train_on_batch(batch, return_dict=True)
         assert all(np.isfinite(value) for value in terms.values())
@@ -62,7 +62,7 @@ def test_defaults_fill_every_table(tmp_path):
     tables = experiment.read(written(tmp_path, "")).tables
     assert tables["training"]["batch"] == 64
     assert tables["latent"] == {"name": "gaussian", "dim": 128}
-    assert set(tables) == {*experiment.CHOICES, *experiment.SINGLE}
+    assert set(tables) == set(schema.TABLES)
 
 
 def test_overrides_win_and_are_read_as_toml(tmp_path):
@@ -87,26 +87,34 @@ def test_overrides_win_and_are_read_as_toml(tmp_path):
         ("[training]\nepochs = 'many'", r"\[training\] epochs must be of type int. Received: 'many'"),
         ("[training]\nepochs = 2.5", "epochs must be of type int. Received: 2.5"),
         ("[training]\nepochs = true", "epochs must be of type int. Received: True"),
-        ("[training]\nbatch = 0", "batch must be above 0. Received: 0"),
+        ("[training]\nbatch = 0", "batch must be at least 1 and at most 65536. Received: 0"),
         (
             "[training]\nprecision = 'float8'",
             "unknown precision 'float8'; did you mean 'float32'? choose one of auto, float32, mixed_bfloat16",
         ),
-        ("[objective]\nbeta = -1.0", "beta must be 0 or more. Received: -1.0"),
+        ("[objective]\nbeta = -1.0", "beta must be at least 0 and at most 1e\\+06. Received: -1.0"),
         ("[encoder]\nwidths = [8, 'a']", r"widths must be of type list\[int\]"),
         ("[encoder]\nwidths = []", r"widths must be of type list\[int\]. Received: \[\]"),
         ("[data]\nflip = 1", "flip must be of type bool. Received: 1"),
+        ("[data]\nsize = 7", "size must be at least 8 and at most 256. Received: 7"),
+        ("[refinement]\naverage = 7", "average must be at least 0 and below 1. Received: 7"),
+        ("[refinement]\nseed = 7", r"unknown key in \[refinement\] 'seed'"),
+        ("[schedule]\nlearning_rate = 0", "learning_rate must be above 0 and at most 10. Received: 0"),
+        ("[encoder]\nwidths = [8, 0]", r"widths must be at least 1 and at most 4096. Received: \[8, 0\]"),
+        ("[latent]\ndim = 1000000000", "dim must be at least 1 and at most 65536. Received: 1000000000"),
+        ("[optimizer]\nname = 'adam'\nbeta_2 = 1.5", "unknown key in \\[optimizer\\] adam: 'beta_2'"),
+        ("[task]\nname = 'add_noise'\ndeviation = 0.0", "deviation must be above 0"),
         ("training = 3", r"\[training\] must be a table"),
         ("[training", "mine.toml is not valid TOML"),
     ],
 )
-def test_mistakes_in_a_file_are_told(tmp_path, text, message):
+def test_mistakes_in_a_file_are_reported(tmp_path, text, message):
     with pytest.raises(UserError, match=message.replace("?", r"\?")):
         experiment.read(written(tmp_path, text))
 
 
 @pytest.mark.parametrize("override", ["training", "epochs=3", "=3", "training.epochs"])
-def test_mistakes_in_overrides_are_told(tmp_path, override):
+def test_mistakes_in_overrides_are_reported(tmp_path, override):
     with pytest.raises(UserError, match="--set takes table.key=value"):
         experiment.read(written(tmp_path, ""), [override])
 
@@ -128,3 +136,40 @@ def test_networks_built_in_low_precision_give_float32_codes_and_images(tmp_path)
     codes = encoder(tf.zeros((1, 16, 16, 3)))
     assert codes["z"].dtype == tf.float32
     assert decoder(codes["z"]).dtype == tf.float32
+
+
+def test_a_noise_with_a_negative_mean_is_allowed(tmp_path):
+    tables = experiment.read(written(tmp_path, "[task]\nname = 'add_noise'\nmean = -0.3")).tables
+    assert tables["task"]["mean"] == -0.3
+
+
+def test_files_and_runs_of_earlier_versions_are_read(tmp_path):
+    text = "[objective]\nname = 'matched'\nweight = 3.0\n[adversarial]\nepochs = 2\n[optimizer]\nbeta_2 = 0.999"
+    tables = experiment.read(written(tmp_path, text), ["adversarial.batch=16"]).tables
+    assert tables["objective"]["name"] == "adversarial"
+    assert (tables["refinement"]["epochs"], tables["refinement"]["batch"]) == (2, 16)
+    assert tables["optimizer"] == {"name": "adam", "clip_norm": 0.0}
+    tables = experiment.read(written(tmp_path, "[objective]\nfree_bits = 0.0\n[prior]\ncomponents = [3]")).tables
+    assert tables["prior"] == {"name": "mixture", "components": [3]}
+
+
+def test_every_key_of_every_table_has_bounds_or_a_finite_choice():
+    """A number without an upper bound is one that a typing mistake turns into hours or gigabytes."""
+    functions = [function for choices, _ in schema.CHOICES.values() for function in choices.values()]
+    functions += [function for group in schema.SINGLE.values() for function in group]
+    for function in functions:
+        for key, parameter in schema.keys_of(function).items():
+            plain, bounds = schema._taken_apart(parameter.annotation)
+            numeric = any(kind in str(plain) for kind in ("int", "float"))
+            assert not numeric or {type(bound).__name__[0] for bound in bounds} == {"G", "L"}, (function.__name__, key)
+
+
+def test_the_second_stage_keeps_the_meaning_of_the_first_stage_s_numbers(tmp_path):
+    text = "[data]\nsize = 16\n[objective]\nbeta = 4.0\n[latent]\ndim = 3\n[encoder]\nwidths = [4]\n[decoder]\nwidths = [4]"
+    asked = experiment.read(written(tmp_path, text), ["training.precision=float32"])
+    model, _ = asked.model((16, 16, 3), 10)
+    second = asked.refined(model.encoder, model.decoder, priors.Normal.of(3))
+    images = np.random.default_rng(0).uniform(-1, 1, (64, 16, 16, 3)).astype("float32")
+    first, second = (stage.evaluate(images, verbose=0, return_dict=True) for stage in (model, second))
+    for name in ("loss", "neg_elbo", "reconstruction", "kl"):
+        assert second[name] == pytest.approx(first[name], rel=2e-2), name

@@ -2,8 +2,11 @@ import numpy as np
 import pytest
 
 from keras_ae.errors import UserError
+from keras_ae.models.blocks import sides
+from keras_ae.models.conditions import CONDITIONS
 from keras_ae.models.latents import Features, Gaussian
-from keras_ae.models.networks import CONDITIONS, DECODERS, ENCODERS, apply, sides, spatial_decoder, spatial_encoder
+from keras_ae.models.networks import DECODERS, ENCODERS, apply, described
+from keras_ae.models.spatial import spatial_decoder, spatial_encoder
 
 SHAPES = [(16, 16, 1), (28, 28, 1), (32, 32, 3), (60, 60, 3), (64, 64, 3), (12, 12, 3), (128, 128, 3), (256, 256, 1)]
 
@@ -11,7 +14,7 @@ SHAPES = [(16, 16, 1), (28, 28, 1), (32, 32, 3), (60, 60, 3), (64, 64, 3), (12, 
 @pytest.mark.parametrize("name", sorted(set(ENCODERS) - {"spatial"}))
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_network_fits_every_promised_size(name, shape):
-    encoder = ENCODERS[name](shape, Gaussian(0, dim=5), widths=[8, 16])
+    encoder = ENCODERS[name](shape, Gaussian(5, seed=0), widths=[8, 16])
     decoder = DECODERS[name](shape, 5, widths=[8, 16])
     codes = encoder(np.zeros((2, *shape), "float32"))
     images = np.asarray(decoder(10 * np.asarray(codes["z"])))
@@ -21,22 +24,24 @@ def test_every_network_fits_every_promised_size(name, shape):
 
 
 @pytest.mark.parametrize("shape", [(16, 16, 1), (28, 28, 1), (64, 64, 3)])
-def test_spatial_networks_make_a_map_of_the_code(shape):
+def test_the_code_of_spatial_networks_is_a_map_that_keeps_the_layout(shape):
     dim = 3 * (shape[0] // 4) ** 2
-    encoder = spatial_encoder(shape, Features(dim=dim), width=8, blocks=1, halvings=2)
+    encoder = spatial_encoder(shape, Features(dim), width=8, blocks=1, halvings=2)
     decoder = spatial_decoder(shape, dim, width=8, blocks=1, doublings=2)
     images = np.random.default_rng(0).uniform(-1, 1, (2, *shape)).astype("float32")
     codes = encoder(images)
     assert codes["z"].shape == (2, dim)
     assert decoder(codes["z"]).shape == (2, *shape)
-    # what stands where stays there: the last rows of a picture do not change the first of its code
+    # a change in the last row of an image changes the last row of its code; GroupNorm carries a little of it to the others
     changed = images.copy()
     changed[:, -1] = 1
-    before, after = (np.asarray(encoder(some)["z"]).reshape(2, shape[0] // 4, -1) for some in (images, changed))
-    assert np.any(before[:, -1] != after[:, -1])
+    rows = shape[0] // 4
+    before, after = (np.asarray(encoder(some)["z"]).reshape(2, rows, -1) for some in (images, changed))
+    change = np.abs(after - before).mean(axis=(0, 2))
+    assert change[:-1].max() < 0.3 * change[-1]
 
 
-def test_a_code_that_is_no_map_is_refused():
+def test_a_latent_dim_that_fits_no_map_is_refused():
     with pytest.raises(UserError, match="latent.dim must be a multiple of 4x4, the side of the map. Received: 10"):
         spatial_decoder((16, 16, 1), 10, doublings=2)
 
@@ -48,14 +53,14 @@ def test_a_label_changes_codes_and_pictures():
     def decoder(latent_dim):
         return DECODERS["conv"]((16, 16, 1), latent_dim, widths=[8])
 
-    encode, decode = CONDITIONS["on_label"](encoder, decoder, Gaussian(0, dim=3), 4)
+    encode, decode = CONDITIONS["on_label"](encoder, decoder, Gaussian(3, seed=0), 4)
     images = np.zeros((4, 16, 16, 1), "float32")
     z_mean = np.asarray(apply(encode, images=images, label=np.arange(4, dtype="int32"))["z_mean"])
     assert len({tuple(row) for row in z_mean.tolist()}) == 4
     drawn = np.asarray(apply(decode, z=np.zeros((4, 3), "float32"), label=np.arange(4, dtype="int32")))
     assert len({row.tobytes() for row in drawn}) == 4
-    with pytest.raises(UserError, match="needs pictures with labels"):
-        CONDITIONS["on_label"](encoder, decoder, Gaussian(0, dim=3), 0)
+    with pytest.raises(UserError, match="needs images with labels"):
+        CONDITIONS["on_label"](encoder, decoder, Gaussian(3, seed=0), 0)
 
 
 def test_sides_are_halved_while_they_are_even_and_large():
@@ -67,3 +72,16 @@ def test_sides_are_halved_while_they_are_even_and_large():
 def test_the_last_width_repeats_for_large_pictures():
     decoder = DECODERS["conv"]((256, 256, 3), 5, widths=[8, 16])
     assert decoder.output_shape == (None, 256, 256, 3)
+
+
+def test_networks_are_described_by_what_they_are():
+    pair = ENCODERS["conv"](SHAPES[1], Gaussian(5), widths=[8]), DECODERS["conv"](SHAPES[1], 5, widths=[8])
+    facts = {"conditional": False, "encoder_outputs": ["z", "z_mean", "z_log_var"], "latent_dim": 5, "code_shape": [5]}
+    assert described(*pair) == facts
+    pair = CONDITIONS["on_label"](
+        lambda latent, planes: spatial_encoder((28, 28, 1 + planes), latent, width=8, blocks=0, halvings=2),
+        lambda latent_dim: DECODERS["conv"]((28, 28, 1), latent_dim, widths=[8]),
+        Features(98),
+        3,
+    )
+    assert described(*pair) == {"conditional": True, "encoder_outputs": ["z"], "latent_dim": 98, "code_shape": [7, 7, 2]}

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -9,7 +10,9 @@ import pytest
 from PIL import Image
 
 from keras_ae import pictures, train
-from keras_ae.media import figures
+from keras_ae.codes import priors
+from keras_ae.media import charts
+from keras_ae.training import schema
 from keras_ae.training.runs import Run
 
 
@@ -65,17 +68,23 @@ def test_a_run_leaves_everything_that_a_person_needs(run):
     assert Image.open(kept.pictures / "interpolation_linear.gif").n_frames > 40
 
 
-def test_training_lowers_the_bound(run):
+def test_training_lowers_the_held_out_loss(run):
     rows = Run(run).history()
-    assert rows[-1]["val_neg_elbo"] < rows[0]["val_neg_elbo"]
+    assert rows[-1]["val_loss"] < rows[0]["val_loss"]
 
 
-def test_tensorboard_holds_the_history_and_pictures(run):
+def test_tensorboard_holds_each_epoch_once_from_1_on_with_psnr(run):
     kept = Run(run)
-    scalars = figures.logged_scalars(kept.tensorboard)
+    scalars = charts.logged_scalars(kept.tensorboard)
     rows = kept.history()
-    np.testing.assert_allclose(scalars["epoch_neg_elbo"]["validation"][1], [row["val_neg_elbo"] for row in rows], rtol=1e-4)
-    np.testing.assert_allclose(scalars["epoch_kl"]["train"][1], [row["kl"] for row in rows], rtol=1e-4)
+    epochs = [row["epoch"] for row in rows]
+    for tag, side, name in (("epoch_neg_elbo", "validation", "val_neg_elbo"), ("epoch_kl", "train", "kl")):
+        assert scalars[tag][side][0] == epochs == [1, 2, 3, 4]
+        np.testing.assert_allclose(scalars[tag][side][1], [row[name] for row in rows], rtol=1e-4)
+    decibels = [10 * np.log10(4 / row["val_mse"]) for row in rows]
+    np.testing.assert_allclose(scalars["epoch_psnr"]["validation"][1], decibels, rtol=1e-4)
+    # nothing is written twice under another name
+    assert not [tag for tag in scalars if tag.startswith("evaluation_")]
     assert any((kept.tensorboard / "pictures").iterdir())
 
 
@@ -92,7 +101,7 @@ def test_a_killed_run_resumes_to_the_same_end(tmp_path, tiny, folder, run):
 
 
 def test_a_run_killed_in_its_second_stage_resumes_to_the_same_end(tmp_path, tiny, folder):
-    more = ["--set", "training.epochs=1", "--set", "adversarial.epochs=3", "--set", "adversarial.batch=16"]
+    more = ["--set", "training.epochs=1", "--set", "refinement.epochs=3", "--set", "refinement.batch=16"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     train.main(arguments(tiny, folder, whole, *more))
     status, _ = interrupted(arguments(tiny, folder, killed, *more), signal.SIGKILL, "epoch   2/4")
@@ -110,12 +119,52 @@ def test_ctrl_c_keeps_whole_epochs_and_says_how_to_go_on(tmp_path, tiny, folder,
     status, output = interrupted(command, signal.SIGINT, "epoch   1/4")
     assert status == 130, output
     assert "Traceback" not in output
-    assert "whole epochs and the best weights are kept" in output
+    assert "whole epochs and the best weights are saved" in output
     assert output.splitlines()[-1].endswith("--resume")
     assert f"'{tmp_path}/stopped run'" in output
     assert Run(tmp_path / "stopped run").weights.exists()
     train.main([*command, "--resume"])
     same_history(tmp_path / "stopped run", run)
+
+
+def test_early_stopping_is_mentioned(tmp_path, tiny, folder, capfd):
+    more = ["--set", "schedule.learning_rate=1e-9", "--set", "training.epochs=9", "--set", "latent.name=point"]
+    train.main(arguments(tiny, folder, tmp_path / "run", *more))
+    epochs = len(Run(tmp_path / "run").history())
+    assert f"stopped after epoch {epochs} of 9: val_loss has not improved for 3 epochs" in capfd.readouterr().out
+
+
+def test_progress_counts_all_stages_from_the_start(tmp_path, tiny, folder, capfd):
+    more = ["--set", "training.epochs=2", "--set", "refinement.epochs=1", "--set", "refinement.batch=16"]
+    train.main(arguments(tiny, folder, tmp_path / "run", *more))
+    lines = [line for line in capfd.readouterr().out.splitlines() if line.startswith("epoch")]
+    assert [line.split()[1] for line in lines] == ["1/3", "2/3", "3/3"]
+    left = [float(re.search(r"([\d.]+) min left", line).group(1)) for line in lines]
+    assert left == sorted(left, reverse=True)
+    assert left[-1] == 0
+    # the same quantity in both stages
+    assert all(re.search(r"negative ELBO +-?[\d.]+ nats  held out +-?[\d.]+  KL", line) for line in lines)
+    rows = Run(tmp_path / "run").history()
+    for row in rows:
+        assert row["val_neg_elbo"] == pytest.approx(row["val_reconstruction"] + row["val_kl"], rel=1e-5)
+    steps = charts.logged_scalars(tmp_path / "run" / "tensorboard")["epoch_loss"]["validation"][0]
+    assert steps == [1, 2, 3]
+
+
+def test_the_prior_is_fitted_once(tmp_path, tiny, folder, monkeypatch):
+    fits = []
+    fit = priors.Mixture.fit.__func__
+    monkeypatch.setattr(priors.Mixture, "fit", classmethod(lambda cls, *a, **k: fits.append(1) or fit(cls, *a, **k)))
+    monkeypatch.setitem(schema.CHOICES, "prior", ({"mixture": priors.Mixture.fit}, "mixture"))
+    more = ["--set", "training.epochs=1", "--set", "refinement.epochs=1", "--set", "refinement.batch=16"]
+    train.main(arguments(tiny, folder, tmp_path / "run", *more))
+    assert len(fits) == 1
+
+
+@pytest.mark.parametrize("name", sorted(priors.PRIORS))
+def test_a_prior_is_chosen_by_name(tmp_path, tiny, folder, name):
+    train.main(arguments(tiny, folder, tmp_path / "run", "--set", f"prior.name={name}", "--set", "training.epochs=1"))
+    assert type(priors.load(tmp_path / "run" / "prior.npz")) is priors.PRIORS[name]
 
 
 def test_counters_of_early_stopping_survive_a_resumed_run(tmp_path, tiny, folder):
@@ -138,7 +187,7 @@ def test_a_run_in_use_is_refused(tmp_path, tiny, folder, run, fails):
     (tmp_path / "busy" / "metrics.json").unlink()
     with Run(tmp_path / "busy").locked():
         line = fails(train.main, *arguments(tiny, folder, tmp_path / "busy", "--resume"))
-    assert "is in use by a run that is still going" in line
+    assert "another process trains in" in line
 
 
 def test_resuming_with_another_configuration_is_refused(tmp_path, tiny, folder, run, fails):
@@ -153,13 +202,13 @@ def test_resuming_with_other_pictures_is_refused(tmp_path, tiny, folder, run, fa
         path.unlink()
     shutil.copytree(run, tmp_path / "changed")
     line = fails(train.main, *arguments(tiny, tmp_path / "fewer", tmp_path / "changed", "--resume"))
-    assert "the pictures are not the same" in line
+    assert "the data set is not the same" in line
 
 
 def test_a_finished_run_is_not_trained_over(tiny, folder, run, fails):
     before = (run / "metrics.json").read_bytes()
-    assert "holds a run already" in fails(train.main, *arguments(tiny, folder, run))
-    assert "has ended" in fails(train.main, *arguments(tiny, folder, run, "--resume"))
+    assert "already holds a run" in fails(train.main, *arguments(tiny, folder, run))
+    assert "is complete" in fails(train.main, *arguments(tiny, folder, run, "--resume"))
     assert (run / "metrics.json").read_bytes() == before
 
 
@@ -178,6 +227,8 @@ def test_a_loss_that_is_no_number_is_explained(tmp_path, tiny, folder, fails):
         (["--set", "training.epochs=x"], "must be of type int"),
         (["--seed", "-1"], "must be a whole number from 0"),
         (["--resume"], "no run in"),
+        (["--set", "condition.name=on_label"], "needs images with labels"),
+        (["--set", "encoder.name=spatial", "--set", "encoder.halvings=2"], "latent.dim must be a multiple of"),
     ],
 )
 def test_wrong_requests_leave_no_run_folder(tmp_path, tiny, folder, fails, more, message):

@@ -1,4 +1,4 @@
-"""Ways from one code to another; codes are numpy arrays (latent_dim,)."""
+"""Paths from one code to another. Codes are NumPy arrays (latent_dim,)."""
 
 import numpy as np
 
@@ -10,9 +10,10 @@ def linear(z_a, z_b, steps):
 
 
 def spherical(z_a, z_b, steps):
-    """The arc between z_a and z_b: both direction and length change evenly, (steps, latent_dim). Shoemake 1985 (slerp).
+    """The arc from z_a to z_b, on which direction and length change at a constant rate, (steps, latent_dim).
 
-    Equal to `linear` where the codes point the same way, or one of them is zero.
+    Spherical linear interpolation of the directions (Shoemake 1985, slerp). Equal to `linear` if the codes have the same or
+    opposite directions, or one of them is zero.
     """
     lengths = np.linalg.norm(z_a), np.linalg.norm(z_b)
     cosine = np.dot(z_a, z_b) / max(lengths[0] * lengths[1], 1e-12)

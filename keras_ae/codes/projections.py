@@ -1,10 +1,10 @@
-"""Codes on a plane, to look at."""
+"""Projections of codes (n, latent_dim) onto a plane, to look at."""
 
 import numpy as np
 
 
 def principal(z):
-    """The first two principal components of codes (n, latent_dim), (n, 2); codes of two numbers are left as they are."""
+    """The first two principal components of codes, (n, 2); codes of two numbers are returned unchanged."""
     if z.shape[1] == 2:
         return z
     if z.shape[1] == 1:
@@ -15,7 +15,7 @@ def principal(z):
 
 
 def project(z, seed):
-    """Codes on a plane, (n, 2), and the method's name: UMAP (McInnes et al. 2018) where it is installed, else PCA."""
+    """Codes on a plane, (n, 2), and the name of the method: UMAP (McInnes et al. 2018) if it is installed, else PCA."""
     try:
         from umap import UMAP
     except ImportError:

@@ -1,28 +1,30 @@
-"""Near-copies: the same photograph mirrored, re-encoded, resized or re-lit, found by tiny grey thumbnails.
+"""Near-copies: the same photograph mirrored, re-encoded, resized or with other lighting, detected by small grey thumbnails.
 
-Thumbnails are brought to mean 0 and deviation 1, so that dark pictures are not all alike. A pair counts as near-copies when its
-thumbnails, one of them mirrored perhaps, differ by less than `NEAR` (root mean square; the correlation is above
-1 - NEAR**2 / 2). On 8,389 distinct cat faces this finds 71 pairs, seen to be the same photograph or the same cat.
-More than `CROWD` of them together (frames of a film, digits) are look-alikes, not copies: such are split one by one, or a
-single group would swallow the set.
+Thumbnails are standardised to mean 0 and deviation 1, so that dark images are not all similar. Two images are near-copies if
+their thumbnails, one of them possibly mirrored, differ by less than `NEAR` (root mean square), that is, if their correlation is
+above 1 - NEAR**2 / 2. Among 8,389 distinct cat faces there are 71 such pairs; each shows the same photograph or the same cat.
+If more than `CROWD` images resemble each other (frames of a film, digits), they are not treated as copies: otherwise one group
+would contain most of the data set.
 """
 
 import numpy as np
 from PIL import Image
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 SIDE = 16
 NEAR = 0.28
-# flat pictures (all black, all white) have no structure to compare
+# flat images (all black, all white) have no structure to compare
 LEAST_DEVIATION = 2.0
 BLOCK = 1000
-# each picture is compared with this many at most, the nearest by one number: cost grows with the pictures, not their square
+# most images that one image is compared with, nearest first by one number: the cost is linear in the number of images
 WINDOW = 20_000
-# also bounds the memory and work of grouping
+# also bounds the memory and time of grouping
 CROWD = 32
 
 
 def thumbnail(pixels):
-    """uint8 (size, size, channels) to a standardised grey thumbnail, float16 (SIDE * SIDE,); zeros for a flat picture."""
+    """uint8 (size, size, channels) to a standardised grey thumbnail, float16 (SIDE * SIDE,); zeros for a flat image."""
     grey = Image.fromarray(pixels.mean(axis=-1).astype("uint8"))
     small = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BOX), "float32").ravel()
     deviation = small.std()
@@ -34,21 +36,24 @@ def _mirrored(thumbnails):
 
 
 def _position(thumbnails):
-    """A mirror-invariant number for each thumbnail; numbers never differ by more than the thumbnails do."""
+    """One mirror-invariant number per thumbnail; two numbers never differ by more than the two thumbnails."""
     symmetric = (thumbnails + _mirrored(thumbnails)) / 2
-    # the direction in which pictures differ most tells most of them apart: the first principal component
+    # the first principal component separates images best
     _, vectors = np.linalg.eigh(np.cov(symmetric.T))
     return symmetric @ vectors[:, -1] / SIDE
 
 
-def near_pairs(thumbnails):
-    """Index pairs (smaller, larger) of near-copies among thumbnails (n, SIDE * SIDE), int (pairs, 2); none in crowds."""
+def near_pairs(thumbnails, crowd=CROWD):
+    """Index pairs (smaller, larger) of near-copies among thumbnails (n, SIDE * SIDE), int (pairs, 2).
+
+    An image with more than `crowd` near-copies has no pairs.
+    """
     thumbnails = thumbnails.astype("float32")
-    lively = np.flatnonzero(np.any(thumbnails, axis=1))
-    if len(lively) < 2:
+    structured = np.flatnonzero(np.any(thumbnails, axis=1))
+    if len(structured) < 2:
         return np.empty((0, 2), int)
-    position = _position(thumbnails[lively])
-    order = lively[np.argsort(position, kind="stable")]
+    position = _position(thumbnails[structured])
+    order = structured[np.argsort(position, kind="stable")]
     position = np.sort(position)
     pairs = []
     neighbours = np.zeros(len(thumbnails), int)
@@ -59,34 +64,26 @@ def near_pairs(thumbnails):
         near = np.zeros((len(rows), len(others)), bool)
         for versions in (thumbnails[others], _mirrored(thumbnails[others])):
             near |= thumbnails[rows] @ versions.T / SIDE**2 > 1 - NEAR**2 / 2
-        # each pair once: the other stands behind
+        # each pair once: only images that come later in the order
         near = np.triu(near, 1)
         count = near.sum(axis=1)
         neighbours[rows] += count
         neighbours[others] += near.sum(axis=0)
-        near[count > CROWD] = False
+        near[count > crowd] = False
         row, column = np.nonzero(near)
         pairs.append(np.sort(np.stack([rows[row], others[column]], axis=1), axis=1))
     pairs = np.concatenate(pairs)
-    return np.unique(pairs[np.all(neighbours[pairs] <= CROWD, axis=1)], axis=0)
+    return np.unique(pairs[np.all(neighbours[pairs] <= crowd, axis=1)], axis=0)
 
 
-def groups(thumbnails):
-    """The smallest index of each thumbnail's group of near-copies, (n,) int; a near-copy of a near-copy is in the group.
+def groups(thumbnails, crowd=CROWD):
+    """The smallest index in the group of each thumbnail, int (n,). Groups are the connected components of near-copies.
 
-    A group of more than `CROWD` is none: each is its own.
+    The members of a group of more than `crowd` thumbnails each form a group of their own.
     """
-    leader = np.arange(len(thumbnails))
-
-    def root(index):
-        while leader[index] != index:
-            leader[index] = leader[leader[index]]
-            index = leader[index]
-        return index
-
-    for first, second in near_pairs(thumbnails):
-        first, second = root(first), root(second)
-        leader[max(first, second)] = min(first, second)
-    leader = np.array([root(index) for index in range(len(leader))])
-    crowded = np.bincount(leader)[leader] > CROWD
-    return np.where(crowded, np.arange(len(leader)), leader)
+    n = len(thumbnails)
+    first, second = near_pairs(thumbnails, crowd).T
+    graph = coo_array((np.ones(len(first), bool), (first, second)), shape=(n, n))
+    _, component = connected_components(graph, directed=False)
+    _, leaders, sizes = np.unique(component, return_index=True, return_counts=True)
+    return np.where(sizes[component] > crowd, np.arange(n), leaders[component])

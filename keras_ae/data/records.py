@@ -1,16 +1,14 @@
 """A data set decoded once into a cache on disk: train.tfrecord, test.tfrecord and index.json.
 
-A record is the 4 bytes of its class (little-endian int32) and the uint8 pixels of a picture, in the order of the digests of
-their files. The split depends on those digests alone: a picture is held out if its SHA-256 ends in a number below a tenth.
+A record is the class (little-endian int32) and the uint8 pixels of an image. Records are sorted by the SHA-256 digests of their
+files. The split depends on these digests alone: an image is held out if the last 64 bits of its digest are below a tenth of
+2**64.
 """
 
-import contextlib
 import glob
 import hashlib
 import json
 import shutil
-import sys
-import time
 
 import numpy as np
 import tensorflow as tf
@@ -21,99 +19,91 @@ from keras_ae.errors import UserError
 from keras_ae.files import folder_written_whole, locked
 from keras_ae.media import images
 
-# counts up when records or their contents change, so that old caches are not read
-VERSION = 3
+# raise when the records or the index change, so that old caches are not read
+VERSION = 4
+# raise when the pixels or the split of the same files change: it is part of the fingerprint that runs and exports keep
+CONTENTS = 3
 HELD_OUT = 0.1
 MOST_DAMAGED = 0.05
-NAMED = 10
+# most damaged files that a message lists
+LISTED = 10
 
 
 def held_out(digest):
-    """Whether the picture with this hexadecimal SHA-256 belongs to the test side."""
+    """Whether the image whose file has this hexadecimal SHA-256 is held out."""
     return int(digest[-16:], 16) < HELD_OUT * 2**64
 
 
-@contextlib.contextmanager
-def _waiting_lock(path, what):
-    told = False
-    while True:
-        with contextlib.ExitStack() as stack:
-            try:
-                stack.enter_context(locked(path, "busy"))
-            except UserError:
-                if not told:
-                    print(f"waiting: {what} is being prepared by another process", file=sys.stderr)
-                told = True
-                time.sleep(0.5)
-                continue
-            yield
-            return
-
-
 class _Spool:
-    """Decoded pictures on disk in the order of arrival; digests, classes and thumbnails in memory."""
+    """Decoded images on disk in their order of arrival; digests, classes and thumbnails in memory."""
 
     def __init__(self, path, shape):
         self.path = path
         self.shape = shape
         self.digests, self.names, self.labels, self.sides, self.thumbnails = [], [], [], [], []
-        self.damaged = {}
+        # names and reasons
+        self.damaged = []
         self.copies = 0
 
     def fill(self, source):
-        """Decode every picture of the source once, with a progress bar."""
+        """Decode every image of the source once, with a progress bar."""
         seen, broken = set(), {}
         with open(self.path, "wb") as file:
-            for picture in tqdm(source.items(), f"decoding {source.name}", source.count, unit="picture", disable=None):
-                digest = hashlib.sha256(picture.data).hexdigest()
-                # a data set with a split of its own is used as it is
-                if picture.side is None and digest in seen:
+            for encoded in tqdm(source.items(), f"decoding {source.name}", source.count, unit="image", disable=None):
+                digest = hashlib.sha256(encoded.data).hexdigest()
+                # copies within a split that the data set defines are kept
+                if encoded.side is None and digest in seen:
                     self.copies += 1
                     continue
                 try:
-                    # copies of a damaged file are damaged files: a hundred empty ones are a hundred
-                    pixels = None if digest in broken else images.decode(picture.data, self.shape[0], self.shape[2])
+                    # every copy of a damaged file counts as damaged
+                    pixels = None if digest in broken else images.decode(encoded.data, self.shape[0], self.shape[2])
                 except images.DamagedPicture as error:
                     broken[digest] = str(error)
                 if digest in broken:
-                    self.damaged[picture.name] = broken[digest]
+                    self.damaged.append((encoded.name, broken[digest]))
                     continue
                 seen.add(digest)
                 file.write(pixels.tobytes())
                 self.digests.append(digest)
-                self.names.append(picture.name)
-                self.labels.append(picture.label)
-                self.sides.append(picture.side)
-                if picture.side is None:
+                self.names.append(encoded.name)
+                self.labels.append(encoded.label)
+                self.sides.append(encoded.side)
+                if encoded.side is None:
                     self.thumbnails.append(copies.thumbnail(pixels))
+
+    def files(self):
+        """The number of files that were read: damaged ones, copies, and one for each decoded image."""
+        return len(self.damaged) + self.copies + len(self.digests)
 
     def pixels(self):
         return np.memmap(self.path, "uint8", "r", shape=(len(self.digests), *self.shape))
 
 
 def _check_damage(source, spool):
-    good, bad = len(spool.digests), len(spool.damaged)
+    """Warnings about damaged files. Raises UserError if there are too many."""
+    good, bad, files = len(spool.digests), len(spool.damaged), spool.files()
     if not bad:
         return []
-    listed = ", ".join(f"{name} ({reason})" for name, reason in list(spool.damaged.items())[:NAMED])
-    more = f" and {bad - NAMED} more" if bad > NAMED else ""
-    if not good or bad > MOST_DAMAGED * source.count:
-        raise UserError(f"{bad} of {source.count} pictures in {source.name} are damaged, more than 5 %: {listed}{more}")
-    return [f"skipped {bad} damaged of {source.count}: {listed}{more}"]
+    listed = ", ".join(f"{name} ({reason})" for name, reason in spool.damaged[:LISTED])
+    more = f" and {bad - LISTED} more" if bad > LISTED else ""
+    if not good or bad > MOST_DAMAGED * files:
+        raise UserError(f"{bad} of {files} files in {source.name} are damaged, more than 5 %: {listed}{more}")
+    return [f"skipped {bad} damaged of {files} files: {listed}{more}"]
 
 
 def _split(spool):
-    """The side of each picture, and how many are near-copies of another."""
+    """The side of each image, and the number of near-copies that were assigned to the side of their original."""
     if spool.sides and spool.sides[0] is not None:
         return list(spool.sides), 0
-    # by digest, so that a group's leader is its smallest digest wherever its files lie
+    # by digest: the leader of a group is its smallest digest, wherever its files are
     order = sorted(range(len(spool.digests)), key=spool.digests.__getitem__)
     leaders = copies.groups(np.stack([spool.thumbnails[index] for index in order]))
     sides = [None] * len(order)
     for place, index in enumerate(order):
         sides[index] = "test" if held_out(spool.digests[order[leaders[place]]]) else "train"
     if len(order) >= 2 and len(set(sides)) == 1:
-        # so few that all fell on one side: the first changes it
+        # neither side of a very small data set may be empty: move one image
         first = order[0]
         sides[first] = "train" if sides[first] == "test" else "test"
     return sides, int(np.sum(leaders != np.arange(len(order))))
@@ -127,13 +117,16 @@ def _write(folder, side, indices, spool):
 
 
 def _summary(source, spool, near, counts):
-    files, distinct = source.count, len(spool.digests)
-    line = f"{source.name}: {files:,} pictures"
+    """Lines for the user. The numbers add up: files - damaged - copies = training + held out."""
+    line = f"{source.name}: {spool.files():,} images"
+    if spool.damaged:
+        line += f" - {len(spool.damaged):,} damaged"
     if spool.copies:
-        line += f", {distinct:,} distinct ({spool.copies:,} byte-for-byte copies used once)"
-    if near:
-        line += f", {near:,} near-copies kept on their original's side"
-    return [f"{line}; {counts['train']:,} to train, {counts['test']:,} held out"]
+        line += f" - {spool.copies:,} byte-for-byte copies"
+    if spool.damaged or spool.copies:
+        line += f" = {len(spool.digests):,} distinct images"
+    line += f"; {counts['train']:,} training + {counts['test']:,} held out"
+    return [line + (f", {near:,} near-copies assigned to the side of their original" if near else "")]
 
 
 def _build(folder, source, shape):
@@ -141,11 +134,11 @@ def _build(folder, source, shape):
     spool.fill(source)
     warnings = _check_damage(source, spool)
     if len(spool.digests) < 2:
-        raise UserError(f"{source.name} holds {len(spool.digests)} distinct usable pictures; at least 2 are needed")
+        raise UserError(f"{source.name} has {len(spool.digests)} distinct usable images; at least 2 are needed")
     sides, near = _split(spool)
     order = sorted(range(len(sides)), key=lambda index: (spool.digests[index], spool.names[index]))
     chosen = {side: [index for index in order if sides[index] == side] for side in ("train", "test")}
-    contents = hashlib.sha256(f"{VERSION} {shape}".encode())
+    contents = hashlib.sha256(f"{CONTENTS} {shape}".encode())
     for side, indices in chosen.items():
         _write(folder, side, indices, spool)
         contents.update("".join(f"{side} {spool.digests[index]}\n" for index in indices).encode())
@@ -165,10 +158,10 @@ def _build(folder, source, shape):
 
 
 def prepared(source, place, size, channels):
-    """The cache folder of `source` decoded to (size, size, channels), built if it is not there.
+    """The cache folder of `source` decoded to (size, size, channels), built unless it exists.
 
-    place: what the data set is, such as the folder's absolute path; a changed folder replaces its old cache. Raises UserError
-    where too much is damaged or too little is left.
+    place: identifies the data set, such as the absolute path of a folder; the cache of a changed folder is replaced. Raises
+    UserError if too many files are damaged, or fewer than 2 images remain.
     """
     shape = (size, size, channels)
     key = hashlib.sha256(f"{place} {shape}".encode()).hexdigest()[:12]
@@ -179,9 +172,10 @@ def prepared(source, place, size, channels):
         return (folder / "index.json").exists() and (folder / "stamp").read_text() == stamp
 
     if not current():
-        with _waiting_lock(folder.with_name(f".{folder.name}.lock"), source.name):
+        busy = f"waiting: another process is preparing {source.name}"
+        with locked(folder.with_name(f".{folder.name}.lock"), busy, wait=True):
             if not current():
-                # the lock is ours: whatever lies half-written here was left by a process that was killed
+                # this process has the lock: partial folders here were left by processes that were killed
                 for leftover in folder.parent.glob(f".{glob.escape(folder.name)}.*-*"):
                     shutil.rmtree(leftover, ignore_errors=True)
                 with folder_written_whole(folder) as partial:

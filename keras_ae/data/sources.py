@@ -1,7 +1,7 @@
-"""Where pictures come from: folders and tensorflow-datasets, each as an endless-memory-free stream of encoded pictures.
+"""Sources of images: folders, tensorflow-datasets and built-in sets, each as a stream in constant memory.
 
-A source names itself, says what would change its contents (`stamp`), and yields Picture items in a fixed order. To add one,
-write a function that returns a Source and name it in `SOURCES`; any other name is one of tensorflow-datasets.
+A source has a name and a `stamp` that changes with its contents, and yields encoded images in a fixed order. To add a source,
+write a function that returns a Source and add it to `SOURCES`; any other name is one of tensorflow-datasets.
 """
 
 import collections.abc
@@ -16,18 +16,25 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import tensorflow_datasets as tfds
 from PIL import Image
+from sklearn.datasets import load_digits
 
+from keras_ae.data.sets.cat_faces import CatFaces
+from keras_ae.data.sets.melodies import compose
+from keras_ae.data.sets.synthetic_cats import SyntheticCats
 from keras_ae.errors import UserError
 from keras_ae.media import images
+from keras_ae.media.melodies import SHAPE, to_image
 
 MELODIES = 10_000
+# data sets that need no network
 BUILT_IN = ("synthetic_cats", "digits", "melodies")
 
 
 @dataclasses.dataclass(frozen=True)
-class Picture:
-    """One encoded picture: file name, bytes, class, and the side of the split if the data set has its own, else None."""
+class Encoded:
+    """One encoded image: file name, bytes, class, and "train" or "test" if the data set has a split of its own, else None."""
 
     name: str
     data: bytes
@@ -37,7 +44,10 @@ class Picture:
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """A data set before decoding. size and channels are its own, or None where pictures differ; `items` opens the stream."""
+    """A data set before decoding: `items()` is a new stream of `count` Encoded images.
+
+    labels: names of the classes, if any. size, channels: those of its images, or None if the images differ.
+    """
 
     name: str
     count: int
@@ -49,18 +59,18 @@ class Source:
 
 
 def cache_root():
-    """Folder of everything prepared: $KERAS_AE_CACHE, or keras_ae in $XDG_CACHE_HOME, by default ~/.cache."""
+    """The folder of all caches: $KERAS_AE_CACHE, or keras_ae in $XDG_CACHE_HOME, which is ~/.cache by default."""
     chosen = os.environ.get("KERAS_AE_CACHE")
     return Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "keras_ae"
 
 
 def _printable(path):
-    """A file name as text that can be written anywhere: names in other encodings are not UTF-8."""
+    """A file name as text that can be written anywhere; bytes that are not UTF-8 become escapes such as \\xe9."""
     return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _listing(root, paths):
-    """A digest of the names, sizes and times of files: it changes when they do."""
+    """A digest of the names, sizes and modification times of files."""
     described = hashlib.sha256()
     for path in paths:
         status = path.stat()
@@ -69,32 +79,29 @@ def _listing(root, paths):
 
 
 def folder(directory):
-    """A folder of pictures. Where all lie in two or more sub-folders, these are the classes."""
+    """A folder of picture files at any depth. If all are in two or more sub-folders, the sub-folders are the classes."""
     if directory is None:
         raise UserError("which folder? add --data DIR, or directory = in [data]")
     root = Path(directory)
     paths = images.find(root)
-    tops = [path.relative_to(root).parts[:-1][:1] for path in paths]
-    tops = [_printable(top[0]) if top else None for top in tops]
-    labels = tuple(sorted({top for top in tops if top}))
-    if len(labels) < 2 or not all(tops):
+    parents = [_printable(name) for name in images.classes(paths, root)]
+    labels = tuple(sorted(set(parents)))
+    if len(labels) < 2 or "" in labels:
         labels = ()
 
     def items():
-        for path, top in zip(paths, tops, strict=True):
-            yield Picture(_printable(path.relative_to(root)), path.read_bytes(), labels.index(top) if labels else 0)
+        for path, parent in zip(paths, parents, strict=True):
+            yield Encoded(_printable(path.relative_to(root)), path.read_bytes(), labels.index(parent) if labels else 0)
 
     return Source(_printable(root.resolve().name), len(paths), _listing(root, paths), items, labels)
 
 
 def _prepared(builder, name, manual_dir=None):
-    """Prepare a tensorflow-datasets builder (download, or draw); a failure is a UserError of one line."""
-    import tensorflow_datasets as tfds
-
+    """The tensorflow-datasets `builder` with its files downloaded or generated. Raises UserError of one line."""
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
     try:
-        # its notes on sizes and folders go to stdout and say "Unknown size" of what is drawn
+        # it prints sizes and folders to stdout, and "Unknown size" for generated sets
         with contextlib.redirect_stdout(io.StringIO()):
             builder.download_and_prepare(
                 download_config=tfds.download.DownloadConfig(manual_dir=manual_dir, try_download_gcs=False)
@@ -106,8 +113,8 @@ def _prepared(builder, name, manual_dir=None):
     return builder
 
 
-def _encoded(value):
-    """The encoded bytes of a tensorflow-datasets image feature; a raw array becomes PNG."""
+def _bytes(value):
+    """The encoded bytes of a tensorflow-datasets image feature; an array becomes PNG."""
     if isinstance(value, bytes):
         return value
     buffer = io.BytesIO()
@@ -116,8 +123,6 @@ def _encoded(value):
 
 
 def _from_builder(builder, name):
-    import tensorflow_datasets as tfds
-
     features = builder.info.features
     image = features["image"] if "image" in features else None
     if not isinstance(image, tfds.features.Image):
@@ -133,7 +138,7 @@ def _from_builder(builder, name):
             chosen = builder.as_dataset(split=split, decoders={"image": tfds.decode.SkipDecoding()}, shuffle_files=False)
             for index, example in enumerate(tfds.as_numpy(chosen)):
                 number = int(example["label"]) if labels else 0
-                yield Picture(f"{split}/{index}", _encoded(example["image"]), number, side)
+                yield Encoded(f"{split}/{index}", _bytes(example["image"]), number, side)
 
     return Source(
         name,
@@ -147,26 +152,22 @@ def _from_builder(builder, name):
 
 
 def synthetic_cats(directory):
-    """The built-in data set: drawn cat faces."""
-    from keras_ae.data.sets.synthetic_cats import SyntheticCats
-
+    """The built-in drawn cat faces, generated in the data directory `directory` or in the cache."""
     builder = SyntheticCats(data_dir=directory or cache_root() / "tfds")
     return _from_builder(_prepared(builder, "synthetic_cats"), "synthetic_cats")
 
 
 def cat_faces(directory):
-    """The public cat-face sets, from a zip or folder in the manual directory `directory`; the one whose name is there."""
-    from keras_ae.data.sets.cat_faces import CatFaces
-
+    """The public cat-face data sets, from a zip file or folder in the manual directory `directory`, chosen by its name."""
     configs = [config.name for config in CatFaces.BUILDER_CONFIGS]
     manual = Path(directory) if directory else None
     files = sorted(path for path in manual.rglob("*") if path.is_file()) if manual and manual.is_dir() else []
     if not files:
         received = f"there are none in {directory}" if directory else "no data.directory was given"
         raise UserError(f"cat_faces needs its files: {received}; put {configs[0]}.zip or {configs[1]}.zip there")
-    there = {path.stem if path.suffix == ".zip" else path.name for path in manual.iterdir()}
-    config = next((name for name in configs if name in there), configs[0])
-    # tensorflow-datasets never looks at the files again: what was prepared from others must have another place
+    present = {path.stem if path.suffix == ".zip" else path.name for path in manual.iterdir()}
+    config = next((name for name in configs if name in present), configs[0])
+    # tensorflow-datasets does not notice changed files: each state of the files gets a folder of its own
     place, listing = hashlib.sha256(os.fsencode(manual.resolve())).hexdigest()[:12], _listing(manual, files)
     data_dir = cache_root() / "tfds" / f"cat_faces-{place}-{listing[:12]}"
     source = _from_builder(_prepared(CatFaces(config=config, data_dir=data_dir), "cat_faces", manual), "cat_faces")
@@ -176,44 +177,39 @@ def cat_faces(directory):
 
 
 def digits(directory):
-    """scikit-learn's 1,797 handwritten digits of 8x8 pixels (Alpaydin & Kaynak 1998): nothing to download."""
-    from sklearn.datasets import load_digits
-
+    """scikit-learn's 1,797 handwritten digits of 8x8 pixels (Alpaydin & Kaynak 1998); no download."""
     bundle = load_digits()
     pixels = np.rint(bundle.images * (255 / 16)).astype("uint8")
 
     def items():
-        for index, (picture, label) in enumerate(zip(pixels, bundle.target, strict=True)):
-            yield Picture(str(index), _encoded(picture), int(label))
+        for index, (image, label) in enumerate(zip(pixels, bundle.target, strict=True)):
+            yield Encoded(str(index), _bytes(image), int(label))
 
     return Source("digits", len(pixels), "scikit-learn", items, tuple(str(name) for name in bundle.target_names), 8, 1)
 
 
 def melodies(directory):
-    """10,000 melodies of two bars as piano rolls, composed by `keras_ae.melodies`: nothing to download."""
-    from keras_ae.media import melodies
+    """10,000 different melodies of two bars as piano rolls, from `keras_ae.data.sets.melodies`; no download."""
 
     def items():
         known = set()
         index = 0
         while len(known) < MELODIES:
-            picture = melodies.to_picture(melodies.compose(0, index))
+            image = to_image(compose(0, index))
             index += 1
-            if picture.tobytes() not in known:
-                known.add(picture.tobytes())
-                yield Picture(str(index), _encoded(picture), 0, "train" if len(known) <= 0.9 * MELODIES else "test")
+            if image.tobytes() not in known:
+                known.add(image.tobytes())
+                yield Encoded(str(index), _bytes(image), 0, "train" if len(known) <= 0.9 * MELODIES else "test")
 
-    return Source("melodies", MELODIES, "composed 1", items, (), melodies.SHAPE[0], 1)
+    return Source("melodies", MELODIES, "composed 1", items, (), SHAPE[0], 1)
 
 
 def named(name, directory):
-    """Any data set of tensorflow-datasets, from its data directory `directory` or the usual one, downloaded where missing."""
-    import tensorflow_datasets as tfds
-
+    """A data set of tensorflow-datasets from the data directory `directory` or the default one, downloaded if necessary."""
     try:
         builder = tfds.builder(name, data_dir=directory)
     except (tfds.core.DatasetNotFoundError, ValueError):
-        known = [*SOURCES, *tfds.list_builders(with_community_datasets=False)]
+        known = dict.fromkeys([*SOURCES, *tfds.list_builders(with_community_datasets=False)])
         close = difflib.get_close_matches(name, known, n=3)
         hint = f"did you mean {' or '.join(close)}? " if close else ""
         raise UserError(
@@ -226,5 +222,5 @@ SOURCES = {"folder": folder, "cat_faces": cat_faces, "synthetic_cats": synthetic
 
 
 def open_source(name, directory):
-    """The Source called `name`. Raises UserError if there is none, or it cannot be read or prepared."""
+    """The Source called `name`. Raises UserError if there is none, or if it cannot be read or prepared."""
     return SOURCES[name](directory) if name in SOURCES else named(name, directory)

@@ -1,4 +1,7 @@
-"""An export as other programs see it: SavedModels and card.json. Needs TensorFlow and nothing of the model code."""
+"""Exports as other programs see them: SavedModels and card.json. Needs TensorFlow, and none of the model code.
+
+TensorFlow is imported when a SavedModel is first used, so that this module imports quickly.
+"""
 
 import functools
 import json
@@ -6,31 +9,51 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_ae.codes import paths
+from keras_ae.codes.batches import batched
 from keras_ae.errors import UserError
+from keras_ae.media import images as pixels
 
 FORMAT = 1
+# far outside [-1, 1]: such images were never scaled
+UNSCALED = 2.0
+
+
+def _check_folder(folder):
+    """Raises UserError, with the command that makes an export of it, unless `folder` holds an encoder and a decoder."""
+    if not folder.is_dir():
+        advice = "name the folder of an export, such as exported/cats"
+        if folder.parent.name == "exported" and Path(f"experiments/{folder.name}.toml").exists():
+            advice = f"make it with make train-{folder.name}, or name another export"
+        raise UserError(f"no export at {folder}: no such folder; {advice}")
+    if not all((folder / name / "saved_model.pb").exists() for name in ("encoder", "decoder")):
+        if (folder / "config.json").exists() or any(folder.glob("[0-9]*/config.json")):
+            command = f"python -m keras_ae.export --model {folder}"
+            raise UserError(f"{folder} is a run, not an export; export it with {command}")
+        raise UserError(f"{folder} is not an export: it has no SavedModels encoder/ and decoder/")
 
 
 class Exported:
-    """The export in `folder`, its SavedModels loaded when first used; another program's with the same signatures does as well.
+    """The export in `folder`. SavedModels of another program with the same signatures work too.
 
-    card: the contents of card.json, {} without one. shape: (H, W, C) of the pictures it makes, input_shape: of those it takes.
-    labels: names of the classes that a conditional model knows, () of others. label: the class that it is to draw, by name or
-    number. Raises UserError where the folder is missing, is no export, or was written by a newer keras_ae, or there is no such
-    class.
+    folder: its path. card: the contents of card.json, {} without one. shape: (H, W, C) of the images it makes. input_shape: of
+    the images it takes. latent_dim: length of a code. code_shape: (latent_dim,), or (h, w, channels) where the code is a
+    flattened map. task: name of the task it was trained for. labels: names of the classes of a conditional model, () of others.
+    label: number of the class to encode and draw, given to this class by name or number; None without one.
+
+    Images are float32 (n, H, W, C) in [-1, 1]; the methods take uint8 images as well. Any number of images can be passed.
+    Raises UserError if the folder is missing, is not an export, or was written by a newer keras_ae, or the class is unknown.
     """
 
     def __init__(self, folder, label=None):
         self.folder = Path(folder)
-        if not self.folder.is_dir():
-            raise UserError(f"no export at {folder}: no such folder; make one with make train-vae, or name another --model")
-        if not all((self.folder / name / "saved_model.pb").exists() for name in ("encoder", "decoder")):
-            raise UserError(f"{folder} is no export: it has no SavedModels encoder/ and decoder/")
+        _check_folder(self.folder)
+        path = self.folder / "card.json"
         try:
-            self.card = json.loads((self.folder / "card.json").read_text()) if (self.folder / "card.json").exists() else {}
+            self.card = json.loads(path.read_text()) if path.exists() else {}
             self.format = int(self.card.get("format", FORMAT))
         except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise UserError(f"{self.folder / 'card.json'} cannot be read: {error}; export the model again") from error
+            raise UserError(f"{path} cannot be read: {error}; export the model again") from error
         if self.format > FORMAT:
             raise UserError(
                 f"{folder} was exported by a newer keras_ae (format {self.format}, this one reads up to {FORMAT}); "
@@ -41,28 +64,12 @@ class Exported:
         else:
             self._read_shapes()
         self.input_shape = tuple(self.card.get("input_shape", self.shape))
+        self.code_shape = tuple(self.card.get("code_shape", (self.latent_dim,)))
+        # cards of earlier versions name the task in the configuration alone
+        task = self.card.get("task") or self.card.get("configuration", {}).get("task", {})
+        self.task = task.get("name", "identity")
         self.labels = tuple(self.card.get("labels", ()))
-        self.label = None if label is None else self._numbered(label)
-
-    def _numbered(self, label):
-        if not self.labels:
-            raise UserError(f"{self.folder} is not conditional; leave --label out")
-        if label in self.labels:
-            return self.labels.index(label)
-        if str(label).isdecimal() and int(label) < len(self.labels):
-            return int(label)
-        known = ", ".join(f"{index} {name}" if str(index) != name else name for index, name in enumerate(self.labels))
-        raise UserError(f"unknown label '{label}'; choose one of {known}")
-
-    def _labelled(self, n, labels=None):
-        """The further argument of the functions of a conditional model."""
-        import tensorflow as tf
-
-        if not self.labels:
-            return {}
-        if labels is None and self.label is None:
-            raise UserError(f"{self.folder} is conditional; name a class with --label: {', '.join(self.labels)}")
-        return {"label": tf.constant(np.full(n, self.label) if labels is None else labels, tf.int32)}
+        self.label = None if label is None else self._number_of(label)
 
     def _read_shapes(self):
         try:
@@ -72,20 +79,57 @@ class Exported:
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(f"the decoder in {self.folder} has no signature serving_default from z to images") from error
 
+    def _number_of(self, label):
+        if not self.labels:
+            raise UserError(f"{self.folder} is not conditional; leave --label out")
+        if label in self.labels:
+            return self.labels.index(label)
+        if str(label).isdecimal() and int(label) < len(self.labels):
+            return int(label)
+        known = ", ".join(f"{index} {name}" if str(index) != name else name for index, name in enumerate(self.labels))
+        raise UserError(f"unknown label '{label}'; choose one of {known}")
+
+    def labels_of(self, files, directory=None):
+        """Class numbers (n,) of picture files for a conditional model; None for others.
+
+        The class is `label` where it was given, else the name of the sub-folder of `directory` that a file lies in. Raises
+        UserError where neither says it.
+        """
+        if not self.labels or self.label is not None:
+            return np.full(len(files), self.label) if self.labels else None
+        known = ", ".join(self.labels)
+        names = pixels.classes(files, directory) if directory else [""] * len(files)
+        for file, name in zip(files, names, strict=True):
+            if name not in self.labels:
+                place = f"is in the sub-folder '{name}', which is none of its classes" if name else "has no class"
+                raise UserError(
+                    f"{self.folder} is conditional, and {file} {place}; name a class with --label, or sort the files of --data "
+                    f"into sub-folders named after the classes: {known}"
+                )
+        return np.array([self.labels.index(name) for name in names])
+
+    def _labels_for(self, n, labels):
+        """The class numbers (n,) that a conditional model computes with; None for other models."""
+        if not self.labels:
+            return None
+        if labels is None and self.label is None:
+            raise UserError(f"{self.folder} is conditional; name a class with --label: {', '.join(self.labels)}")
+        return np.broadcast_to(np.asarray(self.label if labels is None else labels, "int32"), (n,))
+
     def check_rebuilds(self):
-        """UserError if the encoder takes other pictures than the decoder makes, as for super-resolution."""
+        """Raises UserError if the encoder takes images of another shape than the decoder makes, as for super-resolution."""
         if self.input_shape != self.shape:
             small, large = ("x".join(map(str, shape[:2])) for shape in (self.input_shape, self.shape))
             raise UserError(f"{self.folder} makes {large} of {small}: use python -m keras_ae.upscale --model {self.folder}")
 
     @property
     def generates(self):
-        """Whether it draws new pictures of its own."""
+        """Whether the export has a generator."""
         return (self.folder / "generator" / "saved_model.pb").exists()
 
     @property
     def draws_pieces(self):
-        """Whether any piece of a seed's sequence can be drawn; another program's generator draws it whole."""
+        """Whether any piece of a seed's sequence can be drawn; generators of other programs may draw it from the start only."""
         return {"fitted", "normal"} <= set(self._generator.signatures)
 
     def _loaded(self, name):
@@ -108,46 +152,93 @@ class Exported:
     def _generator(self):
         return self._loaded("generator")
 
-    def codes(self, images, labels=None):
-        """What the encoder says of float32 images (batch, H, W, C) in [-1, 1]: "z", of a VAE "z_mean" and "z_log_var" too.
-
-        labels: of a conditional model, (batch,); by default the one it was opened with, here and below.
-        """
+    def _run(self, model, name, arrays, labels, progress):
+        """Apply the first signature of a SavedModel to arrays (n, ...) in batches: a dict of NumPy arrays."""
         import tensorflow as tf
 
-        encode = self._encoder.signatures["serving_default"]
-        found = encode(images=tf.constant(images, tf.float32), **self._labelled(len(images), labels))
-        return {name: values.numpy() for name, values in found.items()}
+        labels = self._labels_for(len(arrays), labels)
+        function = model.signatures["serving_default"]
 
-    def encode(self, images, labels=None):
-        """Mean codes (batch, latent_dim) of float32 images (batch, H, W, C) in [-1, 1]."""
-        return self.codes(images, labels)["z"]
+        def on_rows(rows):
+            more = {} if labels is None else {"label": tf.constant(labels[rows], tf.int32)}
+            return function(**{name: tf.constant(arrays[rows], tf.float32)}, **more)
+
+        return batched(on_rows, np.arange(len(arrays)), progress=progress)
+
+    def _floats(self, images):
+        images = np.asarray(images)
+        if images.shape[1:] != self.input_shape:
+            wanted = "(n, {}, {}, {})".format(*self.input_shape)
+            raise UserError(f"{self.folder} takes images of shape {wanted}. Received: {images.shape}")
+        if images.dtype == np.uint8:
+            return pixels.to_float(images)
+        if images.size and not np.abs(images).max() <= UNSCALED:
+            low, high = images.min(), images.max()
+            raise UserError(f"images must be uint8, or floats in [-1, 1]. Received: {images.dtype} from {low:g} to {high:g}")
+        return images
+
+    def codes(self, images, labels=None, progress=None):
+        """The outputs of the encoder, (n, latent_dim) each: "z", the mean code; of a VAE "z_mean" and "z_log_var" too.
+
+        images: (n, *input_shape). labels: class numbers (n,) of a conditional model, by default `label`; also below. progress:
+        text of a progress bar on stderr.
+        """
+        return self._run(self._encoder, "images", self._floats(images), labels, progress)
+
+    def encode(self, images, labels=None, progress=None):
+        """Mean codes (n, latent_dim) of images (n, *input_shape)."""
+        return self.codes(images, labels, progress)["z"]
 
     def decode(self, z, labels=None):
-        """Images (batch, H, W, C), float32 in [-1, 1], of codes (batch, latent_dim)."""
-        import tensorflow as tf
+        """Images (n, H, W, C) of codes (n, latent_dim)."""
+        return self._run(self._decoder, "z", np.asarray(z), labels, None)["images"]
 
-        decode = self._decoder.signatures["serving_default"]
-        return decode(z=tf.constant(z, tf.float32), **self._labelled(len(z), labels))["images"].numpy()
+    def reconstruct(self, images, labels=None):
+        """Images (n, H, W, C) decoded from the mean codes of images (n, *input_shape)."""
+        return self.decode(self.encode(images, labels), labels)
+
+    def interpolate(self, image_a, image_b, steps=10, spherical=False):
+        """`steps` images (steps, H, W, C) decoded along a straight line, or an arc, between the codes of two images (H, W, C).
+
+        The first and the last are the reconstructions of the two images.
+        """
+        z_a, z_b = (self.encode(np.asarray(image)[None])[0] for image in (image_a, image_b))
+        return self.decode((paths.spherical if spherical else paths.linear)(z_a, z_b, steps))
 
     def generate(self, n, seed=0, temperature=1.0, prior="fitted", first=0):
-        """New pictures `first` ... `first + n - 1` of the seed's sequence: uint8 (n, H, W, C), and their codes.
+        """New images `first` ... `first + n - 1` of the seed's sequence, uint8 (n, H, W, C), and their codes (n, latent_dim).
 
-        A conditional model that was opened without a label goes through its classes in turn.
+        temperature: scales the spread of the codes. prior: "fitted" or "normal", the density that they are drawn from. A
+        conditional model without a `label` draws its classes in turn.
         """
-        import tensorflow as tf
-
-        numbers = {name: tf.constant(value, tf.int32) for name, value in {"first": first, "n": n, "seed": seed}.items()}
-        numbers["temperature"] = tf.constant(temperature, tf.float32)
+        if not self.generates:
+            raise UserError(f"{self.folder} has no SavedModel generator/; it encodes and decodes alone")
+        labels = None
         if self.labels:
-            labels = None if self.label is not None else (first + np.arange(n)) % len(self.labels)
-            numbers |= self._labelled(n, labels)
+            in_turn = (first + np.arange(n)) % len(self.labels)
+            labels = self._labels_for(n, in_turn if self.label is None else None)
         if self.draws_pieces:
-            drawn = self._generator.signatures[prior](**numbers)
+            rows = np.arange(n)
+
+            def draw(rows):
+                start = first + (int(rows[0]) if len(rows) else 0)
+                return self._draw(prior, rows, labels, seed, temperature, first=start, n=len(rows))
+
+            drawn = batched(draw, rows)
         elif prior == "fitted":
-            numbers["n"] += numbers.pop("first")
-            drawn = self._generator.signatures["serving_default"](**numbers)
-            drawn = {name: values[first:] for name, values in drawn.items()}
+            # the sequence from its start, with a label for each image of it
+            labels = None if labels is None else np.concatenate([np.zeros(first, "int32"), labels])
+            drawn = self._draw("serving_default", slice(None), labels, seed, temperature, n=first + n)
+            drawn = {name: np.asarray(values)[first:] for name, values in drawn.items()}
         else:
             raise UserError(f"the generator in {self.folder} has its fitted prior only")
-        return np.asarray(drawn["images"]), np.asarray(drawn["z"])
+        return drawn["images"], drawn["z"]
+
+    def _draw(self, signature, rows, labels, seed, temperature, **counts):
+        import tensorflow as tf
+
+        arguments = {name: tf.constant(value, tf.int32) for name, value in {"seed": seed, **counts}.items()}
+        arguments["temperature"] = tf.constant(temperature, tf.float32)
+        if labels is not None:
+            arguments["label"] = tf.constant(labels[rows], tf.int32)
+        return self._generator.signatures[signature](**arguments)

@@ -1,61 +1,41 @@
-"""What `denoise` and `upscale` share: a model that was trained to give back more than it is shown."""
+"""Restored images: what denoising and super-resolution models make of picture files, and the folder it is written to."""
 
 from pathlib import Path
 
-from keras_ae import commandline
+import numpy as np
 
-BATCH = 64
+from keras_ae import files
+from keras_ae.errors import UserError
+from keras_ae.exports.reading import Exported
+from keras_ae.media import figures, images
+
 SHOWN = 16
-OUT = {"denoise": "denoised", "upscale": "upscaled"}
-
-
-def parser(verb, description, model):
-    """Options of both commands."""
-    parser = commandline.Parser(verb, description)
-    parser.add_argument("pictures", nargs="*", metavar="PICTURE", help="picture files (any size and mode)")
-    parser.add_argument("--data", metavar="DIR", help="folder to choose pictures from")
-    parser.add_argument("--n", type=commandline.whole_number(1, 10_000), default=16, help="how many to choose from --data")
-    commandline.add_common(parser, OUT[verb], "folder to write: each picture, and comparison.png", model)
-    commandline.add_label(parser)
-    return parser
+COMPARISON = "comparison.png"
 
 
 def opened(arguments, task):
-    """What the command line asks for: the folder to write, the export, picture files, and uint8 inputs (n, h, w, C).
+    """What `denoise` and `upscale` start with: the export, the picture files, uint8 inputs (n, h, w, C), class numbers or None.
 
-    Raises UserError where the folder holds something that these commands did not write, or the export has another task.
+    Raises UserError if --out contains something that these commands did not write, or the export was trained for another task.
     """
-    import numpy as np
-
-    from keras_ae.errors import UserError
-    from keras_ae.exports.reading import Exported
-    from keras_ae.media import images
-
-    out = Path(arguments.out)
-    if out.exists() and not (out / "comparison.png").exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out} exists and holds something else; choose another --out")
+    files.check_folder(arguments.out, files.holds(COMPARISON), "a folder of restored images")
     model = Exported(arguments.model, arguments.label)
-    trained = model.card.get("configuration", {}).get("task", {}).get("name", "identity")
-    if trained != task:
-        raise UserError(f"{model.folder} was trained for the task '{trained}', not '{task}'; name another --model")
-    chosen = images.chosen(arguments.pictures, arguments.data, arguments.n, arguments.seed)
+    if model.task != task:
+        raise UserError(f"{model.folder} was trained for the task '{model.task}', not '{task}'; choose another --model")
+    paths = images.chosen(arguments.pictures, arguments.data, arguments.n, arguments.seed)
     size, _, channels = model.input_shape
-    return out, model, chosen, np.stack([images.read(path, size, channels) for path in chosen])
+    labels = model.labels_of(paths, arguments.data)
+    return model, paths, np.stack([images.read(path, size, channels) for path in paths]), labels
 
 
-def restored(model, inputs):
-    """What the model makes of uint8 inputs (n, h, w, C), uint8 (n, H, W, C)."""
-    import numpy as np
-
-    from keras_ae.media import images
-
-    parts = [inputs[first : first + BATCH] for first in range(0, len(inputs), BATCH)]
-    return np.concatenate([images.to_uint8(model.decode(model.encode(images.to_float(part)))) for part in parts])
+def restored(model, inputs, labels=None):
+    """The images that the model makes of uint8 inputs (n, h, w, C), uint8 (n, H, W, C)."""
+    return images.to_uint8(model.reconstruct(inputs, labels))
 
 
 def names_of(paths):
-    """A PNG file name for each path; repeated ones are numbered."""
-    names, taken = [], {"comparison.png"}
+    """A PNG file name for each path; repeated names are numbered."""
+    names, taken = [], {COMPARISON}
     for path in paths:
         name, number = f"{Path(path).stem}.png", 1
         while name in taken:
@@ -66,13 +46,13 @@ def names_of(paths):
     return names
 
 
-def write(out, paths, shown, outputs):
-    """Each output under its picture's name, and comparison.png: rows of `shown`, {label: uint8 pictures}, and outputs."""
-    from keras_ae.files import folder_written_whole
-    from keras_ae.media import figures, images
+def write(out, paths, kinds, outputs):
+    """Write each output as PNG under the name of its file, and comparison.png with rows of each of `kinds`.
 
-    with folder_written_whole(out) as folder:
-        for name, picture in zip(names_of(paths), outputs, strict=True):
-            images.write_png(folder / name, picture)
-        rows = {label: images.to_float(pictures[:SHOWN]) for label, pictures in shown.items()}
-        figures.reconstructions(rows, folder / "comparison.png", f"{min(SHOWN, len(paths))} of {len(paths)} pictures")
+    kinds: {label: uint8 images (n, H, W, C)}, for example inputs and outputs. outputs: uint8 (n, H, W, C).
+    """
+    with files.folder_written_whole(out) as folder:
+        for name, image in zip(names_of(paths), outputs, strict=True):
+            images.write_png(folder / name, image)
+        rows = {label: images.to_float(shown[:SHOWN]) for label, shown in kinds.items()}
+        figures.reconstructions(rows, folder / COMPARISON, f"{min(SHOWN, len(paths))} of {len(paths)} images")

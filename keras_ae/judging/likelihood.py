@@ -37,7 +37,7 @@ def log_weights(image, z_mean, z_log_var, nats, draws, rng):
 def neg_importance_weighted(weights, ks):
     """Importance-weighted estimates of -log p(x) from log weights (n, draws): {k: (n,)}. Burda et al. 2016, arXiv:1509.00519.
 
-    Each is the mean over the draws // k groups of k draws; k = 1 is the negative ELBO.
+    Each is the mean over draws // k groups of k draws, with k <= draws; k = 1 is the negative ELBO.
     """
     n, draws = weights.shape
     return {k: -log_mean_exp(weights[:, : draws // k * k].reshape(n, -1, k), axis=2).mean(axis=1) for k in ks}
@@ -109,9 +109,10 @@ def importance_weighted(candidate, likelihood, images, z_mean, z_log_var, seed, 
 
     posteriors = zip(images, z_mean, z_log_var, strict=True)
     weights = np.stack([log_weights(*posterior, nats, draws, rng) for posterior in posteriors])
+    ks = [1, *(k for k in ks if k <= draws)]
     estimates = {
         "neg_elbo" if k == 1 else f"neg_importance_weighted_{k}": values
-        for k, values in neg_importance_weighted(weights, (1, *ks)).items()
+        for k, values in neg_importance_weighted(weights, ks).items()
     }
     means = _mean(estimates)
     bits = {name: bits_per_dimension(value, images[0].size) for name, value in means.items()}
@@ -123,7 +124,7 @@ def measure(candidate, images, training_images, seed, n=128, draws=500, ks=(50, 
     """Likelihood of held-out images (N, H, W, C) under a candidate: numbers, and arrays (N,); (None, {}) without a posterior.
 
     On all images: neg_elbo = distortion + rate with one drawn code each, its standard error, and `usage`. On the first `n`:
-    importance-weighted estimates from `draws` codes each, and the negative ELBO of the same images beside them.
+    importance-weighted estimates for each of `ks`, from `draws` codes each, beside the negative ELBO of the same images.
     """
     codes = candidate.encode(images)
     if "z_log_var" not in codes:

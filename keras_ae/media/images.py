@@ -1,6 +1,6 @@
-"""Picture files to arrays and back. Arrays are uint8 (height, width, channels) or float32 in [-1, 1] (mean = std = 0.5).
+"""Picture files to arrays and back. Images are uint8 (height, width, channels), or float32 in [-1, 1].
 
-A leaf: NumPy and Pillow alone, so that commands which only use an export start quickly.
+Needs NumPy and Pillow alone, so that commands on exports start quickly.
 """
 
 import io
@@ -16,18 +16,18 @@ from keras_ae.media import melodies
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 LEAST_SIDE = 4
 MOST_PIXELS = 200_000_000
-# larger files are refused below, with a reason, before they are decoded
+# `decode` refuses larger files itself, with a reason, before it decodes them
 Image.MAX_IMAGE_PIXELS = None
 
 
 class DamagedPicture(ValueError):
-    """Bytes that cannot be decoded to a picture worth using; the text is a short reason."""
+    """Bytes that cannot be decoded to a usable image; the text is a short reason."""
 
 
 def find(directory):
-    """Every picture file in `directory` at any depth, sorted; hidden files and folders are passed over.
+    """Every picture file in `directory` at any depth, sorted; hidden files and folders are skipped.
 
-    Raises UserError if there is no such folder or no picture in it.
+    Raises UserError if there is no such folder or no picture file in it.
     """
     directory = Path(directory)
     if not directory.is_dir():
@@ -41,23 +41,23 @@ def find(directory):
         and path.is_file()
     )
     if not found:
-        raise UserError(f"no pictures in {directory}: looked for {', '.join(SUFFIXES)} at any depth")
+        raise UserError(f"no picture files in {directory}: looked for {', '.join(SUFFIXES)} at any depth")
     return found
 
 
 def _eight_bit(image):
-    """A picture of any mode as RGB or L with 8 bits; transparency is laid over white."""
+    """An image of any mode as RGB or L with 8 bits; transparent parts become white."""
     if image.mode.startswith("I") or image.mode == "F":
         pixels = np.asarray(image)
-        # 16-bit files open as I;16 or I; floats have no fixed range: 0 to 1, 255 or 65535, whichever holds them
+        # 16-bit files open as I;16 or I; floats have no fixed range: the smallest of 0 to 1, 255 or 65535 that contains them
         most = 1.0 if image.mode == "F" and pixels.max() <= 1 else 255.0 if pixels.max() <= 255 else 65535.0
         if image.mode.startswith("I;16"):
             most = 65535.0
-        scaled = np.empty(pixels.shape, "uint8")
-        # row by row: the whole in floats is many times the file
-        for row, values in zip(scaled, pixels, strict=True):
+        reduced = np.empty(pixels.shape, "uint8")
+        # row by row: the whole image in floats takes many times the memory of the file
+        for row, values in zip(reduced, pixels, strict=True):
             row[:] = np.clip(np.rint(values * (255.0 / most)), 0, 255)
-        return Image.fromarray(scaled)
+        return Image.fromarray(reduced)
     if image.mode in ("LA", "PA", "RGBA", "RGBa", "La") or "transparency" in image.info:
         coloured = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), coloured).convert("RGB")
@@ -76,10 +76,10 @@ def _decoded(data, size, channels):
         raise DamagedPicture(f"only {image.width}x{image.height} pixels")
     if image.width * image.height > MOST_PIXELS:
         raise DamagedPicture(f"{image.width}x{image.height} is more than {MOST_PIXELS // 10**6} megapixels")
-    # a JPEG decodes at a half, quarter or eighth of its size at a fraction of time and memory; twice the size keeps quality
+    # a JPEG decodes at 1/2, 1/4 or 1/8 of its size in a fraction of the time and memory; twice the final size keeps the quality
     image.draft(None, (2 * size, 2 * size))
     image = _middle_square(image)
-    # crops before anything that copies every pixel, so that 50 megapixels stay within a few hundred megabytes
+    # crop before anything that copies every pixel, so that 50 megapixels need at most a few hundred megabytes
     oriented = ImageOps.exif_transpose(image)
     if min(oriented.size) > 8 * size:
         oriented = oriented.reduce(min(oriented.size) // (4 * size)) if oriented.mode in ("RGB", "L", "RGBA") else oriented
@@ -92,26 +92,26 @@ def _decoded(data, size, channels):
 def decode(data, size, channels=3):
     """Decode the bytes of a picture file of any size and mode to uint8 (size, size, channels); channels is 1 or 3.
 
-    First frame, turned upright (EXIF), the square in the middle, resized bicubically (a = -0.5) with antialiasing unless it
-    fits; transparency over white, 16 bits scaled to 8. Raises DamagedPicture.
+    Takes the first frame, rotates it by its EXIF orientation, crops the central square, and resizes it bicubically (a = -0.5)
+    with antialiasing if the size differs. Transparent parts become white, 16 bits are scaled to 8. Raises DamagedPicture.
     """
     try:
         return _decoded(data, size, channels)
     except DamagedPicture:
         raise
     except UnidentifiedImageError:
-        raise DamagedPicture("not a picture") from None
+        raise DamagedPicture("not a picture file") from None
     except Exception as error:
         # Pillow's decoders raise many kinds of errors on broken bytes
         raise DamagedPicture(str(error).partition("\n")[0] or type(error).__name__) from error
 
 
 def read(path, size, channels=3):
-    """`decode` the file `path`, which a user named; of a MIDI file, the picture of its melody. Raises UserError."""
+    """`decode` the file `path`; a MIDI file gives the image of its melody. Raises UserError."""
     if Path(path).suffix.lower() in melodies.SUFFIXES:
         if (size, size, channels) != melodies.SHAPE:
-            raise UserError(f"{path} is a MIDI file, but the model is of pictures of {size}x{size}, {channels} channels")
-        return melodies.to_picture(melodies.read(path))
+            raise UserError(f"{path} is a MIDI file, but the model takes images of {size}x{size}, {channels} channels")
+        return melodies.to_image(melodies.read(path))
     try:
         return decode(Path(path).read_bytes(), size, channels)
     except DamagedPicture as error:
@@ -120,10 +120,28 @@ def read(path, size, channels=3):
         raise UserError(f"cannot read the picture {path}: {error.strerror or error}") from None
 
 
-def chosen(paths, directory, n, seed):
-    """The picture files a command line means: `paths`, or `n` of `directory` chosen by `seed`. UserError if neither or both."""
+def readable(paths, size, channels, report):
+    """`read` each file that can be read: pairs (index, uint8 (size, size, channels)). `report(text)` gets the other files."""
+    for index, path in enumerate(paths):
+        try:
+            yield index, read(path, size, channels)
+        except UserError as error:
+            report(str(error))
+
+
+def classes(paths, directory):
+    """For each path the name of the sub-folder of `directory` that it lies in, "" where it lies in `directory` itself."""
+    parents = [Path(path).relative_to(directory).parts[:-1] for path in paths]
+    return [parts[0] if parts else "" for parts in parents]
+
+
+def chosen(paths, directory, n=None, seed=0):
+    """The picture files that a command line names: `paths`, or `n` files of `directory`, chosen by `seed` (None: all).
+
+    Raises UserError if both are given, or neither.
+    """
     if bool(paths) == bool(directory):
-        raise UserError("name picture files, or a folder of them with --data DIR" + (", not both" if paths else ""))
+        raise UserError("name picture files, or a folder of picture files with --data DIR" + (", not both" if paths else ""))
     if paths:
         return [Path(path) for path in paths]
     found = find(directory)
@@ -131,42 +149,49 @@ def chosen(paths, directory, n, seed):
     return [found[index] for index in sorted(order)]
 
 
+def scaled(pixels):
+    """0 ... 255 to [-1, 1]. Arithmetic alone, so that floating-point arrays and tensors of any library work."""
+    return pixels * (1 / 127.5) - 1
+
+
 def to_float(pixels):
     """uint8 0 ... 255 to float32 in [-1, 1]."""
-    return np.asarray(pixels, "float32") / np.float32(127.5) - np.float32(1)
+    return scaled(np.asarray(pixels, "float32"))
 
 
 def to_uint8(images):
-    """Floats in [-1, 1] to uint8, rounded; values outside are clipped."""
+    """Floats in [-1, 1] to uint8, rounded; values outside the range are clipped."""
     return np.rint((np.clip(np.asarray(images, "float32"), -1, 1) + 1) * 127.5).astype("uint8")
 
 
-def grid(pictures, columns, gap=2):
-    """Lay uint8 pictures (n, height, width, channels) out in rows on white, `gap` pixels apart, as one picture."""
-    n, height, width, channels = pictures.shape
+def grid(images, columns, gap=2):
+    """Arrange uint8 images (n, height, width, channels) in rows on white, `gap` pixels apart, as one image."""
+    n, height, width, channels = images.shape
     columns = min(columns, n)
     rows = -(-n // columns)
-    laid = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, channels), 255, "uint8")
-    for index, picture in enumerate(pictures):
+    canvas = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, channels), 255, "uint8")
+    for index, image in enumerate(images):
         top, left = index // columns * (height + gap), index % columns * (width + gap)
-        laid[top : top + height, left : left + width] = picture
-    return laid
+        canvas[top : top + height, left : left + width] = image
+    return canvas
 
 
-def _image(pixels):
+def stacked(kinds, columns):
+    """Kinds of the same uint8 images, such as originals and reconstructions, as rows of `columns` below each other.
+
+    kinds: a sequence of arrays (n, H, W, C). Returns (m, H, W, C) for `grid`; incomplete rows are padded with white images.
+    """
+    n = len(kinds[0])
+    rows = [images[first : first + columns] for first in range(0, n, columns) for images in kinds]
+    return np.concatenate([np.concatenate([row, np.full((columns - len(row), *row.shape[1:]), 255, "uint8")]) for row in rows])
+
+
+def to_pillow(pixels):
+    """uint8 (height, width, channels) as a Pillow image."""
     return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
 
 
-def write_png(path, picture):
+def write_png(path, image):
     """Write uint8 (height, width, channels) as PNG."""
     with written_whole(path) as partial:
-        _image(picture).save(partial, format="png")
-
-
-def write_there_and_back(path, frames, enlarged=3, milliseconds=60):
-    """Write uint8 frames (n, height, width, channels) as an endless GIF that goes forth and back, `enlarged` times."""
-    pictures = [_image(frame.repeat(enlarged, axis=0).repeat(enlarged, axis=1)) for frame in [*frames, *frames[-2:0:-1]]]
-    with written_whole(path) as partial:
-        pictures[0].save(
-            partial, format="gif", save_all=True, append_images=pictures[1:], duration=milliseconds, loop=0, optimize=False
-        )
+        to_pillow(image).save(partial, format="png")

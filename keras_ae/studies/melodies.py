@@ -1,55 +1,55 @@
-"""Music: melodies of two bars, drawn as piano rolls and written as MIDI."""
+"""Melodies rebuilt, sampled and interpolated, as piano rolls and MIDI files, and the share of their notes in one key."""
 
 import numpy as np
 
-from keras_ae.codes import paths as codes
-from keras_ae.data import pipeline as data
+from keras_ae.codes import paths
+from keras_ae.data import pipeline
+from keras_ae.data.sets.melodies import SCALES
 from keras_ae.errors import UserError
-from keras_ae.judging.judge import batched
 from keras_ae.media import figures
 from keras_ae.media import melodies as midi
 from keras_ae.media.images import to_uint8
 
-SHOWN = 6
 
-
-def _in_key(steps):
-    """The greatest share of a melody's notes that lie in one major scale (or its relative minor)."""
+def in_one_key(steps):
+    """The largest share of the notes of a melody (32,) that lie in one major (or relative minor) scale; 1.0 without notes."""
     pitches = [pitch % 12 for _, _, pitch in midi.notes(steps)]
-    scales = [{(root + step) % 12 for step in midi.SCALES[0]} for root in range(12)]
+    scales = [{(root + step) % 12 for step in SCALES[0]} for root in range(12)]
     return max(np.mean([pitch in scale for pitch in pitches]) for scale in scales) if pitches else 1.0
 
 
-def melodies(models, pictures, seed, folder):
-    """Rebuilt, sampled and interpolated melodies; samples and the interpolation as MIDI files too."""
+def run(models, image_set, seed, folder, *, n=1000, shown=6):
+    """Shares of steps and of whole melodies that are rebuilt without error, and of notes in one key."""
     name, model = next(iter(models.items()))
     if model.shape != midi.SHAPE:
-        raise UserError(f"{name} is no model of melodies")
-    images = data.examples(pictures, "test", 1000)
-    z = batched(model.encode, images)
-    rebuilt = midi.of(to_uint8(batched(model.decode, z)))
-    originals = midi.of(to_uint8(images))
-    shown = {}
-    for index in range(3):
-        shown |= {f"original {index + 1}": midi.notes(originals[index]), f"rebuilt {index + 1}": midi.notes(rebuilt[index])}
-    figures.rolls(shown, folder / "melodies_rebuilt.png", f"{name}: held-out melodies")
-    drawn = midi.of(model.generate(1000, seed)[0])
-    midi.write(folder / "melodies_samples.mid", drawn[:SHOWN])
-    rolls = {f"sample {index + 1}": midi.notes(steps) for index, steps in enumerate(drawn[:SHOWN])}
-    figures.rolls(rolls, folder / "melodies.png", f"{name}: sampled melodies")
-    way = midi.of(to_uint8(model.decode(codes.spherical(z[0], z[1], SHOWN + 1))))
-    midi.write(folder / "melodies_interpolation.mid", way)
-    rolls = {f"{index / SHOWN:.0%}": midi.notes(steps) for index, steps in enumerate(way)}
-    figures.rolls(rolls, folder / "melodies_interpolation.png", f"{name}: from one held-out melody to another")
+        raise UserError(f"{name} was not trained on melodies")
+    images = pipeline.examples(image_set, "test", n)
+    z = model.encode(images)
+    originals, rebuilt = midi.of(to_uint8(images)), midi.of(to_uint8(model.decode(z)))
+    drawn = midi.of(model.generate(n, seed)[0])
+    path = midi.of(to_uint8(model.decode(paths.spherical(z[0], z[1], shown + 1))))
+    pairs = {}
+    for index in range(shown // 2):
+        pairs |= {f"original {index + 1}": originals[index], f"rebuilt {index + 1}": rebuilt[index]}
+    rolls = {
+        "melodies_rebuilt": (pairs, "held-out melodies"),
+        "melodies": ({f"sample {index + 1}": steps for index, steps in enumerate(drawn[:shown])}, "sampled melodies"),
+        "melodies_interpolation": (
+            {f"{index / shown:.0%}": steps for index, steps in enumerate(path)},
+            "from one held-out melody to another",
+        ),
+    }
+    for file, (melodies, text) in rolls.items():
+        notes = {label: midi.notes(steps) for label, steps in melodies.items()}
+        figures.rolls(notes, folder / f"{file}.png", f"{name}: {text}")
+    midi.write(folder / "melodies_samples.mid", drawn[:shown])
+    midi.write(folder / "melodies_interpolation.mid", path)
     right = np.stack(rebuilt) == np.stack(originals)
-    random = np.random.default_rng(seed).integers(0, midi.SHAPE[0], (1000, midi.STEPS))
+    random = np.random.default_rng(seed).integers(0, midi.SHAPE[0], (n, midi.STEPS))
+    kinds = {"sampled": drawn, "composed": originals, "random steps": random}
     return {
         "n": len(images),
         "steps_right": float(right.mean()),
         "melodies_right": float(right.all(axis=1).mean()),
-        "notes_in_one_key": {
-            "sampled": float(np.mean([_in_key(steps) for steps in drawn])),
-            "composed": float(np.mean([_in_key(steps) for steps in originals])),
-            "random steps": float(np.mean([_in_key(steps) for steps in random])),
-        },
+        "notes_in_one_key": {kind: float(np.mean([in_one_key(steps) for steps in found])) for kind, found in kinds.items()},
     }

@@ -1,49 +1,13 @@
-"""Cat faces drawn from factors, with NumPy alone: analytic antialiasing, soft light, any size.
+"""Cat faces drawn from their factors, with NumPy alone: analytic antialiasing, soft light, any size.
 
 Shapes are signed distances on a plane where the head is about one unit wide, x to the right, y down. Paired parts (ears, eyes,
 whiskers) are drawn once, on the absolute value of x.
 """
 
-import dataclasses
-
 import numpy as np
 
-PATTERNS = ("solid", "tabby", "bicolour", "calico", "colourpoint")
-COATS = ("black", "grey", "ginger", "cream", "brown", "white")
-EAR_SHAPES = ("pointed", "rounded", "folded")
-EYE_COLOURS = ("green", "amber", "blue", "copper")
-NOSES = ("pink", "black", "brick")
-BACKGROUNDS = ("gradient", "stripes", "bokeh", "garden")
-
-# classes of each class factor, range of each number factor
-CLASSES = {
-    "pattern": PATTERNS,
-    "coat": COATS,
-    "ear_shape": EAR_SHAPES,
-    "eye_colour": EYE_COLOURS,
-    "nose": NOSES,
-    "background": BACKGROUNDS,
-}
-RANGES = {
-    "lightness": (-1.0, 1.0),
-    "ear_angle": (-1.0, 1.0),
-    "eye_size": (0.8, 1.2),
-    "eye_opening": (0.45, 1.0),
-    "pupil": (0.0, 1.0),
-    "gaze_x": (-1.0, 1.0),
-    "gaze_y": (-1.0, 1.0),
-    "muzzle": (0.8, 1.2),
-    "whiskers": (0.3, 1.0),
-    "roll": (-20.0, 20.0),
-    "yaw": (-1.0, 1.0),
-    "pitch": (-1.0, 1.0),
-    "x": (-0.15, 0.15),
-    "y": (-0.12, 0.12),
-    "scale": (0.85, 1.2),
-    "light_angle": (-1.0, 1.0),
-    "light_strength": (0.2, 1.0),
-    "background_hue": (0.0, 1.0),
-}
+from keras_ae.data.sets.cat_factors import BACKGROUNDS, EAR_SHAPES, PATTERNS, sample_factors
+from keras_ae.data.sets.shapes import ellipse, noise, rainbow, segment, smooth_step, smooth_union, triangle
 
 COAT_COLOURS = np.array(
     [[0.17, 0.16, 0.18], [0.50, 0.52, 0.56], [0.90, 0.55, 0.23], [0.93, 0.80, 0.60], [0.47, 0.33, 0.23], [0.94, 0.92, 0.89]]
@@ -56,134 +20,35 @@ ORANGE = np.array([0.88, 0.50, 0.18])
 PINK = np.array([0.93, 0.66, 0.64])
 
 
-@dataclasses.dataclass(frozen=True)
-class Factors:
-    """Everything that decides a picture. Class factors are numbers of `CLASSES`, the others lie in `RANGES`.
-
-    roll is in degrees; yaw, pitch and gaze are fractions of the largest turn; x, y and scale place the head. `texture` seeds
-    what is left to chance: grain of the fur, edges of patches, places of background spots.
-    """
-
-    pattern: int
-    coat: int
-    ear_shape: int
-    eye_colour: int
-    nose: int
-    background: int
-    lightness: float
-    ear_angle: float
-    eye_size: float
-    eye_opening: float
-    pupil: float
-    gaze_x: float
-    gaze_y: float
-    muzzle: float
-    whiskers: float
-    roll: float
-    yaw: float
-    pitch: float
-    x: float
-    y: float
-    scale: float
-    light_angle: float
-    light_strength: float
-    background_hue: float
-    texture: int
-
-
-def sample_factors(seed, index):
-    """Factors of cat number `index` of the sequence `seed`, each drawn evenly and independently of the others."""
-    random = np.random.default_rng((seed, index))
-    classes = {name: int(random.integers(len(known))) for name, known in CLASSES.items()}
-    numbers = {name: float(np.float32(random.uniform(*span))) for name, span in RANGES.items()}
-    return Factors(**classes, **numbers, texture=int(random.integers(2**31)))
-
-
-def _ellipse(x, y, radius_x, radius_y):
-    """Distance to an ellipse around the origin, exact near its edge (Quilez)."""
-    scaled = np.sqrt((x / radius_x) ** 2 + (y / radius_y) ** 2) + 1e-6
-    return scaled * (scaled - 1) / (np.sqrt((x / radius_x**2) ** 2 + (y / radius_y**2) ** 2) + 1e-6)
-
-
-def _segment(x, y, start, end):
-    """Distance to the line from start to end, and how far along it the nearest point lies (0 to 1)."""
-    along_x, along_y = end[0] - start[0], end[1] - start[1]
-    part = np.clip(((x - start[0]) * along_x + (y - start[1]) * along_y) / (along_x**2 + along_y**2), 0, 1)
-    return np.hypot(x - start[0] - part * along_x, y - start[1] - part * along_y), part
-
-
-def _triangle(x, y, corners):
-    """Distance to a triangle: negative inside."""
-    inside = None
-    nearest = None
-    for start, end in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-        distance, _ = _segment(x, y, start, end)
-        side = (end[0] - start[0]) * (y - start[1]) - (end[1] - start[1]) * (x - start[0])
-        inside = side if inside is None else np.minimum(inside, side)
-        nearest = distance if nearest is None else np.minimum(nearest, distance)
-    return np.where(inside > 0, -nearest, nearest)
-
-
-def _smooth_step(low, high, values):
-    part = np.clip((values - low) / (high - low), 0, 1)
-    return part * part * (3 - 2 * part)
-
-
-def _smooth_union(first, second, width):
-    part = np.clip(0.5 + 0.5 * (second - first) / width, 0, 1)
-    return second + part * (first - second) - width * part * (1 - part)
-
-
-def _rainbow(hue, saturation, value):
-    """A colour of the HSV wheel, (3,)."""
-    wheel = np.clip(np.abs((hue + np.array([0, 2 / 3, 1 / 3])) % 1 * 6 - 3) - 1, 0, 1)
-    return value * (1 - saturation * (1 - wheel))
-
-
-def _noise(random, cells):
-    """A smooth random field of mean 0 and about unit spread: a function of x and y in -2 ... 2."""
-    table = random.normal(size=(cells, cells)).astype("float32")
-
-    def field(x, y):
-        column, row = np.clip((x + 2) / 4, 0, 0.9999) * (cells - 1), np.clip((y + 2) / 4, 0, 0.9999) * (cells - 1)
-        left, top = column.astype(int), row.astype(int)
-        right, down = column - left, row - top
-        right, down = right * right * (3 - 2 * right), down * down * (3 - 2 * down)
-        upper = table[top, left] * (1 - right) + table[top, left + 1] * right
-        lower = table[top + 1, left] * (1 - right) + table[top + 1, left + 1] * right
-        return upper * (1 - down) + lower * down
-
-    return field
-
-
 class _Canvas:
-    """A picture that shapes are laid on; `pixel` is the width of one pixel in the plane that distances are measured in."""
+    """A square RGB image, float32 in [0, 1], filled with one colour."""
 
     def __init__(self, size, colour):
         self.image = np.empty((size, size, 3), "float32")
         self.image[:] = colour
 
-    def lay(self, cover, colour):
+    def paint(self, cover, colour):
+        """Blend in a colour with the opacity `cover`, (size, size) in [0, 1]."""
         self.image += cover[..., None] * (np.asarray(colour, "float32") - self.image)
 
 
 def _background(canvas, x, y, factors, random):
-    low = _rainbow(factors.background_hue, 0.35, 0.62)
-    high = _rainbow(factors.background_hue + 0.08, 0.25, 0.92)
+    low = rainbow(factors.background_hue, 0.35, 0.62)
+    high = rainbow(factors.background_hue + 0.08, 0.25, 0.92)
     name = BACKGROUNDS[factors.background]
-    canvas.lay(_smooth_step(-1.2, 1.2, -y + 0.3 * x), high - low + low)
-    canvas.image *= (0.75 + 0.25 * _smooth_step(1.3, -0.9, y))[..., None]
+    canvas.paint(smooth_step(-1.2, 1.2, -y + 0.3 * x), high)
+    canvas.image *= (0.75 + 0.25 * smooth_step(1.3, -0.9, y))[..., None]
     if name == "stripes":
-        canvas.lay(0.7 * _smooth_step(-0.25, 0.25, np.sin(9 * (x + 0.45 * y))), low)
+        canvas.paint(0.7 * smooth_step(-0.25, 0.25, np.sin(9 * (x + 0.45 * y))), low)
     elif name == "bokeh":
         for _ in range(9):
             centre, radius = random.uniform(-1, 1, 2), random.uniform(0.1, 0.3)
-            disc = _smooth_step(0.05, -0.05, np.hypot(x - centre[0], y - centre[1]) - radius)
-            canvas.lay(0.5 * disc, _rainbow(factors.background_hue + random.uniform(-0.15, 0.15), 0.3, 1.0))
+            disc = smooth_step(0.05, -0.05, np.hypot(x - centre[0], y - centre[1]) - radius)
+            canvas.paint(0.5 * disc, rainbow(factors.background_hue + random.uniform(-0.15, 0.15), 0.3, 1.0))
     elif name == "garden":
         blades = 0.12 * np.sin(23 * x + random.uniform(0, 6)) + 0.07 * np.sin(41 * x)
-        canvas.lay(_smooth_step(0.03, -0.03, 0.35 - y + blades), _rainbow(0.28, 0.55, 0.5))
-        canvas.lay(_smooth_step(0.03, -0.03, 0.6 - y + 0.8 * blades), _rainbow(0.26, 0.6, 0.4))
+        canvas.paint(smooth_step(0.03, -0.03, 0.35 - y + blades), rainbow(0.28, 0.55, 0.5))
+        canvas.paint(smooth_step(0.03, -0.03, 0.6 - y + 0.8 * blades), rainbow(0.26, 0.6, 0.4))
 
 
 def _coat_colours(factors):
@@ -202,27 +67,27 @@ def _fur(factors, x, y, random):
     main, second = _coat_colours(factors)
     colour = np.empty((*x.shape, 3), "float32")
     colour[:] = main
-    patches, grain = _noise(random, 9), _noise(random, 60)
+    patches, grain = noise(random, 9), noise(random, 60)
     wobble = 0.05 * patches(x, y)
 
-    def lay(cover, new):
+    def paint(cover, new):
         colour[...] += cover[..., None] * (np.asarray(new, "float32") - colour)
 
     pattern = PATTERNS[factors.pattern]
     if pattern == "tabby":
-        forehead = _smooth_step(-0.02, -0.2, y) * _smooth_step(0.42, 0.3, np.abs(x) + 0.3 * y)
-        lay(0.85 * forehead * _smooth_step(0.1, 0.6, np.cos(26 * (np.abs(x + wobble) * (1 - 0.5 * y)))), second)
-        cheeks = _smooth_step(0.26, 0.36, np.abs(x)) * _smooth_step(-0.1, 0.05, y)
-        lay(0.8 * cheeks * _smooth_step(0.1, 0.6, np.sin(30 * (y - 0.35 * np.abs(x) + wobble))), second)
+        forehead = smooth_step(-0.02, -0.2, y) * smooth_step(0.42, 0.3, np.abs(x) + 0.3 * y)
+        paint(0.85 * forehead * smooth_step(0.1, 0.6, np.cos(26 * (np.abs(x + wobble) * (1 - 0.5 * y)))), second)
+        cheeks = smooth_step(0.26, 0.36, np.abs(x)) * smooth_step(-0.1, 0.05, y)
+        paint(0.8 * cheeks * smooth_step(0.1, 0.6, np.sin(30 * (y - 0.35 * np.abs(x) + wobble))), second)
     elif pattern == "bicolour":
         blaze = 0.05 + 0.75 * np.maximum(y + 0.22, 0) + wobble
-        lay(_smooth_step(0.04, -0.04, np.abs(x) - blaze) * _smooth_step(-0.62, -0.45, y), WHITE)
+        paint(smooth_step(0.04, -0.04, np.abs(x) - blaze) * smooth_step(-0.62, -0.45, y), WHITE)
     elif pattern == "calico":
-        lay(_smooth_step(0.15, 0.45, patches(x, y)), ORANGE)
-        lay(_smooth_step(0.15, 0.45, patches(-y, x + 0.4)), second)
-        lay(_smooth_step(0.05, -0.05, np.hypot(x, y - 0.42) - 0.22), WHITE)
+        paint(smooth_step(0.15, 0.45, patches(x, y)), ORANGE)
+        paint(smooth_step(0.15, 0.45, patches(-y, x + 0.4)), second)
+        paint(smooth_step(0.05, -0.05, np.hypot(x, y - 0.42) - 0.22), WHITE)
     elif pattern == "colourpoint":
-        lay(0.9 * _smooth_step(0.45, 0.05, np.hypot(0.9 * x, y - 0.18)), second)
+        paint(0.9 * smooth_step(0.45, 0.05, np.hypot(0.9 * x, y - 0.18)), second)
     return colour * (1 + 0.07 * grain(x * 1.3, y * 0.6)[..., None] + 0.03 * grain(0.7 * y, x)[..., None])
 
 
@@ -238,52 +103,52 @@ def _ears(canvas, x, y, factors, cover, colours):
     if name == "folded":
         tip = tip + [0.0, 0.26]
     outer = np.array([[0.12, -0.36], tip, [0.56, -0.08]])
-    canvas.lay(cover(_triangle(across, y, outer) - rounding), ear * 0.92)
+    canvas.paint(cover(triangle(across, y, outer) - rounding), ear * 0.92)
     centre = outer.mean(axis=0) + [0.01, 0.03]
     inner = centre + 0.55 * (outer - centre)
-    canvas.lay(0.85 * cover(_triangle(across, y, inner) - 0.5 * rounding, soft=2.5), 0.6 * PINK + 0.4 * main)
+    canvas.paint(0.85 * cover(triangle(across, y, inner) - 0.5 * rounding, soft=2.5), 0.6 * PINK + 0.4 * main)
     if name == "folded":
         flap = np.array([tip + [-0.2, 0.02], tip + [0.1, 0.06], [tip[0] + 0.03, tip[1] + 0.27]])
-        canvas.lay(0.35 * cover(_triangle(across, y, flap) - 0.075, soft=3), 0.3 * ear)
-        canvas.lay(cover(_triangle(across, y, flap) - 0.045), 0.9 * ear)
+        canvas.paint(0.35 * cover(triangle(across, y, flap) - 0.075, soft=3), 0.3 * ear)
+        canvas.paint(cover(triangle(across, y, flap) - 0.045), 0.9 * ear)
 
 
 def _eyes(canvas, x, y, factors, cover):
     sign = np.where(x < 0, -1.0, 1.0)
     size, lids = factors.eye_size, factors.eye_opening
     across, up = x - sign * 0.245, y + 0.02
-    # the outer corners lie a little higher
+    # the outer corners lie slightly higher
     across, up = across + 0.15 * sign * up, up + 0.18 * sign * across
     width, height = 0.155 * size, 0.155 * size * lids
-    eye = _ellipse(across, up, width, height)
-    canvas.lay(cover(eye - 0.028), DARK)
+    eye = ellipse(across, up, width, height)
+    canvas.paint(cover(eye - 0.028), DARK)
     inside = cover(eye)
     iris = EYES[factors.eye_colour]
-    canvas.lay(inside, iris)
-    canvas.lay(inside * 0.55 * _smooth_step(0.02, 0.16, up + 0.03), np.clip(iris * 1.45, 0, 1))
+    canvas.paint(inside, iris)
+    canvas.paint(inside * 0.55 * smooth_step(0.02, 0.16, up + 0.03), np.clip(iris * 1.45, 0, 1))
     gaze_x, gaze_y = across - 0.055 * factors.gaze_x, up - 0.04 * factors.gaze_y
-    canvas.lay(inside * cover(_ellipse(gaze_x, gaze_y, (0.028 + 0.075 * factors.pupil) * size, 0.125 * size)), DARK)
-    canvas.lay(inside * 0.45 * _smooth_step(-0.2 * height, -1.1 * height, up), DARK)
-    canvas.lay(inside * cover(np.hypot(across + 0.05, up + 0.055 * lids) - 0.036 * size), (1, 1, 1))
-    canvas.lay(inside * 0.7 * cover(np.hypot(across - 0.06, up - 0.06 * lids) - 0.018 * size), (1, 1, 1))
+    canvas.paint(inside * cover(ellipse(gaze_x, gaze_y, (0.028 + 0.075 * factors.pupil) * size, 0.125 * size)), DARK)
+    canvas.paint(inside * 0.45 * smooth_step(-0.2 * height, -1.1 * height, up), DARK)
+    canvas.paint(inside * cover(np.hypot(across + 0.05, up + 0.055 * lids) - 0.036 * size), (1, 1, 1))
+    canvas.paint(inside * 0.7 * cover(np.hypot(across - 0.06, up - 0.06 * lids) - 0.018 * size), (1, 1, 1))
 
 
 def _muzzle(canvas, x, y, factors, cover, light):
     size = factors.muzzle
     across = np.abs(x)
-    pads = _ellipse(across - 0.115 * size, y - 0.335, 0.165 * size, 0.125 * size)
-    chin = _ellipse(x, y - 0.46, 0.11 * size, 0.075 * size)
-    canvas.lay(0.8 * cover(chin, soft=2), light * 0.95)
-    canvas.lay(0.9 * cover(pads, soft=2), light)
+    pads = ellipse(across - 0.115 * size, y - 0.335, 0.165 * size, 0.125 * size)
+    chin = ellipse(x, y - 0.46, 0.11 * size, 0.075 * size)
+    canvas.paint(0.8 * cover(chin, soft=2), light * 0.95)
+    canvas.paint(0.9 * cover(pads, soft=2), light)
     mouth = np.abs(np.hypot(across - 0.075 * size, y - 0.315) - 0.078 * size)
-    canvas.lay(0.75 * cover(np.maximum(mouth - 0.008, 0.335 - y)), DARK)
-    canvas.lay(0.7 * cover(np.maximum(across - 0.007, np.abs(y - 0.29) - 0.045)), DARK)
+    canvas.paint(0.75 * cover(np.maximum(mouth - 0.008, 0.335 - y)), DARK)
+    canvas.paint(0.7 * cover(np.maximum(across - 0.007, np.abs(y - 0.29) - 0.045)), DARK)
     nose = np.array([[-0.075, 0.195], [0.075, 0.195], [0.0, 0.265]]) * [size, 1]
-    canvas.lay(cover(_triangle(x, y, nose) - 0.022), NOSE_COLOURS[factors.nose])
-    canvas.lay(0.5 * cover(_ellipse(x + 0.02, y - 0.195, 0.035, 0.012)), (1, 1, 1))
+    canvas.paint(cover(triangle(x, y, nose) - 0.022), NOSE_COLOURS[factors.nose])
+    canvas.paint(0.5 * cover(ellipse(x + 0.02, y - 0.195, 0.035, 0.012)), (1, 1, 1))
     for row in range(3):
         spot = np.hypot(across - (0.13 + 0.035 * (row % 2)), y - 0.3 - 0.035 * row)
-        canvas.lay(0.5 * cover(spot - 0.008), DARK)
+        canvas.paint(0.5 * cover(spot - 0.008), DARK)
 
 
 def _whiskers(canvas, x, y, factors, cover):
@@ -293,16 +158,16 @@ def _whiskers(canvas, x, y, factors, cover):
         end = (0.2 + 0.62 * factors.whiskers, 0.2 + 0.13 * row)
         # bent downwards: a parabola over the straight line
         bend = 0.12 * np.clip((across - start[0]) / (end[0] - start[0]), 0, 1.2) ** 2
-        distance, part = _segment(across, y - bend, start, end)
-        canvas.lay(0.85 * cover(distance - 0.011 * (1 - 0.6 * part)), (0.98, 0.98, 0.96))
+        distance, part = segment(across, y - bend, start, end)
+        canvas.paint(0.85 * cover(distance - 0.011 * (1 - 0.6 * part)), (0.98, 0.98, 0.96))
 
 
 def draw(factors, size=64):
-    """The cat of `factors` as uint8 (size, size, 3)."""
+    """Draw the cat of `factors`: uint8 (size, size, 3)."""
     random = np.random.default_rng(factors.texture)
     axis = ((np.arange(size, dtype="float32") + 0.5) / size * 2 - 1).astype("float32")
     image_x, image_y = np.meshgrid(axis, axis)
-    canvas = _Canvas(size, _rainbow(factors.background_hue, 0.35, 0.62))
+    canvas = _Canvas(size, rainbow(factors.background_hue, 0.35, 0.62))
     _background(canvas, image_x, image_y, factors, random)
 
     angle = np.float32(np.deg2rad(factors.roll))
@@ -316,25 +181,25 @@ def draw(factors, size=64):
         return np.clip(0.5 - distance / (pixel * soft), 0, 1)
 
     def turned(depth):
-        """The plane of parts that stand out by `depth`: a turned head moves them against the outline."""
+        """Coordinates of the parts at height `depth` above the face: turning the head shifts them against the outline."""
         return x - 0.13 * depth * factors.yaw, y - 0.09 * depth * factors.pitch
 
     main, second = _coat_colours(factors)
     ear = second if PATTERNS[factors.pattern] == "colourpoint" else main
     if PATTERNS[factors.pattern] == "calico":
         ear = ORANGE
-    body = _ellipse(moved_x, moved_y - 1.05, 0.72, 0.72)
-    canvas.lay(cover(body, soft=2), 0.72 * main)
+    body = ellipse(moved_x, moved_y - 1.05, 0.72, 0.72)
+    canvas.paint(cover(body, soft=2), 0.72 * main)
     _ears(canvas, *turned(-0.5), factors, cover, (main, second, ear))
 
-    skull = _ellipse(x, y + 0.02, 0.6, 0.5)
-    cheeks = _ellipse(np.abs(x) - 0.24, y - 0.2, 0.36, 0.3)
-    head = _smooth_union(skull, cheeks, 0.12)
-    # tufts: the outline of the cheeks is a little ragged
-    head = head + 0.012 * np.sin(38 * np.arctan2(y, x)) * _smooth_step(0.0, 0.3, y)
-    canvas.lay(0.35 * cover(head - 0.05, soft=5), 0.25 * main)
+    skull = ellipse(x, y + 0.02, 0.6, 0.5)
+    cheeks = ellipse(np.abs(x) - 0.24, y - 0.2, 0.36, 0.3)
+    head = smooth_union(skull, cheeks, 0.12)
+    # tufts: the outline of the cheeks is slightly ragged
+    head = head + 0.012 * np.sin(38 * np.arctan2(y, x)) * smooth_step(0.0, 0.3, y)
+    canvas.paint(0.35 * cover(head - 0.05, soft=5), 0.25 * main)
     fur = _fur(factors, *turned(0.6), random)
-    canvas.lay(cover(head), fur)
+    canvas.paint(cover(head), fur)
 
     whole = cover(head)
     light_x, light_y = np.sin(1.1 * factors.light_angle), -0.75
@@ -348,6 +213,14 @@ def draw(factors, size=64):
 
 
 def draw_numbered(numbers):
-    """Factors and 64x64 picture of the cat that numbers = (seed, index) names."""
+    """Factors and 64x64 image of the cat with numbers = (seed, index); one argument, as `multiprocessing` needs."""
     factors = sample_factors(*numbers)
     return factors, draw(factors)
+
+
+def drawn(n, shape, seed):
+    """n cats of the sequence `seed`, drawn for a model of images of `shape` (H, W, C): list of Factors, uint8 (n, H, W, C)."""
+    size, _, channels = shape
+    factors = [sample_factors(seed, index) for index in range(n)]
+    images = np.stack([draw(one, size) for one in factors])
+    return factors, images if channels == 3 else np.rint(images.mean(axis=-1, keepdims=True)).astype("uint8")

@@ -1,4 +1,4 @@
-"""synthetic_cats for tensorflow-datasets: drawn cat faces with everything that decided them. Needs no download."""
+"""synthetic_cats for tensorflow-datasets: drawn cat faces with their factors. Needs no download."""
 
 import dataclasses
 import multiprocessing
@@ -6,28 +6,29 @@ import multiprocessing
 import numpy as np
 import tensorflow_datasets as tfds
 
-from keras_ae.data.sets.cat_drawing import CLASSES, RANGES, draw_numbered
+from keras_ae.data.sets.cat_drawing import draw_numbered
+from keras_ae.data.sets.cat_factors import CLASSES, RANGES
 
 SIZE = 64
-# the two sides are drawn from different sequences
+# train and held-out cats come from different sequences of factors
 SEEDS = {"train": 0, "test": 1}
 
 
 @dataclasses.dataclass
 class SyntheticCatsConfig(tfds.core.BuilderConfig):
-    """How many cats each side holds."""
+    """Number of cats in the training and in the test split."""
 
     n_train: int = 8400
     n_test: int = 1000
 
 
 class SyntheticCats(tfds.core.GeneratorBasedBuilder):
-    """Cat faces of 64x64, each an independent draw of the factors of `cat_drawing`; the label is the pattern of the coat."""
+    """Cat faces of 64x64 pixels with independent random factors (`cat_factors`); the label is the pattern of the coat."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First cats."}
     BUILDER_CONFIGS = [
-        SyntheticCatsConfig(name="default", description="8,400 cats to train, 1,000 to test."),
+        SyntheticCatsConfig(name="default", description="8,400 training cats, 1,000 test cats."),
         SyntheticCatsConfig(name="tiny", description="For tests.", n_train=160, n_test=20),
     ]
 
@@ -36,7 +37,7 @@ class SyntheticCats(tfds.core.GeneratorBasedBuilder):
         numbers = {name: np.float32 for name in RANGES}
         return tfds.core.DatasetInfo(
             builder=self,
-            description="Cat faces drawn by a program, with the factors that decided each picture.",
+            description="Cat faces drawn by a program, with the factors of each image.",
             features=tfds.features.FeaturesDict(
                 {
                     "image": tfds.features.Image(shape=(SIZE, SIZE, 3)),
@@ -55,7 +56,7 @@ class SyntheticCats(tfds.core.GeneratorBasedBuilder):
 
     def _generate_examples(self, side, count):
         numbers = [(SEEDS[side], index) for index in range(count)]
-        # children that start afresh and need NumPy alone: forking a process that runs TensorFlow may hang
+        # spawned workers import NumPy only: forking a process that runs TensorFlow may hang
         with multiprocessing.get_context("spawn").Pool() as pool:
             for index, (factors, image) in enumerate(pool.imap(draw_numbered, numbers, chunksize=50)):
                 yield index, {"image": image, "label": factors.pattern, **dataclasses.asdict(factors)}
