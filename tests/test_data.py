@@ -1,74 +1,79 @@
 import json
-import os
+import re
 import shutil
-import zipfile
+import threading
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from keras_ae.data import copies, records
-from keras_ae.data import pipeline as data
-from keras_ae.data.sets.cat_drawing import draw, sample_factors
+from keras_ae.data import copies, pipeline, records
+from keras_ae.data.sets.cat_drawing import draw
+from keras_ae.data.sets.cat_factors import sample_factors
 from keras_ae.errors import UserError
+from keras_ae.files import locked
 from keras_ae.media import images
+
+ROOT = Path(__file__).parents[1]
 
 
 def cat(index, size=24):
     return draw(sample_factors(3, index), size)
 
 
-def index_of(pictures):
-    return json.loads((pictures.train.parent / "index.json").read_text())
+def index_of(image_set):
+    return json.loads((image_set.train.parent / "index.json").read_text())
 
 
-def digests(pictures, side):
-    return {digest for _, digest in index_of(pictures)["files"][side]}
+def digests(image_set, side):
+    return {digest for _, digest in index_of(image_set)["files"][side]}
 
 
-def sides_of_names(pictures):
-    return {name: side for side, files in index_of(pictures)["files"].items() for name, _ in files}
+def sides_of_names(image_set):
+    return {name: side for side, files in index_of(image_set)["files"].items() for name, _ in files}
 
 
 @pytest.fixture
-def pictures(folder):
-    return data.load("folder", str(folder), size=16)
+def image_set(folder):
+    return pipeline.load("folder", str(folder), size=16)
 
 
-def test_a_folder_becomes_batches_in_range(pictures):
-    assert pictures.shape == (16, 16, 3)
-    assert pictures.n_train + pictures.n_test == 150
-    batches = list(data.batches(pictures, "train", 32))
-    assert sum(len(batch["image"]) for batch in batches) == pictures.n_train
-    assert batches[0]["image"].shape == (32, 16, 16, 3)
-    assert np.min(batches[0]["image"]) >= -1
-    assert np.max(batches[0]["image"]) <= 1
-    assert np.ptp(batches[0]["image"]) > 1
+def test_a_folder_becomes_batches_in_range(image_set):
+    assert image_set.shape == (16, 16, 3)
+    assert image_set.n_train + image_set.n_test == 150
+    batches = list(pipeline.batches(image_set, "train", 32))
+    assert sum(len(batch["images"]) for batch in batches) == image_set.n_train
+    assert batches[0]["images"].shape == (32, 16, 16, 3)
+    assert np.min(batches[0]["images"]) >= -1
+    assert np.max(batches[0]["images"]) <= 1
+    assert np.ptp(batches[0]["images"]) > 1
 
 
-def test_pixels_survive_the_cache(pictures, folder):
-    name, _ = index_of(pictures)["files"]["train"][0]
-    np.testing.assert_array_equal(images.to_uint8(data.examples(pictures, "train", 1))[0], images.read(folder / name, 16))
+def test_pixels_survive_the_cache(image_set, folder):
+    name, _ = index_of(image_set)["files"]["train"][0]
+    np.testing.assert_array_equal(images.to_uint8(pipeline.examples(image_set, "train", 1))[0], images.read(folder / name, 16))
 
 
-def test_the_split_depends_on_contents_alone(tmp_path, folder, pictures):
+def test_the_split_depends_on_contents_alone(tmp_path, folder, image_set):
     for path in folder.iterdir():
         shutil.copy(path, tmp_path / f"other-{200 - int(path.stem)}.png")
-    renamed = data.load("folder", str(tmp_path), size=16)
-    assert renamed.fingerprint == pictures.fingerprint
-    assert digests(renamed, "test") == digests(pictures, "test")
+    renamed = pipeline.load("folder", str(tmp_path), size=16)
+    assert renamed.fingerprint == image_set.fingerprint
+    assert digests(renamed, "test") == digests(image_set, "test")
 
 
-def test_new_pictures_do_not_move_old_ones(tmp_path, folder, pictures):
+def test_new_images_do_not_move_old_ones(tmp_path, folder, image_set):
     shutil.copytree(folder, tmp_path / "more")
     for index in range(1000, 1020):
         images.write_png(tmp_path / "more" / f"{index}.png", cat(index))
-    more = data.load("folder", str(tmp_path / "more"), size=16)
-    assert digests(pictures, "test") <= digests(more, "test")
-    assert digests(pictures, "train") <= digests(more, "train")
+    more = pipeline.load("folder", str(tmp_path / "more"), size=16)
+    assert digests(image_set, "test") <= digests(more, "test")
+    assert digests(image_set, "train") <= digests(more, "train")
 
 
-def test_copies_are_used_once_and_near_copies_stay_on_one_side(tmp_path):
+def test_copies_are_used_once_and_near_copies_are_on_one_side(tmp_path):
     for index in range(60):
         images.write_png(tmp_path / f"{index}.png", cat(index, 64))
     for index in range(20):
@@ -76,32 +81,13 @@ def test_copies_are_used_once_and_near_copies_stay_on_one_side(tmp_path):
         image = Image.open(tmp_path / f"{index}.png")
         image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / f"mirror-{index}.png")
         image.save(tmp_path / f"encoded-{index}.jpg", quality=85)
-    pictures = data.load("folder", str(tmp_path), size=32)
-    assert pictures.n_train + pictures.n_test == 100
-    assert "20 byte-for-byte copies" in pictures.summary[0]
-    sides = sides_of_names(pictures)
+    image_set = pipeline.load("folder", str(tmp_path), size=32)
+    assert image_set.n_train + image_set.n_test == 100
+    assert "120 images - 20 byte-for-byte copies = 100 distinct images; " in image_set.summary[0]
+    sides = sides_of_names(image_set)
     for index in range(20):
         names = {f"{index}.png", f"copy-{index}.png", f"mirror-{index}.png", f"encoded-{index}.jpg"}
         assert len({sides[name] for name in names & set(sides)}) == 1
-
-
-def test_different_pictures_are_not_near_copies():
-    thumbnails = np.stack([copies.thumbnail(cat(index, 64)) for index in range(200)])
-    assert len(copies.near_pairs(thumbnails)) <= 2
-
-
-def test_flat_pictures_are_not_one_group(tmp_path):
-    flat = np.stack([copies.thumbnail(np.full((16, 16, 3), grey, "uint8")) for grey in range(200)])
-    assert len(set(copies.groups(flat))) == 200
-
-
-def test_a_crowd_of_look_alikes_is_not_one_group():
-    random, frame = np.random.default_rng(0), cat(0, 32).astype(int)
-    frames = [np.clip(frame + random.integers(-8, 9, frame.shape), 0, 255).astype("uint8") for _ in range(1500)]
-    thumbnails = np.stack([copies.thumbnail(picture) for picture in [*frames, cat(1, 64), cat(1, 64)[:, ::-1]]])
-    found = copies.groups(thumbnails)
-    assert len(set(found[:1500])) == 1500
-    assert found[1500] == found[1501]
 
 
 def test_about_a_tenth_is_held_out():
@@ -113,41 +99,32 @@ def test_about_a_tenth_is_held_out():
 def test_the_cache_is_reused_until_the_folder_changes(tmp_path, monkeypatch):
     for index in range(30):
         images.write_png(tmp_path / f"{index}.png", cat(index))
-    first = data.load("folder", str(tmp_path), size=16)
+    first = pipeline.load("folder", str(tmp_path), size=16)
     written = first.train.stat().st_mtime_ns
-    assert data.load("folder", str(tmp_path), size=16).train.stat().st_mtime_ns == written
+    assert pipeline.load("folder", str(tmp_path), size=16).train.stat().st_mtime_ns == written
     (tmp_path / "0.png").unlink()
-    changed = data.load("folder", str(tmp_path), size=16)
+    changed = pipeline.load("folder", str(tmp_path), size=16)
     assert changed.n_train + changed.n_test == 29
     assert changed.fingerprint != first.fingerprint
 
 
-def test_sub_folders_are_classes(tmp_path):
-    for index in range(40):
-        images.write_png(tmp_path / ("black" if index % 4 else "white") / f"{index}.png", cat(index))
-    pictures = data.load("folder", str(tmp_path), size=16)
-    assert pictures.labels == ("black", "white")
-    labels = np.concatenate([batch["label"] for side in ("train", "test") for batch in data.batches(pictures, side, 8)])
-    assert sorted(np.bincount(labels)) == [10, 30]
+def epochs_of(image_set, first_epoch, n, seed=0):
+    steps = image_set.n_train // 32
+    stream = iter(pipeline.training(image_set, 32, seed, first_epoch=first_epoch, flip=True))
+    return [np.stack([next(stream)["images"] for _ in range(steps)]) for _ in range(n)]
 
 
-def epochs_of(pictures, first_epoch, n, seed=0):
-    steps = pictures.n_train // 32
-    stream = iter(data.training(pictures, 32, seed, first_epoch=first_epoch, flip=True))
-    return [np.stack([next(stream)["image"] for _ in range(steps)]) for _ in range(n)]
-
-
-def test_epochs_differ_and_a_resumed_run_sees_the_same_ones(pictures):
-    whole = epochs_of(pictures, 0, 3)
-    resumed = epochs_of(pictures, 2, 1)
+def test_epochs_differ_and_a_resumed_run_gets_the_same_ones(image_set):
+    whole = epochs_of(image_set, 0, 3)
+    resumed = epochs_of(image_set, 2, 1)
     assert np.array_equal(whole[2], resumed[0])
     assert not np.array_equal(whole[0], whole[1])
-    assert not np.array_equal(whole[0], epochs_of(pictures, 0, 1, seed=1)[0])
+    assert not np.array_equal(whole[0], epochs_of(image_set, 0, 1, seed=1)[0])
 
 
-def test_shifts_move_whole_batches_by_few_pixels_and_repeat_themselves(pictures):
+def test_shifts_move_whole_batches_by_few_pixels_and_are_reproducible(image_set):
     plain, one, other = (
-        [batch["image"].numpy() for batch in data.training(pictures, 32, 0, shift=shift).take(12)] for shift in (0, 2, 2)
+        [batch["images"].numpy() for batch in pipeline.training(image_set, 32, 0, shift=shift).take(12)] for shift in (0, 2, 2)
     )
     assert all(np.array_equal(first, second) for first, second in zip(one, other, strict=True))
     found = set()
@@ -159,9 +136,9 @@ def test_shifts_move_whole_batches_by_few_pixels_and_repeat_themselves(pictures)
     assert len(found) > 3
 
 
-def test_an_epoch_shows_each_picture_at_most_once_and_half_of_them_mirrored(pictures):
-    originals = np.concatenate([batch["image"] for batch in data.batches(pictures, "train", 32)])
-    seen = np.concatenate(epochs_of(pictures, 0, 1)[0])
+def test_an_epoch_contains_each_image_at_most_once_and_half_of_them_mirrored(image_set):
+    originals = np.concatenate([batch["images"] for batch in pipeline.batches(image_set, "train", 32)])
+    seen = np.concatenate(epochs_of(image_set, 0, 1)[0])
     same = [int(np.argmin(np.abs(originals - image).max(axis=(1, 2, 3)))) for image in seen]
     mirrored = [int(np.argmin(np.abs(originals[:, :, ::-1] - image).max(axis=(1, 2, 3)))) for image in seen]
     as_they_are = [np.array_equal(originals[index], image) for index, image in zip(same, seen, strict=True)]
@@ -174,118 +151,98 @@ def test_a_few_damaged_files_are_skipped_and_named(tmp_path, capsys):
     for index in range(60):
         images.write_png(tmp_path / f"{index}.png", cat(index))
     (tmp_path / "words.jpg").write_text("words")
-    pictures = data.load("folder", str(tmp_path), size=16)
-    assert pictures.n_train + pictures.n_test == 60
+    image_set = pipeline.load("folder", str(tmp_path), size=16)
+    assert image_set.n_train + image_set.n_test == 60
     warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning")]
     assert len(warnings) == 1
     assert "1 damaged of 61" in warnings[0]
-    assert "words.jpg (not a picture)" in warnings[0]
+    assert "words.jpg (not a picture file)" in warnings[0]
+
+
+def test_the_numbers_of_the_summary_add_up(tmp_path):
+    for index in range(60):
+        images.write_png(tmp_path / f"{index}.png", cat(index))
+    for index in range(7):
+        shutil.copy(tmp_path / f"{index}.png", tmp_path / f"copy-{index}.png")
+    # the copy of a damaged file is damaged, too
+    for name in ("words.jpg", "same words.jpg", "other words.jpg"):
+        (tmp_path / name).write_text(name[:5])
+    image_set = pipeline.load("folder", str(tmp_path), size=16)
+    removed, used = r"(\d+) images - (\d+) damaged - (\d+) byte-for-byte copies", r"(\d+) training \+ (\d+) held out"
+    match = re.match(rf".*: {removed} = (\d+) distinct images; {used}", image_set.summary[0])
+    files, damaged, repeated, distinct, train, test = map(int, match.groups())
+    assert (files, damaged, repeated, distinct) == (70, 3, 7, 60)
+    assert files - damaged - repeated == distinct == train + test
+    assert (train, test) == (image_set.n_train, image_set.n_test)
+
+
+def test_the_summary_of_a_clean_data_set_is_short(image_set):
+    expected = f"cats: 150 images; {image_set.n_train} training + {image_set.n_test} held out"
+    assert image_set.summary[0].startswith(expected)
 
 
 def test_too_many_damaged_files_stop(tmp_path):
     for index in range(10):
         images.write_png(tmp_path / f"{index}.png", cat(index))
     (tmp_path / "words.jpg").write_text("words")
-    with pytest.raises(UserError, match=r"1 of 11 pictures .* damaged, more than 5 %: words.jpg"):
-        data.load("folder", str(tmp_path), size=16)
+    with pytest.raises(UserError, match=r"1 of 11 files .* damaged, more than 5 %: words.jpg"):
+        pipeline.load("folder", str(tmp_path), size=16)
 
 
 def test_damaged_files_that_are_copies_of_each_other_all_count(tmp_path):
     for index in range(10):
         images.write_png(tmp_path / f"{index}.png", cat(index))
         (tmp_path / f"empty-{index}.png").touch()
-    with pytest.raises(UserError, match="10 of 20 pictures"):
-        data.load("folder", str(tmp_path), size=16)
+    with pytest.raises(UserError, match="10 of 20 files"):
+        pipeline.load("folder", str(tmp_path), size=16)
 
 
-def test_names_that_are_not_utf8_are_read(tmp_path, capsys):
-    for index in range(30):
-        images.write_png(tmp_path / f"{index}.png", cat(index))
-    (tmp_path / "0.png").rename(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
-    with open(os.fsencode(tmp_path) + b"/broken \xe9.png", "wb") as file:
-        file.write(b"words")
-    pictures = data.load("folder", str(tmp_path), size=16)
-    assert pictures.n_train + pictures.n_test == 30
-    assert r"broken \xe9.png (not a picture)" in capsys.readouterr().err
-
-
-def test_what_a_killed_process_left_is_removed(tmp_path, folder, monkeypatch):
+def test_partial_folders_of_killed_processes_are_removed(tmp_path, folder, monkeypatch):
     monkeypatch.setenv("KERAS_AE_CACHE", str(tmp_path))
-    made = data.load("folder", str(folder), size=16).train.parent
+    made = pipeline.load("folder", str(folder), size=16).train.parent
     left = made.with_name(f".{made.name}.partial-1")
     made.rename(left)
-    data.load("folder", str(folder), size=16)
+    pipeline.load("folder", str(folder), size=16)
     assert made.exists()
     assert not left.exists()
+
+
+def test_a_cache_that_another_process_prepares_is_waited_for(tmp_path, folder, monkeypatch, capsys):
+    monkeypatch.setenv("KERAS_AE_CACHE", str(tmp_path))
+    made = pipeline.load("folder", str(folder), size=16).train.parent
+    shutil.rmtree(made)
+    ready = threading.Event()
+
+    def other():
+        with locked(made.with_name(f".{made.name}.lock"), "busy"):
+            ready.set()
+            time.sleep(0.3)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    assert ready.wait(30)
+    pipeline.load("folder", str(folder), size=16)
+    thread.join()
+    assert capsys.readouterr().err.count("waiting: another process is preparing cats\n") == 1
 
 
 @pytest.mark.parametrize("size", [10, 7, 62, 96, 512, 4])
 def test_impossible_sizes_are_refused(folder, size):
     with pytest.raises(UserError, match="not supported; set data.size to a power of two"):
-        data.load("folder", str(folder), size=size)
-
-
-def test_unknown_data_sets_are_refused_with_the_nearest_name():
-    with pytest.raises(UserError, match="unknown data set 'mnsit'; did you mean mnist"):
-        data.load("mnsit")
-
-
-def test_mnist_keeps_its_size_its_sides_and_its_classes(shared):
-    name, directory = data.resolve("mnist", str(shared / "tfds"))
-    assert name == "mnist"
-    digits = data.load(name, directory)
-    assert digits.shape == (28, 28, 1)
-    assert (digits.n_train, digits.n_test) == (60_000, 10_000)
-    assert len(digits.labels) == 10
-    batch = next(iter(data.batches(digits, "test", 100)))
-    assert len(set(batch["label"].numpy())) == 10
-
-
-def test_cat_faces_follow_the_files_they_are_asked_for(tmp_path, folder):
-    for place, count in (("some", 20), ("more", 30)):
-        for path in sorted(folder.iterdir())[:count]:
-            inside = tmp_path / place / "Cat-faces-dataset" / path.name
-            inside.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, inside)
-        faces = data.load("cat_faces", str(tmp_path / place), size=16)
-        assert faces.n_train + faces.n_test == count
-    (tmp_path / "some" / "Cat-faces-dataset" / inside.name).write_bytes(inside.read_bytes())
-    faces = data.load("cat_faces", str(tmp_path / "some"), size=16)
-    assert faces.n_train + faces.n_test == 21
-
-
-def test_cat_faces_without_files_say_what_to_put_where(tmp_path):
-    with pytest.raises(UserError, match=r"put cats-faces-64x64-for-generative-models.zip or Cat-faces-dataset.zip there"):
-        data.load("cat_faces", str(tmp_path))
-    with pytest.raises(UserError, match=r"no data.directory was given"):
-        data.load("cat_faces")
-
-
-@pytest.mark.parametrize("packed", [True, False])
-def test_cat_faces_come_from_a_zip_or_a_folder(tmp_path, folder, packed, monkeypatch):
-    monkeypatch.setenv("KERAS_AE_CACHE", str(tmp_path / "cache"))
-    manual = tmp_path / "manual"
-    name = "cats-faces-64x64-for-generative-models"
-    manual.mkdir()
-    if packed:
-        with zipfile.ZipFile(manual / f"{name}.zip", "w") as archive:
-            for path in folder.iterdir():
-                archive.write(path, f"cats/{path.name}")
-    else:
-        shutil.copytree(folder, manual / name)
-    faces = data.load("cat_faces", str(manual), size=16)
-    assert faces.n_train + faces.n_test == 150
+        pipeline.load("folder", str(folder), size=size)
 
 
 def test_the_real_cat_faces_do_not_leak(shared):
-    faces = data.load("folder", str(shared / "cat_faces"))
+    faces = pipeline.load("folder", str(shared / "cat_faces"))
     assert not digests(faces, "train") & digests(faces, "test")
     assert 0.08 < faces.n_test / (faces.n_train + faces.n_test) < 0.12
-    assert "5,819 byte-for-byte copies" in faces.summary[0]
+    assert "14,208 images - 5,819 byte-for-byte copies = 8,389 distinct images" in faces.summary[0]
+    card = json.loads((ROOT / "exported" / "cats" / "card.json").read_text())
+    assert faces.fingerprint == card["data"]["fingerprint"]
 
     def thumbnails(side):
-        pixels = [images.to_uint8(batch["image"]) for batch in data.batches(faces, side, 256)]
-        return np.stack([copies.thumbnail(picture) for picture in np.concatenate(pixels)])
+        pixels = [images.to_uint8(batch["images"]) for batch in pipeline.batches(faces, side, 256)]
+        return np.stack([copies.thumbnail(image) for image in np.concatenate(pixels)])
 
     train, test = thumbnails("train"), thumbnails("test")
     across = [(a, b) for a, b in copies.near_pairs(np.concatenate([train, test])) if a < len(train) <= b]

@@ -1,6 +1,8 @@
 import multiprocessing
+import threading
 import time
 
+import filelock
 import pytest
 
 from keras_ae.errors import UserError
@@ -66,3 +68,27 @@ def test_a_lock_is_refused_while_its_process_lives_and_free_after_it_was_killed(
     process.join()
     with locked(tmp_path / "lock", "busy"):
         pass
+
+
+def test_a_waiting_lock_says_so_once_and_follows_the_other(tmp_path, capsys):
+    order, ready = [], threading.Event()
+
+    def first():
+        with locked(tmp_path / "lock", "busy"):
+            ready.set()
+            time.sleep(0.3)
+            order.append("first")
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert ready.wait(30)
+    with locked(tmp_path / "lock", "waiting for the first", wait=True):
+        order.append("second")
+    thread.join()
+    assert order == ["first", "second"]
+    assert capsys.readouterr().err == "waiting for the first\n"
+
+
+def test_the_timeout_of_another_lock_inside_the_block_is_not_hidden(tmp_path):
+    with pytest.raises(filelock.Timeout), locked(tmp_path / "lock", "busy"):
+        raise filelock.Timeout(str(tmp_path / "other"))

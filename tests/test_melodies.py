@@ -1,6 +1,8 @@
+import mido
 import numpy as np
 import pytest
 
+from keras_ae.data.sets.melodies import SCALES, compose
 from keras_ae.errors import UserError
 from keras_ae.media import melodies
 from keras_ae.models import losses
@@ -8,51 +10,49 @@ from keras_ae.models import losses
 
 def test_composed_melodies_are_whole_and_repeat_by_number():
     for index in range(200):
-        steps = melodies.compose(0, index)
+        steps = compose(0, index)
         assert steps.shape == (melodies.STEPS,)
         assert steps.min() >= 0
         assert steps.max() <= melodies.REST
-        np.testing.assert_array_equal(steps, melodies.compose(0, index))
-    assert len({melodies.compose(0, index).tobytes() for index in range(200)}) > 190
+        np.testing.assert_array_equal(steps, compose(0, index))
+    assert len({compose(0, index).tobytes() for index in range(200)}) > 190
 
 
-def test_composed_notes_lie_in_one_scale():
+def test_composed_notes_are_in_one_scale():
     for index in range(50):
-        pitches = {pitch % 12 for _, _, pitch in melodies.notes(melodies.compose(1, index))}
-        assert any(pitches <= {(root + step) % 12 for step in scale} for root in range(12) for scale in melodies.SCALES), index
+        pitches = {pitch % 12 for _, _, pitch in melodies.notes(compose(1, index))}
+        assert any(pitches <= {(root + step) % 12 for step in scale} for root in range(12) for scale in SCALES), index
 
 
-def test_a_picture_holds_a_melody():
-    steps = melodies.compose(0, 3)
-    picture = melodies.to_picture(steps)
-    assert picture.shape == melodies.SHAPE
-    assert (picture.sum(axis=0) == 255).all()
-    np.testing.assert_array_equal(melodies.from_picture(picture), steps)
+def test_an_image_holds_a_melody():
+    steps = compose(0, 3)
+    image = melodies.to_image(steps)
+    assert image.shape == melodies.SHAPE
+    assert (image.sum(axis=0) == 255).all()
+    np.testing.assert_array_equal(melodies.from_image(image), steps)
 
 
 def test_notes_of_a_melody_written_by_hand():
     steps = np.full(melodies.STEPS, melodies.REST)
-    # C5 for two steps, then E5 for one, a rest, and a hold that holds nothing
+    # C5 for two steps, then E5 for one, a rest, and a hold without a note before it
     steps[:5] = [84 - 72, melodies.HOLD, 84 - 76, melodies.REST, melodies.HOLD]
     assert melodies.notes(steps) == [(0, 2, 72), (2, 1, 76)]
 
 
-def test_midi_files_bring_melodies_back(tmp_path):
+def test_midi_files_restore_melodies(tmp_path):
     for index in range(20):
-        steps = melodies.compose(0, index)
+        steps = compose(0, index)
         melodies.write(tmp_path / "tune.mid", [steps])
         assert melodies.notes(melodies.read(tmp_path / "tune.mid")) == melodies.notes(steps)
 
 
 def test_the_same_melodies_make_the_same_file(tmp_path):
     for name in ("a.mid", "b.mid"):
-        melodies.write(tmp_path / name, [melodies.compose(0, 1), melodies.compose(0, 2)])
+        melodies.write(tmp_path / name, [compose(0, 1), compose(0, 2)])
     assert (tmp_path / "a.mid").read_bytes() == (tmp_path / "b.mid").read_bytes()
 
 
-def test_other_programs_midi_is_read_with_octaves_folded_in(tmp_path):
-    import mido
-
+def test_midi_files_of_other_programs_are_read_and_their_octaves_shifted(tmp_path):
     track = mido.MidiTrack()
     for pitch, ticks in ((30, 96), (100, 48)):
         track.append(mido.Message("note_on", note=pitch, time=0))
@@ -68,21 +68,21 @@ def test_broken_midi_files_are_refused(tmp_path, contents, message):
         melodies.read(tmp_path / "x.mid")
 
 
-def test_silence_is_no_melody(tmp_path):
+def test_a_midi_file_without_notes_is_refused(tmp_path):
     melodies.write(tmp_path / "x.mid", [np.full(melodies.STEPS, melodies.REST)])
     with pytest.raises(UserError, match="no notes"):
         melodies.read(tmp_path / "x.mid")
 
 
-def test_pictures_of_another_shape_are_no_melodies():
-    with pytest.raises(UserError, match="a MIDI file needs a model of melodies"):
+def test_images_of_another_shape_are_not_melodies():
+    with pytest.raises(UserError, match=r"a MIDI file needs a model of melodies.* Received: \(28, 28, 1\)"):
         melodies.of(np.zeros((2, 28, 28, 1), "uint8"))
 
 
 def test_the_categorical_likelihood_is_a_cross_entropy_over_rows():
     random = np.random.default_rng(0)
     logits = random.normal(size=(5, 32, 32, 1))
-    images = np.stack([melodies.to_picture(melodies.compose(0, index)) for index in range(5)]) / 127.5 - 1
+    images = np.stack([melodies.to_image(compose(0, index)) for index in range(5)]) / 127.5 - 1
     chosen = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     expected = -np.log(chosen[images > 0].reshape(5, 32)).sum(axis=1)
     nats = losses.categorical(images.astype("float32"), np.tanh(logits / 2).astype("float32"))

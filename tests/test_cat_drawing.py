@@ -1,0 +1,50 @@
+import hashlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from keras_ae.data.sets.cat_drawing import draw, drawn
+from keras_ae.data.sets.cat_factors import CLASSES, RANGES, factor_names, factor_value, sample_factors
+
+
+@pytest.mark.parametrize(("size", "digest"), [(16, "cd27abe31cee416b"), (24, "1ff6d09fe780c01f"), (64, "496c5fbfc2ba255b")])
+def test_the_drawn_cats_never_change(size, digest):
+    contents = hashlib.sha256()
+    for index in range(150):
+        contents.update(draw(sample_factors(7, index), size).tobytes())
+    assert contents.hexdigest().startswith(digest)
+
+
+def test_factors_cover_their_classes_and_stay_within_their_ranges():
+    cats = [sample_factors(0, index) for index in range(300)]
+    for name, known in CLASSES.items():
+        assert {getattr(cat, name) for cat in cats} == set(range(len(known)))
+    for name, (low, high) in RANGES.items():
+        values = [getattr(cat, name) for cat in cats]
+        assert np.float32(low) <= min(values) < max(values) <= np.float32(high)
+
+
+def test_every_name_has_a_value():
+    factors = sample_factors(0, 0)
+    values = {name: factor_value(factors, name) for name in factor_names()}
+    assert values["eye_size"] == factors.eye_size
+    for factor in CLASSES:
+        assert sum(value for name, value in values.items() if name.startswith(f"{factor}=")) == 1
+
+
+def test_cats_are_drawn_in_the_shape_of_a_model():
+    factors, colour = drawn(3, (16, 16, 3), seed=7)
+    assert factors == [sample_factors(7, index) for index in range(3)]
+    np.testing.assert_array_equal(colour[2], draw(factors[2], 16))
+    _, grey = drawn(3, (16, 16, 1), seed=7)
+    assert grey.shape == (3, 16, 16, 1)
+    assert grey.dtype == "uint8"
+    np.testing.assert_allclose(grey[..., 0], colour.mean(axis=-1), atol=0.51)
+
+
+def test_drawing_imports_numpy_alone():
+    heavy = "{'tensorflow', 'keras', 'PIL', 'scipy', 'matplotlib'}"
+    program = f"import sys; import keras_ae.data.sets.cat_drawing; assert not {heavy} & set(sys.modules), sorted(sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)

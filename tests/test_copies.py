@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+
+from keras_ae.data import copies
+from keras_ae.data.sets.cat_drawing import draw
+from keras_ae.data.sets.cat_factors import sample_factors
+
+
+def cat(index, size=64):
+    return draw(sample_factors(3, index), size)
+
+
+def grouped_by_hand(thumbnails, crowd):
+    """The definition of `groups`, with all pairs compared one by one."""
+    n = len(thumbnails)
+    values = thumbnails.astype("float64")
+    mirrored = values.reshape(n, copies.SIDE, copies.SIDE)[:, :, ::-1].reshape(n, -1)
+    near = np.zeros((n, n), bool)
+    for a in range(n):
+        for b in range(n):
+            if a != b and values[a].any() and values[b].any():
+                correlation = max(np.mean(values[a] * values[b]), np.mean(values[a] * mirrored[b]))
+                near[a, b] = correlation > 1 - copies.NEAR**2 / 2
+    crowded = near.sum(axis=1) > crowd
+    near[crowded] = near[:, crowded] = False
+    leaders = np.arange(n)
+    # each image takes the smallest index among its near-copies until nothing changes
+    for _ in range(n):
+        leaders = np.array([min([leaders[a], *leaders[near[a]]]) for a in range(n)])
+    sizes = np.bincount(leaders, minlength=n)
+    return np.where(sizes[leaders] > crowd, np.arange(n), leaders)
+
+
+@pytest.mark.parametrize("crowd", [2, 4, copies.CROWD])
+def test_groups_equal_those_of_a_comparison_of_all_pairs(crowd):
+    random = np.random.default_rng(0)
+    images = []
+    # chains of noisier and noisier versions, some mirrored: groups of one to eleven
+    for index in range(12):
+        image = cat(index).astype(int)
+        for _ in range(index):
+            image = np.clip(image + random.integers(-30, 31, (8, 8, 3)).repeat(8, axis=0).repeat(8, axis=1), 0, 255)
+            images.append((image[:, ::-1] if random.random() < 0.3 else image).astype("uint8"))
+    images += [np.full((64, 64, 3), grey, "uint8") for grey in (0, 0, 255)]
+    thumbnails = np.stack([copies.thumbnail(images[index]) for index in random.permutation(len(images))])
+    found = copies.groups(thumbnails, crowd)
+    np.testing.assert_array_equal(found, grouped_by_hand(thumbnails, crowd))
+    assert 3 < len(set(found)) < len(found)
+
+
+def test_different_images_are_not_near_copies():
+    thumbnails = np.stack([copies.thumbnail(cat(index)) for index in range(200)])
+    assert len(copies.near_pairs(thumbnails)) <= 2
+
+
+def test_flat_images_are_not_one_group():
+    flat = np.stack([copies.thumbnail(np.full((16, 16, 3), grey, "uint8")) for grey in range(200)])
+    assert len(set(copies.groups(flat))) == 200
+
+
+def test_one_image_is_its_own_group():
+    np.testing.assert_array_equal(copies.groups(copies.thumbnail(cat(0))[None]), [0])
+
+
+def test_a_crowd_of_similar_images_is_not_one_group():
+    random, frame = np.random.default_rng(0), cat(0, 32).astype(int)
+    frames = [np.clip(frame + random.integers(-8, 9, frame.shape), 0, 255).astype("uint8") for _ in range(1500)]
+    thumbnails = np.stack([copies.thumbnail(image) for image in [*frames, cat(1), cat(1)[:, ::-1]]])
+    found = copies.groups(thumbnails)
+    assert len(set(found[:1500])) == 1500
+    assert found[1500] == found[1501]
