@@ -25,7 +25,7 @@ def parser():
     parser.prog = "python benchmarks/bench.py"
     parser.add_argument("--experiment", default="experiments/vae.toml", metavar="FILE.toml", help="experiment to measure")
     parser.add_argument("--data", metavar="DIR", help="folder of pictures (default: the experiment's data set)")
-    parser.add_argument("--model", default=commandline.MODEL, metavar="DIR", help="export that generates")
+    parser.add_argument("--model", default=commandline.SHIPPED, metavar="DIR", help="export that generates")
     return parser
 
 

@@ -1,3 +1,5 @@
+"""Exports: what is written, what is read, and what other programs can rely on."""
+
 import json
 import re
 import shutil
@@ -5,20 +7,24 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
 
-from keras_ae import export, files, generate, interpolate, reconstruct
+from keras_ae import export, files
+from keras_ae.errors import UserError
+from keras_ae.exports import writing
 from keras_ae.exports.reading import FORMAT, Exported
+from keras_ae.exports.readme import readme
 from keras_ae.media import images
+from keras_ae.models import latents, networks
+from keras_ae.models.vae import VAE
 from keras_ae.training.runs import Run
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = sorted(path.stem for path in (ROOT / "keras_ae").glob("*.py") if "commandline.run(" in path.read_text())
 RANDOM = np.random.default_rng(0)
-PICTURES = RANDOM.uniform(-1, 1, (5, 16, 16, 3)).astype("float32")
+IMAGES = RANDOM.uniform(-1, 1, (5, 16, 16, 3)).astype("float32")
 
 
 def loaded(folder, name):
@@ -27,261 +33,45 @@ def loaded(folder, name):
     return model, model.signatures
 
 
+def changed(exported, folder, **values):
+    """A copy of an export in `folder` whose card has other values; None removes a key."""
+    shutil.copytree(exported, folder)
+    card = json.loads((exported / "card.json").read_text()) | values
+    (folder / "card.json").write_text(json.dumps({key: value for key, value in card.items() if value is not None}))
+    return folder
+
+
 def test_exported_networks_equal_those_in_memory(exported, run):
     encoder, decoder = Run(run).best_networks()
     model = Exported(exported)
-    z = encoder(PICTURES)["z_mean"]
-    np.testing.assert_allclose(model.encode(PICTURES), z, atol=1e-5)
+    z = encoder(IMAGES)["z_mean"]
+    np.testing.assert_allclose(model.encode(IMAGES), z, atol=1e-5)
     np.testing.assert_allclose(model.decode(z), decoder(z), atol=1e-5)
 
 
 def test_the_signatures_are_those_of_the_contract(exported):
     model, signatures = loaded(exported, "encoder")
-    codes = signatures["serving_default"](images=tf.constant(PICTURES))
+    assert set(signatures) == {"serving_default", "encode_uint8"}
+    codes = signatures["serving_default"](images=tf.constant(IMAGES))
     assert set(codes) == {"z", "z_mean", "z_log_var"}
     assert codes["z"].shape == (5, 6)
     np.testing.assert_array_equal(codes["z"], codes["z_mean"])
     decoder, signatures = loaded(exported, "decoder")
+    assert set(signatures) == {"serving_default", "decode_uint8"}
     rebuilt = signatures["serving_default"](z=codes["z"])["images"]
     assert (rebuilt.dtype, rebuilt.shape) == (tf.float32, (5, 16, 16, 3))
     pixels = signatures["decode_uint8"](z=codes["z"])["images"]
     assert pixels.dtype == tf.uint8
     np.testing.assert_array_equal(pixels, images.to_uint8(rebuilt))
     generator, signatures = loaded(exported, "generator")
+    assert set(signatures) == {"serving_default", "fitted", "normal"}
     drawn = signatures["serving_default"](n=tf.constant(3), seed=tf.constant(1), temperature=tf.constant(1.0))
     assert (drawn["images"].dtype, drawn["images"].shape) == (tf.uint8, (3, 16, 16, 3))
     assert (drawn["z"].dtype, drawn["z"].shape) == (tf.float32, (3, 6))
     np.testing.assert_array_equal(drawn["images"], Exported(exported).generate(3, seed=1)[0])
 
 
-@pytest.mark.parametrize("size", [(16, 16), (40, 40), (30, 50), (17, 9)])
-def test_the_encoder_takes_pixels_of_any_size_as_picture_files_are_read(exported, tmp_path, size):
-    smooth = tf.image.resize(RANDOM.uniform(0, 255, (4, 4, 3)), size, method="bicubic")
-    pixels = np.clip(smooth, 0, 255).astype("uint8")
-    images.write_png(tmp_path / "a.png", pixels)
-    model, signatures = loaded(exported, "encoder")
-    expected = Exported(exported).encode(images.to_float(images.read(tmp_path / "a.png", 16))[None])
-    found = signatures["encode_uint8"](images=tf.constant(pixels[None]))["z"]
-    np.testing.assert_allclose(found, expected, atol=0.05 * np.std(expected) + 0.02)
-
-
-def test_drawing_in_pieces_equals_drawing_at_once(exported):
-    model = Exported(exported)
-    whole, codes = model.generate(10, seed=4, prior="normal")
-    pieces = [model.generate(n, seed=4, prior="normal", first=first)[0] for first, n in ((0, 3), (3, 7))]
-    np.testing.assert_array_equal(np.concatenate(pieces), whole)
-    assert len(np.unique(codes, axis=0)) == 10
-
-
-def test_the_card_tells_what_the_model_is(exported):
-    card = json.loads((exported / "card.json").read_text())
-    assert card["format"] == FORMAT
-    assert card["experiment"] == "tiny"
-    assert card["image_shape"] == [16, 16, 3]
-    assert card["latent_dim"] == 6
-    assert card["held_out"]["n"] == card["data"]["n_test"]
-    assert {"seed", "versions", "training_seconds", "configuration", "held_out_baseline", "image_range"} <= set(card)
-    assert "directory" not in card["configuration"]["data"]
-
-
-def twelve_lines():
-    """The Python block of the README that loads an export in another program."""
-    readme = (ROOT / "README.md").read_text()
-    block = next(block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "saved_model.load" in block)
-    assert "keras_ae" not in block
-    assert len(block.splitlines()) <= 12
-    return block
-
-
-def test_the_readme_s_twelve_lines_run_where_keras_ae_cannot_be_imported(tmp_path):
-    program = "import sys\nsys.modules['keras_ae'] = None\n" + twelve_lines()
-    shutil.copytree(ROOT / "exported" / "cats", tmp_path / "exported" / "vae")
-    done = subprocess.run([sys.executable, "-I", "-c", program], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "(64, 64, 3)" in done.stdout
-
-
-def test_commands_on_exports_import_neither_model_nor_data_code(exported, tmp_path):
-    program = """
-import sys
-from keras_ae import edit, embed, generate, interpolate, reconstruct, score
-generate.main(["--model", sys.argv[1], "--out", "a.png", "--n", "3"])
-interpolate.main(["--model", sys.argv[1], "--out", "b.gif", "--steps", "3"])
-reconstruct.main(["--model", sys.argv[1], "--out", "c.png", "a.png"])
-score.main(["--model", sys.argv[1], "--out", "d.csv", "a.png"])
-embed.main(["--model", sys.argv[1], "--out", "e", "a.png", "c.png", "a.png"])
-edit.EXAMPLES = 20
-edit.main(["--model", sys.argv[1], "--out", "f.png", "--attribute", "eye_size"])
-known = {"images", "melodies", "exported", "codes", "files", "errors", "commandline", "figures", "projections"}
-known |= {"generate", "interpolate", "reconstruct", "score", "embed", "edit", "attributes", "datasets"}
-imported = {name.split(".")[1] for name in sys.modules if name.startswith("keras_ae.")}
-assert imported <= known, imported - known
-"""
-    done = subprocess.run([sys.executable, "-c", program, str(exported)], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    assert len(done.stdout.splitlines()) == 8
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_help_is_quick_and_needs_no_tensorflow(command):
-    program = (
-        "import runpy, sys\nsys.argv = ['x', '--help']\n"
-        f"try:\n    runpy.run_module('keras_ae.{command}', run_name='__main__')\n"
-        "except SystemExit as stopped:\n    assert stopped.code == 0\nassert 'tensorflow' not in sys.modules"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "usage: python -m keras_ae." in done.stdout
-    assert "--seed" in done.stdout
-
-
-def test_generate_writes_the_same_file_twice_and_one_line(exported, tmp_path, capsys):
-    for name in ("a.png", "b.png"):
-        generate.main(["--model", str(exported), "--out", str(tmp_path / name), "--n", "7", "--columns", "4", "--seed", "5"])
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-    assert Image.open(tmp_path / "a.png").size == (4 * 18 - 2, 2 * 18 - 2)
-    assert len(capsys.readouterr().out.splitlines()) == 2
-
-
-def test_separate_pictures_are_those_of_the_grid(exported, tmp_path):
-    for _ in range(2):
-        generate.main(["--model", str(exported), "--out", str(tmp_path / "many"), "--n", "70", "--separate"])
-    names = sorted(path.name for path in (tmp_path / "many").iterdir())
-    assert names == [f"{index:04d}.png" for index in range(70)]
-    whole = Exported(exported).generate(70)[0]
-    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "many" / "0066.png")), whole[66])
-
-
-def test_temperature_and_prior_change_the_pictures(exported):
-    model = Exported(exported)
-    drawn = [model.generate(4)[0], model.generate(4, temperature=0.5)[0], model.generate(4, prior="normal")[0]]
-    assert not np.array_equal(drawn[0], drawn[1])
-    assert not np.array_equal(drawn[0], drawn[2])
-
-
-def test_reconstruct_lays_originals_over_reconstructions(exported, folder, tmp_path, capsys):
-    reconstruct.main(["--model", str(exported), "--data", str(folder), "--n", "11", "--out", str(tmp_path / "a.png")])
-    assert Image.open(tmp_path / "a.png").size == (8 * 18 - 2, 4 * 18 - 2)
-    assert "11 pictures rebuilt" in capsys.readouterr().out
-
-
-def test_interpolation_begins_and_ends_at_the_reconstructions(exported, folder, tmp_path):
-    paths = images.find(folder)[:2]
-    out = tmp_path / "a.png"
-    interpolate.main(["--model", str(exported), *map(str, paths), "--steps", "5", "--out", str(out)])
-    model = Exported(exported)
-    rebuilt = images.to_uint8(model.decode(model.encode(images.to_float(np.stack([images.read(p, 16) for p in paths])))))
-    strip = np.asarray(Image.open(out)).astype(int)
-    assert np.abs(strip[:, :16] - rebuilt[0]).max() <= 1
-    assert np.abs(strip[:, -16:] - rebuilt[1]).max() <= 1
-
-
-@pytest.mark.parametrize("n", ["0", "-3", "1e9", "abc", "1000000000", "2.5"])
-def test_impossible_numbers_are_refused(exported, tmp_path, fails, n):
-    line = fails(generate.main, "--model", exported, "--out", tmp_path / "a.png", "--n", n)
-    assert "must be a whole number from 1 to 1,000,000" in line
-    assert n in line
-    assert not any(tmp_path.iterdir())
-
-
-def test_too_many_for_one_picture_points_to_separate(exported, tmp_path, fails):
-    assert "add --separate" in fails(generate.main, "--model", exported, "--out", tmp_path / "a.png", "--n", 20000)
-
-
-COMMANDS = [generate.main, reconstruct.main, interpolate.main]
-
-
-@pytest.mark.parametrize("main", COMMANDS)
-def test_models_that_are_none_are_refused(main, exported, folder, tmp_path, fails):
-    more = () if main is generate.main else ("--data", folder)
-    assert "no such folder" in fails(main, *more, "--model", tmp_path / "nowhere")
-    (tmp_path / "empty").mkdir()
-    assert "is no export" in fails(main, *more, "--model", tmp_path / "empty")
-    shutil.copytree(exported, tmp_path / "newer")
-    card = json.loads((exported / "card.json").read_text()) | {"format": FORMAT + 1}
-    (tmp_path / "newer" / "card.json").write_text(json.dumps(card))
-    assert "was exported by a newer keras_ae" in fails(main, *more, "--model", tmp_path / "newer")
-    shutil.copytree(exported, tmp_path / "broken")
-    for part in ("encoder", "decoder", "generator"):
-        shutil.rmtree(tmp_path / "broken" / part / "variables")
-    out = tmp_path / "out.gif"
-    assert "is not a SavedModel that loads" in fails(main, *more, "--model", tmp_path / "broken", "--out", out)
-    assert not out.exists()
-
-
-def test_an_output_that_cannot_be_written_is_one_line(exported, tmp_path, fails):
-    (tmp_path / "file").touch()
-    assert "file" in fails(generate.main, "--model", exported, "--out", tmp_path / "file" / "a.png")
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / "precious.txt").touch()
-    line = fails(generate.main, "--model", exported, "--out", tmp_path / "folder", "--separate")
-    assert "holds more than numbered pictures" in line
-    assert (tmp_path / "folder" / "precious.txt").exists()
-
-
-def full_disk(*_, **__):
-    raise OSError(28, "No space left on device")
-
-
-def test_a_full_disk_leaves_the_old_picture_and_nothing_half_written(exported, tmp_path, fails, monkeypatch):
-    out = tmp_path / "a.png"
-    out.write_bytes(b"old")
-    monkeypatch.setattr(Image.Image, "save", full_disk)
-    assert "No space left on device" in fails(generate.main, "--model", exported, "--out", out)
-    assert "No space left on device" in fails(generate.main, "--model", exported, "--out", tmp_path / "b", "--separate")
-    assert out.read_bytes() == b"old"
-    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
-
-
-def test_a_failed_export_leaves_the_old_one_whole(exported, run, tmp_path, fails, monkeypatch):
-    shutil.copytree(exported, tmp_path / "vae")
-    monkeypatch.setattr(export, "write_generator", full_disk)
-    assert "No space left" in fails(export.main, "--model", run, "--out", tmp_path / "vae")
-    assert Exported(tmp_path / "vae").generate(1)[0].shape == (1, 16, 16, 3)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".vae.lock", "vae"]
-
-
-def test_an_export_that_another_writes_is_refused(run, tmp_path, fails):
-    with files.locked(tmp_path / ".vae.lock", "busy"):
-        line = fails(export.main, "--model", run, "--out", tmp_path / "vae")
-    assert "is being written by another export" in line
-    assert not (tmp_path / "vae").exists()
-
-
-def test_an_export_does_not_replace_a_folder_that_is_none(run, tmp_path, fails):
-    (tmp_path / "precious.txt").touch()
-    assert "is no export" in fails(export.main, "--model", run, "--out", tmp_path)
-
-
-def test_runs_that_are_none_cannot_be_exported(tmp_path, run, fails):
-    assert "no run in" in fails(export.main, "--model", tmp_path)
-    shutil.copytree(run, tmp_path / "half")
-    (tmp_path / "half" / "metrics.json").unlink()
-    assert "has not ended" in fails(export.main, "--model", tmp_path / "half", "--out", tmp_path / "vae")
-
-
-@pytest.mark.parametrize("main", [reconstruct.main, interpolate.main])
-def test_pictures_that_are_none_are_refused(main, exported, tmp_path, fails):
-    (tmp_path / "words.jpg").write_text("words")
-    more = ("--model", exported, "--out", tmp_path / "out.png")
-    assert "not a picture" in fails(main, *more, tmp_path / "words.jpg", tmp_path / "words.jpg")
-    assert "cannot read the picture" in fails(main, *more, tmp_path / "nowhere.jpg", tmp_path / "nowhere.jpg")
-    assert "no such folder" in fails(main, *more, "--data", tmp_path / "nowhere")
-    assert not (tmp_path / "out.png").exists()
-
-
-def test_the_shipped_model_is_small_and_draws_cats():
-    folder = ROOT / "exported" / "cats"
-    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) <= 30e6
-    pictures, _ = Exported(folder).generate(16)
-    assert pictures.shape == (16, 64, 64, 3)
-    # neither grey nor all alike
-    assert pictures.std(axis=(1, 2, 3)).min() > 15
-    assert pictures.astype(float).std(axis=0).mean() > 20
-
-
-def test_a_conditional_export_keeps_its_contract(course):
+def test_a_conditional_export_takes_labels_everywhere(course):
     label = tf.constant([3, 5])
     encoder, decoder, generator = (tf.saved_model.load(str(course / "cvae" / n)) for n in ("encoder", "decoder", "generator"))
     codes = encoder.signatures["serving_default"](images=tf.zeros((2, 8, 8, 1)), label=label)
@@ -298,3 +88,247 @@ def test_a_conditional_export_keeps_its_contract(course):
     card = json.loads((course / "cvae" / "card.json").read_text())
     assert card["labels"] == [str(digit) for digit in range(10)]
     assert "label" in (course / "cvae" / "README.md").read_text()
+
+
+def test_a_plain_autoencoder_exports_its_code_alone(course):
+    codes = Exported(course / "ae").codes(np.zeros((2, 8, 8, 1), "uint8"))
+    assert set(codes) == {"z"}
+    assert json.loads((course / "ae" / "card.json").read_text())["encoder_outputs"] == ["z"]
+    assert "z_log_var" not in (course / "ae" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("size", [(16, 16), (40, 40), (30, 50), (17, 9)])
+def test_the_encoder_takes_pixels_of_any_size_as_picture_files_are_read(exported, tmp_path, size):
+    smooth = tf.image.resize(RANDOM.uniform(0, 255, (4, 4, 3)), size, method="bicubic")
+    pixels = np.clip(smooth, 0, 255).astype("uint8")
+    images.write_png(tmp_path / "a.png", pixels)
+    model, signatures = loaded(exported, "encoder")
+    expected = Exported(exported).encode(images.read(tmp_path / "a.png", 16)[None])
+    z = signatures["encode_uint8"](images=tf.constant(pixels[None]))["z"]
+    np.testing.assert_allclose(z, expected, atol=0.05 * np.std(expected) + 0.02)
+
+
+def test_drawing_in_pieces_equals_drawing_at_once(exported):
+    model = Exported(exported)
+    whole, codes = model.generate(200, seed=4, prior="normal")
+    pieces = [model.generate(n, seed=4, prior="normal", first=first)[0] for first, n in ((0, 3), (3, 197))]
+    np.testing.assert_array_equal(np.concatenate(pieces), whole)
+    assert len(np.unique(codes, axis=0)) == 200
+
+
+def test_temperature_and_prior_change_the_images(exported):
+    model = Exported(exported)
+    drawn = [model.generate(4)[0], model.generate(4, temperature=0.5)[0], model.generate(4, prior="normal")[0]]
+    assert not np.array_equal(drawn[0], drawn[1])
+    assert not np.array_equal(drawn[0], drawn[2])
+
+
+def test_any_number_of_images_is_encoded_and_decoded(exported):
+    model = Exported(exported)
+    many = RANDOM.uniform(-1, 1, (300, 16, 16, 3)).astype("float32")
+    z = model.encode(many)
+    assert z.shape == (300, 6)
+    np.testing.assert_allclose(z[290:], model.encode(many[290:]), atol=1e-5)
+    assert model.decode(z).shape == (300, 16, 16, 3)
+    assert model.codes(many[:0])["z_mean"].shape == (0, 6)
+
+
+def test_pixels_and_floats_have_the_same_codes(exported):
+    pixels = RANDOM.integers(0, 256, (3, 16, 16, 3), "uint8")
+    model = Exported(exported)
+    np.testing.assert_allclose(model.encode(pixels), model.encode(pixels / np.float32(127.5) - 1), atol=1e-5)
+    np.testing.assert_allclose(model.reconstruct(pixels), model.decode(model.encode(pixels)), atol=1e-6)
+
+
+def test_images_that_do_not_fit_are_refused_with_what_would(exported):
+    model = Exported(exported)
+    with pytest.raises(UserError, match=r"takes images of shape \(n, 16, 16, 3\)\. Received: \(16, 16, 3\)"):
+        model.encode(IMAGES[0])
+    with pytest.raises(UserError, match=r"floats in \[-1, 1\]\. Received: float64 from 0 to 255"):
+        model.encode(np.linspace(0, 255, 768).reshape(1, 16, 16, 3))
+
+
+def test_interpolation_joins_the_reconstructions_of_its_ends(exported):
+    model = Exported(exported)
+    for spherical in (False, True):
+        frames = model.interpolate(IMAGES[0], IMAGES[1], steps=7, spherical=spherical)
+        assert frames.shape == (7, 16, 16, 3)
+        np.testing.assert_allclose(frames[[0, -1]], model.reconstruct(IMAGES[:2]), atol=1e-4)
+    middle = model.decode(model.encode(IMAGES[:2]).mean(axis=0, keepdims=True))
+    np.testing.assert_allclose(model.interpolate(IMAGES[0], IMAGES[1], steps=3)[1:2], middle, atol=1e-4)
+
+
+def test_a_label_is_given_by_name_by_number_or_for_each_image(course):
+    digits = RANDOM.uniform(-1, 1, (4, 8, 8, 1)).astype("float32")
+    three = Exported(course / "cvae", label="3")
+    np.testing.assert_array_equal(three.encode(digits), Exported(course / "cvae").encode(digits, [3, 3, 3, 3]))
+    assert three.interpolate(digits[0], digits[1], steps=4).shape == (4, 8, 8, 1)
+    with pytest.raises(UserError, match="unknown label '10'; choose one of 0, 1,"):
+        Exported(course / "cvae", label=10)
+    with pytest.raises(UserError, match="is not conditional"):
+        Exported(course / "vae", label=1)
+
+
+def test_sub_folders_name_the_classes_of_a_conditional_model(course):
+    model = Exported(course / "cvae")
+    assert model.labels_of(["in/4/a.png", "in/9/deep/b.png"], "in").tolist() == [4, 9]
+    assert Exported(course / "cvae", label=2).labels_of(["in/4/a.png", "b.png"]).tolist() == [2, 2]
+    assert Exported(course / "vae").labels_of(["in/4/a.png"], "in") is None
+    with pytest.raises(UserError, match=r"in/cat/a.png is in the sub-folder 'cat', which is none of its classes; name a class"):
+        model.labels_of(["in/4/b.png", "in/cat/a.png"], "in")
+    with pytest.raises(UserError, match="in/a.png has no class; name a class with --label, or sort the files of --data into"):
+        model.labels_of(["in/a.png"], "in")
+
+
+def test_the_card_says_what_the_model_is(exported):
+    card = json.loads((exported / "card.json").read_text())
+    assert card["format"] == FORMAT
+    assert card["experiment"] == "tiny"
+    assert card["image_shape"] == card["input_shape"] == [16, 16, 3]
+    assert (card["latent_dim"], card["code_shape"]) == (6, [6])
+    assert card["encoder_outputs"] == ["z", "z_mean", "z_log_var"]
+    assert card["task"]["name"] == "identity"
+    assert card["held_out"]["n"] == card["data"]["n_test"]
+    nats = card["held_out_neg_elbo_nats"]
+    assert nats["neg_elbo"] == pytest.approx(nats["reconstruction"] + nats["kl"], rel=1e-4)
+    assert {"seed", "versions", "training_seconds", "configuration", "held_out_baseline", "image_range"} <= set(card)
+    assert "directory" not in card["configuration"]["data"]
+
+
+def test_the_card_names_the_task_and_the_shape_of_the_inputs(course):
+    upscaler = Exported(course / "upscaler")
+    assert upscaler.task == "downscale"
+    assert upscaler.card["task"]["factor"] == 2
+    assert (upscaler.input_shape, upscaler.shape) == ((4, 4, 1), (8, 8, 1))
+    with pytest.raises(UserError, match=r"makes 8x8 of 4x4: use python -m keras_ae\.upscale"):
+        upscaler.check_rebuilds()
+
+
+def test_cards_of_earlier_versions_are_read(course, tmp_path):
+    old = changed(course / "denoiser", tmp_path / "old", task=None, code_shape=None, encoder_outputs=None)
+    model = Exported(old)
+    assert (model.task, model.code_shape) == ("add_noise", (4,))
+    assert model.reconstruct(np.zeros((1, 8, 8, 1), "uint8")).shape == (1, 8, 8, 1)
+
+
+def test_savedmodels_of_another_program_need_no_card(exported, tmp_path):
+    for name in ("encoder", "decoder"):
+        shutil.copytree(exported / name, tmp_path / "other" / name)
+    model = Exported(tmp_path / "other")
+    assert (model.shape, model.latent_dim, model.code_shape, model.task) == ((16, 16, 3), 6, (6,), "identity")
+    np.testing.assert_array_equal(model.reconstruct(IMAGES), Exported(exported).reconstruct(IMAGES))
+    with pytest.raises(UserError, match="has no SavedModel generator/"):
+        model.generate(1)
+
+
+def test_a_missing_export_says_how_to_make_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "denoise_cats.toml").touch()
+    with pytest.raises(UserError, match="no export at exported/denoise_cats: no such folder; make it with make train-denoise"):
+        Exported("exported/denoise_cats")
+    with pytest.raises(UserError, match="no such folder; name the folder of an export"):
+        Exported("nowhere")
+
+
+def test_a_run_is_no_export_and_says_how_to_make_one_of_it(run, tmp_path):
+    with pytest.raises(UserError, match=r"is a run, not an export; export it with python -m keras_ae\.export --model"):
+        Exported(run)
+    (tmp_path / "vae" / "001").mkdir(parents=True)
+    (tmp_path / "vae" / "001" / "config.json").touch()
+    with pytest.raises(UserError, match="is a run, not an export"):
+        Exported(tmp_path / "vae")
+
+
+def small_vae():
+    keras.utils.set_random_seed(0)
+    shape = (16, 16, 3)
+    encoder = networks.conv_encoder(shape, latents.Gaussian(dim=4), widths=[8])
+    return VAE(encoder, networks.conv_decoder(shape, 4, widths=[8]), "laplace")
+
+
+def test_a_model_trained_in_python_is_exported_with_what_is_known_of_it(tmp_path):
+    vae = small_vae()
+    pixels = RANDOM.integers(0, 256, (40, 16, 16, 3), "uint8")
+    writing.write_model(vae, tmp_path / "mine", pixels)
+    model = Exported(tmp_path / "mine")
+    np.testing.assert_allclose(model.encode(pixels), vae.encoder(images.to_float(pixels))["z_mean"], atol=1e-5)
+    drawn, z = model.generate(20)
+    assert (drawn.shape, z.shape) == ((20, 16, 16, 3), (20, 4))
+    # the fitted prior has the mean of the codes
+    np.testing.assert_allclose(model.generate(1, temperature=0.0)[1][0], model.encode(pixels).mean(axis=0), atol=1e-4)
+    assert model.card["experiment"] == "mine"
+    assert model.card["configuration"]["reconstruction"]["name"] == "laplace"
+    assert not {"held_out", "data", "training_seconds"} & set(model.card)
+    assert (tmp_path / "mine" / "README.md").read_text().startswith("# mine\n\nThree TensorFlow SavedModels")
+
+
+def test_a_readme_holds_the_metrics_that_its_card_knows():
+    card = json.loads((ROOT / "exported" / "cats" / "card.json").read_text())
+    text = readme(card)
+    assert text == (ROOT / "exported" / "cats" / "README.md").read_text()
+    assert "PSNR 22.01 dB" in text
+    shorter = readme({key: value for key, value in card.items() if key not in ("held_out", "training_seconds")})
+    assert "PSNR" not in shorter
+    assert "863 held out), 44 epochs." in shorter
+
+
+def readme_program():
+    """The Python block of the README that loads an export in another program."""
+    text = (ROOT / "README.md").read_text()
+    block = next(block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "saved_model.load" in block)
+    assert "keras_ae" not in block
+    assert len(block.splitlines()) <= 12
+    return block
+
+
+def test_the_readme_s_twelve_lines_run_where_keras_ae_cannot_be_imported(tmp_path):
+    program = "import sys\nsys.modules['keras_ae'] = None\n" + readme_program()
+    for name in ("vae", "cats"):
+        shutil.copytree(ROOT / "exported" / "cats", tmp_path / "exported" / name)
+    done = subprocess.run([sys.executable, "-I", "-c", program], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "(64, 64, 3)" in done.stdout
+
+
+def full_disk(*_, **__):
+    raise OSError(28, "No space left on device")
+
+
+def test_a_failed_export_leaves_the_old_one_whole(exported, run, tmp_path, fails, monkeypatch):
+    shutil.copytree(exported, tmp_path / "vae")
+    monkeypatch.setattr(writing, "write_generator", full_disk)
+    assert "No space left" in fails(export.main, "--model", run, "--out", tmp_path / "vae")
+    assert Exported(tmp_path / "vae").generate(1)[0].shape == (1, 16, 16, 3)
+    assert set(path.name for path in tmp_path.iterdir()) <= {".vae.lock", "vae"}
+
+
+def test_an_export_that_another_process_writes_is_refused(run, tmp_path, fails):
+    with files.locked(tmp_path / ".vae.lock", "busy"):
+        line = fails(export.main, "--model", run, "--out", tmp_path / "vae")
+    assert "is being written by another export" in line
+    assert not (tmp_path / "vae").exists()
+
+
+def test_an_export_does_not_replace_a_folder_of_something_else(run, tmp_path, fails):
+    (tmp_path / "precious.txt").touch()
+    assert "is not an export" in fails(export.main, "--model", run, "--out", tmp_path)
+
+
+def test_unfinished_and_missing_runs_cannot_be_exported(tmp_path, run, fails):
+    assert "no run in" in fails(export.main, "--model", tmp_path)
+    shutil.copytree(run, tmp_path / "half")
+    (tmp_path / "half" / "metrics.json").unlink()
+    assert "--resume" in fails(export.main, "--model", tmp_path / "half", "--out", tmp_path / "vae")
+
+
+def test_the_shipped_model_is_small_and_draws_cats():
+    folder = ROOT / "exported" / "cats"
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) <= 30e6
+    model = Exported(folder)
+    assert (model.code_shape, model.task) == ((128,), "identity")
+    drawn, _ = model.generate(16)
+    assert drawn.shape == (16, 64, 64, 3)
+    # neither grey nor all alike
+    assert drawn.std(axis=(1, 2, 3)).min() > 15
+    assert drawn.astype(float).std(axis=0).mean() > 20

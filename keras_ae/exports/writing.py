@@ -1,0 +1,207 @@
+"""Exports on disk: three SavedModels, card.json and README.md, from networks, a prior and what is known of both."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from keras_ae import files
+from keras_ae.codes import priors
+from keras_ae.codes.batches import batched
+from keras_ae.exports.reading import FORMAT
+from keras_ae.exports.readme import readme
+from keras_ae.media.images import scaled
+from keras_ae.models import networks
+from keras_ae.versions import versions
+
+
+def _label(network):
+    """The second input of the functions of a conditional network, {"label": TensorSpec}; {} for others."""
+    return {"label": tf.TensorSpec((None,), tf.int32, name="label")} if networks.is_conditional(network) else {}
+
+
+def _save(network, endpoints, folder):
+    """Write a SavedModel of functions of one network: endpoints {name: (function, [TensorSpec, ...])}."""
+    # Keras' ExportArchive writes every weight twice
+    module = tf.Module()
+    module.weights = [variable.value for variable in network.variables]
+    functions = {name: tf.function(function, specs).get_concrete_function() for name, (function, specs) in endpoints.items()}
+    tf.saved_model.save(module, str(folder), functions)
+
+
+def write_encoder(encoder, outputs, folder):
+    """The SavedModel `encoder`: `serving_default` for images in [-1, 1], `encode_uint8` for images of any size.
+
+    outputs: names of its outputs; "z" is the mean code.
+    """
+    shape = tuple(encoder.inputs[0].shape[1:])
+    height, width, channels = shape
+
+    def encode(images, label=None):
+        codes = networks.apply(encoder, images=images, label=label)
+        return {name: codes["z_mean" if name == "z" else name] for name in outputs}
+
+    def encode_uint8(images, label=None):
+        # as media.images.decode: the central square, bicubic with antialiasing: without it whiskers turn into noise
+        size = tf.shape(images)
+        side = tf.minimum(size[1], size[2])
+        top, left = (size[1] - side) // 2, (size[2] - side) // 2
+        square = tf.cast(images[:, top : top + side, left : left + side], tf.float32)
+        resized = tf.image.resize(square, (height, width), method="bicubic", antialias=True)
+        pixels = tf.clip_by_value(tf.round(resized), 0.0, 255.0)
+        return encode(scaled(tf.ensure_shape(pixels, (None, *shape))), label)
+
+    label = _label(encoder).values()
+    endpoints = {
+        "serving_default": (encode, [tf.TensorSpec((None, *shape), tf.float32, name="images"), *label]),
+        "encode_uint8": (encode_uint8, [tf.TensorSpec((None, None, None, channels), tf.uint8, name="images"), *label]),
+    }
+    _save(encoder, endpoints, folder)
+
+
+def _to_uint8(images):
+    return tf.cast(tf.round((tf.clip_by_value(images, -1.0, 1.0) + 1.0) * 127.5), tf.uint8)
+
+
+def write_decoder(decoder, latent_dim, folder):
+    """The SavedModel `decoder`: `serving_default` from z to images in [-1, 1], `decode_uint8` from z to uint8 images."""
+    signature = [tf.TensorSpec((None, latent_dim), tf.float32, name="z"), *_label(decoder).values()]
+
+    def decode(z, label=None):
+        return {"images": networks.apply(decoder, z=z, label=label)}
+
+    def decode_uint8(z, label=None):
+        return {"images": _to_uint8(decode(z, label)["images"])}
+
+    endpoints = {"serving_default": (decode, signature), "decode_uint8": (decode_uint8, signature)}
+    _save(decoder, endpoints, folder)
+
+
+def write_generator(decoder, latent_dim, prior, folder):
+    """The SavedModel `generator`: from (n, seed, temperature) to uint8 images and their codes; the fitted prior is inside.
+
+    The signatures `fitted` and `normal` name the prior and draw images `first` ... `first + n - 1` of the seed's endless
+    sequence. For a conditional model all take `label` too, one for all images or one for each.
+    """
+    counts = {name: tf.TensorSpec((), tf.int32, name=name) for name in ("first", "n", "seed")}
+    others = [tf.TensorSpec((), tf.float32, name="temperature"), *_label(decoder).values()]
+
+    # one function for all signatures, so that the SavedModel contains the network's graph and the prior once
+    @tf.function(input_signature=[tf.TensorSpec((None, latent_dim), tf.float32), *_label(decoder).values()])
+    def decode(z, *label):
+        labels = tf.broadcast_to(label[0], tf.shape(z)[:1]) if label else None
+        return {"images": _to_uint8(networks.apply(decoder, z=z, label=labels)), "z": z}
+
+    @tf.function(input_signature=[*counts.values(), *others])
+    def fitted(first, n, seed, temperature, *label):
+        return decode(prior.sample(n, seed, temperature, first), *label)
+
+    def normal(first, n, seed, temperature, *label):
+        return decode(priors.Normal.of(latent_dim).sample(n, seed, temperature, first), *label)
+
+    def generate(n, seed, temperature, *label):
+        return fitted(tf.constant(0), n, seed, temperature, *label)
+
+    endpoints = {
+        "serving_default": (generate, [counts["n"], counts["seed"], *others]),
+        "fitted": (fitted, [*counts.values(), *others]),
+        "normal": (normal, [*counts.values(), *others]),
+    }
+    _save(decoder, endpoints, folder)
+
+
+def facts(encoder, decoder, labels=()):
+    """What a card says of the networks, read from them: shapes, range, classes, outputs. labels: names of the classes."""
+    described = networks.described(encoder, decoder)
+    return {
+        "image_shape": list(decoder.outputs[0].shape[1:]),
+        "input_shape": list(encoder.inputs[0].shape[1:]),
+        "image_range": [-1.0, 1.0],
+        "labels": list(labels) if described["conditional"] else [],
+        "latent_dim": described["latent_dim"],
+        "code_shape": described["code_shape"],
+        "encoder_outputs": described["encoder_outputs"],
+        "priors": ["fitted", "normal"],
+    }
+
+
+def write(folder, encoder, decoder, prior, card):
+    """Write a whole export to `folder`; it replaces an older one at the end.
+
+    prior: density of the codes, see `codes.priors`. card: what is known beside the `facts` of the networks; `labels` in it are
+    the names of the classes, used where the networks are conditional. Raises UserError if the folder contains something else,
+    or another process writes it.
+    """
+    folder = Path(folder)
+    files.check_folder(folder, files.holds("card.json"), "an export")
+    known = facts(encoder, decoder, card.get("labels", ()))
+    card = {"format": FORMAT, **card, **known}
+    busy = f"{folder} is being written by another export; try again when it has ended"
+    with files.locked(folder.with_name(f".{folder.name}.lock"), busy), files.folder_written_whole(folder) as partial:
+        write_encoder(encoder, known["encoder_outputs"], partial / "encoder")
+        write_decoder(decoder, known["latent_dim"], partial / "decoder")
+        write_generator(decoder, known["latent_dim"], prior, partial / "generator")
+        (partial / "card.json").write_text(json.dumps(card, indent=2) + "\n")
+        (partial / "README.md").write_text(readme(card))
+    return folder
+
+
+def card_of(run):
+    """What the card says of a finished run: where the model comes from, and its held-out metrics."""
+    config, measured, experiment = run.read_json("config"), run.read_json("metrics"), run.experiment()
+    # paths of the user's machine are private
+    data = {key: value for key, value in experiment.tables["data"].items() if key != "directory"}
+    return {
+        "experiment": experiment.name,
+        "configuration": experiment.tables | {"data": data},
+        "task": experiment.tables["task"],
+        "data": config["data"],
+        "labels": config["data"]["labels"],
+        "seed": experiment.training.seed,
+        "versions": config["versions"],
+        "git": config["git"],
+        "training_precision": config["precision"],
+        "training_seconds": measured["training_seconds"],
+        "epochs": measured["epochs"],
+        "best_epoch": measured["best_epoch"],
+        "held_out": measured["reconstruction"],
+        "held_out_baseline": measured["baseline"],
+        # runs of earlier versions call it "bound"
+        "held_out_neg_elbo_nats": measured.get("neg_elbo_nats") or measured["bound"],
+    }
+
+
+def write_run(run, folder):
+    """Export the best weights of a finished `training.runs.Run` to `folder`."""
+    encoder, decoder = run.best_networks()
+    return write(folder, encoder, decoder, priors.load(run.prior), card_of(run))
+
+
+def write_model(model, folder, images, labels=None, name=None, seed=0):
+    """Export a `models.vae.VAE` that was trained in Python to `folder`, for `Exported` and every command on exports.
+
+    images: training images (n, H, W, C), uint8 or floats in [-1, 1]; the prior of the generator is fitted to their codes.
+    labels: their class numbers (n,) for a conditional model; the numbers become the names of the classes. name: of the
+    experiment, by default that of the folder. The card contains no held-out metrics.
+    """
+    images = np.asarray(images)
+    images = scaled(images.astype("float32")) if images.dtype == np.uint8 else images.astype("float32")
+    labels = None if labels is None else np.asarray(labels, "int32")
+
+    def encode(rows):
+        label = None if labels is None else labels[rows]
+        return networks.apply(model.encoder, images=images[rows], label=label)["z_mean"]
+
+    prior = priors.Mixture.fit(batched(encode, np.arange(len(images))), seed)
+    # a likelihood of the user's own has no configuration
+    known = {"reconstruction": model.reconstruction.get_config()} if hasattr(model.reconstruction, "get_config") else {}
+    card = {
+        "experiment": name or Path(folder).name,
+        "configuration": known,
+        "task": {"name": "identity"},
+        "labels": [] if labels is None else [str(label) for label in range(labels.max() + 1)],
+        "seed": seed,
+        "versions": versions(),
+    }
+    return write(folder, model.encoder, model.decoder, prior, card)
