@@ -9,9 +9,11 @@ import pytest
 import tensorflow as tf
 
 from keras_ae import evaluate
-from keras_ae.data import pipeline as data
-from keras_ae.data.sets.cat_drawing import draw, sample_factors
-from keras_ae.judging import judge
+from keras_ae.data import pipeline
+from keras_ae.data.sets.cat_drawing import draw
+from keras_ae.data.sets.cat_factors import sample_factors
+from keras_ae.judging import side_by_side
+from keras_ae.judging.judge import Candidate, Judge
 from keras_ae.media import images
 from keras_ae.training.experiment import complete
 
@@ -26,26 +28,26 @@ TABLES = {
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
+def image_set(tmp_path_factory):
     """700 drawn cats of 32x32."""
     folder = tmp_path_factory.mktemp("drawn")
     for index in range(700):
         images.write_png(folder / f"{index}.png", draw(sample_factors(3, index), 32))
-    return data.load("folder", str(folder), 32, 3)
+    return pipeline.load("folder", str(folder), 32, 3)
 
 
 @pytest.fixture(scope="module")
-def numbers(pictures):
-    """What the judge says of a model untrained, after 3 epochs and after 12, of PCA, and of real pictures."""
-    model, _ = complete("judged", TABLES).model(pictures.shape, 20)
-    bench = judge.Judge(pictures, 400, "gabor", 0)
+def numbers(image_set):
+    """What the judge measures of a model untrained, after 3 epochs and after 12, of PCA, and of real images."""
+    model, _ = complete("judged", TABLES).model(image_set.shape, 20)
+    judge = Judge(image_set, 400, "gabor", 0, importance_images=8)
 
     def candidate(name):
         def generate(n, seed):
             z = tf.random.stateless_normal((n, 16), (seed, 0)) * spread + mean
             return np.clip(model.decoder(z), -1, 1)
 
-        codes = model.encoder(bench.real)["z_mean"].numpy()
+        codes = model.encoder(judge.real)["z_mean"].numpy()
         mean, spread = codes.mean(axis=0), codes.std(axis=0)
 
         def encode(images):
@@ -53,25 +55,16 @@ def numbers(pictures):
             mean, log_var = codes["z_mean"].numpy(), codes["z_log_var"].numpy()
             return {"z": mean, "z_mean": mean, "z_log_var": log_var}
 
-        return judge.Candidate(name, 16, encode, lambda z: model.decoder(z).numpy(), generate)
+        return Candidate(name, 16, encode, lambda z: model.decoder(z).numpy(), generate)
 
     found = {}
-    stream = data.training(pictures, 32, 0)
+    stream = pipeline.training(image_set, 32, 0)
     for name, epochs in (("untrained", 0), ("half", 3), ("trained", 9)):
         if epochs:
             model.fit(stream, steps_per_epoch=20, epochs=epochs, shuffle=False, verbose=0)
-        found[name], _ = bench.judge(candidate(name))
-    found["pca"], _ = bench.judge(bench.baseline(16))
-    return found | {"real": {"samples": bench.floor()}}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def few_bounds():
-    """Bounds of a few pictures only: decoding 500 codes for each takes a while."""
-    before = judge.BOUND_PICTURES
-    judge.BOUND_PICTURES = 8
-    yield
-    judge.BOUND_PICTURES = before
+        found[name], _ = judge.judge(candidate(name))
+    found["pca"], _ = judge.judge(judge.baseline(16))
+    return found | {"real": {"samples": judge.floor()}}
 
 
 def test_better_models_get_better_numbers(numbers):
@@ -84,7 +77,8 @@ def test_better_models_get_better_numbers(numbers):
         assert sorted(across("reconstruction", key)) == across("reconstruction", key)
     for key in ("mse", "l1"):
         assert sorted(across("reconstruction", key), reverse=True) == across("reconstruction", key)
-    assert sorted(across("likelihood", "nats", "elbo")) == across("likelihood", "nats", "elbo")
+    for path in (("likelihood", "neg_elbo"), ("likelihood", "importance_weighted", "neg_elbo")):
+        assert sorted(across(*path), reverse=True) == across(*path)
     for key in ("fd_gabor", "kernel"):
         values = [*across("samples", key), numbers["real"]["samples"][key]]
         assert sorted(values, reverse=True) == values, key
@@ -93,7 +87,7 @@ def test_better_models_get_better_numbers(numbers):
         assert values[-1] == min(values) and values[0] == max(values)
 
 
-def test_real_pictures_are_precise_complete_and_diverse(numbers):
+def test_real_images_are_precise_complete_and_diverse(numbers):
     real = numbers["real"]["samples"]
     assert min(real["precision"], real["recall"], real["coverage"]) > 0.8
     assert real["density"] == pytest.approx(1, abs=0.3)
@@ -104,13 +98,22 @@ def test_real_pictures_are_precise_complete_and_diverse(numbers):
     assert numbers["untrained"]["samples"]["recall"] == 0
 
 
-def test_bounds_are_ordered_and_pca_has_none(numbers):
-    nats = numbers["trained"]["likelihood"]["nats"]
-    assert nats["elbo"] < nats["importance_weighted_50"] < nats["importance_weighted_500"]
-    assert 0 < numbers["trained"]["likelihood"]["active_units"] <= 16
+def test_more_draws_give_tighter_estimates_of_the_same_images_and_pca_has_none(numbers):
+    found = numbers["trained"]["likelihood"]
+    weighted = found["importance_weighted"]
+    assert weighted["n"] == 8
+    assert weighted["neg_elbo"] > weighted["neg_importance_weighted_50"] > weighted["neg_importance_weighted_500"]
+    assert found["n"] == numbers["trained"]["reconstruction"]["n"]
+    assert found["neg_elbo"] == pytest.approx(found["distortion"] + found["rate"])
+    assert 0 < found["active_units"] <= 16
     assert numbers["pca"]["likelihood"] is None
-    low, high = numbers["trained"]["reconstruction"]["intervals"]["psnr"]
-    assert low < numbers["trained"]["reconstruction"]["psnr"] < high
+
+
+def test_numbers_lie_in_their_intervals(numbers):
+    rebuilt, weighted = (numbers["trained"]["reconstruction"], numbers["trained"]["likelihood"]["importance_weighted"])
+    for found in (rebuilt, weighted):
+        for name, (low, high) in found["intervals"].items():
+            assert low < found[name] < high, name
 
 
 @pytest.fixture(scope="module")
@@ -128,8 +131,27 @@ def test_a_report_is_one_page_that_needs_nothing_else(report):
         assert f"<h2>{heading}</h2>" in text
     found = json.loads((report / "metrics.json").read_text())
     assert list(found["models"]) == ["tiny", "PCA-6"]
+    assert re.findall('<img alt=.([^"]*).', text) and "" not in re.findall('<img alt=.([^"]*).', text)
     assert found["protocol"]["n_samples"] == 100
     assert f"{found['models']['tiny']['reconstruction']['psnr']:.2f}" in text
+
+
+def test_a_small_sample_is_reported_on_stderr_and_in_the_report_and_intervals_on_the_terminal(
+    exported, folder, tmp_path, capfd
+):
+    evaluate.main(["--model", str(exported), "--data", str(folder), "--n", "100", "--out", str(tmp_path / "r")])
+    printed = capfd.readouterr()
+    warned = [line for line in printed.err.splitlines() if line.startswith("warning: ")]
+    assert len(warned) == 1
+    assert "held-out images are too few for metrics of samples" in warned[0]
+    assert "use at least 250" in warned[0]
+    assert warned[0].removeprefix("warning: ") in (tmp_path / "r" / "index.html").read_text()
+    found = json.loads((tmp_path / "r" / "metrics.json").read_text())
+    assert found["protocol"]["warnings"] == [warned[0].removeprefix("warning: ")]
+    samples = found["models"]["tiny"]["samples"]
+    (line,) = (line for line in printed.out.splitlines() if line.startswith("tiny "))
+    for key in ("fd_gabor", "precision", "recall"):
+        assert f"{samples[key]:.2f} ±{samples['half_widths'][key]:.2f}" in line
 
 
 def test_the_same_evaluation_twice_writes_the_same_numbers(report, exported, folder, tmp_path):
@@ -167,7 +189,7 @@ def test_models_are_compared_even_one_of_another_program(exported, folder, tmp_p
     assert found["stranger"]["samples"]["n"] == 60
     assert found["stranger"]["samples"] != found["tiny"]["samples"]
     assert found["stranger"]["reconstruction"] == found["tiny"]["reconstruction"]
-    assert "warning" not in capfd.readouterr().err
+    assert "was trained on other images" not in capfd.readouterr().err
 
 
 def test_a_model_without_a_generator_is_judged_by_the_rest(exported, folder, tmp_path):
@@ -179,24 +201,24 @@ def test_a_model_without_a_generator_is_judged_by_the_rest(exported, folder, tmp
     assert found["reconstruction"]["n"] > 0
 
 
-def test_a_model_judged_on_other_pictures_is_told(exported, tmp_path, capfd):
+def test_a_model_judged_on_other_images_is_reported(exported, tmp_path, capfd):
     for index in range(200):
         images.write_png(tmp_path / "other" / f"{index}.png", draw(sample_factors(8, index), 16))
     evaluate.main(["--model", str(exported), "--data", str(tmp_path / "other"), "--n", "60", "--out", str(tmp_path / "r")])
-    assert "warning: tiny was trained on other pictures" in capfd.readouterr().err
+    assert "warning: tiny was trained on other images" in capfd.readouterr().err
 
 
 def test_mistakes_end_in_one_line(exported, folder, tmp_path, fails):
     assert "no such folder" in fails(evaluate.main, "--model", tmp_path / "nowhere", "--data", folder)
-    assert "name the pictures" in fails(evaluate.main, "--model", exported)
+    assert "name the folder of held-out picture files with --data" in fails(evaluate.main, "--model", exported)
     assert "--n" in fails(evaluate.main, "--model", exported, "--data", folder, "--n", "3")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").touch()
-    assert "is no report" in fails(evaluate.main, "--model", exported, "--data", folder, "--out", tmp_path / "mine")
+    assert "is not a report" in fails(evaluate.main, "--model", exported, "--data", folder, "--out", tmp_path / "mine")
     assert not (tmp_path / "mine" / "metrics.json").exists()
 
 
-def test_too_few_held_out_pictures_are_refused(exported, tmp_path, fails):
+def test_too_few_held_out_images_are_refused(exported, tmp_path, fails):
     for index in range(12):
         images.write_png(tmp_path / "few" / f"{index}.png", draw(sample_factors(9, index), 16))
     assert "too few to judge" in fails(evaluate.main, "--model", exported, "--data", tmp_path / "few", "--out", tmp_path / "r")
@@ -204,6 +226,6 @@ def test_too_few_held_out_pictures_are_refused(exported, tmp_path, fails):
 
 def test_a_likelihood_fixed_in_training_is_the_one_measured():
     card = {"configuration": {"reconstruction": {"name": "laplace", "scale": 0.5}}}
-    nats = evaluate.likelihood_of(card)(np.zeros((1, 2, 2, 1), "float32"), np.ones((1, 2, 2, 1), "float32"))
+    nats = side_by_side.likelihood_of(card)(np.zeros((1, 2, 2, 1), "float32"), np.ones((1, 2, 2, 1), "float32"))
     assert float(keras.ops.sum(nats)) == pytest.approx(4 * 2)
-    assert evaluate.likelihood_of({}) is None
+    assert side_by_side.likelihood_of({}) is None

@@ -28,7 +28,7 @@ def test_each_orientation_answers_to_its_own_waves(index):
     assert np.all(energies.argmax(axis=1) == index)
 
 
-def test_flat_pictures_have_no_energy_and_their_own_colour():
+def test_flat_images_have_no_energy_and_their_own_colour():
     extract = features.extractor("gabor")
     values = extract(np.full((1, 64, 64, 3), 0.5, "float32"))
     np.testing.assert_allclose(finest(values), np.log(features.FLOOR + 1e-4), atol=1e-3)
@@ -37,7 +37,7 @@ def test_flat_pictures_have_no_energy_and_their_own_colour():
 
 
 @pytest.mark.parametrize("shape", [(64, 64, 3), (28, 28, 1), (128, 128, 3)])
-def test_pictures_of_any_shape_have_equally_many_features(shape):
+def test_images_of_any_shape_have_equally_many_features(shape):
     images = RANDOM.uniform(-1, 1, (5, *shape)).astype("float32")
     values = features.extractor("gabor")(images, batch=2)
     assert values.shape == (5, 304)
@@ -53,7 +53,7 @@ def test_inception_that_cannot_be_downloaded_is_a_clear_error(monkeypatch):
         features.inception()
 
 
-def test_inception_sees_pictures_of_any_size_in_its_own(monkeypatch):
+def test_inception_resizes_images_to_its_own_size(monkeypatch):
     seen = []
 
     def network(images, training):

@@ -31,7 +31,7 @@ def test_numbers_are_pooled_over_batches_of_any_size():
 
 
 def test_ssim_follows_its_formula_under_a_flat_window():
-    """One 11x11 picture has one window: the Gaussian-weighted moments can be written down (Wang et al. 2004)."""
+    """One 11x11 image has one window: the Gaussian-weighted moments can be written down (Wang et al. 2004)."""
     x, y = RANDOM.uniform(0, 1, (2, 11, 11))
     axis = np.exp(-0.5 * ((np.arange(11) - 5) / 1.5) ** 2)
     weights = np.outer(axis, axis) / axis.sum() ** 2
@@ -52,6 +52,13 @@ def test_perfect_reconstructions_score_best():
     assert perfect["sharpness"] == pytest.approx(1)
 
 
+def test_the_short_form_has_psnr_and_ssim_alone():
+    numbers = metrics.psnr_and_ssim(IMAGES, blurred(IMAGES))
+    whole = metrics.reconstruction([(IMAGES, blurred(IMAGES))])
+    assert numbers == {"psnr": whole["psnr"], "ssim": whole["ssim"]}
+    assert list(metrics.psnr_and_ssim(IMAGES[:, :8, :8], IMAGES[:, :8, :8])) == ["psnr"]
+
+
 def test_blur_lowers_sharpness():
     assert metrics.reconstruction([(IMAGES, blurred(IMAGES))])["sharpness"] < 0.7
 
@@ -61,12 +68,12 @@ def test_reconstructions_are_clipped():
     assert metrics.reconstruction([(ones, 5 * ones)])["mse"] == 0
 
 
-def test_pictures_smaller_than_the_window_have_no_ssim():
+def test_images_smaller_than_the_window_have_no_ssim():
     assert "ssim" not in metrics.reconstruction([(IMAGES[:, :8, :8], IMAGES[:, :8, :8])])
 
 
 def smooth(n, side):
-    """Pictures with structure on all scales, where similarity is neither 0 nor 1."""
+    """Images with structure on all scales, where similarity is neither 0 nor 1."""
     noise = RANDOM.normal(size=(n, side, side, 3)).astype("float32")
     coarse = np.repeat(np.repeat(RANDOM.normal(size=(n, side // 8, side // 8, 3)), 8, axis=1), 8, axis=2)
     return np.clip(0.2 * noise + 0.4 * coarse, -1, 1).astype("float32")
@@ -85,7 +92,7 @@ def test_ssim_is_that_of_tensorflow_and_of_scikit_image():
     assert 0.1 < found.min() < found.max() < 0.9
 
 
-def test_ms_ssim_is_one_for_equal_pictures_and_falls_with_blur():
+def test_ms_ssim_is_one_for_equal_images_and_falls_with_blur():
     images = smooth(3, 64)
     np.testing.assert_allclose(metrics.ms_ssim(images, images), 1, atol=1e-6)
     once, twice = blurred(images), blurred(blurred(images))

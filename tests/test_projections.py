@@ -14,7 +14,7 @@ def test_the_plane_holds_the_two_widest_directions():
     np.testing.assert_allclose(np.abs(np.corrcoef(places.T, Z[:, [0, 2]].T)[[0, 1], [2, 3]]), 1, atol=0.01)
 
 
-def test_codes_of_two_numbers_are_left_as_they_are_and_of_one_lie_on_a_line():
+def test_codes_of_two_numbers_are_unchanged_and_codes_of_one_lie_on_a_line():
     np.testing.assert_array_equal(projections.principal(Z[:, :2]), Z[:, :2])
     np.testing.assert_array_equal(projections.principal(Z[:, :1]), np.stack([Z[:, 0], np.zeros(200)], axis=1))
 
