@@ -1,4 +1,4 @@
-# make train-vae trains on built-in data; make train-vae DATA=folder ARGS="--set training.epochs=5" on yours.
+# make train-vae trains on the built-in data set; make train-vae DATA=folder ARGS="--set training.epochs=5" on your images.
 
 PYTHON ?= python3
 VENV := .venv
@@ -83,7 +83,7 @@ $(eval $(call study,melodies,melodies,music,))
 course: $(COURSE_STUDIES) ## train, draw and measure every experiment of the course (about 90 minutes)
 
 test: lint ## check the style, then run every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(READY) ## check the style of the code with ruff
 	$(BIN)/ruff check .
