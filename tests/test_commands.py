@@ -1,21 +1,229 @@
-"""Commands on exports of every kind: conditional, restoring and musical models."""
+"""The commands on exports, on exports of every kind: plain, conditional, restoring and musical models."""
 
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import mido
 import numpy as np
 import pytest
 from PIL import Image
 
-from keras_ae import denoise, edit, embed, generate, interpolate, reconstruct, upscale
-from keras_ae.data.sets.cat_drawing import draw, sample_factors
-from keras_ae.exports.reading import Exported
-from keras_ae.media import images
+from keras_ae import __main__ as listing
+from keras_ae import commandline, denoise, edit, embed, generate, interpolate, reconstruct, score, upscale
+from keras_ae.data.sets.cat_drawing import draw
+from keras_ae.data.sets.cat_factors import sample_factors
+from keras_ae.data.sets.melodies import compose
+from keras_ae.exports.reading import FORMAT, Exported
+from keras_ae.media import images, melodies
+
+ROOT = Path(__file__).parents[1]
+COMMANDS = sorted(path.stem for path in (ROOT / "keras_ae").glob("*.py") if "commandline.run(" in path.read_text())
 
 
-def test_generate_draws_the_label_asked_for_or_each_in_turn(course, tmp_path, fails):
+def cat(path, index=0, side=16):
+    """The path of a drawn cat, written to `path`."""
+    images.write_png(path, draw(sample_factors(0, index), side))
+    return str(path)
+
+
+def read(path):
+    return np.asarray(Image.open(path)).astype(int)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_quick_and_needs_no_tensorflow(command):
+    program = (
+        "import runpy, sys\nsys.argv = ['x', '--help']\n"
+        f"try:\n    runpy.run_module('keras_ae.{command}', run_name='__main__')\n"
+        "except SystemExit as stopped:\n    assert stopped.code == 0\nassert 'tensorflow' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "usage: python -m keras_ae." in done.stdout
+    assert "--seed" in done.stdout
+
+
+@pytest.mark.parametrize("words", [(), ("--help",)])
+def test_the_package_lists_every_command_with_a_line(words):
+    program = f"import runpy, sys\nsys.argv = ['x', *{words!r}]\nrunpy.run_module('keras_ae', run_name='__main__')\n"
+    program += "assert 'tensorflow' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()[2:]]
+    assert [line[0] for line in lines] == COMMANDS
+    assert all(len(line) > 2 for line in lines)
+
+
+def test_an_unknown_command_is_one_line_and_a_known_one_runs(fails, exported, tmp_path):
+    assert "unknown command 'dream'; choose one of denoise, edit," in fails(listing.main, "dream")
+    listing.main(["generate", "--model", str(exported), "--n", "2", "--out", str(tmp_path / "a.png")])
+    assert (tmp_path / "a.png").exists()
+
+
+def test_commands_on_exports_import_neither_model_nor_data_code(exported, tmp_path):
+    program = """
+import sys
+from keras_ae import denoise, edit, embed, generate, interpolate, reconstruct, score, upscale
+generate.main(["--model", sys.argv[1], "--out", "a.png", "--n", "3"])
+interpolate.main(["--model", sys.argv[1], "--out", "b.gif", "--steps", "3"])
+reconstruct.main(["--model", sys.argv[1], "--out", "c.png", "a.png"])
+score.main(["--model", sys.argv[1], "--out", "d.csv", "a.png"])
+embed.main(["--model", sys.argv[1], "--out", "e", "a.png", "c.png", "a.png"])
+edit.main(["--model", sys.argv[1], "--out", "f.png", "--attribute", "eye_size", "--examples", "20"])
+from keras_ae.exports import restoring
+drawing = {"keras_ae.data", "keras_ae.data.sets"} | {f"keras_ae.data.sets.{name}" for name in sys.argv[2:]}
+wrong = ("keras_ae.models", "keras_ae.data", "keras_ae.training", "keras_ae.studies")
+imported = {name for name in sys.modules if name.startswith(wrong)}
+assert imported <= drawing, imported - drawing
+"""
+    arguments = [str(exported), "cat_drawing", "cat_factors", "shapes"]
+    done = subprocess.run([sys.executable, "-c", program, *arguments], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 8
+
+
+def test_without_a_model_the_trained_one_is_used_else_the_shipped_one_and_stderr_says_which(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    seen = []
+    parser = commandline.Parser("generate", "")
+    commandline.add_common(parser, "out.png", "picture")
+    assert "exported/vae where it exists, else exported/cats" in " ".join(parser.format_help().split())
+
+    def body(arguments):
+        seen.append(arguments.model)
+
+    commandline.run(parser, body, [])
+    assert capfd.readouterr() == ("", "model     exported/cats (no --model given)\n")
+    (tmp_path / "exported" / "vae").mkdir(parents=True)
+    commandline.run(parser, body, [])
+    assert capfd.readouterr() == ("", "model     exported/vae (no --model given)\n")
+    commandline.run(parser, body, ["--model", "other"])
+    assert capfd.readouterr() == ("", "")
+    assert seen == ["exported/cats", "exported/vae", "other"]
+
+
+def test_generate_writes_the_same_file_twice_and_one_line(exported, tmp_path, capsys):
+    for name in ("a.png", "b.png"):
+        generate.main(["--model", str(exported), "--out", str(tmp_path / name), "--n", "7", "--columns", "4", "--seed", "5"])
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert Image.open(tmp_path / "a.png").size == (4 * 18 - 2, 2 * 18 - 2)
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_separate_images_are_those_of_the_grid(exported, tmp_path):
+    for _ in range(2):
+        generate.main(["--model", str(exported), "--out", str(tmp_path / "many"), "--n", "70", "--separate"])
+    names = sorted(path.name for path in (tmp_path / "many").iterdir())
+    assert names == [f"{index:04d}.png" for index in range(70)]
+    whole = Exported(exported).generate(70)[0]
+    np.testing.assert_array_equal(read(tmp_path / "many" / "0066.png"), whole[66])
+
+
+def test_reconstruct_draws_originals_over_reconstructions(exported, folder, tmp_path, capsys):
+    reconstruct.main(["--model", str(exported), "--data", str(folder), "--n", "11", "--out", str(tmp_path / "a.png")])
+    drawn = read(tmp_path / "a.png")
+    assert drawn.shape == (4 * 18 - 2, 8 * 18 - 2, 3)
+    printed = capsys.readouterr().out
+    assert "11 pictures reconstructed" in printed
+    originals = np.stack([images.read(path, 16) for path in images.chosen([], folder, 11, 0)])
+    rebuilt = images.to_uint8(Exported(exported).reconstruct(originals))
+    np.testing.assert_array_equal(drawn[:16, :16], originals[0])
+    np.testing.assert_array_equal(drawn[54:70, 36:52], rebuilt[10])
+    mse = np.mean((images.to_float(originals) - images.to_float(rebuilt)) ** 2)
+    assert f"PSNR {10 * np.log10(4 / mse):.2f} dB" in printed
+
+
+def test_interpolation_begins_and_ends_at_the_reconstructions(exported, folder, tmp_path):
+    paths = images.find(folder)[:2]
+    out = tmp_path / "a.png"
+    interpolate.main(["--model", str(exported), *map(str, paths), "--steps", "5", "--out", str(out)])
+    rebuilt = images.to_uint8(Exported(exported).reconstruct(np.stack([images.read(path, 16) for path in paths])))
+    assert np.abs(read(out)[:, :16] - rebuilt[0]).max() <= 1
+    assert np.abs(read(out)[:, -16:] - rebuilt[1]).max() <= 1
+
+
+@pytest.mark.parametrize("n", ["0", "-3", "1e9", "abc", "1000000000", "2.5"])
+def test_impossible_numbers_are_refused(exported, tmp_path, fails, n):
+    line = fails(generate.main, "--model", exported, "--out", tmp_path / "a.png", "--n", n)
+    assert "must be a whole number from 1 to 1,000,000" in line
+    assert n in line
+    assert not any(tmp_path.iterdir())
+
+
+def test_too_many_images_for_one_picture_point_to_separate(exported, tmp_path, fails):
+    assert "add --separate" in fails(generate.main, "--model", exported, "--out", tmp_path / "a.png", "--n", 20000)
+
+
+@pytest.mark.parametrize("main", [generate.main, reconstruct.main, interpolate.main])
+def test_folders_that_are_no_usable_export_are_refused(main, exported, run, folder, tmp_path, fails):
+    more = () if main is generate.main else ("--data", folder)
+    assert "no such folder" in fails(main, *more, "--model", tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    assert "is not an export" in fails(main, *more, "--model", tmp_path / "empty")
+    assert f"python -m keras_ae.export --model {run}" in fails(main, *more, "--model", run)
+    shutil.copytree(exported, tmp_path / "newer")
+    card = json.loads((exported / "card.json").read_text()) | {"format": FORMAT + 1}
+    (tmp_path / "newer" / "card.json").write_text(json.dumps(card))
+    assert "was exported by a newer keras_ae" in fails(main, *more, "--model", tmp_path / "newer")
+    shutil.copytree(exported, tmp_path / "broken")
+    for part in ("encoder", "decoder", "generator"):
+        shutil.rmtree(tmp_path / "broken" / part / "variables")
+    out = tmp_path / "out.png"
+    assert "is not a SavedModel that loads" in fails(main, *more, "--model", tmp_path / "broken", "--out", out)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("command", [generate, reconstruct, interpolate, edit])
+def test_outputs_of_another_kind_than_the_suffix_says_are_refused(command, exported, tmp_path, fails):
+    line = fails(command.main, "--model", exported, "--out", tmp_path / "rec.txt")
+    assert "--out must end in .png" in line
+    assert line.endswith(f"Received: {tmp_path / 'rec.txt'}")
+    assert not any(tmp_path.iterdir())
+
+
+def test_an_output_that_cannot_be_written_is_one_line(exported, tmp_path, fails):
+    (tmp_path / "file").touch()
+    assert "file" in fails(generate.main, "--model", exported, "--out", tmp_path / "file" / "a.png")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "precious.txt").touch()
+    line = fails(generate.main, "--model", exported, "--out", tmp_path / "folder", "--separate")
+    assert "exists and is not a folder of numbered images" in line
+    assert (tmp_path / "folder" / "precious.txt").exists()
+
+
+def test_a_full_disk_leaves_the_old_picture_and_nothing_half_written(exported, tmp_path, fails, monkeypatch):
+    def full_disk(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    out = tmp_path / "a.png"
+    out.write_bytes(b"old")
+    monkeypatch.setattr(Image.Image, "save", full_disk)
+    assert "No space left on device" in fails(generate.main, "--model", exported, "--out", out)
+    assert "No space left on device" in fails(generate.main, "--model", exported, "--out", tmp_path / "b", "--separate")
+    assert out.read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize("main", [reconstruct.main, interpolate.main])
+def test_files_that_are_no_pictures_are_refused(main, exported, tmp_path, fails):
+    (tmp_path / "words.jpg").write_text("words")
+    more = ("--model", exported, "--out", tmp_path / "out.png")
+    assert "not a picture" in fails(main, *more, tmp_path / "words.jpg", tmp_path / "words.jpg")
+    assert "cannot read the picture" in fails(main, *more, tmp_path / "nowhere.jpg", tmp_path / "nowhere.jpg")
+    assert "no such folder" in fails(main, *more, "--data", tmp_path / "nowhere")
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_generate_draws_the_given_class_or_each_in_turn(course, tmp_path, fails):
     model = ("--model", str(course / "cvae"))
     generate.main([*model, "--n", "12", "--label", "7", "--out", str(tmp_path / "seven.png"), "--columns", "12"])
     generate.main([*model, "--n", "12", "--out", str(tmp_path / "all.png"), "--columns", "12"])
-    seven, each = (np.asarray(Image.open(tmp_path / name)) for name in ("seven.png", "all.png"))
-    # picture 7 has label 7 in both, picture 8 in one
+    seven, each = read(tmp_path / "seven.png"), read(tmp_path / "all.png")
+    # image 7 has class 7 in both, image 8 in one
     columns = slice(7 * 10, 7 * 10 + 8), slice(8 * 10, 8 * 10 + 8)
     np.testing.assert_array_equal(seven[:, columns[0]], each[:, columns[0]])
     assert np.any(seven[:, columns[1]] != each[:, columns[1]])
@@ -23,36 +231,59 @@ def test_generate_draws_the_label_asked_for_or_each_in_turn(course, tmp_path, fa
     assert "is not conditional" in fails(generate.main, "--model", course / "vae", "--label", "1")
 
 
-def test_conditional_models_ask_for_a_label_where_they_need_one(course, tmp_path, fails):
-    images.write_png(tmp_path / "x.png", np.zeros((8, 8, 1), "uint8"))
-    model = ("--model", course / "cvae")
-    assert "name a class with --label" in fails(reconstruct.main, tmp_path / "x.png", *model, "--out", tmp_path / "y.png")
-    reconstruct.main(
-        [str(tmp_path / "x.png"), "--model", str(course / "cvae"), "--label", "3", "--out", str(tmp_path / "y.png")]
-    )
-    assert (tmp_path / "y.png").exists()
+def test_reconstruct_takes_the_classes_from_the_label_or_from_the_sub_folders(course, tmp_path, fails):
+    for index in (2, 5):
+        cat(tmp_path / "in" / str(index) / "x.png", index, side=8)
+    out, model = str(tmp_path / "y.png"), ("--model", str(course / "cvae"))
+    reconstruct.main(["--data", str(tmp_path / "in"), *model, "--out", out])
+    of_folders = read(out)
+    rebuilt = []
+    for index in (2, 5):
+        reconstruct.main([str(tmp_path / "in" / str(index) / "x.png"), "--label", str(index), *model, "--out", out])
+        rebuilt.append(read(out)[10:])
+    assert np.abs(of_folders[10:, :8] - rebuilt[0]).max() <= 1
+    assert np.abs(of_folders[10:, 10:] - rebuilt[1]).max() <= 1
+    reconstruct.main(["--data", str(tmp_path / "in"), "--label", "5", *model, "--out", out])
+    assert np.abs(read(out)[10:, :8] - rebuilt[0]).max() > 1
+    assert "name a class with --label" in fails(reconstruct.main, tmp_path / "in" / "2" / "x.png", *model, "--out", out)
+    cat(tmp_path / "in" / "tabby" / "x.png")
+    line = fails(reconstruct.main, "--data", tmp_path / "in", *model, "--out", out)
+    assert "is in the sub-folder 'tabby', which is none of its classes" in line
 
 
-@pytest.mark.parametrize(("command", "model", "row"), [(denoise, "denoiser", "noisy"), (upscale, "upscaler", "input")])
-def test_restoring_commands_write_each_picture_and_a_comparison(course, tmp_path, fails, command, model, row):
-    for folder in ("a", "b"):
-        images.write_png(tmp_path / folder / "cat.png", draw(sample_factors(0, 1), 24))
-    pictures = [str(tmp_path / folder / "cat.png") for folder in ("a", "b")]
+@pytest.mark.parametrize(("command", "model"), [(denoise, "denoiser"), (upscale, "upscaler")])
+def test_restoring_commands_write_each_picture_and_a_comparison(course, tmp_path, fails, command, model):
+    pictures = [cat(tmp_path / folder / "cat.png", 1, side=24) for folder in ("a", "b")]
     out = tmp_path / "out"
     for _ in range(2):
         command.main([*pictures, "--model", str(course / model), "--out", str(out)])
     assert {path.name for path in out.iterdir()} == {"cat.png", "cat-2.png", "comparison.png"}
-    assert Image.open(out / "cat.png").size == (8, 8)
+    exported = Exported(course / model)
+    expected = images.to_uint8(exported.reconstruct(images.read(pictures[0], exported.input_shape[0], 1)[None]))[0]
+    assert np.abs(read(out / "cat.png") - expected[..., 0]).max() <= 1
     assert "was trained for the task 'identity'" in fails(command.main, *pictures, "--model", course / "vae", "--out", out)
     assert "name picture files, or a folder" in fails(command.main, "--model", course / model, "--out", out)
-    assert "holds something else" in fails(command.main, *pictures, "--model", course / model, "--out", tmp_path / "a")
+    assert "is not a folder of restored images" in fails(
+        command.main, *pictures, "--model", course / model, "--out", tmp_path / "a"
+    )
+
+
+def test_a_restoring_command_without_its_export_names_the_target_that_makes_it(tmp_path, fails, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "experiments").symlink_to(ROOT / "experiments")
+    assert "make it with make train-denoise_cats" in fails(denoise.main, "x.png")
+    assert "make it with make train-upscale_cats_4x" in fails(upscale.main, "x.png")
+
+
+def test_noise_added_before_denoising_has_the_deviation_asked_for():
+    grey = np.full((4, 64, 64, 1), 128, "uint8")
+    noisy = denoise.noisy(grey, 0.25, seed=0)
+    assert images.to_float(noisy).std() == pytest.approx(0.25, rel=0.03)
 
 
 def test_embed_writes_codes_with_names_and_a_projector_that_tensorboard_reads(course, tmp_path, fails):
     for index in range(5):
-        images.write_png(
-            tmp_path / "in" / ("left" if index < 3 else "right") / f"{index}.png", draw(sample_factors(0, index), 16)
-        )
+        cat(tmp_path / "in" / ("left" if index < 3 else "right") / f"{index}.png", index)
     (tmp_path / "in" / "left" / "broken.png").write_bytes(b"no picture")
     out = tmp_path / "out"
     embed.main(["--data", str(tmp_path / "in"), "--model", str(course / "vae"), "--out", str(out)])
@@ -60,8 +291,7 @@ def test_embed_writes_codes_with_names_and_a_projector_that_tensorboard_reads(co
         assert arrays["z"].shape == (5, 2)
         assert arrays["labels"].tolist() == ["left"] * 3 + ["right"] * 2
         first = images.read(arrays["files"][0], 8, 1)
-        z = Exported(course / "vae").encode(images.to_float(first[None]))
-        np.testing.assert_allclose(arrays["z"][0], z[0], rtol=1e-4)
+        np.testing.assert_allclose(arrays["z"][0], Exported(course / "vae").encode(first[None])[0], rtol=1e-4, atol=1e-5)
     assert len((out / "codes.csv").read_text().splitlines()) == 6
     from google.protobuf import text_format
     from tensorboard.plugins import projector
@@ -69,52 +299,67 @@ def test_embed_writes_codes_with_names_and_a_projector_that_tensorboard_reads(co
     config = text_format.Parse((out / "projector" / "projector_config.pbtxt").read_text(), projector.ProjectorConfig())
     (entry,) = config.embeddings
     assert len((out / "projector" / entry.tensor_path).read_text().splitlines()) == 5
-    # names, labels and a line above them
+    # names, classes and a line above them
     assert len((out / "projector" / entry.metadata_path).read_text().splitlines()) == 6
     side = entry.sprite.single_image_dim[0]
     assert Image.open(out / "projector" / entry.sprite.image_path).size == (3 * side, 3 * side)
     assert Image.open(out / "map.png").size[0] > 100
-    assert "holds something else" in fails(
-        embed.main, "--data", tmp_path / "in", "--model", course / "vae", "--out", tmp_path / "in"
-    )
-    assert "name picture files, or a folder" in fails(embed.main, "--model", course / "vae", "--out", tmp_path / "other")
+    into = ("--model", course / "vae", "--out")
+    assert "is not a folder of codes" in fails(embed.main, "--data", tmp_path / "in", *into, tmp_path / "in")
+    assert "name picture files, or a folder" in fails(embed.main, *into, tmp_path / "other")
 
 
-def test_edit_moves_a_picture_along_a_factor_or_between_two_folders(course, tmp_path, fails, monkeypatch):
-    monkeypatch.setattr(edit, "EXAMPLES", 50)
+def test_edit_moves_a_picture_along_a_built_in_attribute(course, tmp_path, fails):
     model = ("--model", str(course / "vae"))
-    for index in range(8):
-        images.write_png(tmp_path / ("with" if index % 2 else "without") / f"{index}.png", draw(sample_factors(0, index), 16))
-    picture = str(tmp_path / "with" / "1.png")
+    picture = cat(tmp_path / "1.png")
+    few = ("--attribute", "eye_size", "--examples", "50")
     for name in ("a.png", "b.png"):
-        edit.main([picture, "--attribute", "eye_size", *model, "--out", str(tmp_path / name), "--steps", "5"])
+        edit.main([picture, *few, *model, "--out", str(tmp_path / name), "--steps", "5"])
     assert Image.open(tmp_path / "a.png").size == (5 * 10 - 2, 8)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-    folders = ("--with", str(tmp_path / "with"), "--without", str(tmp_path / "without"))
-    edit.main([picture, "--attribute", "odd", *folders, *model, "--out", str(tmp_path / "c.gif")])
-    assert Image.open(tmp_path / "c.gif").n_frames > 5
-    assert "unknown attribute 'hat'" in fails(edit.main, picture, "--attribute", "hat", *model, "--out", tmp_path / "d.png")
-    only = ("--attribute", "odd", "--with", tmp_path / "with", *model, "--out", tmp_path / "d.png")
-    assert "belong together" in fails(edit.main, picture, *only)
-    assert "must end in .png or .gif" in fails(
-        edit.main, picture, "--attribute", "eye_size", *model, "--out", tmp_path / "d.bmp"
+    rebuilt = images.to_uint8(Exported(course / "vae").reconstruct(images.read(picture, 8, 1)[None]))[0, ..., 0]
+    # the middle of the strip is the picture itself
+    assert np.abs(read(tmp_path / "a.png")[:, 20:28] - rebuilt).max() <= 1
+    assert "unknown attribute 'hat'; name folders" in fails(
+        edit.main, picture, "--attribute", "hat", *model, "--out", tmp_path / "d.png"
     )
+    assert "no attribute given" in fails(edit.main, picture, *model, "--out", tmp_path / "d.png")
     assert not (tmp_path / "d.png").exists()
 
 
-def test_melodies_are_generated_and_interpolated_as_midi(course, tmp_path, fails):
-    model = ("--model", str(course / "music"))
-    generate.main([*model, "--n", "3", "--out", str(tmp_path / "three.mid")])
-    from keras_ae.media import melodies
+def test_edit_learns_an_attribute_from_two_folders_without_a_name(course, tmp_path, fails, capfd):
+    model = ("--model", str(course / "vae"))
+    for index in range(8):
+        cat(tmp_path / ("with" if index % 2 else "without") / f"{index}.png", index)
+    folders = ("--with", str(tmp_path / "with"), "--without", str(tmp_path / "without"))
+    for more in ((), ("--attribute", "odd")):
+        edit.main([*folders, *more, *model, "--out", str(tmp_path / "c.gif")])
+    lines = capfd.readouterr().out.splitlines()
+    assert f"{tmp_path / 'with'} against {tmp_path / 'without'} from -3 to 3" in lines[0]
+    assert "7 pictures, odd from -3 to 3" in lines[1]
+    assert Image.open(tmp_path / "c.gif").n_frames > 5
+    for option in ("--with", "--without"):
+        line = fails(edit.main, option, tmp_path / "with", *model, "--out", tmp_path / "d.png")
+        assert "--with and --without belong together" in line
 
-    for index in range(2):
-        melodies.write(tmp_path / f"{index}.mid", [melodies.compose(0, index)])
+
+def test_melodies_are_generated_reconstructed_interpolated_and_edited_as_midi(course, tmp_path, fails):
+    model = ("--model", str(course / "music"))
     ends = [str(tmp_path / f"{index}.mid") for index in range(2)]
+    for index, path in enumerate(ends):
+        melodies.write(path, [compose(0, index)])
+    generate.main([*model, "--n", "3", "--out", str(tmp_path / "three.mid")])
     interpolate.main([*ends, *model, "--steps", "4", "--out", str(tmp_path / "way.mid")])
-    assert {path.name for path in tmp_path.glob("*.mid")} == {"0.mid", "1.mid", "three.mid", "way.mid"}
+    edit.main([ends[0], "--attribute", "roll", "--examples", "20", *model, "--out", str(tmp_path / "edit.mid")])
+    reconstruct.main([*ends, *model, "--out", str(tmp_path / "both.mid")])
+    # each melody, then its reconstruction
+    assert melodies.notes(melodies.read(tmp_path / "both.mid")) == melodies.notes(compose(0, 0))
+    seconds = {path.stem: round(mido.MidiFile(path).length / 4) for path in tmp_path.glob("*.mid")}
+    assert seconds == {"0": 1, "1": 1, "three": 3, "way": 4, "edit": 7, "both": 4}
+    score.main([*ends, *model, "--out", str(tmp_path / "s.csv")])
     assert "a MIDI file needs a model of melodies" in fails(
         generate.main, "--model", course / "vae", "--out", tmp_path / "x.mid"
     )
-    assert "is a MIDI file, but the model is of pictures of 8x8" in fails(
+    assert "is a MIDI file, but the model takes images of 8x8" in fails(
         reconstruct.main, *ends, "--model", course / "vae", "--out", tmp_path / "x.png"
     )

@@ -6,7 +6,7 @@ import filelock
 import pytest
 
 from keras_ae.errors import UserError
-from keras_ae.files import folder_written_whole, locked, written_whole
+from keras_ae.files import check_folder, folder_written_whole, holds, locked, written_whole
 
 
 def names(folder):
@@ -92,3 +92,20 @@ def test_a_waiting_lock_says_so_once_and_follows_the_other(tmp_path, capsys):
 def test_the_timeout_of_another_lock_inside_the_block_is_not_hidden(tmp_path):
     with pytest.raises(filelock.Timeout), locked(tmp_path / "lock", "busy"):
         raise filelock.Timeout(str(tmp_path / "other"))
+
+
+def test_an_output_folder_may_be_missing_empty_or_of_the_command_s_own(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "ours" / "index.html").touch()
+    for name in ("missing", "empty", "ours"):
+        check_folder(tmp_path / name, holds("index.html"), "a report")
+
+
+def test_an_output_folder_with_something_else_is_refused(tmp_path):
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "precious.txt").touch()
+    (tmp_path / "file").touch()
+    for name in ("theirs", "file"):
+        with pytest.raises(UserError, match=f"{name} exists and is not a report; choose another --out"):
+            check_folder(tmp_path / name, holds("index.html"), "a report")

@@ -3,27 +3,33 @@ import csv
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import stats
 
 from keras_ae import score
+from keras_ae.exports import scoring
 from keras_ae.exports.reading import Exported
 from keras_ae.media import images
 
 
 @pytest.fixture
 def noise(tmp_path):
-    """A folder of noise, beside which drawn cats are no strangers."""
+    """A folder of noise, which is more unusual than drawn cats."""
     for index in range(30):
         pixels = np.random.default_rng(index).integers(0, 256, (16, 16, 3), dtype="uint8")
         images.write_png(tmp_path / "noise" / f"{index}.png", pixels)
     return tmp_path / "noise"
 
 
-def test_noise_is_stranger_than_cats_and_the_table_says_so(exported, folder, noise, tmp_path, capsys):
+def test_noise_is_more_unusual_than_cats_and_the_printed_lines_say_what_the_area_means(
+    exported, folder, noise, tmp_path, capsys
+):
     out = tmp_path / "scores.csv"
     score.main(["--model", str(exported), "--data", str(folder), "--against", str(noise), "--out", str(out)])
-    printed = capsys.readouterr().out
-    areas = [float(line.rsplit(" ", 1)[1]) for line in printed.splitlines() if line.startswith("ROC-AUC")]
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("ROC-AUC")]
+    areas = [float(line.split(":")[0].rsplit(" ", 1)[1]) for line in lines]
     assert len(areas) == 2 and min(areas) > 0.95
+    meaning = "the probability that a picture of B scores higher than one of A (0.5: no difference, 1: always)"
+    assert all(line.endswith(meaning) for line in lines)
     rows = list(csv.DictReader(out.open()))
     assert len(rows) == 150
     nats = [float(row["neg_elbo"]) for row in rows]
@@ -32,24 +38,58 @@ def test_noise_is_stranger_than_cats_and_the_table_says_so(exported, folder, noi
     assert Image.open(out.with_suffix(".png")).size == (8 * 18 - 2, 4 * 18 - 2)
 
 
-def test_the_score_is_the_negative_bound_at_the_mean_code(exported, folder):
+def test_the_area_is_the_share_of_pairs_in_which_the_other_scores_higher():
+    rows = [{"file": "a", "mse": value} for value in (1.0, 2.0, 3.0)]
+    others = [{"file": "b", "mse": value} for value in (2.5, 0.5)]
+    assert scoring.separation(rows, others) == {"mse": pytest.approx(2 / 6)}
+    assert scoring.separation(rows, [{"file": "b", "mse": 9.0}]) == {"mse": 1.0}
+
+
+def test_the_score_is_the_negative_elbo_at_the_mean_code(exported, folder):
     model = Exported(exported)
     original = images.read(images.find(folder)[0], 16)[None]
-    numbers, rebuilt = score.scored(model, original)
-    codes = model.codes(images.to_float(original))
-    variance = model.card["held_out"]["mse"]
-    error = images.to_float(original) - rebuilt
-    log_likelihood = -0.5 * np.sum(error**2 / variance + np.log(2 * np.pi * variance))
+    scores, rebuilt = scoring.scored(model, original)
+    codes = model.codes(original)
+    deviation = model.card["held_out"]["mse"] ** 0.5
+    image = images.to_float(original)
+    log_likelihood = stats.norm.logpdf(image.astype("float64"), rebuilt, deviation).sum()
     kl = 0.5 * np.sum(codes["z_mean"] ** 2 + np.exp(codes["z_log_var"]) - 1 - codes["z_log_var"])
-    assert numbers["neg_elbo"][0] == pytest.approx(kl - log_likelihood, rel=1e-4)
-    assert numbers["mse"][0] == pytest.approx(np.mean(error**2), rel=1e-4)
+    assert scores["neg_elbo"][0] == pytest.approx(kl - log_likelihood, rel=1e-4)
+    assert scores["mse"][0] == pytest.approx(np.mean((image - rebuilt) ** 2), rel=1e-4)
 
 
-def test_unreadable_pictures_are_told_and_passed_over(exported, folder, tmp_path, capfd, fails):
+def test_a_model_without_held_out_metrics_scores_by_the_error_alone(course, folder):
+    model = Exported(course / "vae")
+    del model.card["held_out"]
+    scores, _ = scoring.scored(model, np.stack([images.read(path, 8, 1) for path in images.find(folder)[:3]]))
+    assert set(scores) == {"mse"}
+
+
+def test_the_sub_folders_are_the_classes_of_a_conditional_model(course, folder, tmp_path, capsys):
+    for index, path in enumerate(images.find(folder)[:4]):
+        images.write_png(tmp_path / "in" / str(index) / "x.png", images.read(path, 8, 1))
+    score.main(["--data", str(tmp_path / "in"), "--model", str(course / "cvae"), "--out", str(tmp_path / "s.csv")])
+    rows = {row["file"]: float(row["mse"]) for row in csv.DictReader((tmp_path / "s.csv").open())}
+    for index in range(4):
+        file = tmp_path / "in" / str(index) / "x.png"
+        scores, _ = scoring.scored(Exported(course / "cvae", label=index), images.read(file, 8, 1)[None])
+        assert rows[str(file)] == pytest.approx(scores["mse"][0], rel=1e-4)
+
+
+def test_unreadable_files_are_reported_and_skipped(exported, folder, tmp_path, capfd):
     (tmp_path / "broken.png").write_bytes(b"no picture")
     good = str(images.find(folder)[0])
     score.main([good, str(tmp_path / "broken.png"), "--model", str(exported), "--out", str(tmp_path / "s.csv")])
     assert "warning: cannot use the picture" in capfd.readouterr().err
     assert len((tmp_path / "s.csv").read_text().splitlines()) == 2
+    with pytest.raises(SystemExit):
+        score.main([str(tmp_path / "broken.png"), "--model", str(exported), "--out", str(tmp_path / "t.csv")])
+    assert capfd.readouterr().err.endswith("error: none of these picture files can be read\n")
+    assert not (tmp_path / "t.csv").exists()
+
+
+def test_a_table_is_csv_and_a_folder_or_files_are_needed(exported, folder, tmp_path, fails):
+    good = images.find(folder)[0]
+    for name in ("s.png", "rec.txt", "scores"):
+        assert "--out must end in .csv" in fails(score.main, good, "--model", exported, "--out", tmp_path / name)
     assert "--data" in fails(score.main, "--model", exported)
-    assert "names the table" in fails(score.main, good, "--model", exported, "--out", tmp_path / "s.png")
