@@ -60,7 +60,7 @@ def folder_written_whole(path):
 
 
 def holds(name):
-    """A predicate of folders: whether a file called `name` lies inside."""
+    """A predicate of folders: whether the folder contains a file called `name`."""
     return lambda folder: (folder / name).exists()
 
 

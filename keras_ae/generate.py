@@ -35,7 +35,7 @@ def generated(model, arguments, first, n):
 
 
 def of_numbered(folder):
-    """Whether a folder contains numbered images alone."""
+    """Whether a folder contains only numbered images."""
     return all(re.fullmatch(r"\d+\.png", path.name) for path in folder.iterdir())
 
 

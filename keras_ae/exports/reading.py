@@ -20,7 +20,7 @@ UNSCALED = 2.0
 
 
 def _check_folder(folder):
-    """Raises UserError, with the command that makes an export of it, unless `folder` holds an encoder and a decoder."""
+    """Raises UserError, with the command that makes an export of it, unless `folder` contains an encoder and a decoder."""
     if not folder.is_dir():
         advice = "name the folder of an export, such as exported/cats"
         if folder.parent.name == "exported" and Path(f"experiments/{folder.name}.toml").exists():
@@ -65,7 +65,7 @@ class Exported:
             self._read_shapes()
         self.input_shape = tuple(self.card.get("input_shape", self.shape))
         self.code_shape = tuple(self.card.get("code_shape", (self.latent_dim,)))
-        # cards of earlier versions name the task in the configuration alone
+        # cards of earlier versions name the task only in the configuration
         task = self.card.get("task") or self.card.get("configuration", {}).get("task", {})
         self.task = task.get("name", "identity")
         self.labels = tuple(self.card.get("labels", ()))
@@ -92,7 +92,7 @@ class Exported:
     def labels_of(self, files, directory=None):
         """Class numbers (n,) of picture files for a conditional model; None for others.
 
-        The class is `label` where it was given, else the name of the sub-folder of `directory` that a file lies in. Raises
+        The class is `label` where it was given, else the name of the sub-folder of `directory` that contains it. Raises
         UserError where neither says it.
         """
         if not self.labels or self.label is not None:
@@ -212,7 +212,7 @@ class Exported:
         conditional model without a `label` draws its classes in turn.
         """
         if not self.generates:
-            raise UserError(f"{self.folder} has no SavedModel generator/; it encodes and decodes alone")
+            raise UserError(f"{self.folder} has no SavedModel generator/; it can only encode and decode")
         labels = None
         if self.labels:
             in_turn = (first + np.arange(n)) % len(self.labels)

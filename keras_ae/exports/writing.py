@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras_ae import files
 from keras_ae.codes import priors
 from keras_ae.codes.batches import batched
-from keras_ae.exports.reading import FORMAT
+from keras_ae.exports.reading import FORMAT, Exported
 from keras_ae.exports.readme import readme
 from keras_ae.media.images import scaled
 from keras_ae.models import networks
@@ -183,7 +183,7 @@ def write_model(model, folder, images, labels=None, name=None, seed=0):
 
     images: training images (n, H, W, C), uint8 or floats in [-1, 1]; the prior of the generator is fitted to their codes.
     labels: their class numbers (n,) for a conditional model; the numbers become the names of the classes. name: of the
-    experiment, by default that of the folder. The card contains no held-out metrics.
+    experiment, by default that of the folder. The card contains no held-out metrics. Returns the export, opened.
     """
     images = np.asarray(images)
     images = scaled(images.astype("float32")) if images.dtype == np.uint8 else images.astype("float32")
@@ -204,4 +204,4 @@ def write_model(model, folder, images, labels=None, name=None, seed=0):
         "seed": seed,
         "versions": versions(),
     }
-    return write(folder, model.encoder, model.decoder, prior, card)
+    return Exported(write(folder, model.encoder, model.decoder, prior, card))

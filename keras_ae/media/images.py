@@ -1,6 +1,6 @@
 """Picture files to arrays and back. Images are uint8 (height, width, channels), or float32 in [-1, 1].
 
-Needs NumPy and Pillow alone, so that commands on exports start quickly.
+Needs only NumPy and Pillow, so that commands on exports start quickly.
 """
 
 import io
@@ -130,7 +130,7 @@ def readable(paths, size, channels, report):
 
 
 def classes(paths, directory):
-    """For each path the name of the sub-folder of `directory` that it lies in, "" where it lies in `directory` itself."""
+    """For each path the name of the sub-folder of `directory` that contains it, "" where `directory` itself does."""
     parents = [Path(path).relative_to(directory).parts[:-1] for path in paths]
     return [parts[0] if parts else "" for parts in parents]
 
@@ -150,7 +150,7 @@ def chosen(paths, directory, n=None, seed=0):
 
 
 def scaled(pixels):
-    """0 ... 255 to [-1, 1]. Arithmetic alone, so that floating-point arrays and tensors of any library work."""
+    """0 ... 255 to [-1, 1]. Arithmetic only, so that floating-point arrays and tensors of any library work."""
     return pixels * (1 / 127.5) - 1
 
 
