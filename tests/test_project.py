@@ -50,7 +50,7 @@ def test_the_pages_show_pictures_that_are_there_and_those_of_the_course_are_smal
 
 
 def test_every_study_has_a_target():
-    from keras_ae.studies import STUDIES
+    from keras_ae.study import STUDIES
 
     commands = make("--dry-run", "course")
     assert not [name for name in STUDIES if f"keras_ae.study {name} " not in commands]

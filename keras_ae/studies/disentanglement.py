@@ -1,0 +1,92 @@
+"""Traversals of single numbers of the code, and the mutual information gap with the factors of drawn cats."""
+
+import numpy as np
+from sklearn.metrics import mutual_info_score
+
+from keras_ae.data import pipeline
+from keras_ae.data.sets.cat_drawing import drawn
+from keras_ae.data.sets.cat_factors import CLASSES, RANGES
+from keras_ae.errors import UserError
+from keras_ae.judging import likelihood
+from keras_ae.media import figures
+from keras_ae.media.images import to_float
+
+BINS = 20
+CATS_SEED = 101
+STEPS = (-3, -1.5, 0, 1.5, 3)
+
+
+def mutual_information_gap(codes, factors, bins=BINS):
+    """Mean over factors of (largest - second largest mutual information with a number of the code) / entropy, and each.
+
+    codes (n, latent_dim); factors: {name: integers (n,)}. Each number is cut into bins of equal width. Chen et al. 2018
+    (arXiv:1802.04942), section 4.1; the bins are those of Locatello et al. 2019.
+    """
+    cut = [np.digitize(column, np.histogram(column, bins)[1][:-1]) for column in codes.T]
+    gaps = {}
+    for name, values in factors.items():
+        information = sorted((mutual_info_score(values, column) for column in cut), reverse=True)
+        gaps[name] = float((information[0] - information[1]) / mutual_info_score(values, values))
+    return float(np.mean(list(gaps.values()))), gaps
+
+
+def classes_of(factors):
+    """Every factor as integers (n,): classes as they are, number factors in ten equal parts of their range."""
+    values = {name: np.array([getattr(one, name) for one in factors]) for name in (*CLASSES, *RANGES)}
+    for name, (low, high) in RANGES.items():
+        values[name] = np.clip(10 * (values[name] - low) / (high - low), 0, 9).astype(int)
+    return values
+
+
+def traversals(model, z, codes, steps=STEPS):
+    """Images (latent_dim, len(steps), H, W, C) of one code z (latent_dim,) in which one number takes other values.
+
+    These are `steps` in standard deviations from the mean of that number over codes (n, latent_dim).
+    """
+    moved = np.tile(z, (len(z), len(steps), 1))
+    places = np.arange(len(z))
+    moved[places, :, places] = codes.mean(axis=0)[:, None] + np.asarray(steps) * codes.std(axis=0)[:, None]
+    images = model.decode(moved.reshape(-1, len(z)).astype("float32"))
+    return images.reshape(len(z), len(steps), *images.shape[1:])
+
+
+def _draw(name, images, kl, path, shown):
+    """Rows of the numbers with the largest effect, the absolute change between both ends as last column: their effects."""
+    change = np.abs(images[:, -1] - images[:, 0]) / 2
+    effect = change.mean(axis=(1, 2, 3))
+    order = np.argsort(effect)[::-1][:shown]
+    # the same factor for all rows, so that their changes can be compared
+    factor = max(1.0, np.floor(1 / max(np.percentile(change[order], 99.5), 1e-3)))
+    rows = [[*images[number], 1 - 2 * np.clip(factor * change[number], 0, 1)] for number in order]
+    labels = [f"number {number + 1}: {kl[number]:.1f} nats" for number in order]
+    headings = [*(f"{step:g}" for step in STEPS), f"change x{factor:g}"]
+    title = f"{name}: one number from -3 to 3 standard deviations; last column: absolute change between both ends"
+    figures.rows(np.asarray(rows, "float32"), labels, path, title, headings)
+    return {f"number {number + 1}": {"kl": float(kl[number]), "change": float(effect[number])} for number in order}
+
+
+def run(models, image_set, seed, folder, *, scored=5000, shown=6):
+    """Mutual information gap, KL and active units of each VAE on drawn cats; for the picture, the KL and effect of each row.
+
+    The effect of a number is the mean absolute difference on [0, 1] between the images of both ends of its traversal.
+    """
+    numbers = {}
+    for name, model in models.items():
+        factors, pixels = drawn(scored, model.shape, CATS_SEED)
+        codes = model.codes(to_float(pixels))
+        if "z_log_var" not in codes:
+            raise UserError(f"{name} has no Gaussian latent; this study needs a VAE")
+        mean = codes["z_mean"]
+        kl = likelihood.rate(mean, codes["z_log_var"]).mean(axis=0)
+        mig, gaps = mutual_information_gap(mean, classes_of(factors))
+        z = model.encode(pipeline.examples(image_set, "test", 1))[0]
+        images = traversals(model, z, mean)
+        numbers[name] = {
+            "mig": mig,
+            "best": {factor: round(gaps[factor], 3) for factor in sorted(gaps, key=gaps.get, reverse=True)[:5]},
+            "kl": float(kl.sum()),
+            "active": int((mean.var(axis=0) > likelihood.ACTIVE).sum()),
+            "psnr": model.card["held_out"]["psnr"],
+            "shown": _draw(name, images, kl, folder / f"disentanglement_{name}.png", shown),
+        }
+    return {"n": scored, "models": numbers}

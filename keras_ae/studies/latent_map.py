@@ -1,0 +1,16 @@
+"""Held-out codes on the plane of their first two principal components, coloured by class."""
+
+from keras_ae.codes.projections import principal
+from keras_ae.data import pipeline
+from keras_ae.media import charts
+from keras_ae.studies import checks
+
+
+def run(models, image_set, seed, folder, *, held_out=10_000):
+    """One panel for each model."""
+    checks.need_labels(image_set)
+    batch = pipeline.first_batch(image_set, "test", held_out)
+    places = {name: principal(model.encode(batch["images"])) for name, model in models.items()}
+    title = f"codes of {len(batch['images']):,} held-out images"
+    charts.scatter(places, batch["label"], image_set.labels, folder / "latent_map.png", title)
+    return {"n": len(batch["images"])}

@@ -1,0 +1,24 @@
+"""Samples with codes from N(0, I) and from the fitted prior, for each model, as the judge measures them."""
+
+from keras_ae.judging.judge import Judge
+from keras_ae.judging.side_by_side import candidate
+from keras_ae.media import figures
+from keras_ae.media.images import to_float
+
+SAMPLES = ("fd_gabor", "precision", "recall", "nearest_training")
+
+
+def run(models, image_set, seed, folder, *, n=2000):
+    """PSNR and SSIM of each model, metrics of `n` samples for each prior, and the same Frechet distance of real images."""
+    judge = Judge(image_set, n, "gabor", seed)
+    panels, numbers = {}, {}
+    for name, model in models.items():
+        rebuilt = judge.reconstruction(candidate(model, name))
+        numbers[name] = {key: rebuilt[key] for key in ("psnr", "ssim") if key in rebuilt}
+        for prior, text in (("normal", "N(0, I)"), ("fitted", "fitted prior")):
+            drawn = to_float(model.generate(judge.n, seed, prior=prior)[0])
+            panels[f"{name}, {text}"] = drawn[:64]
+            compared = judge.compared(drawn, judge.extract(drawn))
+            numbers[name][text] = {key: compared[key] for key in SAMPLES}
+    figures.squares(panels, folder / "priors.png", "samples, by the density that their codes are drawn from")
+    return {"n": judge.n, "models": numbers, "real": {"fd_gabor": judge.floor()["fd_gabor"]}}

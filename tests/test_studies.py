@@ -1,0 +1,291 @@
+"""Every study on hardly trained models and data that needs no download: its pictures, and its numbers."""
+
+import functools
+import importlib
+import json
+import subprocess
+import sys
+import types
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_ae import study
+from keras_ae.data import pipeline
+from keras_ae.data.sets.cat_factors import RANGES
+from keras_ae.exports.reading import Exported
+from keras_ae.judging import baselines, side_by_side
+from keras_ae.studies import code_noise, disentanglement, melodies, sampling
+
+# the exports that a study looks at; others look at the VAE
+COMPARED = {
+    "sampling": ["ae"],
+    "priors": ["ae", "vae"],
+    "latent_map": ["ae", "vae"],
+    "code_noise": ["ae", "vae"],
+    "labels": ["cvae"],
+    "neighbours": ["ae"],
+    "denoising": ["denoiser"],
+    "upscaling": ["upscaler"],
+    "sizes": ["ae", "vae"],
+    "melodies": ["music"],
+}
+SIZES = {
+    "sampling": {"drawn": 90},
+    "priors": {"n": 200},
+    "plane": {"side": 4, "held_out": 100, "importance_images": 10, "importance_draws": 50},
+    "labels": {"drawn": 200},
+    "denoising": {"held_out": 100, "strengths": (0.1, 0.5)},
+    "attributes": {"trained": 300, "learned": 100, "edited": 4, "readable": -1e9},
+    "disentanglement": {"scored": 300},
+    "melodies": {"n": 60},
+}
+
+
+@pytest.fixture(scope="module")
+def studied(course, tmp_path_factory):
+    """A function name -> what the study returned, the folder of its pictures, the models and the data set; each runs once."""
+
+    @functools.cache
+    def run(name):
+        models = {model: Exported(course / model) for model in COMPARED.get(name, ["vae"])}
+        image_set = side_by_side.load_images(models, None)
+        folder = tmp_path_factory.mktemp(name)
+        numbers = importlib.import_module(f"keras_ae.studies.{name}").run(models, image_set, 0, folder, **SIZES.get(name, {}))
+        return types.SimpleNamespace(numbers=numbers, folder=folder, models=models, image_set=image_set)
+
+    return run
+
+
+@pytest.mark.parametrize("name", study.STUDIES)
+def test_every_study_draws_pictures_named_like_it_and_returns_numbers_for_json(studied, name):
+    done = studied(name)
+    pictures = list(done.folder.glob("*.png"))
+    assert pictures
+    assert all(path.name.startswith(name) for path in pictures)
+    assert all(min(Image.open(path).size) > 50 for path in pictures)
+    assert "NaN" not in json.dumps(done.numbers)
+
+
+def test_the_command_writes_numbers_and_protocol_beside_the_pictures(course, tmp_path, capsys):
+    study.main(["latent_map", "--compare", str(course / "ae"), str(course / "vae"), "--out", str(tmp_path)])
+    found = json.loads((tmp_path / "latent_map.json").read_text())
+    assert found["exports"] == ["ae", "vae"]
+    assert found["data"] == "digits"
+    assert found["n"] == found["n_held_out"]
+    assert (tmp_path / "latent_map.png").exists()
+    assert "latent_map of ae, vae on digits" in capsys.readouterr().out
+
+
+def test_the_list_of_studies_needs_no_tensorflow():
+    code = "import sys; from keras_ae import study; study.parser().format_help(); print('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
+    text = study.parser().format_help()
+    assert all(f"  {name} " in text and description.rstrip(".") in text for name, description in study.STUDIES.items())
+    assert "checks" not in study.STUDIES
+
+
+def test_studies_refuse_models_that_they_cannot_show(course, tmp_path, fails):
+    out = ("--out", tmp_path)
+    assert "codes of two numbers; cvae has 3" in fails(study.main, "plane", "--model", course / "cvae", *out)
+    assert "has no Gaussian latent" in fails(study.main, "plane", "--model", course / "ae", *out)
+    assert "not trained for the task 'add_noise'" in fails(study.main, "denoising", "--model", course / "vae", *out)
+    assert "vae is not conditional" in fails(study.main, "labels", "--model", course / "vae", *out)
+    assert "was not trained on melodies" in fails(study.main, "melodies", "--model", course / "vae", *out)
+    assert not list(tmp_path.iterdir())
+
+
+def test_real_images_are_nearer_to_real_ones_than_samples_are(studied):
+    distances = studied("sampling").numbers["fd_gabor"]
+    assert 0 < distances["real against real"] < min(distances["random codes"], distances["fitted prior"])
+    found = studied("priors").numbers
+    for model in found["models"].values():
+        for prior in ("N(0, I)", "fitted prior"):
+            assert model[prior]["fd_gabor"] > found["real"]["fd_gabor"] > 0
+            assert 0 <= model[prior]["precision"] <= 1
+            assert 0 <= model[prior]["recall"] <= 1
+
+
+def test_without_noise_the_error_is_that_of_the_reconstructions(studied):
+    done = studied("code_noise")
+    images = pipeline.examples(done.image_set, "test", 2000)
+    for name, model in done.models.items():
+        expected = np.mean((images - model.reconstruct(images)) ** 2)
+        assert done.numbers["mse"][name][0] == pytest.approx(expected, rel=1e-5)
+
+
+def test_errors_rise_with_the_square_of_the_noise_where_the_decoder_is_linear(studied, tmp_path):
+    image_set = studied("code_noise").image_set
+    images = pipeline.examples(image_set, "test", 2000)
+    pca = baselines.fit_pca(lambda: [images], 16)
+    numbers = code_noise.run({"PCA": pca}, image_set, 0, tmp_path, noises=(0, 0.5, 1, 2))
+    # directions are orthonormal: the noise adds its own variance to the error
+    added = np.square(pca.deviations).sum() / images[0].size
+    expected = np.mean((images - pca.rebuild(images)) ** 2) + added * np.array([0, 0.25, 1, 4])
+    np.testing.assert_allclose(numbers["mse"]["PCA"], expected, rtol=0.1)
+
+
+def test_the_likelihood_on_the_plane_is_that_of_the_card(studied):
+    done = studied("plane")
+    found = done.numbers["likelihood"]["vae"]
+    assert found["n"] == done.numbers["n"] == 100
+    assert found["neg_elbo"] == pytest.approx(found["distortion"] + found["rate"])
+    assert found["importance_weighted"]["n"] == 10
+    assert found["importance_weighted"]["neg_importance_weighted_50"] < found["importance_weighted"]["neg_elbo"]
+    # the Bernoulli cross-entropy by hand, from drawn codes there and mean codes here
+    images = pipeline.examples(done.image_set, "test", 100)
+    targets, rates = (images + 1) / 2, np.clip((done.models["vae"].reconstruct(images) + 1) / 2, 1e-6, 1 - 1e-6)
+    by_hand = -np.sum(targets * np.log(rates) + (1 - targets) * np.log(1 - rates), axis=(1, 2, 3))
+    assert found["distortion"] == pytest.approx(by_hand.mean(), rel=0.05)
+
+
+def test_neighbours_in_pixels_name_digits_and_two_components_do_not_suffice(studied):
+    accuracy = studied("neighbours").numbers["accuracy"]
+    assert accuracy["raw pixels"] > 0.9
+    assert 0.1 < accuracy["PCA-2"] < accuracy["raw pixels"]
+    assert set(accuracy) == {"ae", "PCA-2", "raw pixels"}
+
+
+def test_a_classifier_recognizes_real_digits_better_than_those_of_a_hardly_trained_model(studied):
+    agreement = studied("labels").numbers["agreement"]
+    assert agreement["real held-out"] > 0.85
+    assert 0 <= agreement["generated"] < agreement["real held-out"]
+
+
+def test_clusters_divide_the_held_out_images(studied):
+    numbers = studied("clusters").numbers
+    assert sum(numbers["sizes"]) == numbers["n"]
+    assert len(numbers["sizes"]) == 10
+    assert 0 < numbers["normalized_mutual_information_with_labels"] < 1
+
+
+def psnr(images, rebuilt):
+    return 10 * np.log10(4 / np.mean(np.square(images.astype("float64") - rebuilt)))
+
+
+def test_denoising_is_measured_on_the_noise_of_the_task(studied):
+    numbers = studied("denoising").numbers
+    image_set, (model,) = studied("denoising").image_set, studied("denoising").models.values()
+
+    def noisy(images, seed):
+        import tensorflow as tf
+
+        return np.clip(images + tf.random.stateless_normal(images.shape, seed, 0.0, 0.5), -1, 1)
+
+    batch = pipeline.first_batch(image_set, "test", 100)
+    inputs = noisy(batch["images"], (pipeline.HELD_OUT_SEED, 0))
+    held_out = numbers["held_out"]
+    assert held_out["noisy"]["psnr"] == pytest.approx(psnr(batch["images"], inputs), abs=1e-3)
+    assert held_out["denoiser"]["psnr"] == pytest.approx(psnr(batch["images"], model.reconstruct(inputs)), abs=1e-3)
+    assert min(held_out["total variation"]["psnr"], held_out["non local means"]["psnr"]) > held_out["noisy"]["psnr"]
+
+
+def keys(x, a=-0.5):
+    """The cubic kernel of Keys 1981."""
+    x = np.abs(x)
+    inner, outer = (a + 2) * x**3 - (a + 3) * x**2 + 1, a * (x**3 - 5 * x**2 + 8 * x - 4)
+    return np.where(x <= 1, inner, np.where(x < 2, outer, 0))
+
+
+def resizing(side, new, antialias):
+    """The matrix (new, side) that resizes a row of pixels with centres at half-integers."""
+    stretch = max(1.0, side / new) if antialias else 1.0
+    centres = (np.arange(new) + 0.5) * side / new - 0.5
+    weights = keys((centres[:, None] - np.arange(side)) / stretch)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def test_bicubic_numbers_are_those_of_the_cubic_kernel(studied):
+    done = studied("upscaling")
+    images = pipeline.examples(done.image_set, "test", 500).astype("float64")
+    down, up = resizing(8, 4, True), resizing(4, 8, False)
+    small = np.clip(np.einsum("ri,nijc,sj->nrsc", down, images, down), -1, 1)
+    large = np.clip(np.einsum("ri,nijc,sj->nrsc", up, small, up), -1, 1)
+    assert done.numbers["held_out"]["upscaler"]["bicubic"]["psnr"] == pytest.approx(psnr(images, large), abs=1e-3)
+    rebuilt = done.models["upscaler"].reconstruct(small.astype("float32"))
+    assert done.numbers["held_out"]["upscaler"]["model"]["psnr"] == pytest.approx(psnr(images, rebuilt), abs=1e-2)
+
+
+def test_sizes_are_compared_by_the_numbers_of_the_cards(studied):
+    done = studied("sizes")
+    card = done.models["vae"].card
+    # both models have two numbers: the later one is shown
+    assert done.numbers["psnr_digits"] == {
+        "2": {"autoencoder": card["held_out"]["psnr"], "PCA": card["held_out_baseline"]["psnr"]}
+    }
+
+
+def test_attributes_are_measured_for_every_factor(studied):
+    numbers = studied("attributes").numbers
+    assert set(numbers["edited_moves"]) == set(numbers["others_move"]) == set(RANGES)
+    assert max(numbers["regressor_r2"].values()) < 1
+    assert numbers["mean"]["edited"] == pytest.approx(np.mean(list(numbers["edited_moves"].values())), abs=1e-3)
+    assert all(value >= 0 for value in numbers["others_move"].values())
+
+
+def test_numbers_of_the_code_are_shown_in_the_order_of_their_effect(studied):
+    found = studied("disentanglement").numbers["models"]["vae"]
+    changes = [row["change"] for row in found["shown"].values()]
+    assert len(changes) == 2
+    assert changes == sorted(changes, reverse=True)
+    assert 0 < changes[0] < 1
+    assert 0 <= found["mig"] <= 1
+    assert found["kl"] == pytest.approx(sum(row["kl"] for row in found["shown"].values()))
+
+
+def test_a_traversal_moves_one_number_over_its_own_distribution_and_leaves_the_others():
+    class Echo:
+        """A model whose images are its codes."""
+
+        def decode(self, z):
+            return z.reshape(len(z), 1, -1, 1)
+
+    codes = np.random.default_rng(0).normal([1, 2, 3], [0.1, 1, 10], (500, 3))
+    z = np.array([5.0, 6.0, 7.0])
+    images = disentanglement.traversals(Echo(), z, codes, steps=(-3, 0, 3))[..., 0, :, 0]
+    for number in range(3):
+        mean, deviation = codes[:, number].mean(), codes[:, number].std()
+        np.testing.assert_allclose(images[number, :, number], mean + np.array([-3, 0, 3]) * deviation, rtol=1e-5)
+        np.testing.assert_array_equal(np.delete(images[number], number, axis=1), [np.delete(z, number)] * 3)
+
+
+def test_the_gap_is_large_for_separate_codes_and_closes_when_two_codes_share_a_factor():
+    random = np.random.default_rng(0)
+    factors = random.integers(0, 10, (2, 20_000))
+    apart = np.stack([factors[0], factors[1], random.normal(size=20_000)], axis=1)
+    mig, gaps = disentanglement.mutual_information_gap(apart, {"a": factors[0], "b": factors[1]})
+    assert mig > 0.95
+    assert set(gaps) == {"a", "b"}
+    shared = np.stack([factors[0] + 0.01 * factors[1], factors[0] - 0.01 * factors[1]], axis=1)
+    assert disentanglement.mutual_information_gap(shared, {"a": factors[0]})[0] < 0.1
+
+
+def test_a_code_that_is_a_map_is_shown_by_channel_and_any_other_as_one_image():
+    z = np.random.default_rng(0).normal(size=(5, 4 * 4 * 2)).astype("float32")
+    maps = sampling.as_images(z, (4, 4, 2), (8, 8, 3))
+    assert list(maps) == ["code, map 1", "code, map 2"]
+    assert {image.shape for image in maps.values()} == {(5, 8, 8, 3)}
+    first = z.reshape(5, 4, 4, 2)[..., 0]
+    shown = maps["code, map 1"][:, ::2, ::2, 0]
+    inside = np.abs(shown) < 1
+    assert np.corrcoef(shown[inside], first[inside])[0, 1] == pytest.approx(1, abs=1e-5)
+    assert list(sampling.as_images(z, (32,), (8, 8, 1))) == ["code"]
+
+
+def test_composed_melodies_stay_in_one_key_and_random_steps_do_not(studied):
+    numbers = studied("melodies").numbers
+    shares = numbers["notes_in_one_key"]
+    assert all(0 <= share <= 1 for share in (*shares.values(), numbers["steps_right"], numbers["melodies_right"]))
+    assert shares["composed"] >= 0.95 > shares["random steps"]
+    assert numbers["melodies_right"] <= numbers["steps_right"]
+    assert {path.name for path in studied("melodies").folder.glob("*.mid")} == {
+        "melodies_samples.mid",
+        "melodies_interpolation.mid",
+    }
+
+
+def test_a_chromatic_scale_is_in_no_key_and_a_major_one_in_its_own():
+    # a step is the distance below C6, MIDI pitch 84
+    assert melodies.in_one_key(np.array([24 - step for step in (0, 2, 4, 5, 7, 9, 11, 12)])) == 1
+    assert melodies.in_one_key(np.arange(12)) == pytest.approx(7 / 12)
