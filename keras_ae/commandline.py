@@ -76,6 +76,13 @@ def add_common(parser, out, out_help, model=None, model_help="folder of an expor
     parser.add_argument("--seed", type=SEED, default=0, help="seed of everything random")
 
 
+def run_parser(verb, description, out_help):
+    """The Parser of a command on a finished run: the options of `add_common`, where --model is the run."""
+    parser = Parser(verb, description)
+    add_common(parser, None, out_help, "runs/vae", "run folder, or a folder of runs: its newest")
+    return parser
+
+
 def add_pictures(parser, most=None, pictures="picture or MIDI files (any size and mode)", data="folder of picture files"):
     """The options that name the files to read: PICTURE... or --data, with --n, up to `most`, where a command takes some.
 

@@ -82,9 +82,8 @@ def edit(arguments):
     strengths = np.linspace(-arguments.strength, arguments.strength, arguments.steps)
     strip = images.to_uint8(model.decode(directions.moved(z, learned(model, arguments), strengths)))
     writing.write(out, strip, columns=len(strip), milliseconds=120)
-    attribute = arguments.attribute or f"{arguments.having} against {arguments.without}"
-    what = f"{attribute} from {-arguments.strength:g} to {arguments.strength:g} standard deviations"
-    print(f"{arguments.steps} pictures, {what}, by {model.folder} -> {out}")
+    name, most = arguments.attribute or f"{arguments.having} against {arguments.without}", arguments.strength
+    print(f"{len(strip)} pictures, {name} from {-most:g} to {most:g} standard deviations, by {model.folder} -> {out}")
 
 
 def main(argv=None):

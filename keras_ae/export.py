@@ -4,11 +4,8 @@ from keras_ae import commandline
 
 
 def parser():
-    parser = commandline.Parser("export", "Write the best weights of a finished run as SavedModels with a card.json.")
-    commandline.add_common(
-        parser, None, "folder to write (default: exported/NAME)", "runs/vae", "run folder, or a folder of runs: its newest"
-    )
-    return parser
+    description = "Write the best weights of a finished run as SavedModels with a card.json."
+    return commandline.run_parser("export", description, "folder to write (default: exported/NAME)")
 
 
 def export(arguments):

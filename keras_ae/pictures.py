@@ -4,11 +4,8 @@ from keras_ae import commandline
 
 
 def parser():
-    parser = commandline.Parser("pictures", "Draw curves, reconstructions, samples and interpolations of a finished run again.")
-    commandline.add_common(
-        parser, None, "folder to write (default: RUN/pictures)", "runs/vae", "run folder, or a folder of runs: its newest"
-    )
-    return parser
+    description = "Draw curves, reconstructions, samples and interpolations of a finished run again."
+    return commandline.run_parser("pictures", description, "folder to write (default: RUN/pictures)")
 
 
 def draw(arguments):

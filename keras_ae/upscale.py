@@ -32,10 +32,9 @@ def upscale(arguments):
     outputs = restoring.restored(model, inputs, labels)
     methods = {"input": Image.Resampling.NEAREST, "bicubic": Image.Resampling.BICUBIC}
     kinds = {label: enlarged(inputs, model.shape, method) for label, method in methods.items()}
+    small, large = ("x".join(map(str, array.shape[1:3])) for array in (inputs, outputs))
     restoring.write(arguments.out, paths, kinds | {"upscaled": outputs}, outputs)
-    small, large = inputs.shape[1], model.shape[0]
-    sizes = f"from {small}x{small} to {large}x{large}"
-    print(f"{len(paths)} pictures enlarged {sizes} by {model.folder} -> {arguments.out} (and comparison.png)")
+    print(f"{len(paths)} pictures enlarged from {small} to {large} by {model.folder} -> {arguments.out} (and comparison.png)")
 
 
 def main(argv=None):
