@@ -1,7 +1,7 @@
-"""Speed and memory of keras_ae, each beside something plain on the same machine in the same run: make bench.
+"""Speed and memory of keras_ae compared with plain Keras on the same machine in the same run: make bench.
 
 The plain loop is a Keras model with the same networks and the shortest `train_step` that trains a VAE, fed from memory. Both
-train in turns, and medians are compared.
+train alternately, and medians are compared.
 """
 
 import os
@@ -24,7 +24,7 @@ def parser():
     parser = commandline.Parser("bench", "Measure keras_ae beside a plain Keras loop of the same network.")
     parser.prog = "python benchmarks/bench.py"
     parser.add_argument("--experiment", default="experiments/vae.toml", metavar="FILE.toml", help="experiment to measure")
-    parser.add_argument("--data", metavar="DIR", help="folder of pictures (default: the experiment's data set)")
+    parser.add_argument("--data", metavar="DIR", help="folder of picture files (default: the data set of the experiment)")
     parser.add_argument("--model", default=commandline.SHIPPED, metavar="DIR", help="export that generates")
     return parser
 
@@ -43,19 +43,19 @@ def machine():
     return f"{name}, {os.cpu_count()} cores, Python {platform.python_version()}, {packages}"
 
 
-def plain_model(asked, shape):
+def plain_model(experiment, shape):
     """The same networks in the shortest custom Keras model."""
     import keras
     import tensorflow as tf
 
-    encoder, decoder = asked.networks(shape, precision=asked.precision)
-    likelihood = asked.likelihood()
+    encoder, decoder = experiment.networks(shape, precision=experiment.precision)
+    likelihood = experiment.likelihood()
 
     class Plain(keras.Model):
         def train_step(self, batch):
             with tf.GradientTape() as tape:
-                codes = encoder(batch["image"], training=True)
-                nats = likelihood(batch["image"], decoder(codes["z"], training=True))
+                codes = encoder(batch["images"], training=True)
+                nats = likelihood(batch["images"], decoder(codes["z"], training=True))
                 loss = tf.reduce_mean(nats + tf.reduce_sum(codes["kl"], axis=1))
             weights = encoder.trainable_variables + decoder.trainable_variables
             self.optimizer.apply(tape.gradient(loss, weights), weights)
@@ -63,7 +63,7 @@ def plain_model(asked, shape):
 
     model = Plain()
     model.encoder, model.decoder = encoder, decoder
-    ours, _ = asked.model(shape, 100)
+    ours, _ = experiment.model(shape, 100)
     model.compile(optimizer=type(ours.optimizer).from_config(ours.optimizer.get_config()), jit_compile=False)
     return model
 
@@ -75,22 +75,22 @@ def timed(function):
     return time.perf_counter() - began
 
 
-def training_speed(asked, pictures):
-    """Images per second of our training and of the plain loop, in turns: medians."""
+def training_speed(experiment, image_set):
+    """Images per second of our training and of the plain loop, alternately: medians."""
     import keras
     import tensorflow as tf
 
-    from keras_ae.data import pipeline as data
+    from keras_ae.data import pipeline
     from keras_ae.training import callbacks
 
-    batch = asked.training.batch
-    stream = data.training(pictures, batch, 0, flip=asked.data.flip, shift=asked.data.shift)
+    batch = experiment.training.batch
+    stream = pipeline.training(image_set, batch, 0, flip=experiment.data.flip, shift=experiment.data.shift)
     in_memory = tf.data.Dataset.from_tensors(next(iter(stream))).repeat()
-    ours, _ = asked.model(pictures.shape, 100)
-    plain = plain_model(asked, pictures.shape)
+    ours, _ = experiment.model(image_set.shape, 100)
+    plain = plain_model(experiment, image_set.shape)
 
     class Clock(keras.callbacks.Callback):
-        """Seconds of each epoch; the first, which opens the stream and traces, does not count."""
+        """Seconds of each epoch. The first one, which opens the stream and traces, is not counted."""
 
         def __init__(self):
             super().__init__()
@@ -110,18 +110,18 @@ def training_speed(asked, pictures):
     for _ in range(2):
         for model, source in ((ours, stream), (plain, in_memory)):
             clock = Clock()
-            watching = [callbacks.StopOnNaN(), Silent(EPOCHS, STEPS, 0)] if model is ours else []
+            watching = [callbacks.StopOnNaN(), Silent([(0, EPOCHS, STEPS)])] if model is ours else []
             model.fit(source, steps_per_epoch=STEPS, epochs=EPOCHS, shuffle=False, verbose=0, callbacks=[*watching, clock])
             clocks[model].seconds += clock.seconds[1:]
     return tuple(STEPS * batch / statistics.median(clocks[model].seconds) for model in (ours, plain))
 
 
-def pipeline_speed(asked, pictures):
-    """Images per second that the input pipeline delivers to nobody."""
-    from keras_ae.data import pipeline as data
+def pipeline_speed(experiment, image_set):
+    """Images per second of the input pipeline alone."""
+    from keras_ae.data import pipeline
 
-    batch = asked.training.batch
-    stream = iter(data.training(pictures, batch, 0, flip=asked.data.flip, shift=asked.data.shift))
+    batch = experiment.training.batch
+    stream = iter(pipeline.training(image_set, batch, 0, flip=experiment.data.flip, shift=experiment.data.shift))
     for _ in range(20):
         next(stream)
     return 200 * batch / timed(lambda: [next(stream) for _ in range(200)])
@@ -152,7 +152,7 @@ def wall_time(*arguments):
 
 
 def bench(arguments):
-    from keras_ae.data import pipeline as data
+    from keras_ae.data import pipeline
     from keras_ae.training import experiment
 
     print(f"machine           {machine()}")
@@ -160,20 +160,20 @@ def bench(arguments):
         out = str(Path(folder) / "a.png")
         ours = wall_time("-m", "keras_ae.generate", "--n", "16", "--model", arguments.model, "--out", out)
         plain = wall_time("-c", "import tensorflow")
-    print(f"generate --n 16   {ours:.2f} s, bare import tensorflow {plain:.2f} s: {ours / plain:.2f} times")
-    asked = experiment.read(arguments.experiment)
+    print(f"generate --n 16   {ours:.2f} s, import tensorflow alone {plain:.2f} s: {ours / plain:.2f} times")
+    measured = experiment.read(arguments.experiment)
     if arguments.data:
-        asked = asked.with_data(*data.resolve(asked.data.name, arguments.data))
-    source = asked.data
-    pictures = data.load(source.name, source.directory, source.size, source.channels)
-    ours, plain = training_speed(asked, pictures)
-    label = f"{asked.name}, {asked.precision}, batch {asked.training.batch}"
+        measured = measured.with_data(*pipeline.resolve(measured.data.name, arguments.data))
+    source = measured.data
+    image_set = pipeline.load(source.name, source.directory, source.size, source.channels)
+    ours, plain = training_speed(measured, image_set)
+    label = f"{measured.name}, {measured.precision}, batch {measured.training.batch}"
     print(f"training          {ours:.0f} images/s ({label}), plain Keras loop {plain:.0f}: {ours / plain:.3f} times")
-    delivered = pipeline_speed(asked, pictures)
+    delivered = pipeline_speed(measured, image_set)
     print(f"input pipeline    {delivered:.0f} images/s: {ours / delivered:.1%} of a training step")
     print(f"decoding          {decoding_speed(arguments.model):.0f} images/s, batch 64")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"peak memory       {peak:.0f} MiB of this process, two models and their optimizers included")
+    print(f"peak memory       {peak:.0f} MiB of this process, with two models and their optimizers")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What the judge's features see: Frechet distances of spoilt real pictures. python benchmarks/features.py --data folder
+"""Sensitivity of the judge's features: Frechet distances of altered real images. python benchmarks/features.py --data folder
 
-Each set is made of the same real training pictures and compared with the held-out ones; figures are shares of the distance of
-PCA with a normal distribution over its scores.
+Each set is made from the same real training images and compared with the held-out ones. Distances are relative to that of PCA
+with a normal distribution over its scores.
 """
 
 import numpy as np
@@ -12,16 +12,16 @@ LATENT_DIM = 128
 
 
 def parser():
-    parser = commandline.Parser("features", "Measure what the judge's features see of spoilt real pictures.")
+    parser = commandline.Parser("features", "Measure how the judge's features respond to altered real images.")
     parser.prog = "python benchmarks/features.py"
-    parser.add_argument("--data", metavar="DIR", help="folder of pictures (default: built-in cats)")
+    parser.add_argument("--data", metavar="DIR", help="folder of picture files (default: built-in cats)")
     parser.add_argument("--features", choices=("gabor", "inception"), default="gabor")
-    parser.add_argument("--n", type=commandline.whole_number(50, 50_000), default=2000, help="how many pictures of each kind")
+    parser.add_argument("--n", type=commandline.whole_number(50, 50_000), default=2000, help="how many images of each kind")
     return parser
 
 
-def spoilt(images, rng):
-    """{what was done: pictures}."""
+def altered(images, rng):
+    """{description: images}."""
     from scipy.ndimage import gaussian_filter
 
     side = images.shape[1]
@@ -33,7 +33,7 @@ def spoilt(images, rng):
             part = np.s_[row : row + cell, column : column + cell]
             mosaic[:, part[0], part[1]] = images[rng.permutation(len(images))][:, part[0], part[1]]
     return {
-        "as they are": images,
+        "unchanged": images,
         "noise of deviation 0.1": np.clip(images + rng.normal(0, 0.1, images.shape).astype("float32"), -1, 1),
         "right halves exchanged": halves,
         "blurred, deviation of 1 pixel": gaussian_filter(images, (0, 1, 1, 0)),
@@ -42,21 +42,22 @@ def spoilt(images, rng):
 
 
 def measure(arguments):
-    from keras_ae.data import pipeline as data
-    from keras_ae.judging import distances, judge
+    from keras_ae.data import pipeline
+    from keras_ae.judging import distances
+    from keras_ae.judging.judge import Judge
 
-    source = data.resolve("cat_faces", arguments.data) if arguments.data else ("synthetic_cats", None)
-    board = judge.Judge(data.load(*source), arguments.n, arguments.features, 0)
-    pca = board.baseline(LATENT_DIM)
-    sets = spoilt(board.real, np.random.default_rng(0))
+    source = pipeline.resolve("cat_faces", arguments.data) if arguments.data else ("synthetic_cats", None)
+    judge = Judge(pipeline.load(*source), arguments.n, arguments.features, 0)
+    pca = judge.baseline(LATENT_DIM)
+    sets = altered(judge.real, np.random.default_rng(0))
     sets |= {
-        f"rebuilt by {pca.name}": np.clip(pca.rebuild(board.real), -1, 1),
-        f"drawn from {pca.name}": pca.generate(board.n, 0),
+        f"rebuilt by {pca.name}": np.clip(pca.rebuild(judge.real), -1, 1),
+        f"drawn from {pca.name}": pca.generate(judge.n, 0),
     }
-    found = {name: distances.frechet(board.held_out_features, board.extract(images)) for name, images in sets.items()}
-    print(f"{board.n} training pictures beside {len(board.held_out)} held-out ones")
-    for name, distance in found.items():
-        print(f"  {name:<32} {distance / found[f'drawn from {pca.name}']:6.3f}")
+    measured = {name: distances.frechet(judge.held_out_features, judge.extract(images)) for name, images in sets.items()}
+    print(f"{judge.n} training images compared with {len(judge.held_out)} held-out ones")
+    for name, distance in measured.items():
+        print(f"  {name:<32} {distance / measured[f'drawn from {pca.name}']:6.3f}")
 
 
 def main(argv=None):

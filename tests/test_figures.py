@@ -1,0 +1,224 @@
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_ae.media import charts, figures
+from keras_ae.media.images import to_uint8
+
+RANDOM = np.random.default_rng(0)
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+def noise(n, side, channels=3):
+    """Images without two equal ones, in which every pixel matters; none is white."""
+    return RANDOM.uniform(-1, 0.9, (n, side, side, channels)).astype("float32")
+
+
+def pixels(path):
+    return np.asarray(Image.open(path).convert("RGB")).astype(int)
+
+
+def enlarged(image, scale):
+    return image.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+def place(picture, image):
+    """(top, left, scale) of the only place where the picture shows the image, each pixel as a square of whole pixels."""
+    image = np.broadcast_to(to_uint8(image), (*image.shape[:2], 3)).astype(int)
+    found = []
+    for top, left in np.argwhere(np.all(picture == image[0, 0], axis=-1)):
+        for scale in range(1, 17):
+            shown = picture[top : top + scale * len(image), left : left + scale * len(image)]
+            if np.array_equal(shown[::scale, ::scale], image) and np.array_equal(shown, enlarged(image, scale)):
+                found.append((top, left, scale))
+    (only,) = found
+    return only
+
+
+DRAWN = {
+    "rows": lambda images, path: figures.rows(
+        [images[:4], images[4:8]], ["one", "a label of many words that wraps"], path, "t"
+    ),
+    "headed": lambda images, path: figures.rows([images[:4], images[4:8]], [], path, "t", ["a", "b", "c", "last one"]),
+    "samples": lambda images, path: figures.samples(images[:8], path, "t"),
+    "reconstructions": lambda images, path: figures.reconstructions({"a": images[:4], "b": images[4:8]}, path, "t"),
+    "squares": lambda images, path: figures.squares({"a": images[:4], "b": images[4:8]}, path, "t"),
+}
+
+
+@pytest.mark.parametrize(("side", "channels"), [(8, 1), (28, 1), (64, 3), (128, 3)])
+@pytest.mark.parametrize("kind", DRAWN)
+def test_every_pixel_of_every_image_is_a_square_of_whole_pixels(tmp_path, kind, side, channels):
+    images = noise(8, side, channels)
+    DRAWN[kind](images, tmp_path / "figure.png")
+    picture = pixels(tmp_path / "figure.png")
+    places = [place(picture, image) for image in images]
+    scales = {scale for _, _, scale in places}
+    assert len(scales) == 1
+    # small images are enlarged, and a row of four fits on a page
+    assert scales == {max(1, min(figures.WIDTH // (4 * side), figures.CELL // side))} or kind in ("samples", "squares")
+    assert side > 64 or scales.pop() * side >= 56
+    assert picture.shape[1] < 900
+
+
+def test_labels_and_titles_stand_beside_and_above_the_images(tmp_path):
+    images = noise(6, 16)
+    labels = ["x", "a label that is as long as the name of an experiment can be"]
+    title = "a title of so many words that it does not fit on one line above the images of this figure " * 3
+    figures.rows([images[:3], images[3:]], labels, tmp_path / "figure.png", title, ["left", "middle", "right"])
+    picture = pixels(tmp_path / "figure.png")
+    for image in images:
+        top, left, scale = place(picture, image)
+        # a white line around each image: no text touches it
+        inside = slice(top, top + 16 * scale), slice(left, left + 16 * scale)
+        around = picture[top - 1 : top + 16 * scale + 1, left - 1 : left + 16 * scale + 1].copy()
+        around[1:-1, 1:-1] = 255
+        assert np.all(around == 255)
+        picture[inside] = 255
+    # what is left is text, and ends before the edges of the picture
+    assert np.any(picture < 100)
+    assert np.all(picture[:, -4:] == 255) and np.all(picture[:, :4] == 255) and np.all(picture[:4] == 255)
+
+
+def test_long_texts_wrap_at_the_width():
+    text = "one two three four five six seven eight nine ten"
+    for width in (60, 100, 200):
+        lines = figures._wrapped(text, width).split("\n")
+        assert " ".join(lines) == text
+        assert all(figures.FONT.getlength(line) <= width for line in lines)
+
+
+def test_incomplete_rows_keep_kinds_together(tmp_path):
+    images = noise(22, 16)
+    figures.reconstructions({"original": images[:11], "rebuilt": images[11:]}, tmp_path / "figure.png", "eleven")
+    picture = pixels(tmp_path / "figure.png")
+    places = [place(picture, image)[:2] for image in images]
+    for (top, left), (below, same) in zip(places[:11], places[11:], strict=True):
+        assert left == same
+        assert below > top
+    # rows: original, rebuilt, original, rebuilt
+    assert places[0][0] < places[11][0] < places[8][0] < places[19][0]
+
+
+def test_an_interpolation_is_a_strip_from_the_first_frame_to_the_last_and_an_animation_of_all(tmp_path):
+    frames = noise(31, 16)
+    figures.interpolation(frames, tmp_path / "way.png", "way")
+    picture = pixels(tmp_path / "way.png")
+    assert place(picture, frames[0])[1] < place(picture, frames[-1])[1]
+    assert Image.open(tmp_path / "way.gif").n_frames == 31 + 29
+
+
+def test_thumbnails_stand_where_their_codes_lie(tmp_path):
+    images = noise(3, 28, 1)
+    places = np.array([[0.0, 0.0], [1.0, 5.0], [3.0, 1.0]])
+    figures.thumbnails(places, images, tmp_path / "map.png", "codes", "PCA")
+    picture = pixels(tmp_path / "map.png")
+    (y0, x0, _), (y1, x1, _), (y2, x2, _) = (place(picture, image) for image in images)
+    assert x0 < x1 < x2
+    assert (x1 - x0) / (x2 - x0) == pytest.approx(1 / 3, abs=0.01)
+    # upwards is less
+    assert y1 < y2 < y0
+
+
+def test_notes_stay_inside_their_roll_and_texts_outside(tmp_path):
+    notes = [(0, 4, 84), (4, 4, 55), (28, 4, 72)]
+    figures.rolls({"one": notes, "two": notes}, tmp_path / "rolls.png", "melodies")
+    picture = pixels(tmp_path / "rolls.png")
+    frame = np.all(picture == figures.GREY, axis=-1)
+    # the frames are the only long lines of this colour
+    columns, rows = np.flatnonzero(frame.sum(axis=0) > 100), np.flatnonzero(frame.sum(axis=1) > 300)
+    left, right = columns.min(), columns.max()
+    assert len(rows) == 4
+    coloured = np.ptp(picture, axis=-1) > 20
+    ys, xs = np.nonzero(coloured)
+    assert left < xs.min() and xs.max() < right
+    for top, bottom in (rows[:2], rows[2:]):
+        inside = ys[(ys > top - 8) & (ys < bottom + 8)]
+        assert top < inside.min() and inside.max() < bottom
+        # inside the frame there are notes and pale lines alone
+        area = picture[top + 1 : bottom, left + 1 : right]
+        assert np.all((np.ptp(area, axis=-1) > 20) | (area.min(axis=-1) >= 225))
+
+
+def logs(folder, values):
+    """Logs as TensorBoard's callback writes them, one value for each epoch from 1 on."""
+    import tensorflow as tf
+
+    for side in ("train", "validation"):
+        with tf.summary.create_file_writer(str(folder / side)).as_default():
+            for tag, series in values.items():
+                for epoch, value in enumerate(series, start=1):
+                    tf.summary.scalar(tag, value, step=epoch)
+
+
+def test_curves_show_psnr_and_leave_out_what_is_always_zero(tmp_path):
+    series = {
+        "epoch_loss": [3.0, 2.0],
+        "epoch_neg_elbo": [3.0, 2.0],
+        "epoch_reconstruction": [3.0, 2.0],
+        "epoch_kl": [0.0, 0.0],
+    }
+    logs(tmp_path, series | {"epoch_psnr": [10.0, 12.0]})
+    scalars = charts.logged_scalars(tmp_path)
+    assert scalars["epoch_psnr"]["train"] == ([1, 2], [10.0, 12.0])
+    # without KL the negative ELBO is the reconstruction
+    assert charts.shown_curves(scalars) == ["epoch_loss", "epoch_reconstruction", "epoch_psnr"]
+    charts.curves(tmp_path, tmp_path / "curves.png")
+    assert Image.open(tmp_path / "curves.png").size[0] > 500
+
+
+def test_curves_of_a_refinement_leave_out_the_loss_whose_meaning_changes():
+    side = {"train": ([1, 2], [1.0, 2.0])}
+    tags = ("epoch_loss", "epoch_neg_elbo", "epoch_kl", "epoch_adversarial", "epoch_critic")
+    assert charts.shown_curves(dict.fromkeys(tags, side)) == list(tags[1:])
+
+
+def overlaps(a, b):
+    return a.x0 < b.x1 and b.x0 < a.x1 and a.y0 < b.y1 and b.y0 < a.y1
+
+
+def test_the_labels_of_the_trade_off_lie_inside_the_frame_and_apart(tmp_path):
+    specification = importlib.util.spec_from_file_location("tradeoff", BENCHMARKS / "tradeoff.py")
+    tradeoff = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(tradeoff)
+    # the measured values of the first release, and the same with the order of the curve reversed
+    psnrs, sharpness, fds = (
+        (22.52, 22.31, 22.23, 22.26, 22.01),
+        (0.44, 0.481, 0.512, 0.538, 0.626),
+        (0.87, 0.73, 0.59, 0.4, 0.17),
+    )
+    for series in (psnrs, psnrs[::-1]):
+        rows = [
+            {"share": share, "psnr": psnr, "sharpness": sharp, "fd": fd}
+            for share, psnr, sharp, fd in zip(tradeoff.SHARES, series, sharpness, fds, strict=True)
+        ]
+        figure = tradeoff.draw(rows, {"psnr": 21.98, "sharpness": 0.465, "fd": 1.0}, tmp_path / "tradeoff.png")
+        figure.draw_without_rendering()
+        for axes in figure.axes:
+            frame = axes.get_window_extent()
+            boxes = [text.get_window_extent() for text in axes.texts]
+            assert len(boxes) == len(rows) + 1
+            for box in boxes:
+                assert frame.x0 < box.x0 and box.x1 < frame.x1 and frame.y0 < box.y0 and box.y1 < frame.y1
+            assert not [1 for i, a in enumerate(boxes) for b in boxes[i + 1 :] if overlaps(a, b)]
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda path: charts.lines({"a": ([1, 2], [3, 4])}, path, "t", "x", "y", logarithmic=True),
+        lambda path: charts.bars({"a": 0.2, "b": 0.9}, path, "t", "accuracy"),
+        lambda path: charts.matrix(np.eye(3), list("abc"), list("abc"), path, "t"),
+        lambda path: charts.kl_per_dimension({"a": np.arange(4.0)}, path),
+        lambda path: charts.rate_distortion({"a": (np.arange(4.0), np.arange(4.0))}, path),
+        lambda path: charts.scatter({"a": np.eye(2), "b": np.eye(2)}, np.array([0, 1]), ["x", "y"], path, "t"),
+    ],
+)
+def test_the_same_chart_gives_the_same_bytes(tmp_path, draw):
+    for name in ("one.png", "two.png"):
+        draw(tmp_path / name)
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+    assert Image.open(tmp_path / "one.png").size[0] > 200
