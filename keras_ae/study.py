@@ -10,7 +10,7 @@ from pathlib import Path
 from keras_ae import commandline, studies
 
 # bytes; pages of the course load pictures of up to this size quickly
-HEAVY = 300_000
+HEAVY = 400_000
 # numbers of a list that are printed
 SHORT = 12
 

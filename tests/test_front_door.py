@@ -173,8 +173,11 @@ def test_every_builder_and_latent_makes_a_model_that_saves(tmp_path):
     ("arguments", "message"),
     [
         ((np.zeros((4, 8, 8, 1)) + 255,), r"images must lie in \[-1, 1\]. Received: values from 255 to 255"),
-        ((IMAGES, np.zeros(96)), r"the targets of an autoencoder are images of shape .* Received: \(96,\); leave class labels out"),
-        (({"picture": IMAGES},), 'a batch needs "images". Received: a dict with \'picture\''),
+        (
+            (IMAGES, np.zeros(96)),
+            r"the targets of an autoencoder are images of shape .* Received: \(96,\); leave class labels out",
+        ),
+        (({"picture": IMAGES},), "a batch needs \"images\". Received: a dict with 'picture'"),
     ],
     ids=["8-bit images", "labels as targets", "another name"],
 )

@@ -39,16 +39,6 @@ def test_the_constraints_pin_every_dependency():
     assert {name.lower() for name in names} <= {name.lower() for name in pinned}
 
 
-def test_the_pages_show_pictures_that_are_there_and_those_of_the_course_are_small():
-    import re
-
-    for page in [ROOT / "README.md", *ROOT.glob("docs/*.md")]:
-        shown = [page.parent / link for link in re.findall(r"!\[[^]]*\]\(([^)]+)\)", page.read_text())]
-        assert not [str(path) for path in shown if not path.is_file()]
-        if page.stem in ("gallery", "course"):
-            assert not [str(path) for path in shown if path.stat().st_size > 300_000]
-
-
 def test_every_study_has_a_target():
     from keras_ae.study import STUDIES
 

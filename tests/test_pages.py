@@ -1,0 +1,206 @@
+"""Pages against the files that commands wrote: figures, links, alternative texts, words."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+COURSE = DOCS / "course"
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+# words and phrases that make a reader stop
+BANNED = (
+    "endless-memory-free",
+    "what stands where",
+    "have it not",
+    "goes round it",
+    "even chances",
+    "is no model of",
+    "was told is",
+    "are told",
+    "is told",
+    "learnt by heart",
+)
+TEXT = " ".join((DOCS / "course.md").read_text().split())
+
+
+def result(folder, *keys):
+    """A number of the JSON file of a study."""
+    (path,) = (COURSE / folder).glob("*.json")
+    value = json.loads(path.read_text())
+    for key in keys:
+        value = value[key]
+    return value
+
+
+def table(heading):
+    """Rows of the course's table whose first line contains `heading`: {first cell: the other cells}, without emphasis."""
+    lines = (DOCS / "course.md").read_text().splitlines()
+    first = next(index for index, line in enumerate(lines) if line.startswith("|") and heading in line)
+    rows = {}
+    for line in lines[first + 2 :]:
+        if not line.startswith("|"):
+            break
+        name, *cells = (cell.strip().replace("**", "").replace("`", "") for cell in line.strip("|").split("|"))
+        # a name may have a row for each of several settings
+        rows[name if name not in rows else f"{name} {cells[1]}"] = cells
+    return rows
+
+
+def pair(numbers):
+    return f"{numbers['psnr']:.2f} / {numbers['ssim']:.3f}"
+
+
+def test_noise_on_codes():
+    rows = table("noise, in standard deviations")
+    for name, errors in result("code_noise", "mse").items():
+        assert rows[f"{name}, mean squared error"] == [f"{error:.3f}" for error in errors]
+
+
+@pytest.mark.parametrize(("row", "folder"), [("MNIST", "denoising_mnist"), ("built-in cats", "denoising_cats")])
+def test_denoising(row, folder):
+    numbers = result(folder, "held_out")
+    model = next(name for name in numbers if name.startswith("denoise"))
+    columns = ("noisy", "total variation", "non local means", model)
+    assert table("total variation")[row] == [pair(numbers[name]) for name in columns]
+
+
+def test_super_resolution():
+    rows = table("| bicubic | model |")
+    measured = {
+        "MNIST, 14 to 28": result("upscaling_mnist", "held_out", "upscale_mnist"),
+        "built-in cats, 32 to 64": result("upscaling_cats", "held_out", "upscale_cats_2x"),
+        "built-in cats, 16 to 64": result("upscaling_cats", "held_out", "upscale_cats_4x"),
+    }
+    for row, numbers in measured.items():
+        assert rows[row] == [pair(numbers["bicubic"]), pair(numbers["model"])]
+
+
+def test_likelihoods_of_codes_of_two_numbers():
+    for name, numbers in result("plane", "likelihood").items():
+        row = table("negative importance-weighted bound (k = 500)")[name]
+        tight = numbers["importance_weighted"]["neg_importance_weighted_500"]
+        expected = [f"{numbers['neg_elbo']:.1f} ± {numbers['standard_error']:.1f}"]
+        assert row == expected + [f"{value:.1f}" for value in (numbers["distortion"], numbers["rate"], tight)]
+        # a header gives the same figure
+        assert f"negative ELBO {numbers['neg_elbo']:.1f} nats" in (ROOT / "experiments" / f"{name}.toml").read_text()
+
+
+def test_samples_by_their_prior():
+    rows = table("| codes from |")
+    for name, numbers in result("priors", "models").items():
+        for prior in ("N(0, I)", "fitted prior"):
+            cells = next(cells for key, cells in rows.items() if key.startswith(name) and cells[1] == prior)
+            drawn = numbers.get(prior) or numbers["fitted density"]
+            assert cells == [
+                f"{numbers['psnr']:.2f}",
+                prior,
+                f"{drawn['fd_gabor']:.1f}",
+                *(f"{drawn[key]:.2f}" for key in ("precision", "recall", "nearest_training")),
+            ]
+
+
+def test_sizes_beside_pca():
+    rows = table("numbers for each image")
+    numbers = result("sizes_mnist", "psnr_mnist")
+    for row, name in (("digits, autoencoder (2 epochs)", "autoencoder"), ("digits, PCA", "PCA")):
+        assert rows[row] == [f"{numbers[size][name]:.2f}" for size in ("2", "8", "32", "128")]
+
+
+def test_neighbours():
+    rows = table("| | accuracy |")
+    names = {
+        "raw pixels": "raw pixels",
+        "PCA-8": "PCA, 8",
+        "vae_mnist": "codes of vae_mnist",
+        "aae_mnist": "codes of aae_mnist",
+    }
+    for name, accuracy in result("neighbours", "accuracy").items():
+        (cells,) = (cells for row, cells in rows.items() if row.startswith(names[name]))
+        assert cells == [f"{accuracy:.3f}"]
+
+
+def test_disentanglement():
+    rows = table("| MIG | KL |")
+    for name, numbers in result("disentanglement", "models").items():
+        mig, kl, active, psnr, best = rows["beta " + name.rpartition("_")[2]]
+        assert (mig, kl, psnr) == (f"{numbers['mig']:.3f}", f"{numbers['kl']:.0f} nats", f"{numbers['psnr']:.2f}")
+        assert active == f"{numbers['active']} of 16"
+        expected = [f"{factor.replace('_', ' ')} {gap:.2f}" for factor, gap in list(numbers["best"].items())[:3]]
+        assert best == ", ".join(expected)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "values"),
+    [
+        (
+            r"random codes ([\d.]+), fitted prior ([\d.]+); between the two halves of the test digits it is ([\d.]+)\.",
+            lambda: [
+                f"{value:.{digits}f}"
+                for value, digits in zip(result("sampling", "fd_gabor").values(), (1, 1, 2), strict=True)
+            ],
+        ),
+        (
+            r"to (\d+) % of 1,000 generated digits \((\d+) % of real test digits\)",
+            lambda: [f"{100 * value:.0f}" for value in result("labels_mnist", "agreement").values()],
+        ),
+        (
+            r"to (\d+) % of 1,000 generated cats \((\d+) % of real renderings",
+            lambda: [f"{100 * value:.0f}" for value in result("labels_cats", "agreement").values()],
+        ),
+        (
+            r"mutual information of its clusters and the classes is ([\d.]+)\.",
+            lambda: [f"{result('clusters', 'normalized_mutual_information_with_labels'):.2f}"],
+        ),
+        (
+            r"by ([\d.]+) of its standard deviation on average, and each other factor by ([\d.]+)\.",
+            lambda: [f"{result('attributes', 'mean', name):.2f}" for name in ("edited", "others")],
+        ),
+        (
+            r"have (\d+) % of the steps right .* and (\d+) % of the whole melodies\.",
+            lambda: [f"{100 * result('melodies', name):.0f}" for name in ("steps_right", "melodies_right")],
+        ),
+        (
+            r"(\d+) % of the notes of a sampled melody lie in one key \(composed melodies (\d+) %, random steps (\d+) %\)",
+            lambda: [f"{100 * value:.0f}" for value in result("melodies", "notes_in_one_key").values()],
+        ),
+    ],
+)
+def test_figures_in_sentences(pattern, values):
+    assert list(re.search(pattern, TEXT).groups()) == values()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere_and_pictures_have_alternative_texts(page):
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+    assert not [link for link in links if not (page.parent / link).exists()]
+    assert all(alternative.strip() for alternative in re.findall(r"!\[([^]]*)\]", text))
+
+
+def test_pictures_of_the_course_are_light():
+    # each pixel of an image is a whole number of pixels of the picture, which makes larger files than interpolation does
+    assert not [str(path) for path in COURSE.rglob("*.png") if path.stat().st_size > 400_000]
+
+
+def test_every_picture_is_shown_on_a_page():
+    shown = {
+        (page.parent / link).resolve() for page in PAGES for link in re.findall(r"!\[[^]]*\]\(([^)]+)\)", page.read_text())
+    }
+    assert not sorted({path.resolve() for path in DOCS.rglob("*.png")} - shown)
+
+
+def docstrings():
+    """Every docstring of the package: (where, text)."""
+    for path in (ROOT / "keras_ae").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                yield str(path), ast.get_docstring(node) or ""
+
+
+def test_the_words_are_those_of_the_field():
+    texts = [*docstrings(), *((str(path), path.read_text()) for path in [*PAGES, *(ROOT / "experiments").glob("*.toml")])]
+    assert not [(where, words) for where, text in texts for words in BANNED if words in " ".join(text.lower().split())]
