@@ -94,7 +94,7 @@ class Mixture:
 
 
 class Normal(Mixture):
-    """The standard normal prior N(0, I) of a VAE, whatever the codes: a mixture of one component."""
+    """The standard normal prior N(0, I) of a VAE, independent of the codes: a mixture of one component."""
 
     @classmethod
     def of(cls, latent_dim):

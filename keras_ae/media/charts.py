@@ -45,10 +45,10 @@ def logged_scalars(folder):
 
 
 def shown_curves(scalars):
-    """Those tags of `CURVES` that are worth a panel.
+    """Those tags of `CURVES` that get a panel.
 
-    A quantity that is always 0 is left out, such as the KL of a plain autoencoder, and then the negative ELBO, which equals the
-    reconstruction. With a refinement stage the loss is left out: that of its second stage is another sum.
+    A quantity that is always 0 is left out, such as the KL of a plain autoencoder, and then the negative ELBO and the loss,
+    which equal the reconstruction. With a refinement stage the loss is left out: that of its second stage is another sum.
     """
 
     def is_zero(tag):
@@ -57,6 +57,8 @@ def shown_curves(scalars):
     left_out = {tag for tag in CURVES if is_zero(tag)}
     if "epoch_kl" in left_out:
         left_out.add("epoch_neg_elbo")
+        if is_zero("epoch_adversarial"):
+            left_out.add("epoch_loss")
     if "epoch_critic" not in left_out:
         left_out.add("epoch_loss")
     return [tag for tag in CURVES if tag not in left_out]

@@ -29,8 +29,9 @@ class VAE(keras.Model):
     such as noisy and clean images; or dicts with "images", and "inputs" where the encoder takes something else, and "label"
     (batch,) for conditional networks. Weights of examples multiply their terms.
 
-    Logged in nats per example: `loss`, `neg_elbo` (reconstruction + KL, whatever beta is; lower is better), `reconstruction`,
-    `kl`; and `mse` per pixel on [-1, 1]. In evaluation `loss` has the full beta, so that `val_loss` compares between epochs.
+    Logged in nats per example: `loss`, `neg_elbo` (reconstruction + KL with weight 1 for every beta; lower is better),
+    `reconstruction`, `kl`; and `mse` per pixel on [-1, 1]. In evaluation `loss` has the full beta, so that `val_loss` compares
+    between epochs.
     """
 
     def __init__(

@@ -28,7 +28,7 @@ class Progress(keras.callbacks.Callback):
     def __init__(self, stages):
         super().__init__()
         self.stages = list(stages)
-        # disable=None: no bar where nobody looks, such as a log file
+        # disable=None: no bar in a log file
         total = sum((end - first) * steps for first, end, steps in self.stages)
         self.bar = tqdm(total=total, unit="step", disable=None, dynamic_ncols=True, leave=False)
 

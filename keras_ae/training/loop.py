@@ -40,7 +40,7 @@ def check_size(experiment, image_set):
 def first_stage(experiment, image_set, position):
     """The first stage of an experiment, or None where `position` is past it.
 
-    Building it finds whatever the data set makes impossible, so do it before a run has its folder. Raises UserError.
+    Build it before the folder of a run: it raises UserError where the data set does not fit the networks.
     """
     options = experiment.training
     if position.stage > 1 or position.stopped or position.first >= options.epochs:
