@@ -213,7 +213,8 @@ def test_a_finished_run_is_not_trained_over(tiny, folder, run, fails):
 
 
 def test_a_loss_that_is_no_number_is_explained(tmp_path, tiny, folder, fails):
-    line = fails(train.main, *arguments(tiny, folder, tmp_path / "nan", "--set", "schedule.learning_rate=1e30"))
+    more = ["--set", "reconstruction.name=gaussian", "--set", "reconstruction.variance=1e-42"]
+    line = fails(train.main, *arguments(tiny, folder, tmp_path / "nan", *more))
     assert "training diverged" in line
     assert "learning_rate" in line
     assert not (tmp_path / "nan" / "metrics.json").exists()
@@ -228,7 +229,7 @@ def test_a_loss_that_is_no_number_is_explained(tmp_path, tiny, folder, fails):
         (["--seed", "-1"], "must be a whole number from 0"),
         (["--resume"], "no run in"),
         (["--set", "condition.name=on_label"], "needs images with labels"),
-        (["--set", "encoder.name=spatial", "--set", "encoder.halvings=2"], "latent.dim must be a multiple of"),
+        (["--set", "latent.name=features"], "has latent.dim 6, but the encoder ends in"),
     ],
 )
 def test_wrong_requests_leave_no_run_folder(tmp_path, tiny, folder, fails, more, message):
@@ -241,7 +242,7 @@ def test_wrong_folders_are_explained_and_leave_nothing(tmp_path, tiny, fails):
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / "words.jpg").write_text("words")
     Image.new("RGB", (1, 1)).save(tmp_path / "damaged" / "dot.png")
-    for name, message in (("nowhere", "no such folder"), ("empty", "no pictures"), ("damaged", "2 of 2 pictures")):
+    for name, message in (("nowhere", "no such folder"), ("empty", "no picture files"), ("damaged", "2 of 2 files")):
         assert message in fails(train.main, *arguments(tiny, tmp_path / name, tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 
