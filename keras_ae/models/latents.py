@@ -80,9 +80,12 @@ class Features(Latent):
     # a map that was flattened into features is still a map
     keeps_layout = True
 
+    def build(self, input_shape):
+        # not in `call`: Keras adds lines to the messages of errors there
+        if input_shape[-1] != self.dim:
+            raise UserError(f"the latent 'features' has latent.dim {self.dim}, but the encoder ends in {input_shape[-1]}")
+
     def call(self, features):
-        if features.shape[-1] != self.dim:
-            raise UserError(f"the latent 'features' has latent.dim {self.dim}, but the encoder ends in {features.shape[-1]}")
         return {"z": features, "z_mean": features, "kl": ops.zeros_like(features)}
 
 
