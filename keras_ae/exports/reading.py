@@ -163,6 +163,10 @@ class Exported:
             more = {} if labels is None else {"label": tf.constant(labels[rows], tf.int32)}
             return function(**{name: tf.constant(arrays[rows], tf.float32)}, **more)
 
+        if not len(arrays):
+            # some processors' convolutions refuse an empty batch: the shapes come from one image of zeros
+            one = self._run(model, name, np.zeros((1, *arrays.shape[1:]), "float32"), None if labels is None else [0], None)
+            return {key: values[:0] for key, values in one.items()}
         return batched(on_rows, np.arange(len(arrays)), progress=progress)
 
     def _floats(self, images):

@@ -1,7 +1,8 @@
 """Cat faces drawn from their factors, with NumPy alone: analytic antialiasing, soft light, any size.
 
 Shapes are signed distances on a plane where the head is about one unit wide, x to the right, y down. Paired parts (ears, eyes,
-whiskers) are drawn once, on the absolute value of x.
+whiskers) are drawn once, on the absolute value of x. Computed in float64: NumPy's float32 sine differs in its last bit between
+processors, which changes a pixel in some images.
 """
 
 import numpy as np
@@ -21,15 +22,15 @@ PINK = np.array([0.93, 0.66, 0.64])
 
 
 class _Canvas:
-    """A square RGB image, float32 in [0, 1], filled with one colour."""
+    """A square RGB image, float64 in [0, 1], filled with one colour."""
 
     def __init__(self, size, colour):
-        self.image = np.empty((size, size, 3), "float32")
+        self.image = np.empty((size, size, 3), "float64")
         self.image[:] = colour
 
     def paint(self, cover, colour):
         """Blend in a colour with the opacity `cover`, (size, size) in [0, 1]."""
-        self.image += cover[..., None] * (np.asarray(colour, "float32") - self.image)
+        self.image += cover[..., None] * (np.asarray(colour, "float64") - self.image)
 
 
 def _background(canvas, x, y, factors, random):
@@ -65,13 +66,13 @@ def _coat_colours(factors):
 def _fur(factors, x, y, random):
     """Colour of the fur at every point of the head, (size, size, 3): coat, pattern and grain."""
     main, second = _coat_colours(factors)
-    colour = np.empty((*x.shape, 3), "float32")
+    colour = np.empty((*x.shape, 3), "float64")
     colour[:] = main
     patches, grain = noise(random, 9), noise(random, 60)
     wobble = 0.05 * patches(x, y)
 
     def paint(cover, new):
-        colour[...] += cover[..., None] * (np.asarray(new, "float32") - colour)
+        colour[...] += cover[..., None] * (np.asarray(new, "float64") - colour)
 
     pattern = PATTERNS[factors.pattern]
     if pattern == "tabby":
@@ -165,13 +166,13 @@ def _whiskers(canvas, x, y, factors, cover):
 def draw(factors, size=64):
     """Draw the cat of `factors`: uint8 (size, size, 3)."""
     random = np.random.default_rng(factors.texture)
-    axis = ((np.arange(size, dtype="float32") + 0.5) / size * 2 - 1).astype("float32")
+    axis = ((np.arange(size, dtype="float64") + 0.5) / size * 2 - 1).astype("float64")
     image_x, image_y = np.meshgrid(axis, axis)
     canvas = _Canvas(size, rainbow(factors.background_hue, 0.35, 0.62))
     _background(canvas, image_x, image_y, factors, random)
 
-    angle = np.float32(np.deg2rad(factors.roll))
-    scale = np.float32(1.12 * factors.scale)
+    angle = np.float64(np.deg2rad(factors.roll))
+    scale = np.float64(1.12 * factors.scale)
     moved_x, moved_y = (image_x - factors.x) / scale, (image_y - factors.y - 0.1) / scale
     x = np.cos(angle) * moved_x + np.sin(angle) * moved_y
     y = np.cos(angle) * moved_y - np.sin(angle) * moved_x

@@ -48,7 +48,7 @@ def rainbow(hue, saturation, value):
 
 def noise(random, cells):
     """A smooth random field with mean 0 and deviation of about 1: a function of x and y in [-2, 2]. random: a Generator."""
-    table = random.normal(size=(cells, cells)).astype("float32")
+    table = random.normal(size=(cells, cells)).astype("float64")
 
     def field(x, y):
         column, row = np.clip((x + 2) / 4, 0, 0.9999) * (cells - 1), np.clip((y + 2) / 4, 0, 0.9999) * (cells - 1)

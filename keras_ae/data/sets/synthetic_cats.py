@@ -25,8 +25,8 @@ class SyntheticCatsConfig(tfds.core.BuilderConfig):
 class SyntheticCats(tfds.core.GeneratorBasedBuilder):
     """Cat faces of 64x64 pixels with independent random factors (`cat_factors`); the label is the pattern of the coat."""
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES = {"1.0.0": "First cats."}
+    VERSION = tfds.core.Version("1.1.0")
+    RELEASE_NOTES = {"1.0.0": "First cats.", "1.1.0": "Drawn in float64: the same bytes on every processor."}
     BUILDER_CONFIGS = [
         SyntheticCatsConfig(name="default", description="8,400 training cats, 1,000 test cats."),
         SyntheticCatsConfig(name="tiny", description="For tests.", n_train=160, n_test=20),
