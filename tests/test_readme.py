@@ -1,0 +1,69 @@
+"""Figures of the README against the files that commands wrote."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+RESULTS = ROOT / "docs" / "results"
+METRICS = json.loads((RESULTS / "evaluate.json").read_text())
+# the name of a row in the README, and of the export that it was measured on
+ROWS = {"vae_best": "cats", "vae": "vae", "PCA with 128 components": "PCA-128"}
+
+
+def cells_of(row):
+    """The cells of the row of the results table that begins with this name, without emphasis."""
+    table = README[README.index("| model | command | training |") :]
+    line = next(line for line in table.splitlines() if line.strip("| ").split(" |")[0].strip("`") == row)
+    return [cell.strip().replace("**", "") for cell in line.strip("|").split("|")]
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_the_results_are_those_that_evaluate_wrote(row):
+    model = METRICS["models"][ROWS[row]]
+    rebuilt, samples = model["reconstruction"], model["samples"]
+    share = samples["fd_gabor"] / METRICS["models"]["PCA-128"]["samples"]["fd_gabor"]
+    expected = [f"{rebuilt['psnr']:.2f}", f"{rebuilt['ssim']:.3f}", f"{rebuilt['sharpness']:.2f}"]
+    expected += ["1" if row.startswith("PCA") else f"{share:.2f}"]
+    expected += [f"{samples[name]:.2f}" for name in ("precision", "recall", "nearest_training")]
+    assert cells_of(row)[3:] == expected
+
+
+def test_the_row_of_real_images_is_the_floor():
+    real = METRICS["real"]
+    share = real["fd_gabor"] / METRICS["models"]["PCA-128"]["samples"]["fd_gabor"]
+    assert cells_of("real images")[6:9] == [f"{share:.2f}", f"{real['precision']:.2f}", f"{real['recall']:.2f}"]
+
+
+def test_the_shipped_model_is_described_by_its_card():
+    card = json.loads((ROOT / "exported" / "cats" / "card.json").read_text())
+    assert f"in {card['training_seconds'] / 60:.0f} minutes on 2 CPU cores" in " ".join(README.split())
+    cells = cells_of("vae_best")
+    assert cells[2] == f"{card['training_seconds'] / 60:.0f} min"
+    assert cells[3] == f"{card['held_out']['psnr']:.2f}"
+    assert f"{card['data']['n_train']:,} training images" in README
+    assert f"{card['data']['n_test']} images" in README
+
+
+def test_the_printed_run_says_what_the_table_says():
+    run = README[README.index("$ make train-vae DATA=cat_faces") :]
+    run = run[: run.index("```")]
+    psnr, _, ssim, sharpness = re.search(r"^  vae +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+)$", run, re.MULTILINE).groups()
+    assert cells_of("vae")[3:6] == [psnr, ssim, sharpness]
+    minutes = re.search(r"epoch \d+ of \d+, ([\d.]+) min", run).group(1)
+    assert cells_of("vae")[2] == f"{minutes} min"
+    assert f"{minutes} minutes of training on 2 cores" in README
+    first, *_, last = re.findall(r"^epoch +(\d+)/(\d+)  negative ELBO", run, re.MULTILINE)
+    assert (first[0], last[0]) == ("1", last[1])
+
+
+def test_the_targets_are_compared_with_the_results():
+    vae, best = cells_of("vae"), cells_of("vae_best")
+    table = README[README.index("| | `vae`, at most 8 min") :]
+    psnr, sharpness, distance = (line.split("|") for line in table.splitlines()[2:5])
+    assert (psnr[3].strip(), psnr[5].strip()) == (f"{vae[3]} / {vae[4]}", f"{best[3]} / {best[4]}")
+    assert (sharpness[3].strip(), sharpness[5].strip()) == (vae[5], best[5])
+    assert (distance[3].strip(), distance[5].strip()) == (vae[6], best[6])
