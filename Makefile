@@ -35,7 +35,7 @@ $(EXPERIMENTS:%=train-%): train-%: $(READY)
 	$(BIN)/python -m keras_ae.export --model runs/$* --out exported/$*
 	$(BIN)/python -m keras_ae.generate --model exported/$* --n 16 --out exported/$*/samples.png
 
-# an export of the course is trained where it is not there, or goes on where it was interrupted: name, experiment, arguments
+# an export of the course is trained if it is missing; an interrupted run is resumed: name, experiment, arguments
 define made
 	test -e runs/$(1)/001/metrics.json || $(BIN)/python -m keras_ae.train experiments/$(2).toml $(3) \
 		--out runs/$(1)/001 $(if $(wildcard runs/$(1)/001/config.json),--resume)

@@ -126,13 +126,16 @@ def table(numbers, minutes):
     """The table of the README, in Markdown."""
     from importlib.metadata import version
 
-    rows = ["| model | PSNR dB | SSIM | sharpness | negative ELBO, nats | fd_gabor | recall | nearest |", "|---" * 8 + "|"]
+    rows = [
+        "| model | PSNR dB | SSIM | sharpness | negative ELBO, nats | fd_gabor | precision | recall | nearest |",
+        "|---" * 9 + "|",
+    ]
     judged = numbers["models"] | {"real images": {"reconstruction": {}, "likelihood": None, "samples": numbers["real"]}}
     for name, model in judged.items():
         one, samples = model["reconstruction"], model["samples"]
         neg_elbo = model["likelihood"] and model["likelihood"]["neg_elbo"]
         cells = [(one.get("psnr"), 2), (one.get("ssim"), 3), (one.get("sharpness"), 2), (neg_elbo, 0)]
-        cells += [(samples["fd_gabor"], 1), (samples["recall"], 2), (samples["nearest_training"], 2)]
+        cells += [(samples["fd_gabor"], 1), (samples["precision"], 2), (samples["recall"], 2), (samples["nearest_training"], 2)]
         rows.append(f"| {name} | " + " | ".join("-" if v is None else f"{v:.{digits}f}" for v, digits in cells) + " |")
     packages = ", ".join(f"{name} {version(name)}" for name in ("tensorflow", "keras", "torch", "pythae", "scikit-learn"))
     return "\n".join([*rows, "", f"{minutes:g} minutes of training each; {time.strftime('%Y-%m-%d')}; {packages}."])
@@ -141,13 +144,13 @@ def table(numbers, minutes):
 def bench(arguments):
     import with_pythae
 
+    from keras_ae import outputs
     from keras_ae.data import pipeline
-    from keras_ae.files import check_folder, holds
     from keras_ae.judging import side_by_side
     from keras_ae.judging.judge import Judge
 
     out = Path(arguments.out)
-    check_folder(out, holds("metrics.json"), "a report")
+    outputs.check_folder(out)
     data = ("--data", arguments.data) if arguments.data else ()
     source = pipeline.resolve("cat_faces", arguments.data) if arguments.data else ("synthetic_cats", None)
     image_set = pipeline.load(*source)

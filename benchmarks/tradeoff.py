@@ -88,9 +88,9 @@ def trade(arguments):
     from keras_ae.data import pipeline
     from keras_ae.files import written_whole
     from keras_ae.judging.judge import Judge
-    from keras_ae.training import runs
+    from keras_ae.training import folders
 
-    run = runs.find_complete(arguments.model)
+    run = folders.find_complete(arguments.model)
     source = pipeline.resolve("cat_faces", arguments.data) if arguments.data else ("synthetic_cats", None)
     judge = Judge(pipeline.load(*source), arguments.n, "gabor", arguments.seed)
     encoder, decoder = run.best_networks()

@@ -1,9 +1,12 @@
 """What all commands share: options and their types, the default model, a quiet start, errors of one line."""
 
 import argparse
+import contextlib
 import os
+import signal
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 from keras_ae.errors import UserError
@@ -20,6 +23,11 @@ class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
         return action.help if has_none else super()._get_help_string(action)
 
 
+def one_line(text):
+    """A message with its line breaks and other control characters, such as those of a file name, as escapes."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in str(text))
+
+
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose errors are one line on stderr and exit status 2."""
 
@@ -27,7 +35,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(f"python -m keras_ae.{verb}", description=description, formatter_class=_Formatter, **kwargs)
 
     def error(self, message):
-        self.exit(2, f"{self.prog}: error: {message}\n")
+        self.exit(2, f"{self.prog}: error: {one_line(message)}\n")
 
 
 def whole_number(least, most):
@@ -105,7 +113,7 @@ def warn(text):
     """Print a warning on stderr, above a progress bar if there is one."""
     from tqdm import tqdm
 
-    tqdm.write(f"warning: {text}", file=sys.stderr)
+    tqdm.write(f"warning: {one_line(text)}", file=sys.stderr)
 
 
 def import_tensorflow():
@@ -129,28 +137,74 @@ def import_tensorflow():
 
 def _choose_model(arguments):
     # --compare of `evaluate` and `study` replaces --model
+    if getattr(arguments, "model", None) == "":
+        raise UserError("--model must name a folder. Received: ''")
     if "model" in arguments and arguments.model is None and not getattr(arguments, "compare", None):
         arguments.model = default_model()
         print(f"model     {arguments.model} (no --model given)", file=sys.stderr)
 
 
+@contextlib.contextmanager
+def _signals(prog, ends_process):
+    """Ctrl-C and SIGTERM while a command starts, runs and ends; yields a function to call when it has started.
+
+    During the start they end the process at once, with one line: an exception would break an import. Then they raise
+    KeyboardInterrupt. When the command is done they change nothing any more, or do what they did before, unless `ends_process`.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    stderr = os.dup(2)
+
+    def end(number, frame):
+        os.write(stderr, f"{prog}: interrupted\n".encode())
+        os._exit(130)
+
+    def handle(handlers):
+        for number, handler in zip(numbers, handlers, strict=True):
+            signal.signal(number, handler)
+
+    handle([end, end])
+    try:
+        yield lambda: handle([signal.default_int_handler] * 2)
+    finally:
+        handle([signal.SIG_IGN] * 2 if ends_process else before)
+        os.close(stderr)
+
+
+def _reason(error):
+    """The line of a TensorFlow error that says what happened."""
+    lines = (line.strip() for line in str(error.message).splitlines())
+    noise = ("Graph execution", "Detected at", "<stack", "[[", "File")
+    return next((line for line in lines if line and not line.startswith(noise)), type(error).__name__)
+
+
 def run(parser, body, argv=None):
     """Parse the command line, run `body(arguments)`, and exit: 0, 2 with one line for a user's mistake, 130 after Ctrl-C."""
-    arguments = parser.parse_args(argv)
-    _choose_model(arguments)
-    tensorflow = import_tensorflow()
-    try:
-        body(arguments)
-    except UserError as error:
-        status, message = 2, f"error: {error}"
-    except OSError as error:
-        status, message = 2, f"error: {error.strerror or error}" + (f": {error.filename}" if error.filename else "")
-    except tensorflow.errors.OpError as error:
-        # such as a full disk under TensorBoard's logs or a SavedModel
-        status, message = 2, f"error: {str(error.message).splitlines()[0]}"
-    except KeyboardInterrupt:
-        status, message = 130, "interrupted"
-    else:
-        return
-    print(f"{parser.prog}: {message}", file=sys.stderr)
-    sys.exit(status)
+    with _signals(parser.prog, argv is None) as started:
+        arguments = parser.parse_args(argv)
+        for stream in (sys.stdout, sys.stderr):
+            # names of files need not be text
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
+        tensorflow = import_tensorflow()
+        started()
+        try:
+            _choose_model(arguments)
+            body(arguments)
+            return
+        except UserError as error:
+            status, message = 2, f"error: {error}"
+        except OSError as error:
+            status, message = 2, f"error: {error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+        except tensorflow.errors.OpError as error:
+            # such as a full disk under TensorBoard's logs or a SavedModel
+            status, message = 2, f"error: {_reason(error)}"
+        except MemoryError:
+            status, message = 2, "error: not enough memory; use fewer or smaller images, or a smaller model or batch"
+        except KeyboardInterrupt:
+            status, message = 130, "interrupted"
+        print(f"{parser.prog}: {one_line(message)}", file=sys.stderr)
+        sys.exit(status)

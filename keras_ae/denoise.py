@@ -29,17 +29,15 @@ def noisy(originals, deviation, seed):
 
 def resized(paths, size):
     """How many picture files are not `size` pixels wide and high; MIDI files always fit."""
-    from PIL import Image
+    from keras_ae.media import decoding, melodies
 
-    from keras_ae.media import melodies
-
-    return sum(Image.open(path).size != (size, size) for path in paths if path.suffix.lower() not in melodies.SUFFIXES)
+    return sum(decoding.opened(path).size != (size, size) for path in paths if path.suffix.lower() not in melodies.SUFFIXES)
 
 
 def denoise(arguments):
     from keras_ae.exports import restoring
 
-    model, paths, inputs, labels = restoring.opened(arguments, "add_noise")
+    model, paths, inputs, labels = restoring.opened(arguments, "add_noise", commandline.warn)
     size = inputs.shape[1]
     if others := resized(paths, size):
         resizing = f"{size}x{size}: they were resized, and their noise with them"

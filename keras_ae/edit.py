@@ -17,7 +17,7 @@ def parser():
         "--strength",
         type=commandline.number(0.1, 20),
         default=3.0,
-        help="the strip goes from minus to plus this many standard deviations of the attribute",
+        help="range of the strip: plus and minus this many standard deviations of the attribute",
     )
     parser.add_argument("--steps", type=commandline.whole_number(2, 50), default=7, help="number of pictures in the strip")
     parser.add_argument(
@@ -55,9 +55,9 @@ def learned(model, arguments):
 
     size, _, channels = model.input_shape
     if arguments.having:
-        groups = [images.find(folder) for folder in (arguments.without, arguments.having)]
-        examples = np.stack([images.read(path, size, channels) for paths in groups for path in paths])
-        values = np.repeat([0, 1], [len(paths) for paths in groups])
+        folders = arguments.without, arguments.having
+        groups = [images.read_all(images.find(folder), size, channels, commandline.warn)[1] for folder in folders]
+        examples, values = np.concatenate(groups), np.repeat([0, 1], [len(group) for group in groups])
     else:
         factors, examples = cat_drawing.drawn(arguments.examples, model.input_shape, arguments.seed)
         values = [cat_factors.factor_value(one, arguments.attribute) for one in factors]

@@ -1,7 +1,5 @@
 """Write the codes of pictures as files, for TensorBoard's projector, and as a map: python -m keras_ae.embed --data DIR"""
 
-from pathlib import Path
-
 from keras_ae import commandline
 
 MOST_SHOWN = 1500
@@ -20,21 +18,21 @@ def parser():
 def embed(arguments):
     import numpy as np
 
-    from keras_ae import files
+    from keras_ae import outputs
     from keras_ae.codes import projections
     from keras_ae.exports import embedding
     from keras_ae.exports.reading import Exported
     from keras_ae.media import figures, images
 
-    out = Path(arguments.out)
-    files.check_folder(out, files.holds("codes.npz"), "a folder of codes")
+    out = outputs.check_folder(arguments.out)
     model = Exported(arguments.model, arguments.label)
     paths = images.chosen(arguments.pictures, arguments.data)
     numbers, pixels, z = embedding.encoded(model, paths, arguments.data, commandline.warn)
     paths = [paths[number] for number in numbers]
-    names = [str(path) for path in paths]
+    names = [images.printable(path) for path in paths]
     classes = images.classes(paths, arguments.data) if arguments.data else [""] * len(paths)
-    with files.folder_written_whole(out) as folder:
+    classes = [images.printable(name) for name in classes]
+    with outputs.folder(out) as folder:
         embedding.write_tables(folder, names, classes, z)
         embedding.write_projector(folder / "projector", names, classes, pixels, z)
         shown = np.random.default_rng(arguments.seed).permutation(len(z))[:MOST_SHOWN]

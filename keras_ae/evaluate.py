@@ -1,7 +1,6 @@
 """Measure exports on held-out images: python -m keras_ae.evaluate --model exported/vae --data DIR --out report"""
 
 import functools
-from pathlib import Path
 
 from keras_ae import commandline
 
@@ -24,14 +23,13 @@ def parser():
 
 
 def evaluate(arguments):
+    from keras_ae import outputs
     from keras_ae.errors import UserError
     from keras_ae.exports.reading import Exported
-    from keras_ae.files import check_folder, holds
     from keras_ae.judging import features, side_by_side
     from keras_ae.judging.judge import Judge
 
-    out = Path(arguments.out)
-    check_folder(out, holds("metrics.json"), "a report")
+    out = outputs.check_folder(arguments.out)
     folders = side_by_side.named(arguments.compare or [arguments.model])
     models = {name: Exported(folder) for name, folder in folders.items()}
     for name, model in models.items():

@@ -10,10 +10,10 @@ def parser():
 
 def export(arguments):
     from keras_ae.exports import writing
-    from keras_ae.training import runs
+    from keras_ae.training import folders
 
-    run = runs.find_complete(arguments.model)
-    out = writing.write_run(run, arguments.out or f"exported/{run.experiment().name}")
+    run = folders.find_complete(arguments.model)
+    out = writing.write_run(run, f"exported/{run.experiment().name}" if arguments.out is None else arguments.out)
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
     print(f"{run} -> {out}: encoder, decoder, generator, card.json ({size / 1e6:.1f} MB)")
 

@@ -1,6 +1,7 @@
-"""Files that appear whole or not at all, output folders that are safe to replace, and locks that end with their process."""
+"""Files that appear whole or not at all, and locks that end with their process."""
 
 import contextlib
+import glob
 import os
 import shutil
 import sys
@@ -11,15 +12,41 @@ import filelock
 from keras_ae.errors import UserError
 
 
-def _beside(path):
-    return path.with_name(f".{path.name}.partial-{os.getpid()}")
+def beside(path, kind):
+    """A hidden path of this process beside `path`, for files that are not complete ("partial") or replaced ("old")."""
+    return path.with_name(f".{path.name}.{kind}-{os.getpid()}")
 
 
-def _remove(path):
+def remove(path):
+    """Delete a file or a folder with its contents; nothing if it is missing."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def _has_ended(process):
+    # on Windows, os.kill ends the process
+    if os.name == "nt" or not process.isdecimal():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def recover(path):
+    """Undo what processes that were killed left of `path`: what they had moved away returns, what was not complete goes."""
+    for kind in ("old", "partial"):
+        for leftover in sorted(path.parent.glob(f".{glob.escape(path.name)}.{kind}-*")):
+            if _has_ended(leftover.name.rpartition("-")[2]):
+                if kind == "old" and not path.exists():
+                    os.replace(leftover, path)
+                else:
+                    remove(leftover)
 
 
 @contextlib.contextmanager
@@ -27,51 +54,12 @@ def written_whole(path):
     """Yield a path beside `path` to write a file to; it is renamed to `path` only when the block ends without an error."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = _beside(path)
+    partial = beside(path, "partial")
     try:
         yield partial
         os.replace(partial, path)
     finally:
-        _remove(partial)
-
-
-@contextlib.contextmanager
-def folder_written_whole(path):
-    """Yield a new folder beside `path`; it replaces the folder `path` only when the block ends without an error."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = _beside(path)
-    old = path.with_name(f".{path.name}.old-{os.getpid()}")
-    _remove(partial)
-    try:
-        partial.mkdir()
-        yield partial
-        if path.exists():
-            os.replace(path, old)
-        os.replace(partial, path)
-    except BaseException:
-        if old.exists() and not path.exists():
-            os.replace(old, path)
-        raise
-    finally:
-        for leftover in (partial, old):
-            if leftover.exists():
-                _remove(leftover)
-
-
-def holds(name):
-    """A predicate of folders: whether the folder contains a file called `name`."""
-    return lambda folder: (folder / name).exists()
-
-
-def check_folder(out, is_ours, kind):
-    """Raise UserError unless the folder `out` is missing, empty, or one that the command may replace.
-
-    is_ours: a predicate of the folder. kind: what the command writes, such as "a report", for the message.
-    """
-    out = Path(out)
-    if out.exists() and not (out.is_dir() and (is_ours(out) or not any(out.iterdir()))):
-        raise UserError(f"{out} exists and is not {kind}; choose another --out")
+        remove(partial)
 
 
 @contextlib.contextmanager

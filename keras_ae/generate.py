@@ -1,8 +1,6 @@
 """Generate new pictures with an export: python -m keras_ae.generate --n 16"""
 
 import itertools
-import re
-from pathlib import Path
 
 from keras_ae import commandline
 
@@ -34,42 +32,35 @@ def generated(model, arguments, first, n):
     return model.generate(n, arguments.seed, arguments.temperature, arguments.prior, first)[0]
 
 
-def of_numbered(folder):
-    """Whether a folder contains only numbered images."""
-    return all(re.fullmatch(r"\d+\.png", path.name) for path in folder.iterdir())
-
-
 def write_separate(model, out, arguments):
     """One file for each image in a folder that appears whole; progress on stderr."""
     from tqdm import tqdm
 
-    from keras_ae import files
+    from keras_ae import outputs
     from keras_ae.media import images
 
     digits = max(4, len(str(arguments.n - 1)))
     starts = range(0, arguments.n, CHUNK)
     chunks = (generated(model, arguments, first, min(CHUNK, arguments.n - first)) for first in starts)
-    with files.folder_written_whole(out) as folder:
+    with outputs.folder(out) as folder:
         every = itertools.chain.from_iterable(chunks)
         for index, image in enumerate(tqdm(every, total=arguments.n, unit="image", disable=None)):
             images.write_png(folder / f"{index:0{digits}d}.png", image)
 
 
 def generate(arguments):
-    from keras_ae import files
+    from keras_ae import outputs
     from keras_ae.errors import UserError
     from keras_ae.exports.reading import Exported
     from keras_ae.media import melodies, writing
 
     if arguments.n > MOST_IN_A_GRID and not arguments.separate:
         raise UserError(f"--n {arguments.n} is too many for one picture (at most {MOST_IN_A_GRID:,}); add --separate")
-    out = Path(arguments.out)
     if arguments.separate:
-        out = Path("samples") if arguments.out == "samples.png" else out
-        files.check_folder(out, of_numbered, "a folder of numbered images")
+        out = outputs.check_folder("samples" if arguments.out == "samples.png" else arguments.out)
         write = write_separate
     else:
-        writing.check(out, (".png", *melodies.SUFFIXES))
+        out = writing.check(arguments.out, (".png", *melodies.SUFFIXES))
         write = write_one
     model = Exported(arguments.model, arguments.label)
     write(model, out, arguments)

@@ -9,19 +9,20 @@ def parser():
 
 
 def draw(arguments):
-    from pathlib import Path
-
+    from keras_ae import outputs
     from keras_ae.data import pipeline
     from keras_ae.errors import UserError
-    from keras_ae.training import results, runs
+    from keras_ae.training import folders, results
 
-    run = runs.find_complete(arguments.model)
+    run = folders.find_complete(arguments.model)
+    out = outputs.check_place(run.pictures if arguments.out is None else arguments.out)
     source = run.experiment().data
     image_set = pipeline.load(source.name, source.directory, source.size, source.channels)
     if image_set.fingerprint != run.read_json("config")["data"]["fingerprint"]:
         raise UserError(f"the data set of {run} has changed since it was trained; train again")
-    folder = results.draw(run, image_set, Path(arguments.out) if arguments.out else run.pictures, arguments.seed)
-    print(f"{run} -> {folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
+    with outputs.into(out) as partial:
+        results.draw(run, image_set, partial, arguments.seed)
+    print(f"{run} -> {out}: {', '.join(sorted(path.name for path in out.glob('*.png')))}")
 
 
 def main(argv=None):

@@ -27,12 +27,12 @@ def reconstruct(arguments):
     paths = images.chosen(arguments.pictures, arguments.data, arguments.n, arguments.seed)
     labels = model.labels_of(paths, arguments.data)
     size, _, channels = model.shape
-    originals = np.stack([images.read(path, size, channels) for path in paths])
-    rebuilt = images.to_uint8(model.reconstruct(originals, labels))
-    columns = 1 if out.suffix.lower() in melodies.SUFFIXES else min(8, len(paths))
+    numbers, originals = images.read_all(paths, size, channels, commandline.warn)
+    rebuilt = images.to_uint8(model.reconstruct(originals, None if labels is None else labels[numbers]))
+    columns = 1 if out.suffix.lower() in melodies.SUFFIXES else min(8, len(originals))
     writing.write(out, images.stacked([originals, rebuilt], columns), columns)
     psnr = metrics.psnr(np.mean(np.square(images.to_float(originals) - images.to_float(rebuilt))))
-    print(f"{len(paths)} pictures reconstructed by {model.folder}, PSNR {psnr:.2f} dB -> {out}")
+    print(f"{len(originals)} pictures reconstructed by {model.folder}, PSNR {psnr:.2f} dB -> {out}")
 
 
 def main(argv=None):

@@ -28,11 +28,13 @@ def separated(rows, others, one, other):
 
 
 def score(arguments):
+    from keras_ae import outputs
     from keras_ae.exports import scoring
     from keras_ae.exports.reading import Exported
     from keras_ae.media import images, writing
 
     out = writing.check(arguments.out, (".csv",))
+    outputs.check_file(scoring.picture_of(out))
     model = Exported(arguments.model, arguments.label)
     model.check_rebuilds()
     paths = images.chosen(arguments.pictures, arguments.data)

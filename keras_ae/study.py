@@ -59,9 +59,9 @@ def lines_of(numbers, depth=1):
 
 
 def study(arguments):
+    from keras_ae import outputs
     from keras_ae.errors import UserError
     from keras_ae.exports.reading import Exported
-    from keras_ae.files import written_whole
     from keras_ae.judging import side_by_side
     from keras_ae.versions import versions
 
@@ -72,12 +72,14 @@ def study(arguments):
     folders = side_by_side.named(arguments.compare or [arguments.model])
     models = {name: Exported(folder) for name, folder in folders.items()}
     image_set = side_by_side.load_images(models, arguments.data)
-    out = Path(arguments.out)
-    out.mkdir(parents=True, exist_ok=True)
-    numbers = run(models, image_set, arguments.seed, out)
+    out = outputs.check_place(arguments.out)
+    for taken in sorted(out.glob(f"{arguments.name}*")):
+        outputs.check_file(taken)
     protocol = {"data": image_set.name, "n_held_out": image_set.n_test, "seed": arguments.seed, "versions": versions()}
-    with written_whole(out / f"{arguments.name}.json") as path:
-        path.write_text(json.dumps({"study": arguments.name, "exports": list(models), **protocol, **numbers}, indent=2) + "\n")
+    with outputs.into(out) as partial:
+        numbers = run(models, image_set, arguments.seed, partial)
+        every = {"study": arguments.name, "exports": list(models), **protocol, **numbers}
+        (partial / f"{arguments.name}.json").write_text(json.dumps(every, indent=2) + "\n")
     for path in sorted(out.glob(f"{arguments.name}*.png")):
         if path.stat().st_size > HEAVY:
             commandline.warn(

@@ -1,7 +1,6 @@
 """Train an experiment: python -m keras_ae.train experiments/vae.toml [--data DIR] [--set table.key=value ...]"""
 
 import shlex
-import signal
 import sys
 
 from keras_ae import commandline
@@ -39,17 +38,21 @@ def resume_command(arguments, run):
 
 def choose_run(arguments, experiment):
     """The Run to train in: an existing one to resume, or a fresh one, whose folder is made."""
+    from keras_ae import outputs
     from keras_ae.errors import UserError
-    from keras_ae.training import runs
+    from keras_ae.training import folders, runs
 
     if arguments.resume:
-        return runs.find(arguments.out or runs.ROOT / experiment.name)
+        return folders.find(arguments.out or folders.ROOT / experiment.name)
     if arguments.out is None:
-        return runs.fresh(runs.ROOT / experiment.name)
+        return folders.fresh(folders.ROOT / experiment.name)
     run = runs.Run(arguments.out)
     if run.exists:
         raise UserError(f"{run} already holds a run; add --resume to continue it, or choose another --out")
+    outputs.check_place(run.folder)
     run.folder.mkdir(parents=True, exist_ok=True)
+    if foreign := sorted(path.name for path in run.folder.iterdir() if path.name != runs.LOCK):
+        raise UserError(f"{run} contains {foreign[0]} and is no run; choose another --out")
     return run
 
 
@@ -71,16 +74,19 @@ def prepared(arguments):
 
 def train(arguments):
     from keras_ae.errors import UserError
-    from keras_ae.training import loop, results, runs
+    from keras_ae.training import callbacks, loop, results, runs
 
     experiment, image_set = prepared(arguments)
     config = runs.config_of(experiment, image_set)
-    # a fresh run gets its folder when nothing can refuse it any more
+    # a fresh run gets its folder after all checks
     stage = None if arguments.resume else loop.first_stage(experiment, image_set, runs.Position())
     run = choose_run(arguments, experiment)
     with run.locked():
         if arguments.resume:
             runs.check_unchanged(run, config)
+            if run.has_state:
+                run.restore_views()
+                callbacks.log_missing(run)
             if run.complete:
                 raise UserError(f"the run in {run} is complete; train without --resume for a new one")
             stage = loop.first_stage(experiment, image_set, run.position())
@@ -101,7 +107,6 @@ def train(arguments):
 
 
 def main(argv=None):
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     commandline.run(parser(), train, argv)
 
 

@@ -28,7 +28,7 @@ def upscale(arguments):
     from keras_ae.exports import restoring
 
     # pictures larger than the model's inputs are reduced first, so that the result can be compared with them
-    model, paths, inputs, labels = restoring.opened(arguments, "downscale")
+    model, paths, inputs, labels = restoring.opened(arguments, "downscale", commandline.warn)
     outputs = restoring.restored(model, inputs, labels)
     methods = {"input": Image.Resampling.NEAREST, "bicubic": Image.Resampling.BICUBIC}
     kinds = {label: enlarged(inputs, model.shape, method) for label, method in methods.items()}

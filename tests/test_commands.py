@@ -1,9 +1,12 @@
 """The commands on exports, on exports of every kind: plain, conditional, restoring and musical models."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import mido
@@ -16,8 +19,9 @@ from keras_ae import commandline, denoise, edit, embed, generate, interpolate, r
 from keras_ae.data.sets.cat_drawing import draw
 from keras_ae.data.sets.cat_factors import sample_factors
 from keras_ae.data.sets.melodies import compose
-from keras_ae.exports.reading import FORMAT, Exported
-from keras_ae.media import images, melodies
+from keras_ae.exports.card import FORMAT
+from keras_ae.exports.reading import Exported
+from keras_ae.media import charts, images, melodies
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = sorted(path.stem for path in (ROOT / "keras_ae").glob("*.py") if "commandline.run(" in path.read_text())
@@ -117,7 +121,7 @@ def test_generate_writes_the_same_file_twice_and_one_line(exported, tmp_path, ca
 def test_separate_images_are_those_of_the_grid(exported, tmp_path):
     for _ in range(2):
         generate.main(["--model", str(exported), "--out", str(tmp_path / "many"), "--n", "70", "--separate"])
-    names = sorted(path.name for path in (tmp_path / "many").iterdir())
+    names = sorted(path.name for path in (tmp_path / "many").glob("*.png"))
     assert names == [f"{index:04d}.png" for index in range(70)]
     whole = Exported(exported).generate(70)[0]
     np.testing.assert_array_equal(read(tmp_path / "many" / "0066.png"), whole[66])
@@ -173,8 +177,44 @@ def test_folders_that_are_no_usable_export_are_refused(main, exported, run, fold
     for part in ("encoder", "decoder", "generator"):
         shutil.rmtree(tmp_path / "broken" / part / "variables")
     out = tmp_path / "out.png"
+    assert "is missing, or was replaced" in fails(main, *more, "--model", tmp_path / "broken", "--out", out)
+    (tmp_path / "broken" / "card.json").unlink()
     assert "is not a SavedModel that loads" in fails(main, *more, "--model", tmp_path / "broken", "--out", out)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("value", ["", ".", "/"])
+def test_outputs_and_models_without_a_name_are_one_line(exported, value, fails):
+    assert "--out must name a file or a folder. Received: " in fails(generate.main, "--model", exported, "--out", value)
+    if not value:
+        assert "--model must name a folder. Received: ''" in fails(generate.main, "--model", value)
+
+
+def test_a_line_break_in_a_name_stays_in_one_line(tmp_path, fails):
+    line = fails(generate.main, "--model", tmp_path / "two\nlines", "--out", tmp_path / "a.png")
+    assert r"two\nlines: no such folder" in line
+    assert fails(generate.main, "--n", "1\n2").endswith(r"Received: 1\n2")
+
+
+def test_a_title_with_dollars_is_text(tmp_path):
+    figure = charts.Figure()
+    figure.add_subplot().set_title(r"$\frac{ and $x_")
+    charts.save(figure, tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("delay", [0.3, 1.0])
+def test_a_signal_during_the_start_ends_in_one_line(exported, tmp_path, number, delay):
+    command = [sys.executable, "-m", "keras_ae.generate", "--model", str(exported), "--out", str(tmp_path / "a.png")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    time.sleep(delay)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode in (0, 130)
+    assert "Traceback" not in errors
+    assert process.returncode == 0 or errors == "python -m keras_ae.generate: interrupted\n"
+    assert [path.name for path in tmp_path.iterdir() if "partial" in path.name] == []
 
 
 @pytest.mark.parametrize("command", [generate, reconstruct, interpolate, edit])
@@ -191,7 +231,7 @@ def test_an_output_that_cannot_be_written_is_one_line(exported, tmp_path, fails)
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "precious.txt").touch()
     line = fails(generate.main, "--model", exported, "--out", tmp_path / "folder", "--separate")
-    assert "exists and is not a folder of numbered images" in line
+    assert "contains precious.txt, which keras_ae did not write" in line
     assert (tmp_path / "folder" / "precious.txt").exists()
 
 
@@ -200,12 +240,13 @@ def test_a_full_disk_leaves_the_old_picture_and_nothing_half_written(exported, t
         raise OSError(28, "No space left on device")
 
     out = tmp_path / "a.png"
-    out.write_bytes(b"old")
+    generate.main(["--model", str(exported), "--out", str(out)])
+    old = out.read_bytes()
     monkeypatch.setattr(Image.Image, "save", full_disk)
     assert "No space left on device" in fails(generate.main, "--model", exported, "--out", out)
     assert "No space left on device" in fails(generate.main, "--model", exported, "--out", tmp_path / "b", "--separate")
-    assert out.read_bytes() == b"old"
-    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+    assert out.read_bytes() == old
+    assert {path.name for path in tmp_path.iterdir()} == {"a.png", ".keras_ae.json"}
 
 
 @pytest.mark.parametrize("main", [reconstruct.main, interpolate.main])
@@ -248,7 +289,7 @@ def test_reconstruct_takes_the_classes_from_the_label_or_from_the_sub_folders(co
     assert "name a class with --label" in fails(reconstruct.main, tmp_path / "in" / "2" / "x.png", *model, "--out", out)
     cat(tmp_path / "in" / "tabby" / "x.png")
     line = fails(reconstruct.main, "--data", tmp_path / "in", *model, "--out", out)
-    assert "is in the sub-folder 'tabby', which is none of its classes" in line
+    assert "is in the sub-folder 'tabby', which is not one of its classes" in line
 
 
 @pytest.mark.parametrize(("command", "model"), [(denoise, "denoiser"), (upscale, "upscaler")])
@@ -257,15 +298,49 @@ def test_restoring_commands_write_each_picture_and_a_comparison(course, tmp_path
     out = tmp_path / "out"
     for _ in range(2):
         command.main([*pictures, "--model", str(course / model), "--out", str(out)])
-    assert {path.name for path in out.iterdir()} == {"cat.png", "cat-2.png", "comparison.png"}
+    assert {path.name for path in out.glob("*.png")} == {"cat.png", "cat-2.png", "comparison.png"}
     exported = Exported(course / model)
     expected = images.to_uint8(exported.reconstruct(images.read(pictures[0], exported.input_shape[0], 1)[None]))[0]
     assert np.abs(read(out / "cat.png") - expected[..., 0]).max() <= 1
     assert "was trained for the task 'identity'" in fails(command.main, *pictures, "--model", course / "vae", "--out", out)
     assert "name picture files, or a folder" in fails(command.main, "--model", course / model, "--out", out)
-    assert "is not a folder of restored images" in fails(
+    assert "which keras_ae did not write" in fails(
         command.main, *pictures, "--model", course / model, "--out", tmp_path / "a"
     )
+
+
+@pytest.mark.parametrize(("command", "model"), [(reconstruct, "vae"), (denoise, "denoiser"), (upscale, "upscaler")])
+def test_a_damaged_file_among_others_is_skipped_and_reported(course, tmp_path, fails, capfd, command, model):
+    good = [cat(tmp_path / f"{index}.png", index, side=8) for index in range(2)]
+    (tmp_path / "words.png").write_text("words")
+    out = ("--model", str(course / model), "--out", str(tmp_path / "out.png"))
+    command.main([good[0], str(tmp_path / "words.png"), good[1], *out])
+    printed = capfd.readouterr()
+    assert "words.png: not a picture file" in printed.err and printed.err.count("\n") == 1
+    assert printed.out.startswith("2 pictures")
+    line = fails(command.main, tmp_path / "words.png", tmp_path / "words.png", *out)
+    assert "none of these picture files can be read: cannot use the picture" in line
+
+
+def test_reconstruct_gives_the_pictures_beside_a_damaged_file_their_own_classes(course, tmp_path):
+    for index in (2, 5):
+        cat(tmp_path / "in" / str(index) / "x.png", index, side=8)
+    command = ["--data", str(tmp_path / "in"), "--model", str(course / "cvae"), "--out"]
+    reconstruct.main([*command, str(tmp_path / "without.png")])
+    (tmp_path / "in" / "2" / "a.png").write_text("words")
+    reconstruct.main([*command, str(tmp_path / "with.png")])
+    assert np.array_equal(read(tmp_path / "without.png"), read(tmp_path / "with.png"))
+
+
+def test_embed_writes_names_that_are_not_unicode_with_escapes(course, tmp_path):
+    folder = os.fsdecode(os.fsencode(tmp_path) + b"/in/\xe8")
+    cat(Path(folder) / os.fsdecode(b"caf\xe9.png"))
+    embed.main(["--data", str(tmp_path / "in"), "--model", str(course / "vae"), "--out", str(tmp_path / "out")])
+    name = str(tmp_path / "in" / r"\xe8" / r"caf\xe9.png")
+    with np.load(tmp_path / "out" / "codes.npz") as arrays:
+        assert arrays["files"].tolist() == [name] and arrays["labels"].tolist() == [r"\xe8"]
+    for table in ("codes.csv", "projector/metadata.tsv"):
+        assert name in (tmp_path / "out" / table).read_text(encoding="utf-8")
 
 
 def test_a_restoring_command_without_its_export_names_the_target_that_makes_it(tmp_path, fails, monkeypatch):
@@ -305,7 +380,7 @@ def test_embed_writes_codes_with_names_and_a_projector_that_tensorboard_reads(co
     assert Image.open(out / "projector" / entry.sprite.image_path).size == (3 * side, 3 * side)
     assert Image.open(out / "map.png").size[0] > 100
     into = ("--model", course / "vae", "--out")
-    assert "is not a folder of codes" in fails(embed.main, "--data", tmp_path / "in", *into, tmp_path / "in")
+    assert "which keras_ae did not write" in fails(embed.main, "--data", tmp_path / "in", *into, tmp_path / "in")
     assert "name picture files, or a folder" in fails(embed.main, *into, tmp_path / "other")
 
 

@@ -156,7 +156,7 @@ def test_a_few_damaged_files_are_skipped_and_named(tmp_path, capsys):
     warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning")]
     assert len(warnings) == 1
     assert "1 damaged of 61" in warnings[0]
-    assert "words.jpg (not a picture file)" in warnings[0]
+    assert "words.jpg (not a picture file;" in warnings[0]
 
 
 def test_the_numbers_of_the_summary_add_up(tmp_path):
@@ -224,6 +224,26 @@ def test_a_cache_that_another_process_prepares_is_waited_for(tmp_path, folder, m
     pipeline.load("folder", str(folder), size=16)
     thread.join()
     assert capsys.readouterr().err.count("waiting: another process is preparing cats\n") == 1
+
+
+@pytest.mark.parametrize("name", ["index.json", "stamp", "train.tfrecord", "test.tfrecord"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "changed"])
+def test_a_damaged_cache_is_built_again_with_one_line(tmp_path, folder, monkeypatch, capsys, name, damage):
+    monkeypatch.setenv("KERAS_AE_CACHE", str(tmp_path))
+    before = pipeline.load("folder", folder, size=16)
+    path = before.train.parent / name
+    contents = path.read_bytes()
+    flipped = contents[:-3] + bytes([contents[-3] ^ 1]) + contents[-2:]
+    changed = {"empty": b"", "cut": contents[: len(contents) // 2], "changed": flipped}
+    path.unlink() if damage == "missing" else path.write_bytes(changed[damage])
+    capsys.readouterr()
+    after = pipeline.load("folder", folder, size=16)
+    assert after == before
+    assert path.read_bytes() == contents
+    lines = [line for line in capsys.readouterr().err.splitlines() if "decoding" not in line and line.strip()]
+    expected = [f"the cache of {folder.name} is damaged; it is built again"]
+    # another stamp says that the folder changed
+    assert lines == ([] if (name, damage) in {("stamp", "empty"), ("stamp", "cut"), ("stamp", "changed")} else expected)
 
 
 @pytest.mark.parametrize("size", [10, 7, 62, 96, 512, 4])

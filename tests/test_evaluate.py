@@ -209,7 +209,9 @@ def test_mistakes_end_in_one_line(exported, folder, tmp_path, fails):
     assert "--n" in fails(evaluate.main, "--model", exported, "--data", folder, "--n", "3")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").touch()
-    assert "is not a report" in fails(evaluate.main, "--model", exported, "--data", folder, "--out", tmp_path / "mine")
+    assert "which keras_ae did not write" in fails(
+        evaluate.main, "--model", exported, "--data", folder, "--out", tmp_path / "mine"
+    )
     assert not (tmp_path / "mine" / "metrics.json").exists()
 
 

@@ -15,7 +15,8 @@ import tensorflow as tf
 from keras_ae import export, files
 from keras_ae.errors import UserError
 from keras_ae.exports import writing
-from keras_ae.exports.reading import FORMAT, Exported
+from keras_ae.exports.card import FORMAT
+from keras_ae.exports.reading import Exported
 from keras_ae.exports.readme import readme
 from keras_ae.media import images
 from keras_ae.models import latents, networks
@@ -174,7 +175,7 @@ def test_sub_folders_name_the_classes_of_a_conditional_model(course):
     assert model.labels_of(["in/4/a.png", "in/9/deep/b.png"], "in").tolist() == [4, 9]
     assert Exported(course / "cvae", label=2).labels_of(["in/4/a.png", "b.png"]).tolist() == [2, 2]
     assert Exported(course / "vae").labels_of(["in/4/a.png"], "in") is None
-    with pytest.raises(UserError, match=r"in/cat/a.png is in the sub-folder 'cat', which is none of its classes; name a class"):
+    with pytest.raises(UserError, match=r"in/cat/a.png is in the sub-folder 'cat', which is not one of its classes"):
         model.labels_of(["in/4/b.png", "in/cat/a.png"], "in")
     with pytest.raises(UserError, match="in/a.png has no class; name a class with --label, or sort the files of --data into"):
         model.labels_of(["in/a.png"], "in")
@@ -312,7 +313,7 @@ def test_an_export_that_another_process_writes_is_refused(run, tmp_path, fails):
 
 def test_an_export_does_not_replace_a_folder_of_something_else(run, tmp_path, fails):
     (tmp_path / "precious.txt").touch()
-    assert "is not an export" in fails(export.main, "--model", run, "--out", tmp_path)
+    assert "contains precious.txt, which keras_ae did not write" in fails(export.main, "--model", run, "--out", tmp_path)
 
 
 def test_unfinished_and_missing_runs_cannot_be_exported(tmp_path, run, fails):

@@ -1,4 +1,6 @@
 import multiprocessing
+import os
+import subprocess
 import threading
 import time
 
@@ -6,7 +8,7 @@ import filelock
 import pytest
 
 from keras_ae.errors import UserError
-from keras_ae.files import check_folder, folder_written_whole, holds, locked, written_whole
+from keras_ae.files import beside, locked, recover, written_whole
 
 
 def names(folder):
@@ -28,26 +30,6 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
         raise OSError("disk full")
     assert (tmp_path / "a.txt").read_text() == "old"
     assert names(tmp_path) == ["a.txt"]
-
-
-def test_a_folder_replaces_the_old_one_whole(tmp_path):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "old").touch()
-    with folder_written_whole(tmp_path / "a") as folder:
-        (folder / "new").touch()
-        assert names(tmp_path / "a") == ["old"]
-    assert names(tmp_path / "a") == ["new"]
-    assert names(tmp_path) == ["a"]
-
-
-def test_an_error_leaves_the_old_folder(tmp_path):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "old").touch()
-    with pytest.raises(KeyboardInterrupt), folder_written_whole(tmp_path / "a") as folder:
-        (folder / "new").touch()
-        raise KeyboardInterrupt
-    assert names(tmp_path / "a") == ["old"]
-    assert names(tmp_path) == ["a"]
 
 
 def hold(path, ready):
@@ -94,18 +76,13 @@ def test_the_timeout_of_another_lock_inside_the_block_is_not_hidden(tmp_path):
         raise filelock.Timeout(str(tmp_path / "other"))
 
 
-def test_an_output_folder_may_be_missing_empty_or_of_the_command_s_own(tmp_path):
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "ours").mkdir()
-    (tmp_path / "ours" / "index.html").touch()
-    for name in ("missing", "empty", "ours"):
-        check_folder(tmp_path / name, holds("index.html"), "a report")
-
-
-def test_an_output_folder_with_something_else_is_refused(tmp_path):
-    (tmp_path / "theirs").mkdir()
-    (tmp_path / "theirs" / "precious.txt").touch()
-    (tmp_path / "file").touch()
-    for name in ("theirs", "file"):
-        with pytest.raises(UserError, match=f"{name} exists and is not a report; choose another --out"):
-            check_folder(tmp_path / name, holds("index.html"), "a report")
+def test_what_a_killed_process_moved_away_returns_and_what_was_not_complete_goes(tmp_path):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    for kind in ("old", "partial"):
+        (tmp_path / f".a.{kind}-{ended.pid}").mkdir()
+        (tmp_path / f".a.{kind}-{ended.pid}" / kind).touch()
+    beside(tmp_path / "a", "partial").mkdir()
+    recover(tmp_path / "a")
+    assert names(tmp_path) == [f".a.partial-{os.getpid()}", "a"]
+    assert names(tmp_path / "a") == ["old"]

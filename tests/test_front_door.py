@@ -112,6 +112,29 @@ def test_a_saved_model_has_networks_numbers_and_optimizer_and_trains_on(tmp_path
         np.testing.assert_allclose(first, second, atol=1e-6)
 
 
+def test_weights_of_held_out_examples_count_without_targets():
+    vae, nothing = compiled(), np.zeros(len(IMAGES), "float32")
+    history = vae.fit(IMAGES, validation_data=(IMAGES, None, nothing), verbose=0).history
+    assert history["val_loss"] == [0]
+
+
+@pytest.mark.parametrize("argument", ["loss", "metrics"])
+def test_compile_refuses_what_it_would_ignore(argument):
+    with pytest.raises(ValueError, match=f"compile takes no {argument}: the model has its own"):
+        compiled().compile("adam", **{argument: "mse" if argument == "loss" else ["mae"]})
+
+
+def test_regularization_losses_are_part_of_the_loss():
+    z = keras.Input((4,))
+    x = keras.layers.Dense(64, "tanh", kernel_regularizer=keras.regularizers.L2(100.0))(z)
+    encoder = keras_ae.conv_encoder(SHAPE, keras_ae.Point(4), widths=[8])
+    vae = keras_ae.VAE(encoder, keras.Model(z, keras.layers.Reshape(SHAPE)(x)))
+    vae.compile("adam")
+    terms = vae.evaluate(IMAGES, verbose=0, return_dict=True)
+    assert terms["loss"] == pytest.approx(terms["neg_elbo"] + float(sum(vae.losses)), rel=1e-5)
+    assert float(sum(vae.losses)) > 1
+
+
 def test_weights_are_saved_and_loaded_after_fit(tmp_path):
     vae = compiled()
     vae.fit(IMAGES, epochs=1, verbose=0)

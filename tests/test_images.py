@@ -1,10 +1,16 @@
 import io
+import json
+import os
 import resource
+import struct
+import subprocess
+import sys
+import zlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from keras_ae.data.sets.cat_drawing import draw, sample_factors
 from keras_ae.errors import UserError
@@ -27,7 +33,7 @@ def close(pixels, expected, most=12):
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "CMYK", "L", "LA", "1"])
 def test_every_mode_becomes_three_channels(mode):
-    data = encoded(Image.fromarray(RED_OVER_BLUE).convert(mode), "tiff" if mode == "CMYK" else "png")
+    data = encoded(Image.fromarray(RED_OVER_BLUE).convert(mode), "jpeg" if mode == "CMYK" else "png")
     pixels = images.decode(data, 16)
     assert pixels.shape == (16, 16, 3)
     if mode in ("RGB", "RGBA", "P", "CMYK"):
@@ -86,6 +92,147 @@ def test_fifty_megapixels_take_little_memory():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert close(images.decode(data, 64), (10, 200, 30))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
+
+
+def png(side, bits, colour, extra=b"", rows=0):
+    """A PNG of `side` pixels a side, black, with only its first `rows` rows; colour: its number in the format."""
+    line = bytes(1 + side * bits * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour] // 8)
+    packer = zlib.compressobj(1)
+    pixels = b"".join(packer.compress(line) for _ in range(rows)) + packer.flush()
+
+    def chunk(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    palette = chunk(b"PLTE", bytes(30)) if colour == 3 else b""
+    transparent = chunk(b"tRNS", extra) if extra else b""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, bits, colour, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + palette + transparent + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def jpeg_in_scans(side, claimed=None):
+    """A baseline JPEG with one scan for each band, of `side` pixels a side, or of `claimed` according to its header."""
+    data = encoded(Image.new("RGB", (16, 16)), "jpeg", subsampling=0)
+    header = bytearray(data[: data.index(b"\xff\xda")])
+    frame = header.index(b"\xff\xc0")
+    header[frame + 5 : frame + 9] = struct.pack(">HH", claimed or side, claimed or side)
+    # in the standard tables 00 is "no change of the mean", 1010 the end of a block: four blocks are 3 bytes
+    blocks = b"\x28\xa2\x8a" * (side // 8) ** 2
+    return bytes(header) + b"".join(b"\xff\xda\0\x08\1" + bytes([n, 0, 0, 63, 0]) + blocks for n in (1, 2, 3)) + b"\xff\xd9"
+
+
+def bmp_in_runs(side):
+    """A BMP of run-length encoded rows."""
+    row = b"".join(bytes([min(255, side - x), 3]) for x in range(0, side, 255)) + b"\0\0"
+    start = 14 + 40 + 1024
+    info = struct.pack("<IiiHHIIiiII", 40, side, side, 1, 8, 1, len(row) * side, 0, 0, 256, 0)
+    return b"BM" + struct.pack("<IHHI", start + len(row) * side, 0, 0, start) + info + bytes(1024) + row * side + b"\0\1"
+
+
+def webp(side):
+    """The start of a lossless WebP of `side` pixels a side."""
+    data = bytearray(encoded(Image.new("RGB", (16, 16)), "webp", lossless=True))
+    data[21:25] = struct.pack("<I", side - 1 | side - 1 << 14 | int.from_bytes(data[21:25], "little") >> 28 << 28)
+    return bytes(data)
+
+
+def plain(mode, side, form, **options):
+    return encoded(Image.new(mode, (side, side)), form, **options)
+
+
+# just inside MOST_MEMORY, or where conversions once took many times as much
+HEAVY = {
+    "L": lambda: png(10000, 8, 0, rows=10000),
+    "L with transparency": lambda: png(5200, 8, 0, bytes(2), rows=5200),
+    "LA": lambda: png(5200, 8, 4, rows=5200),
+    "RGB": lambda: png(9000, 8, 2, rows=9000),
+    "RGBA": lambda: png(5200, 8, 6, rows=5200),
+    "16 bits": lambda: png(5200, 16, 0, rows=5200),
+    "palette": lambda: png(5200, 8, 3, rows=5200),
+    "palette with transparency": lambda: png(5200, 8, 3, bytes(10), rows=5200),
+    "GIF": lambda: plain("P", 5200, "gif", transparency=0),
+    "BMP": lambda: plain("L", 5000, "bmp"),
+    "BMP in runs": lambda: bmp_in_runs(5200),
+    "WebP": lambda: plain("RGBA", 3000, "webp", lossless=True, method=0),
+    "JPEG": lambda: plain("RGB", 6000, "jpeg"),
+    "progressive JPEG": lambda: plain("RGB", 5200, "jpeg", progressive=True, subsampling=0),
+    "JPEG in scans": lambda: jpeg_in_scans(5200),
+}
+MEASURE = """
+import json, resource, sys
+from keras_ae.media import images
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+start, grown = peak(), {}
+for path in sys.argv[1:]:
+    images.read(path, 64)
+    grown[path] = (peak() - start) / 1024
+print(json.dumps(grown))
+"""
+
+
+def test_a_file_takes_little_enough_memory_that_a_process_with_a_model_stays_below_one_gibibyte(tmp_path):
+    for name, made in HEAVY.items():
+        (tmp_path / name).write_bytes(made())
+    command = [sys.executable, "-c", MEASURE, *(str(tmp_path / name) for name in HEAVY)]
+    grown = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
+    # MiB; 600 are taken by TensorFlow and a model
+    assert max(grown.values()) < 1024 - 600, grown
+
+
+@pytest.mark.parametrize(
+    ("data", "described"),
+    [
+        (png(14142, 8, 4), "14142x14142 LA needs 76. MB"),
+        (png(14142, 8, 2), "14142x14142 RGB needs 76. MB"),
+        (png(14142, 8, 6), "14142x14142 RGBA needs 76. MB"),
+        (png(14142, 16, 0), "14142x14142 I;16 needs 38. MB"),
+        (webp(14142), "14142x14142 RGB needs 38.. MB"),
+        (jpeg_in_scans(16, 14142), "14142x14142 RGB needs 11.. MB"),
+    ],
+)
+def test_files_that_would_take_too_much_memory_are_refused_before_they_are_decoded(data, described):
+    with pytest.raises(images.DamagedPicture, match=f"^{described} to decode, more than 320 MB$"):
+        images.decode(data, 16)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "CMYK", "L", "LA", "1", "I;16"])
+def test_large_images_are_reduced_in_tiles_without_seams(mode):
+    ramp = np.broadcast_to(np.linspace(0, 255, 1300), (1300, 1300))
+    image = Image.fromarray(np.stack([ramp, ramp.T, ramp], axis=-1).astype("uint8"))
+    image = Image.fromarray((ramp * 257).astype("uint16")) if mode == "I;16" else image.convert(mode)
+    data = encoded(image, "jpeg" if mode == "CMYK" else "png")
+    small = image.convert("RGB").resize((16, 16), Image.Resampling.BOX)
+    expected = np.repeat(np.linspace(8, 247, 16)[None, :, None], 16, 0) if mode == "I;16" else np.asarray(small).astype(int)
+    assert np.abs(images.decode(data, 16) - expected).max() <= 6
+
+
+def test_files_of_any_length_are_read_only_as_far_as_needed(tmp_path):
+    with open(tmp_path / "long.png", "wb") as file:
+        file.truncate(10**12)
+    with pytest.raises(UserError, match=r"long.png: a file of more than 64 MB$"):
+        images.read(tmp_path / "long.png", 16)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_pipes_are_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    for path in (tmp_path / "pipe.png", tmp_path):
+        with pytest.raises(UserError, match="cannot read the picture .*: it is not a file$"):
+            images.read(path, 16)
+
+
+@pytest.mark.parametrize("form", ["eps", "tiff", "ppm", "ico"])
+def test_other_formats_are_refused_whatever_the_file_is_called_and_no_program_is_started(tmp_path, monkeypatch, form):
+    started = []
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *arguments, **options: started.append(arguments))
+    monkeypatch.setattr(subprocess, "Popen", lambda *arguments, **options: started.append(arguments))
+    (tmp_path / "cat.jpg").write_bytes(encoded(Image.fromarray(RED_OVER_BLUE), form))
+    with pytest.raises(UserError, match=r"cat.jpg: not a picture file; JPEG, PNG, BMP, GIF, WEBP work$"):
+        images.read(tmp_path / "cat.jpg", 16)
+    assert not started
+
+
+def test_names_that_are_not_unicode_are_printable():
+    assert images.printable(os.fsdecode(b"caf\xe9/") + "é.png") == r"caf\xe9/é.png"
 
 
 @pytest.mark.parametrize(
@@ -177,6 +324,18 @@ def test_files_that_cannot_be_read_are_reported_and_the_others_keep_their_number
     assert [number for number, _ in found] == [0, 2]
     assert found[0][1].shape == (16, 16, 3)
     assert len(reports) == 1 and "b.png: not a picture file" in reports[0]
+
+
+def test_where_no_file_can_be_read_the_first_reason_is_the_only_line(tmp_path):
+    for name in "ab":
+        (tmp_path / f"{name}.png").write_text("words")
+    reports = []
+    with pytest.raises(UserError, match=r"^none of these picture files can be read: .*a.png: not a picture file"):
+        images.read_all([tmp_path / f"{name}.png" for name in "ab"], 16, 3, reports.append)
+    assert not reports
+    images.write_png(tmp_path / "c.png", RED_OVER_BLUE)
+    indices, pixels = images.read_all([tmp_path / f"{name}.png" for name in "abc"], 16, 3, reports.append)
+    assert indices.tolist() == [2] and pixels.shape == (1, 16, 16, 3) and len(reports) == 2
 
 
 def test_some_files_of_a_folder_are_chosen_by_the_seed(tmp_path):

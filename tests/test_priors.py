@@ -86,9 +86,8 @@ def test_every_prior_is_fitted_drawn_from_and_saved_alike(tmp_path, name):
     np.testing.assert_array_equal(drawn, prior.sample(4, seed=1, temperature=0.5, first=2))
 
 
-def test_a_fit_that_does_not_converge_is_reported_in_one_line(monkeypatch, capfd):
-    monkeypatch.setattr(priors, "ITERATIONS", 1)
-    priors.Mixture.fit(two_clusters(), components=[5])
+def test_a_fit_that_does_not_converge_is_reported_in_one_line(capfd):
+    priors.Mixture.fit(two_clusters(), components=[5], iterations=1)
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith("warning: the fit of a mixture with 5 components did not converge")
 

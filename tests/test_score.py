@@ -1,4 +1,6 @@
 import csv
+import os
+import shutil
 
 import numpy as np
 import pytest
@@ -84,8 +86,18 @@ def test_unreadable_files_are_reported_and_skipped(exported, folder, tmp_path, c
     assert len((tmp_path / "s.csv").read_text().splitlines()) == 2
     with pytest.raises(SystemExit):
         score.main([str(tmp_path / "broken.png"), "--model", str(exported), "--out", str(tmp_path / "t.csv")])
-    assert capfd.readouterr().err.endswith("error: none of these picture files can be read\n")
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "error: none of these picture files can be read: cannot use the picture" in line and "broken.png" in line
     assert not (tmp_path / "t.csv").exists()
+
+
+def test_file_names_that_are_not_unicode_are_written_with_escapes(exported, folder, tmp_path, capsys):
+    picture = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")
+    shutil.copy(images.find(folder)[0], picture)
+    score.main([picture, "--model", str(exported), "--out", str(tmp_path / "s.csv")])
+    (row,) = csv.DictReader((tmp_path / "s.csv").open(encoding="utf-8"))
+    assert row["file"] == str(tmp_path / r"caf\xe9.png")
+    assert row["file"] in capsys.readouterr().out
 
 
 def test_a_table_is_csv_and_a_folder_or_files_are_needed(exported, folder, tmp_path, fails):

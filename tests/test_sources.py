@@ -61,7 +61,7 @@ def test_names_that_are_not_utf8_are_read(tmp_path, capsys):
         file.write(b"words")
     image_set = pipeline.load("folder", str(tmp_path), size=16)
     assert image_set.n_train + image_set.n_test == 30
-    assert r"broken \xe9.png (not a picture file)" in capsys.readouterr().err
+    assert r"broken \xe9.png (not a picture file;" in capsys.readouterr().err
 
 
 def test_unknown_data_sets_are_refused_with_the_nearest_name():

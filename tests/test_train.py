@@ -4,15 +4,16 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from keras_ae import pictures, train
+from keras_ae import files, pictures, train
 from keras_ae.codes import priors
 from keras_ae.media import charts
-from keras_ae.training import schema
+from keras_ae.training import callbacks, schema
 from keras_ae.training.runs import Run
 
 
@@ -60,10 +61,10 @@ def test_a_run_leaves_everything_that_a_person_needs(run):
     assert measured["reconstruction"]["n"] == config["data"]["n_test"]
     assert measured["reconstruction"]["psnr"] > 5
     assert measured["baseline"]["psnr"] > 5
-    names = {path.name for path in kept.pictures.iterdir()}
+    names = {path.name for path in kept.pictures.glob("*.*") if path.suffix != ".json"}
     assert {"curves.png", "reconstructions.png", "samples_fitted.png", "samples_normal.png", "priors.png"} <= names
     assert {"interpolation_linear.gif", "interpolation_spherical.png"} <= names
-    for path in kept.pictures.iterdir():
+    for path in sorted(kept.pictures.glob("*.png")):
         assert min(Image.open(path).size) > 40
     assert Image.open(kept.pictures / "interpolation_linear.gif").n_frames > 40
 
@@ -112,6 +113,65 @@ def test_a_run_killed_in_its_second_stage_resumes_to_the_same_end(tmp_path, tiny
     assert [row["stage"] for row in rows] == [1, 2, 2, 2]
     # the last epoch of the second stage is the one that counts, though the likelihood may like an earlier one better
     assert Run(killed).best()["epoch"] == 4
+
+
+def test_a_run_killed_between_two_files_of_an_epoch_resumes_to_the_same_end(tmp_path, tiny, folder, monkeypatch):
+    more = ["--set", "training.epochs=1", "--set", "refinement.epochs=2", "--set", "refinement.batch=16"]
+    whole = arguments(tiny, folder, tmp_path / "whole", *more)
+    train.main(whole)
+    real = files.os.replace
+    # the weights and the state of the first stage's epoch, and of the second stage's first
+    for number, name in enumerate(["state.npz", "weights.npz", "history.csv"] * 2):
+        seen = []
+
+        def killed(source, target, name=name, number=number, seen=seen):
+            if Path(target).name == name and Path(target).parent.name.startswith("killed"):
+                seen.append(target)
+                if len(seen) == 1 + number // 3:
+                    raise RuntimeError("killed")
+            real(source, target)
+
+        command = arguments(tiny, folder, tmp_path / f"killed{number}", *more)
+        monkeypatch.setattr(files.os, "replace", killed)
+        with pytest.raises(RuntimeError, match="killed"):
+            train.main(command)
+        monkeypatch.undo()
+        train.main([*command, "--resume"])
+        same_history(tmp_path / f"killed{number}", tmp_path / "whole")
+        for file in ("weights", "first_stage", "prior"):
+            one, other = (Run(tmp_path / name).read_arrays(file) for name in (f"killed{number}", "whole"))
+            assert set(one) == set(other)
+            for key in one:
+                np.testing.assert_array_equal(one[key], other[key])
+
+
+def test_epochs_that_were_saved_but_not_logged_are_logged_when_a_run_is_resumed(tmp_path, run):
+    shutil.copytree(run, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "tensorboard")
+    callbacks.log_missing(Run(tmp_path / "run"))
+    again, before = (charts.logged_scalars(folder / "tensorboard") for folder in (tmp_path / "run", run))
+    for tag in ("epoch_loss", "epoch_psnr", "epoch_kl"):
+        assert again[tag]["train"][0] == before[tag]["train"][0]
+        np.testing.assert_allclose(again[tag]["validation"][1], before[tag]["validation"][1], rtol=1e-5)
+
+
+def test_a_damaged_state_is_one_line(tmp_path, tiny, folder, run, fails):
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / "metrics.json").unlink()
+    state = tmp_path / "run" / "state.npz"
+    whole = state.read_bytes()
+    for data in (b"", whole[:1000], whole[: len(whole) // 2], bytes(len(whole))):
+        state.write_bytes(data)
+        line = fails(train.main, *arguments(tiny, folder, tmp_path / "run", "--resume"))
+        assert "state.npz is damaged" in line
+
+
+def test_a_folder_of_something_else_gets_no_run(tmp_path, tiny, folder, fails):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "weights.npz").write_text("theirs")
+    line = fails(train.main, *arguments(tiny, folder, tmp_path / "thesis"))
+    assert "contains weights.npz and is no run; choose another --out" in line
+    assert (tmp_path / "thesis" / "weights.npz").read_text() == "theirs"
 
 
 def test_ctrl_c_keeps_whole_epochs_and_says_how_to_go_on(tmp_path, tiny, folder, run):

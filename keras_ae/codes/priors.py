@@ -13,10 +13,11 @@ import warnings
 from typing import Annotated
 
 import numpy as np
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, MaxLen
 
 # more codes change the fit little, and take long
 MOST = 10_000
+Counts = Annotated[list[Annotated[int, Ge(1), Le(1000)]], MaxLen(16)]
 # of expectation maximization; scikit-learn's default of 100 can end before the fit converges
 ITERATIONS = 300
 
@@ -34,13 +35,13 @@ class Mixture:
     scales: np.ndarray
 
     @classmethod
-    def fit(cls, codes, seed=0, *, components: list[Annotated[int, Ge(1), Le(1000)]] = (1, 5, 10, 20)):
+    def fit(cls, codes, seed=0, *, components: Counts = (1, 5, 10, 20), iterations=ITERATIONS):
         """Fit a mixture to codes (n, latent_dim) with scikit-learn.
 
         Of several numbers of components, the one with the highest likelihood of a held-out tenth of the codes is taken. Fewer
         are used where there are fewer than 2 * latent_dim codes for each. A thousandth of the codes' variance is added to the
         diagonals of the covariances, so that small data sets and unused dimensions stay well-conditioned. The first 10,000
-        codes are used.
+        codes are used. A fit ends after `iterations` at the latest, with a warning.
         """
         codes = np.asarray(codes)[:MOST].astype("float64")
         n, latent_dim = codes.shape
@@ -50,12 +51,13 @@ class Mixture:
         if len(choices) > 1:
             # codes come in the order of their images' digests, which is random
             held_out = np.arange(n) % 10 == 0
-            scores = [_fitted(codes[~held_out], count, regularisation, seed).score(codes[held_out]) for count in choices]
+            fits = [_fitted(codes[~held_out], count, regularisation, seed, iterations) for count in choices]
+            scores = [fit.score(codes[held_out]) for fit in fits]
             chosen = choices[int(np.argmax(scores))]
-        mixture = _fitted(codes, chosen, regularisation, seed)
+        mixture = _fitted(codes, chosen, regularisation, seed, iterations)
         if not mixture.converged_:
             print(
-                f"warning: the fit of a mixture with {chosen} components did not converge within {ITERATIONS} iterations; its "
+                f"warning: the fit of a mixture with {chosen} components did not converge within {iterations} iterations; its "
                 "samples may be worse than they could be. Fewer prior.components help",
                 file=sys.stderr,
             )
@@ -114,11 +116,11 @@ class Normal(Mixture):
 PRIORS = {"mixture": Mixture, "normal": Normal}
 
 
-def _fitted(codes, components, regularisation, seed):
+def _fitted(codes, components, regularisation, seed, iterations):
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
-    mixture = GaussianMixture(components, reg_covar=regularisation, max_iter=ITERATIONS, random_state=seed)
+    mixture = GaussianMixture(components, reg_covar=regularisation, max_iter=iterations, random_state=seed)
     with warnings.catch_warnings():
         # `Mixture.fit` reports it, once and in words of this package
         warnings.simplefilter("ignore", ConvergenceWarning)

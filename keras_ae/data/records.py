@@ -8,19 +8,20 @@ files. The split depends on these digests alone: an image is held out if the las
 import glob
 import hashlib
 import json
-import shutil
+import sys
 
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from keras_ae import outputs
 from keras_ae.data import copies, sources
 from keras_ae.errors import UserError
-from keras_ae.files import folder_written_whole, locked
+from keras_ae.files import locked, remove
 from keras_ae.media import images
 
 # raise when the records or the index change, so that old caches are not read
-VERSION = 4
+VERSION = 5
 # raise when the pixels or the split of the same files change: it is part of the fingerprint that runs and exports keep
 CONTENTS = 3
 HELD_OUT = 0.1
@@ -157,11 +158,19 @@ def _build(folder, source, shape):
     spool.path.unlink()
 
 
+def _stamp_of(folder):
+    try:
+        return (folder / "stamp").read_text()
+    except (OSError, ValueError):
+        return None
+
+
 def prepared(source, place, size, channels):
     """The cache folder of `source` decoded to (size, size, channels), built unless it exists.
 
-    place: identifies the data set, such as the absolute path of a folder; the cache of a changed folder is replaced. Raises
-    UserError if too many files are damaged, or fewer than 2 images remain.
+    place: identifies the data set, such as the absolute path of a folder; the cache of a changed folder is replaced, and so is
+    a cache whose files are missing or damaged. Raises UserError if too many picture files are damaged, or fewer than 2 images
+    remain.
     """
     shape = (size, size, channels)
     key = hashlib.sha256(f"{place} {shape}".encode()).hexdigest()[:12]
@@ -169,16 +178,18 @@ def prepared(source, place, size, channels):
     stamp = f"{VERSION} {source.stamp}"
 
     def current():
-        return (folder / "index.json").exists() and (folder / "stamp").read_text() == stamp
+        return _stamp_of(folder) == stamp and outputs.intact(folder)
 
     if not current():
         busy = f"waiting: another process is preparing {source.name}"
         with locked(folder.with_name(f".{folder.name}.lock"), busy, wait=True):
             if not current():
+                if folder.exists() and _stamp_of(folder) in (None, stamp):
+                    print(f"the cache of {source.name} is damaged; it is built again", file=sys.stderr)
                 # this process has the lock: partial folders here were left by processes that were killed
-                for leftover in folder.parent.glob(f".{glob.escape(folder.name)}.*-*"):
-                    shutil.rmtree(leftover, ignore_errors=True)
-                with folder_written_whole(folder) as partial:
+                for leftover in [folder, *folder.parent.glob(f".{glob.escape(folder.name)}.*-*")]:
+                    remove(leftover)
+                with outputs.folder(folder) as partial:
                     _build(partial, source, shape)
                     (partial / "stamp").write_text(stamp)
     return folder

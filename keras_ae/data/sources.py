@@ -64,11 +64,6 @@ def cache_root():
     return Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "keras_ae"
 
 
-def _printable(path):
-    """A file name as text that can be written anywhere; bytes that are not UTF-8 become escapes such as \\xe9."""
-    return os.fsencode(path).decode(errors="backslashreplace")
-
-
 def _listing(root, paths):
     """A digest of the names, sizes and modification times of files."""
     described = hashlib.sha256()
@@ -84,16 +79,17 @@ def folder(directory):
         raise UserError("which folder? add --data DIR, or directory = in [data]")
     root = Path(directory)
     paths = images.find(root)
-    parents = [_printable(name) for name in images.classes(paths, root)]
+    parents = [images.printable(name) for name in images.classes(paths, root)]
     labels = tuple(sorted(set(parents)))
     if len(labels) < 2 or "" in labels:
         labels = ()
 
     def items():
         for path, parent in zip(paths, parents, strict=True):
-            yield Encoded(_printable(path.relative_to(root)), path.read_bytes(), labels.index(parent) if labels else 0)
+            label = labels.index(parent) if labels else 0
+            yield Encoded(images.printable(path.relative_to(root)), images.contents(path), label)
 
-    return Source(_printable(root.resolve().name), len(paths), _listing(root, paths), items, labels)
+    return Source(images.printable(root.resolve().name), len(paths), _listing(root, paths), items, labels)
 
 
 def _prepared(builder, name, manual_dir=None):

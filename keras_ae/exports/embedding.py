@@ -9,7 +9,6 @@ from PIL import Image
 from tensorboard.plugins import projector
 from tqdm import tqdm
 
-from keras_ae.errors import UserError
 from keras_ae.media import images
 
 # TensorBoard shows a sprite of at most 8,192 pixels a side
@@ -25,20 +24,15 @@ def encoded(model, paths, directory, report):
     size, _, channels = model.input_shape
     labels = model.labels_of(paths, directory)
     files = tqdm(paths, "reading", unit="file", disable=None, leave=False)
-    found = list(images.readable(files, size, channels, report))
-    if not found:
-        raise UserError("none of these picture files can be read")
-    numbers, pixels = zip(*found, strict=True)
-    pixels = np.stack(pixels)
-    z = model.encode(pixels, None if labels is None else labels[list(numbers)], progress="encoding")
+    numbers, pixels = images.read_all(files, size, channels, report)
+    z = model.encode(pixels, None if labels is None else labels[numbers], progress="encoding")
     return numbers, pixels, z
 
 
 def write_tables(folder, names, classes, z):
-    """codes.npz and codes.csv in `folder`: the name, class and code of each file."""
+    """codes.npz and codes.csv in `folder`: the printable name, class and code of each file."""
     np.savez(folder / "codes.npz", files=np.array(names), labels=np.array(classes), z=z)
-    # names of files need not be valid Unicode
-    with open(folder / "codes.csv", "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+    with open(folder / "codes.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["file", "label", *(f"z{index}" for index in range(z.shape[1]))])
         for name, label, row in zip(names, classes, z, strict=True):
@@ -62,7 +56,7 @@ def write_projector(folder, names, classes, pixels, z):
     sprite, side = _sprite(pixels)
     images.write_png(folder / "sprite.png", sprite)
     np.savetxt(folder / "codes.tsv", z, fmt="%.6g", delimiter="\t")
-    with open(folder / "metadata.tsv", "w", encoding="utf-8", errors="backslashreplace") as file:
+    with open(folder / "metadata.tsv", "w", encoding="utf-8") as file:
         file.write("file\tlabel\n")
         for name, label in zip(names, classes, strict=True):
             file.write(" ".join(f"{name}\t{label}".splitlines()) + "\n")

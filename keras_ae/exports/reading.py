@@ -4,7 +4,6 @@ TensorFlow is imported when a SavedModel is first used, so that this module impo
 """
 
 import functools
-import json
 from pathlib import Path
 
 import numpy as np
@@ -12,34 +11,21 @@ import numpy as np
 from keras_ae.codes import paths
 from keras_ae.codes.batches import batched
 from keras_ae.errors import UserError
+from keras_ae.exports import card, opening
 from keras_ae.media import images as pixels
 
-FORMAT = 1
 # far outside [-1, 1]: such images were never scaled
 UNSCALED = 2.0
-
-
-def _check_folder(folder):
-    """Raises UserError, with the command that makes an export of it, unless `folder` contains an encoder and a decoder."""
-    if not folder.is_dir():
-        advice = "name the folder of an export, such as exported/cats"
-        if folder.parent.name == "exported" and Path(f"experiments/{folder.name}.toml").exists():
-            advice = f"make it with make train-{folder.name}, or name another export"
-        raise UserError(f"no export at {folder}: no such folder; {advice}")
-    if not all((folder / name / "saved_model.pb").exists() for name in ("encoder", "decoder")):
-        if (folder / "config.json").exists() or any(folder.glob("[0-9]*/config.json")):
-            command = f"python -m keras_ae.export --model {folder}"
-            raise UserError(f"{folder} is a run, not an export; export it with {command}")
-        raise UserError(f"{folder} is not an export: it has no SavedModels encoder/ and decoder/")
 
 
 class Exported:
     """The export in `folder`. SavedModels of another program with the same signatures work too.
 
-    folder: its path. card: the contents of card.json, {} without one. shape: (H, W, C) of the images it makes. input_shape: of
-    the images it takes. latent_dim: length of a code. code_shape: (latent_dim,), or (h, w, channels) where the code is a
-    flattened map. task: name of the task it was trained for. labels: names of the classes of a conditional model, () of others.
-    label: number of the class to encode and draw, given to this class by name or number; None without one.
+    folder: its path. place: where its files are read, see `opening.pinned`. card: the contents of card.json, {} without one.
+    shape: (H, W, C) of the images it makes. input_shape: of the images it takes. latent_dim: length of a code. code_shape:
+    (latent_dim,), or (h, w, channels) where the code is a flattened map. task: name of the task it was trained for. labels:
+    names of the classes of a conditional model, () of others. label: number of the class to encode and draw, given to this
+    class by name or number; None without one.
 
     Images are float32 (n, H, W, C) in [-1, 1]; the methods take uint8 images as well. Any number of images can be passed.
     Raises UserError if the folder is missing, is not an export, or was written by a newer keras_ae, or the class is unknown.
@@ -47,22 +33,13 @@ class Exported:
 
     def __init__(self, folder, label=None):
         self.folder = Path(folder)
-        _check_folder(self.folder)
-        path = self.folder / "card.json"
-        try:
-            self.card = json.loads(path.read_text()) if path.exists() else {}
-            self.format = int(self.card.get("format", FORMAT))
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise UserError(f"{path} cannot be read: {error}; export the model again") from error
-        if self.format > FORMAT:
-            raise UserError(
-                f"{folder} was exported by a newer keras_ae (format {self.format}, this one reads up to {FORMAT}); "
-                "install the newer version"
-            )
+        opening.check_folder(self.folder)
+        self.place = opening.pinned(self, self.folder)
+        self.card = card.read(self.place, self.folder)
         if "image_shape" in self.card and "latent_dim" in self.card:
             self.shape, self.latent_dim = tuple(self.card["image_shape"]), self.card["latent_dim"]
         else:
-            self._read_shapes()
+            self.shape, self.latent_dim = opening.shapes(self._decoder, self.folder)
         self.input_shape = tuple(self.card.get("input_shape", self.shape))
         self.code_shape = tuple(self.card.get("code_shape", (self.latent_dim,)))
         # cards of earlier versions name the task only in the configuration
@@ -70,14 +47,6 @@ class Exported:
         self.task = task.get("name", "identity")
         self.labels = tuple(self.card.get("labels", ()))
         self.label = None if label is None else self._number_of(label)
-
-    def _read_shapes(self):
-        try:
-            decode = self._decoder.signatures["serving_default"]
-            self.latent_dim = int(decode.structured_input_signature[1]["z"].shape[1])
-            self.shape = tuple(decode.structured_outputs["images"].shape[1:])
-        except (KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"the decoder in {self.folder} has no signature serving_default from z to images") from error
 
     def _number_of(self, label):
         if not self.labels:
@@ -101,7 +70,7 @@ class Exported:
         names = pixels.classes(files, directory) if directory else [""] * len(files)
         for file, name in zip(files, names, strict=True):
             if name not in self.labels:
-                place = f"is in the sub-folder '{name}', which is none of its classes" if name else "has no class"
+                place = f"is in the sub-folder '{name}', which is not one of its classes" if name else "has no class"
                 raise UserError(
                     f"{self.folder} is conditional, and {file} {place}; name a class with --label, or sort the files of --data "
                     f"into sub-folders named after the classes: {known}"
@@ -125,32 +94,34 @@ class Exported:
     @property
     def generates(self):
         """Whether the export has a generator."""
-        return (self.folder / "generator" / "saved_model.pb").exists()
+        return (self.place / "generator" / "saved_model.pb").exists()
 
     @property
     def draws_pieces(self):
         """Whether any piece of a seed's sequence can be drawn; generators of other programs may draw it from the start only."""
         return {"fitted", "normal"} <= set(self._generator.signatures)
 
-    def _loaded(self, name):
-        import tensorflow as tf
-
-        try:
-            return tf.saved_model.load(str(self.folder / name))
-        except (OSError, tf.errors.OpError, ValueError) as error:
-            raise UserError(f"{self.folder / name} is not a SavedModel that loads; export the model again") from error
-
     @functools.cached_property
     def _encoder(self):
-        return self._loaded("encoder")
+        model = opening.loaded(self.place, self.folder, "encoder", self.card)
+        opening.check(model, self.folder, "encoder", {"images": self.input_shape}, self.labels)
+        return model
 
     @functools.cached_property
     def _decoder(self):
-        return self._loaded("decoder")
+        model = opening.loaded(self.place, self.folder, "decoder", self.card)
+        shape, latent_dim = opening.shapes(model, self.folder)
+        if "image_shape" in self.card and "latent_dim" in self.card:
+            opening.check(model, self.folder, "decoder", {"z": (self.latent_dim,)}, self.labels)
+            if shape != self.shape:
+                raise UserError(f"{self.folder}: the card says images of shape {self.shape}, the decoder makes {shape}")
+        return model
 
     @functools.cached_property
     def _generator(self):
-        return self._loaded("generator")
+        model = opening.loaded(self.place, self.folder, "generator", self.card)
+        opening.check(model, self.folder, "generator", {"n": ()}, self.labels)
+        return model
 
     def _run(self, model, name, arrays, labels, progress):
         """Apply the first signature of a SavedModel to arrays (n, ...) in batches: a dict of NumPy arrays."""

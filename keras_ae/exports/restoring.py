@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-import numpy as np
-
-from keras_ae import files
+from keras_ae import outputs
 from keras_ae.errors import UserError
 from keras_ae.exports.reading import Exported
 from keras_ae.media import figures, images
@@ -13,19 +11,21 @@ SHOWN = 16
 COMPARISON = "comparison.png"
 
 
-def opened(arguments, task):
+def opened(arguments, task, report):
     """What `denoise` and `upscale` start with: the export, the picture files, uint8 inputs (n, h, w, C), class numbers or None.
 
-    Raises UserError if --out contains something that these commands did not write, or the export was trained for another task.
+    report: see `media.images.readable`. Raises UserError if --out contains something that these commands did not write, the
+    export was trained for another task, or no file can be read.
     """
-    files.check_folder(arguments.out, files.holds(COMPARISON), "a folder of restored images")
+    outputs.check_folder(arguments.out)
     model = Exported(arguments.model, arguments.label)
     if model.task != task:
         raise UserError(f"{model.folder} was trained for the task '{model.task}', not '{task}'; choose another --model")
     paths = images.chosen(arguments.pictures, arguments.data, arguments.n, arguments.seed)
     size, _, channels = model.input_shape
     labels = model.labels_of(paths, arguments.data)
-    return model, paths, np.stack([images.read(path, size, channels) for path in paths]), labels
+    numbers, inputs = images.read_all(paths, size, channels, report)
+    return model, [paths[number] for number in numbers], inputs, None if labels is None else labels[numbers]
 
 
 def restored(model, inputs, labels=None):
@@ -46,13 +46,13 @@ def names_of(paths):
     return names
 
 
-def write(out, paths, kinds, outputs):
+def write(out, paths, kinds, made):
     """Write each output as PNG under the name of its file, and comparison.png with rows of each of `kinds`.
 
-    kinds: {label: uint8 images (n, H, W, C)}, for example inputs and outputs. outputs: uint8 (n, H, W, C).
+    kinds: {label: uint8 images (n, H, W, C)}, for example inputs and outputs. made: uint8 (n, H, W, C).
     """
-    with files.folder_written_whole(out) as folder:
-        for name, image in zip(names_of(paths), outputs, strict=True):
+    with outputs.folder(out) as folder:
+        for name, image in zip(names_of(paths), made, strict=True):
             images.write_png(folder / name, image)
         rows = {label: images.to_float(shown[:SHOWN]) for label, shown in kinds.items()}
         figures.reconstructions(rows, folder / COMPARISON, f"{min(SHOWN, len(paths))} of {len(paths)} images")

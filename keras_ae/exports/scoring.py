@@ -6,9 +6,8 @@ import itertools
 import numpy as np
 from tqdm import tqdm
 
+from keras_ae import outputs
 from keras_ae.codes import gaussian
-from keras_ae.errors import UserError
-from keras_ae.files import written_whole
 from keras_ae.media import images
 
 BATCH = 64
@@ -52,25 +51,30 @@ def score_all(model, paths, directory, report):
         numbers, originals = zip(*batch, strict=True)
         scores, rebuilt = scored(model, np.stack(originals), None if labels is None else labels[list(numbers)])
         for index, number in enumerate(numbers):
-            row = {"file": str(paths[number]), **{name: float(values[index]) for name, values in scores.items()}}
+            row = {"file": images.printable(paths[number]), **{name: float(values[index]) for name, values in scores.items()}}
             rows.append(row)
             shown.append((row, originals[index], images.to_uint8(rebuilt[index])))
         shown = sorted(shown, key=lambda triple: strangeness(triple[0]), reverse=True)[:SHOWN]
-    if not rows:
-        raise UserError("none of these picture files can be read")
     return sorted(rows, key=strangeness, reverse=True), shown
+
+
+def picture_of(out):
+    """The path of the picture beside the table `out`."""
+    return out.with_suffix(".png")
 
 
 def write(out, rows, shown):
     """Write the table `out`, and beside it a PNG of the images of `shown` over their reconstructions; returns its path."""
-    with written_whole(out) as partial, open(partial, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+    picture = picture_of(out)
     columns = min(8, len(shown))
     _, originals, rebuilt = zip(*shown, strict=True)
-    picture = out.with_suffix(".png")
-    images.write_png(picture, images.grid(images.stacked([np.stack(originals), np.stack(rebuilt)], columns), columns))
+    with outputs.into(out.parent) as partial:
+        with open(partial / out.name, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+        rows_of_both = images.stacked([np.stack(originals), np.stack(rebuilt)], columns)
+        images.write_png(partial / picture.name, images.grid(rows_of_both, columns))
     return picture
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from keras_ae import files
+from keras_ae import files, outputs
 from keras_ae.codes import priors
 from keras_ae.codes.batches import batched
-from keras_ae.exports.reading import FORMAT, Exported
+from keras_ae.exports import card as describe
+from keras_ae.exports.reading import Exported
 from keras_ae.exports.readme import readme
 from keras_ae.media.images import scaled
 from keras_ae.models import networks
@@ -134,14 +135,15 @@ def write(folder, encoder, decoder, prior, card):
     or another process writes it.
     """
     folder = Path(folder)
-    files.check_folder(folder, files.holds("card.json"), "an export")
+    outputs.check_folder(folder)
     known = facts(encoder, decoder, card.get("labels", ()))
-    card = {"format": FORMAT, **card, **known}
+    card = {"format": describe.FORMAT, **card, **known}
     busy = f"{folder} is being written by another export; try again when it has ended"
-    with files.locked(folder.with_name(f".{folder.name}.lock"), busy), files.folder_written_whole(folder) as partial:
+    with files.locked(folder.with_name(f".{folder.name}.lock"), busy), outputs.folder(folder) as partial:
         write_encoder(encoder, known["encoder_outputs"], partial / "encoder")
         write_decoder(decoder, known["latent_dim"], partial / "decoder")
         write_generator(decoder, known["latent_dim"], prior, partial / "generator")
+        card["files"] = describe.described(partial)
         (partial / "card.json").write_text(json.dumps(card, indent=2) + "\n")
         (partial / "README.md").write_text(readme(card))
     return folder

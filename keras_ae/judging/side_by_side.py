@@ -5,9 +5,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from keras_ae import outputs
 from keras_ae.data import pipeline
 from keras_ae.errors import UserError
-from keras_ae.files import folder_written_whole
 from keras_ae.judging import drawing, report
 from keras_ae.judging.judge import Candidate
 from keras_ae.media.images import to_float
@@ -93,7 +93,7 @@ def write(out, judge, names, judged, arrays, warnings=()):
         "versions": versions(),
         "warnings": list(warnings),
     }
-    with folder_written_whole(out) as folder:
+    with outputs.folder(out) as folder:
         numbers = {"protocol": protocol, "real": real, "models": judged}
         (folder / "metrics.json").write_text(json.dumps(numbers, indent=2) + "\n")
         (folder / "pictures").mkdir()

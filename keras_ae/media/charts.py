@@ -3,6 +3,7 @@
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
 from keras_ae.files import written_whole
@@ -23,7 +24,9 @@ CURVES = {
 
 
 def save(figure, path):
-    """Write a matplotlib figure as PNG; the same figure gives the same bytes."""
+    """Write a matplotlib figure as PNG; the same figure gives the same bytes. A dollar sign in its texts starts no formula."""
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
     with written_whole(path) as partial:
         figure.savefig(partial, format="png", dpi=120, bbox_inches="tight", metadata={"Software": None})
 
@@ -35,6 +38,8 @@ def logged_scalars(folder):
 
     scalars = {}
     for side in ("train", "validation"):
+        if not (folder / side).is_dir():
+            continue
         events = EventAccumulator(str(folder / side), size_guidance={"tensors": 0}).Reload()
         for tag in events.Tags()["tensors"]:
             values = {event.step: tensor_util.make_ndarray(event.tensor_proto) for event in events.Tensors(tag)}

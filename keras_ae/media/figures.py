@@ -126,7 +126,7 @@ def interpolation(frames, path, title):
     """Ten images of a path from the first frame to the last, and beside the PNG file all frames as a GIF animation."""
     pixels = to_uint8(frames)
     _titled(_labelled(pixels[np.linspace(0, len(frames) - 1, FRAMES).round().astype(int)], FRAMES), title, path)
-    writing.write(path.with_suffix(".gif"), pixels)
+    writing.write_animation(path.with_suffix(".gif"), pixels)
 
 
 def squares(panels, path, title):

@@ -3,25 +3,18 @@
 Needs only NumPy and Pillow, so that commands on exports start quickly.
 """
 
-import io
+import os
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from keras_ae.errors import UserError
 from keras_ae.files import written_whole
 from keras_ae.media import melodies
+from keras_ae.media.decoding import MOST_BYTES, DamagedPicture, decode
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
-LEAST_SIDE = 4
-MOST_PIXELS = 200_000_000
-# `decode` refuses larger files itself, with a reason, before it decodes them
-Image.MAX_IMAGE_PIXELS = None
-
-
-class DamagedPicture(ValueError):
-    """Bytes that cannot be decoded to a usable image; the text is a short reason."""
 
 
 def find(directory):
@@ -45,88 +38,60 @@ def find(directory):
     return found
 
 
-def _eight_bit(image):
-    """An image of any mode as RGB or L with 8 bits; transparent parts become white."""
-    if image.mode.startswith("I") or image.mode == "F":
-        pixels = np.asarray(image)
-        # 16-bit files open as I;16 or I; floats have no fixed range: the smallest of 0 to 1, 255 or 65535 that contains them
-        most = 1.0 if image.mode == "F" and pixels.max() <= 1 else 255.0 if pixels.max() <= 255 else 65535.0
-        if image.mode.startswith("I;16"):
-            most = 65535.0
-        reduced = np.empty(pixels.shape, "uint8")
-        # row by row: the whole image in floats takes many times the memory of the file
-        for row, values in zip(reduced, pixels, strict=True):
-            row[:] = np.clip(np.rint(values * (255.0 / most)), 0, 255)
-        return Image.fromarray(reduced)
-    if image.mode in ("LA", "PA", "RGBA", "RGBa", "La") or "transparency" in image.info:
-        coloured = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), coloured).convert("RGB")
-    return image if image.mode in ("RGB", "L") else image.convert("L" if image.mode == "1" else "RGB")
+def printable(path):
+    """A file name as text that can be written anywhere; bytes that are not UTF-8 become escapes such as \\xe9."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
-def _middle_square(image):
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    return image if image.width == image.height else image.crop((left, top, left + side, top + side))
-
-
-def _decoded(data, size, channels):
-    image = Image.open(io.BytesIO(data))
-    if min(image.size) < LEAST_SIDE:
-        raise DamagedPicture(f"only {image.width}x{image.height} pixels")
-    if image.width * image.height > MOST_PIXELS:
-        raise DamagedPicture(f"{image.width}x{image.height} is more than {MOST_PIXELS // 10**6} megapixels")
-    # a JPEG decodes at 1/2, 1/4 or 1/8 of its size in a fraction of the time and memory; twice the final size keeps the quality
-    image.draft(None, (2 * size, 2 * size))
-    image = _middle_square(image)
-    # crop before anything that copies every pixel, so that 50 megapixels need at most a few hundred megabytes
-    oriented = ImageOps.exif_transpose(image)
-    if min(oriented.size) > 8 * size:
-        oriented = oriented.reduce(min(oriented.size) // (4 * size)) if oriented.mode in ("RGB", "L", "RGBA") else oriented
-    square = _eight_bit(oriented).convert("L" if channels == 1 else "RGB")
-    if square.size != (size, size):
-        square = square.resize((size, size), Image.Resampling.BICUBIC)
-    return np.asarray(square).reshape(size, size, channels)
-
-
-def decode(data, size, channels=3):
-    """Decode the bytes of a picture file of any size and mode to uint8 (size, size, channels); channels is 1 or 3.
-
-    Takes the first frame, rotates it by its EXIF orientation, crops the central square, and resizes it bicubically (a = -0.5)
-    with antialiasing if the size differs. Transparent parts become white, 16 bits are scaled to 8. Raises DamagedPicture.
-    """
-    try:
-        return _decoded(data, size, channels)
-    except DamagedPicture:
-        raise
-    except UnidentifiedImageError:
-        raise DamagedPicture("not a picture file") from None
-    except Exception as error:
-        # Pillow's decoders raise many kinds of errors on broken bytes
-        raise DamagedPicture(str(error).partition("\n")[0] or type(error).__name__) from error
+def contents(path):
+    """The bytes of the file `path`; of one that is too large for `decode`, only as many as show that. Raises OSError."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        # opening a pipe would wait for its other end
+        raise OSError("it is not a file")
+    with open(path, "rb") as file:
+        return file.read(MOST_BYTES + 1)
 
 
 def read(path, size, channels=3):
     """`decode` the file `path`; a MIDI file gives the image of its melody. Raises UserError."""
     if Path(path).suffix.lower() in melodies.SUFFIXES:
         if (size, size, channels) != melodies.SHAPE:
-            raise UserError(f"{path} is a MIDI file, but the model takes images of {size}x{size}, {channels} channels")
+            raise UserError(
+                f"{printable(path)} is a MIDI file, but the model takes images of {size}x{size}, {channels} channels"
+            )
         return melodies.to_image(melodies.read(path))
     try:
-        return decode(Path(path).read_bytes(), size, channels)
+        return decode(contents(path), size, channels)
     except DamagedPicture as error:
-        raise UserError(f"cannot use the picture {path}: {error}") from None
+        raise UserError(f"cannot use the picture {printable(path)}: {error}") from None
     except OSError as error:
-        raise UserError(f"cannot read the picture {path}: {error.strerror or error}") from None
+        raise UserError(f"cannot read the picture {printable(path)}: {error.strerror or error}") from None
 
 
 def readable(paths, size, channels, report):
-    """`read` each file that can be read: pairs (index, uint8 (size, size, channels)). `report(text)` gets the other files."""
+    """`read` each file that can be read: pairs (index, uint8 (size, size, channels)). `report(text)` gets the other files.
+
+    Raises UserError with the first reason if no file can be read.
+    """
+    found, reasons = False, []
     for index, path in enumerate(paths):
         try:
-            yield index, read(path, size, channels)
+            pixels = read(path, size, channels)
         except UserError as error:
-            report(str(error))
+            reasons.append(str(error))
+        else:
+            found = True
+            yield index, pixels
+        while found and reasons:
+            report(reasons.pop(0))
+    if not found:
+        raise UserError(f"none of these picture files can be read: {reasons[0]}")
+
+
+def read_all(paths, size, channels, report):
+    """Every file that can be read: their indices (n,) in `paths`, and uint8 (n, size, size, channels); see `readable`."""
+    indices, pixels = zip(*readable(paths, size, channels, report), strict=True)
+    return np.array(indices), np.stack(pixels)
 
 
 def classes(paths, directory):

@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+from keras_ae import outputs
 from keras_ae.errors import UserError
 from keras_ae.files import written_whole
 from keras_ae.media import images, melodies
@@ -37,13 +38,12 @@ WRITERS = {
 
 
 def check(path, suffixes=tuple(WRITERS)):
-    """`path` as a Path. Raises UserError unless it ends in one of `suffixes`, before anything is computed."""
-    path = Path(path)
-    if path.suffix.lower() not in suffixes:
+    """`path` as a Path, before anything is computed. Raises UserError unless it has one of `suffixes` and may be written."""
+    if Path(path).name and Path(path).suffix.lower() not in suffixes:
         *others, last = suffixes
         known = f"{', '.join(others)} or {last}" if others else last
         raise UserError(f"--out must end in {known}. Received: {path}")
-    return path
+    return outputs.check_file(path)
 
 
 def write(path, frames, columns=None, milliseconds=60):
@@ -52,4 +52,5 @@ def write(path, frames, columns=None, milliseconds=60):
     columns: of a PNG's grid. milliseconds: of each frame of a GIF. Raises UserError for a suffix without a writer.
     """
     path = check(path)
-    WRITERS[path.suffix.lower()](path, frames, columns, milliseconds)
+    with outputs.file(path) as partial:
+        WRITERS[path.suffix.lower()](partial, frames, columns, milliseconds)

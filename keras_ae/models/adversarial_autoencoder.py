@@ -56,11 +56,11 @@ class AdversarialAutoencoder(VAE):
         return self.encoder.trainable_variables + self.decoder.trainable_variables
 
     def objective(self, terms, codes, training):
-        """The loss, a scalar: reconstruction + weight * adversarial loss."""
-        return terms["reconstruction"] + self.weight * self.adversarial(codes["z"])
+        """The loss, a scalar: reconstruction + weight * adversarial loss, which weights of examples leave as it is."""
+        return terms["reconstruction"] + self.weight * self.adversarial(codes["z"]) + sum(self.losses)
 
     def adversarial(self, z):
-        """The loss of codes z (batch, latent_dim) that should pass for draws of N(0, I), a scalar."""
+        """The loss of codes z (batch, latent_dim) that should be classified as draws of N(0, I), a scalar."""
         return ops.mean(ops.softplus(-self.discriminator(z)))
 
     def train_step(self, data):

@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, MaxLen
 from keras import layers
 
 Width = Annotated[int, Ge(1), Le(4096)]
-Widths = list[Width]
+Widths = Annotated[list[Width], MaxLen(16)]
 Count = Annotated[int, Ge(0), Le(64)]
-Counts = list[Count]
+Counts = Annotated[list[Count], MaxLen(16)]
 
 
 def sides(size, halvings):
@@ -29,8 +29,8 @@ def stages(image_shape, widths):
 
 
 def normalized(x):
-    """GroupNorm of at most 8 groups, then SiLU."""
-    groups = min(8, x.shape[-1])
+    """GroupNorm of at most 8 groups of the same size, then SiLU."""
+    groups = max(count for count in range(1, 9) if x.shape[-1] % count == 0)
     return layers.Activation("silu")(layers.GroupNormalization(groups, epsilon=1e-4)(x))
 
 

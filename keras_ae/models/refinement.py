@@ -1,8 +1,8 @@
-"""The second stage of training: a critic learns to tell decoded images from real ones, and the decoder to pass for real.
+"""The second stage of training: a critic learns to distinguish decoded images from real ones, the decoder to deceive it.
 
 A likelihood alone blurs what the code does not describe. A critic, trained from scratch beside it, makes the decoder draw such
 detail as real images have (Larsen et al. 2016, arXiv:1512.09300; Goodfellow et al. 2014). The encoder, and with it every code
-and the prior fitted to them, stays as the first stage left it.
+and the prior fitted to them, is frozen.
 """
 
 from typing import Annotated

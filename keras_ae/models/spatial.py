@@ -15,9 +15,16 @@ from keras_ae.models.blocks import Count, ResidualBlock, Width, normalized
 Halvings = Annotated[int, Ge(0), Le(8)]
 
 
+def _halved(side, times, key):
+    """The side of the map of an image with this side. Raises UserError where it is not whole."""
+    if side % 2**times:
+        raise UserError(f"{key} must halve the side of the image, {side} pixels, to whole numbers. Received: {times}")
+    return side // 2**times
+
+
 def _depth(latent_dim, side):
     """Channels of a code that is a map with this side."""
-    if side < 1 or latent_dim % side**2:
+    if latent_dim % side**2:
         raise UserError(f"latent.dim must be a multiple of {side}x{side}, the side of the map. Received: {latent_dim}")
     return latent_dim // side**2
 
@@ -28,20 +35,21 @@ def spatial_encoder(image_shape, latent, *, width: Width = 64, blocks: Count = 2
     Keeps the spatial layout: a cell of the map describes its surroundings in the image. Only the statistics of GroupNorm, which
     are those of the whole image, carry a little of the rest.
     """
+    side = _halved(image_shape[0], halvings, "encoder.halvings")
     images = keras.Input(image_shape, name="images")
     x = layers.Conv2D(width, 4 if halvings else 3, strides=2 if halvings else 1, padding="same")(images)
     for _ in range(halvings - 1):
         x = layers.Conv2D(width, 4, strides=2, padding="same")(normalized(x))
     for _ in range(blocks):
         x = ResidualBlock(width)(x)
-    x = layers.Conv2D(_depth(latent.dim, x.shape[1]), 1, padding="same")(normalized(x))
+    x = layers.Conv2D(_depth(latent.dim, side), 1, padding="same")(normalized(x))
     x = layers.Add()([x, layers.Conv2D(x.shape[-1], 2**halvings, strides=2**halvings)(images)])
     return keras.Model(images, latent(layers.Flatten()(x)), name="encoder")
 
 
 def spatial_decoder(image_shape, latent_dim, *, width: Width = 64, blocks: Count = 4, doublings: Halvings = 0):
     """Residual blocks on the map of `spatial_encoder`, its side doubled `doublings` times, plus a linear path; tanh."""
-    side, channels = image_shape[0] // 2**doublings, image_shape[-1]
+    side, channels = _halved(image_shape[0], doublings, "decoder.doublings"), image_shape[-1]
     z = keras.Input((latent_dim,), name="z")
     coarse = layers.Reshape((side, side, _depth(latent_dim, side)))(z)
     x = layers.Conv2D(width, 3, padding="same")(coarse)

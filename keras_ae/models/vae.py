@@ -127,11 +127,15 @@ class VAE(keras.Model):
         return self.logged({"loss": self.objective(terms, codes, training=False), **terms}, batch)
 
     def objective(self, terms, codes, training):
-        """The loss, a scalar: reconstruction + weight * KL, where the weight is beta, and rises to it in training."""
-        if not training:
-            return terms["reconstruction"] + self.beta * terms["kl"]
-        step = ops.cast(self.optimizer.iterations, "float32")
-        return terms["reconstruction"] + self.beta * ops.minimum(1.0, (step + 1) / max(self.warmup_steps, 1)) * terms["kl"]
+        """The loss, a scalar: reconstruction + weight * KL, where the weight is beta, and rises to it in training.
+
+        Regularization losses of layers, such as those of `kernel_regularizer`, are added.
+        """
+        weight = self.beta
+        if training:
+            step = ops.cast(self.optimizer.iterations, "float32")
+            weight = weight * ops.minimum(1.0, (step + 1) / max(self.warmup_steps, 1))
+        return terms["reconstruction"] + weight * terms["kl"] + sum(self.losses)
 
     def logged(self, terms, batch):
         """Update the trackers of these terms and return their means over the epoch."""
@@ -150,9 +154,25 @@ class VAE(keras.Model):
             input_signature = [named if is_conditional(self.encoder) else specs[0]]
         return super().export(filepath, *args, input_signature=input_signature, **kwargs)
 
-    def fit(self, x=None, y=None, *args, sample_weight=None, **kwargs):
-        """As `keras.Model.fit`; without `y`, the targets are the images themselves."""
-        return super().fit(x, self._checked(x, y, sample_weight), *args, sample_weight=sample_weight, **kwargs)
+    def compile(self, optimizer="adam", **kwargs):
+        """As `keras.Model.compile`. Raises ValueError for a loss or metrics: the model has its own."""
+        for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
+            if kwargs.get(name):
+                raise ValueError(f"compile takes no {name}: the model has its own; choose a reconstruction likelihood")
+        super().compile(optimizer=optimizer, **kwargs)
+
+    def compile_from_config(self, config):
+        """Compile a model that was loaded: Keras leaves it to models with a `compile` of their own."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def fit(self, x=None, y=None, *args, sample_weight=None, validation_data=None, **kwargs):
+        """As `keras.Model.fit`; without `y`, the targets are the images themselves, also in `validation_data`."""
+        if isinstance(validation_data, tuple) and len(validation_data) == 3:
+            held_out, targets, weights = validation_data
+            validation_data = held_out, self._checked(held_out, targets, weights), weights
+        kwargs |= {"sample_weight": sample_weight, "validation_data": validation_data}
+        return super().fit(x, self._checked(x, y, sample_weight), *args, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, sample_weight=None, **kwargs):
         """As `keras.Model.evaluate`; without `y`, the targets are the images themselves."""

@@ -1,6 +1,5 @@
 """What happens around the training steps: progress, TensorBoard, and the state that a resumed run needs."""
 
-import json
 import math
 import time
 
@@ -11,10 +10,13 @@ from tqdm import tqdm
 
 from keras_ae.errors import UserError
 from keras_ae.judging.metrics import psnr
-from keras_ae.media import images
+from keras_ae.media import charts, images
+from keras_ae.training.runs import weights_of
 
 # what changes in Keras' EarlyStopping and ReduceLROnPlateau; the rest are settings (min_delta changes its sign at the start)
 COUNTERS = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter")
+# columns of the history that are no scalars of training
+BOOKKEEPING = ("epoch", "stage", "seconds", "kept")
 # seconds of a second stage's epoch over a first stage's, measured with vae.toml: for the time left before it has begun
 SECOND_STAGE_COST = 3.0
 
@@ -84,9 +86,26 @@ class StopOnNaN(keras.callbacks.Callback):
         if not math.isfinite(float(loss)):
             raise UserError(
                 f"the loss became {float(loss)} at step {int(self.model.optimizer.iterations)}: training diverged. The best "
-                "weights so far are kept. A lower schedule.learning_rate, optimizer.clip_norm=1 or training.precision=float32 "
+                "weights so far are saved. A lower schedule.learning_rate, optimizer.clip_norm=1 or training.precision=float32 "
                 "helps"
             )
+
+
+def _decibels(logs):
+    return {name.replace("mse", "psnr"): psnr(logs[name]) for name in ("mse", "val_mse")}
+
+
+def log_missing(run):
+    """Log the scalars of saved epochs that TensorBoard's logs lack: a process may have been killed between the two."""
+    logged = charts.logged_scalars(run.tensorboard).get("epoch_loss", {}).get("train", ([], []))[0]
+    for row in run.read_state()[0]["rows"]:
+        if row["epoch"] in logged:
+            continue
+        for name, value in (row | _decibels(row)).items():
+            if name not in BOOKKEEPING:
+                side = "validation" if name.startswith("val_") else "train"
+                with tf.summary.create_file_writer(str(run.tensorboard / side)).as_default(step=row["epoch"]):
+                    tf.summary.scalar(f"epoch_{name.removeprefix('val_')}", value)
 
 
 class TensorBoard(keras.callbacks.TensorBoard):
@@ -96,8 +115,7 @@ class TensorBoard(keras.callbacks.TensorBoard):
         super().__init__(folder, write_graph=False)
 
     def on_epoch_end(self, epoch, logs=None):
-        decibels = {name.replace("mse", "psnr"): psnr(logs[name]) for name in ("mse", "val_mse")}
-        super().on_epoch_end(epoch + 1, logs | decibels)
+        super().on_epoch_end(epoch + 1, logs | _decibels(logs))
 
     def on_test_end(self, logs=None):
         # without logs: else each evaluation would be written again, over the steps of its stage alone
@@ -138,20 +156,20 @@ class Bookkeeping(keras.callbacks.Callback):
         self.stage = stage
         self.others = others
         self.rows = []
+        self.best = {}
         self.began = None
 
     def on_train_begin(self, logs=None):
         self.variables = self.model.state()
         if self.run.has_state:
-            self._restore(self.run.read_arrays("state"))
+            self._restore(*self.run.read_state())
         self.began = time.monotonic()
 
-    def _restore(self, arrays):
-        record = json.loads(str(arrays["record"]))
-        self.rows = record["rows"]
+    def _restore(self, record, values, best):
+        self.rows, self.best = record["rows"], best
         if record["stage"] == self.stage:
-            for index, variable in enumerate(self.variables):
-                variable.assign(arrays[f"variable_{index}"])
+            for variable, value in zip(self.variables, values, strict=True):
+                variable.assign(value)
             for callback, counters in zip(self.others, record["counters"], strict=True):
                 vars(callback).update(counters)
 
@@ -164,10 +182,8 @@ class Bookkeeping(keras.callbacks.Callback):
         least = min((row["val_loss"] for row in self.rows), default=math.inf)
         row["kept"] = int(self.model.improves(row["val_loss"], least))
         if row["kept"]:
-            self.run.write_best_weights(self.model.encoder, self.model.decoder)
+            self.best = weights_of(self.model.encoder, self.model.decoder)
         self.rows.append(row)
-        self.run.write_history(self.rows)
         counters = [{name: vars(other)[name] for name in COUNTERS if name in vars(other)} for other in self.others]
         record = {"rows": self.rows, "stage": self.stage, "counters": counters, "stopped": bool(self.model.stop_training)}
-        arrays = {f"variable_{index}": np.asarray(variable) for index, variable in enumerate(self.variables)}
-        self.run.write_arrays("state", {"record": json.dumps(record), **arrays})
+        self.run.write_state(record, [np.asarray(variable) for variable in self.variables], self.best)

@@ -12,14 +12,20 @@ from keras_ae.data.tasks import identity
 from keras_ae.errors import UserError
 from keras_ae.models.losses import Likelihood
 from keras_ae.models.refinement import RefinedVAE, critic
-from keras_ae.training.schema import CHOICES, RENAMED_TABLES, Data, SecondStage, Training, completed, renamed
+from keras_ae.training import checks
+from keras_ae.training.schema import CHOICES, RENAMED_TABLES, Data, SecondStage, Training, completed, renamed, shown
+
+# characters of an experiment file: a hundred times as many as the longest here
+LARGEST = 200_000
 
 
 def _toml_value(text):
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        read = tomllib.loads(f"value = {text}")
+    # ValueError is what int() raises for thousands of digits, too
+    except (ValueError, RecursionError):
         return text
+    return read["value"] if len(read) == 1 else text
 
 
 def _overridden(tables, overrides):
@@ -27,11 +33,11 @@ def _overridden(tables, overrides):
         path, equals, text = override.partition("=")
         table, dot, key = path.strip().partition(".")
         if not (equals and dot and key):
-            raise UserError(f"--set takes table.key=value, such as training.epochs=5. Received: {override!r}")
+            raise UserError(f"--set takes table.key=value, such as training.epochs=5. Received: {shown(override)}")
         table = RENAMED_TABLES.get(table, table)
         tables.setdefault(table, {})
         if not isinstance(tables[table], dict):
-            raise UserError(f"[{table}] must be a table of keys and values. Received: {tables[table]!r}")
+            raise UserError(f"[{shown(table)[1:-1]}] must be a table of keys and values. Received: {shown(tables[table])}")
         tables[table][key] = _toml_value(text.strip())
     return tables
 
@@ -103,6 +109,11 @@ class Experiment:
         function, arguments = self._named("task")
         return None if function is identity else lambda images, seed: function(images, seed, **arguments)
 
+    def _building(self, table):
+        """The errors of what a table describes, as one line that names the table and its keys."""
+        keys = ", ".join(f"{key} = {shown(value)}" for key, value in self.tables[table].items())
+        return checks.building(f"[{table}] {keys} cannot be built")
+
     def _input_shape(self, shape):
         task = self.task()
         return shape if task is None else tuple(task(tf.zeros((1, *shape)), (0, 0)).shape[1:])
@@ -110,19 +121,25 @@ class Experiment:
     def networks(self, shape, classes=0, precision="float32"):
         """The encoder and decoder for images of `shape` (H, W, C) in so many classes, freshly initialized."""
         with _policy(precision):
-            make_latent, arguments = self._named("latent")
-            latent = make_latent(seed=self.training.seed, **arguments)
-            height, width, channels = self._input_shape(shape)
-            encoder, for_encoder = self._named("encoder")
-            decoder, for_decoder = self._named("decoder")
+            with self._building("latent"):
+                make_latent, arguments = self._named("latent")
+                latent = make_latent(seed=self.training.seed, **arguments)
+            with self._building("task"):
+                height, width, channels = self._input_shape(shape)
+
+            def make_encoder(latent, planes):
+                make, arguments = self._named("encoder")
+                with self._building("encoder"):
+                    return make((height, width, channels + planes), latent, **arguments)
+
+            def make_decoder(latent_dim):
+                make, arguments = self._named("decoder")
+                with self._building("decoder"):
+                    return make(shape, latent_dim, **arguments)
+
             condition, arguments = self._named("condition")
-            return condition(
-                lambda latent, planes: encoder((height, width, channels + planes), latent, **for_encoder),
-                lambda latent_dim: decoder(shape, latent_dim, **for_decoder),
-                latent,
-                classes,
-                **arguments,
-            )
+            with self._building("condition"):
+                return condition(make_encoder, make_decoder, latent, classes, **arguments)
 
     def likelihood(self):
         """The reconstruction likelihood: images, reconstructions -> nats (batch,)."""
@@ -132,13 +149,16 @@ class Experiment:
         """A compiled model, and the callbacks that its learning-rate schedule needs."""
         keras.utils.set_random_seed(self.training.seed)
         encoder, decoder = self.networks(shape, classes, self.precision)
-        make_model, arguments = self._named("objective")
-        model = make_model(encoder, decoder, self.likelihood(), **arguments)
-        make_schedule, arguments = self._named("schedule")
-        learning_rate, callbacks = make_schedule(steps_per_epoch, self.training.epochs, **arguments)
-        make_optimizer, arguments = self._named("optimizer")
-        # "auto" would try XLA where Keras thinks it pays; on CPUs it was 0.6 times the speed
-        model.compile(optimizer=make_optimizer(learning_rate, **arguments), jit_compile=False)
+        with self._building("objective"):
+            make_model, arguments = self._named("objective")
+            model = make_model(encoder, decoder, self.likelihood(), **arguments)
+        with self._building("schedule"):
+            make_schedule, arguments = self._named("schedule")
+            learning_rate, callbacks = make_schedule(steps_per_epoch, self.training.epochs, **arguments)
+        with self._building("optimizer"):
+            make_optimizer, arguments = self._named("optimizer")
+            # "auto" would try XLA where Keras thinks it pays; on CPUs it was 0.6 times the speed
+            model.compile(optimizer=make_optimizer(learning_rate, **arguments), jit_compile=False)
         return model, callbacks
 
     def refined(self, encoder, decoder, prior):
@@ -146,7 +166,7 @@ class Experiment:
         keras.utils.set_random_seed(self.training.seed)
         arguments = {key: value for key, value in self.tables["refinement"].items() if key not in ("epochs", "batch")}
         beta = self.tables["objective"].get("beta", 1.0)
-        with _policy(self.precision):
+        with _policy(self.precision), self._building("refinement"):
             judge = critic(decoder.output_shape[1:])
             return RefinedVAE(
                 encoder, decoder, self.likelihood(), judge, prior, beta=beta, seed=self.training.seed, **arguments
@@ -158,6 +178,15 @@ def complete(name, tables):
     return Experiment(name, completed(tables))
 
 
+def _tables(path):
+    with open(path, encoding="utf-8") as file:
+        # not all of a file without an end, such as /dev/zero
+        text = file.read(LARGEST + 1)
+    if len(text) > LARGEST:
+        raise UserError(f"{path} is no experiment file: it has more than {LARGEST:,} characters")
+    return tomllib.loads(text)
+
+
 def read(path, overrides=()):
     """Read an experiment file, apply overrides "table.key=value" in order, and complete it. Raises UserError.
 
@@ -165,10 +194,17 @@ def read(path, overrides=()):
     """
     path = Path(path)
     try:
-        tables = tomllib.loads(path.read_text())
+        tables = _tables(path)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         known = ", ".join(sorted(str(file) for file in Path("experiments").glob("*.toml")))
         raise UserError(f"no experiment file {path}" + (f"; there are {known}" if known else "")) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid TOML: {error}") from None
-    return complete(path.stem, _overridden(renamed(tables), overrides))
+    except RecursionError:
+        raise UserError(f"{path} is not valid TOML: its brackets are nested too deeply") from None
+    # those of tomllib and of decoding, and what int() raises for thousands of digits, with advice to programmers at the end
+    except ValueError as error:
+        raise UserError(f"{path} is not valid TOML: {checks.first_line(error).partition('; use sys.')[0]}") from None
+    asked = complete(path.stem, _overridden(renamed(tables), overrides))
+    if asked.data.size:
+        # else the data set gives the size: `loop.check_size`
+        checks.check_tables(asked.tables, (asked.data.size, asked.data.size))
+    return asked

@@ -1,12 +1,13 @@
-"""The training loop: both stages of an experiment, from wherever a run has come to."""
+"""The training loop: both stages of an experiment, from the saved position of a run."""
 
 import dataclasses
 
 import keras
+import tensorflow as tf
 
 from keras_ae.data import pipeline
 from keras_ae.errors import UserError
-from keras_ae.training import callbacks, results
+from keras_ae.training import callbacks, checks, results
 
 
 @dataclasses.dataclass
@@ -25,7 +26,7 @@ class Stage:
 
 
 def check_size(experiment, image_set):
-    """UserError if the data set has fewer training images than a batch."""
+    """UserError if the data set has fewer training images than a batch, or does not suit the tables or the memory."""
     batches = {"training": experiment.training.batch}
     if experiment.second_stage.epochs:
         batches["refinement"] = experiment.second_stage.batch
@@ -35,6 +36,8 @@ def check_size(experiment, image_set):
                 f"{image_set.n_train} training images are fewer than a batch of {batch}; add images, or lower the batch with "
                 f"--set {table}.batch=N"
             )
+    checks.check_tables(experiment.tables, image_set.shape, len(image_set.labels))
+    checks.check_memory(experiment, image_set.shape, len(image_set.labels), image_set.n_train)
 
 
 def first_stage(experiment, image_set, position):
@@ -63,24 +66,27 @@ def fit_stage(run, experiment, image_set, stage, progress):
     """Train the epochs of a stage, or until patience ends it."""
     source, options, task = experiment.data, experiment.training, experiment.task()
     shown = pipeline.first_batch(image_set, "test", 16, task)
-    stage.model.fit(
-        pipeline.training(image_set, stage.batch, options.seed, stage.first, flip=source.flip, shift=source.shift, task=task),
-        validation_data=pipeline.batches(image_set, "test", stage.batch, task),
-        initial_epoch=stage.first,
-        epochs=stage.end,
-        steps_per_epoch=image_set.n_train // stage.batch,
-        shuffle=False,
-        verbose=0,
-        callbacks=[
-            callbacks.StopOnNaN(),
-            *stage.counting,
-            callbacks.ImageLogger(run, shown, experiment.latent_dim, options.seed, options.pictures_every),
-            callbacks.Bookkeeping(run, stage.number, stage.counting),
-            # an epoch is logged and reported only after it is saved
-            callbacks.TensorBoard(run.tensorboard),
-            progress,
-        ],
-    )
+    with checks.explained("a batch of [data] and [task] does not suit the model", tf.errors.InvalidArgumentError):
+        stage.model.fit(
+            pipeline.training(
+                image_set, stage.batch, options.seed, stage.first, flip=source.flip, shift=source.shift, task=task
+            ),
+            validation_data=pipeline.batches(image_set, "test", stage.batch, task),
+            initial_epoch=stage.first,
+            epochs=stage.end,
+            steps_per_epoch=image_set.n_train // stage.batch,
+            shuffle=False,
+            verbose=0,
+            callbacks=[
+                callbacks.StopOnNaN(),
+                *stage.counting,
+                callbacks.ImageLogger(run, shown, experiment.latent_dim, options.seed, options.pictures_every),
+                callbacks.Bookkeeping(run, stage.number, stage.counting),
+                # an epoch is logged and reported only after it is saved
+                callbacks.TensorBoard(run.tensorboard),
+                progress,
+            ],
+        )
 
 
 def fit(run, experiment, image_set, stage):

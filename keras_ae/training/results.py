@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from keras_ae import outputs
 from keras_ae.codes import paths, priors
 from keras_ae.data import pipeline, tasks
 from keras_ae.files import written_whole
@@ -76,11 +77,10 @@ def measure(encoder, decoder, image_set, task):
 
 
 def draw(run, image_set, folder, seed):
-    """Write every picture of a run into `folder`; `seed` draws the samples. Returns the folder."""
+    """Write every picture of a run into `folder`; `seed` draws the samples."""
     encoder, decoder = run.best_networks()
     experiment = run.experiment()
     name = experiment.name
-    folder.mkdir(parents=True, exist_ok=True)
     charts.curves(run.tensorboard, folder / "curves.png")
 
     shown = pipeline.first_batch(image_set, "test", SHOWN, experiment.task())
@@ -108,7 +108,6 @@ def draw(run, image_set, folder, seed):
         frames = np.asarray(apply(decoder, z=path(z_mean[0], z_mean[1], STEPS), label=np.repeat(shown["label"][:1], STEPS)))
         title = f"{name}: {path.__name__} interpolation between two held-out images"
         figures.interpolation(frames, folder / f"interpolation_{path.__name__}.png", title)
-    return folder
 
 
 def finish(run, image_set):
@@ -122,7 +121,8 @@ def finish(run, image_set):
     measured["epochs"] = len(rows)
     measured["best_epoch"] = int(best["epoch"])
     measured["training_seconds"] = round(sum(row["seconds"] for row in rows), 1)
-    draw(run, image_set, run.pictures, experiment.training.seed)
+    with outputs.into(run.pictures) as partial:
+        draw(run, image_set, partial, experiment.training.seed)
     run.write_json("metrics", measured)
     return measured
 

@@ -1,20 +1,23 @@
 """The folder of one training run: its configuration, its state, the best weights and their results.
 
     config.json      experiment with every default filled in, data set, precision, seed, versions, git state
-    state.npz        everything that training needs to continue after the last whole epoch
+    state.npz        everything that training needs to continue after the last whole epoch, with the two files below
     weights.npz      weights of the best epoch
     first_stage.npz  weights that the second stage began with, where there is one
     history.csv      one line for each epoch
     tensorboard/     scalars and images
     prior.npz, metrics.json, pictures/    written when the run ends
 
-Runs of an experiment are numbered: runs/vae/001, runs/vae/002. Every file appears whole or not at all.
+Runs of an experiment are numbered: runs/vae/001, runs/vae/002. Every file appears whole or not at all. An epoch is done when
+state.npz is renamed: history.csv and weights.npz are written from it, and written again when a run is resumed.
 """
 
 import csv
 import dataclasses
 import json
 import shutil
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +27,14 @@ from keras_ae.files import locked, written_whole
 from keras_ae.training.experiment import complete
 from keras_ae.versions import git_state, versions
 
-ROOT = Path("runs")
+LOCK = ".lock"
+# prefix of the weights of the best epoch in state.npz
+BEST = "best_"
 
 
 @dataclasses.dataclass(frozen=True)
 class Position:
-    """How far a run has come: the current stage (1 or 2), the epochs done in each, and whether patience ended the stage."""
+    """The position of a run: the current stage (1 or 2), the epochs done in each, and whether patience ended the stage."""
 
     stage: int = 1
     first: int = 0
@@ -70,13 +75,44 @@ class Run:
 
     def locked(self):
         """Hold the run for this process; UserError if a live process trains in it."""
-        return locked(self.folder / ".lock", f"another process trains in {self}; choose another --out or wait")
+        return locked(self.folder / LOCK, f"another process trains in {self}; choose another --out or wait")
+
+    def write_state(self, record, variables, best):
+        """Save an epoch: in one step, so that no file of a run that was killed comes from another epoch than the others.
+
+        record: {"rows", "stage", "stopped", ...} for JSON. variables: arrays of everything that training changes. best: the
+        arrays of weights.npz.
+        """
+        arrays = {f"variable_{index}": array for index, array in enumerate(variables)}
+        arrays |= {f"{BEST}{name}": array for name, array in best.items()}
+        self._write_arrays("state", {"record": json.dumps(record), **arrays})
+        self._write_views(record, best)
+
+    def read_state(self):
+        """What `write_state` saved: record, variables, best. Raises UserError where the file is damaged."""
+        try:
+            with np.load(self.folder / "state.npz") as file:
+                arrays = dict(file)
+            record = json.loads(str(arrays.pop("record")))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise UserError(f"{self.folder / 'state.npz'} is damaged ({error}); train again in a new run") from error
+        best = {name.removeprefix(BEST): array for name, array in arrays.items() if name.startswith(BEST)}
+        return record, [arrays[f"variable_{index}"] for index in range(len(arrays) - len(best))], best
+
+    def restore_views(self):
+        """Write weights.npz and history.csv as of the last whole epoch; a process may have been killed between the files."""
+        record, _, best = self.read_state()
+        self._write_views(record, best)
+
+    def _write_views(self, record, best):
+        self._write_arrays("weights", best)
+        self._write_history(record["rows"])
 
     def position(self):
-        """How far training has come, from its saved state."""
+        """The position of training, from its saved state."""
         if not self.has_state:
             return Position()
-        record = json.loads(str(self.read_arrays("state")["record"]))
+        record, _, _ = self.read_state()
         stages = [row["stage"] for row in record["rows"]]
         return Position(record["stage"], stages.count(1), stages.count(2), record["stopped"])
 
@@ -87,7 +123,7 @@ class Run:
     def read_json(self, name):
         return json.loads((self.folder / f"{name}.json").read_text())
 
-    def write_arrays(self, name, arrays):
+    def _write_arrays(self, name, arrays):
         with written_whole(self.folder / f"{name}.npz") as path, open(path, "wb") as file:
             np.savez(file, **arrays)
 
@@ -95,7 +131,7 @@ class Run:
         with np.load(self.folder / f"{name}.npz") as arrays:
             return dict(arrays)
 
-    def write_history(self, rows):
+    def _write_history(self, rows):
         with written_whole(self.folder / "history.csv") as path, open(path, "w", newline="") as file:
             # the second stage has more columns than the first
             writer = csv.DictWriter(file, max(rows, key=len))
@@ -140,9 +176,10 @@ class Run:
                 ) from error
         return encoder, decoder
 
-    def write_best_weights(self, *networks):
-        arrays = {f"{n.name}_{index}": array for n in networks for index, array in enumerate(n.get_weights())}
-        self.write_arrays("weights", arrays)
+
+def weights_of(*networks):
+    """The weights of networks by the names that they have in weights.npz."""
+    return {f"{network.name}_{index}": array for network in networks for index, array in enumerate(network.get_weights())}
 
 
 def config_of(experiment, image_set):
@@ -182,43 +219,3 @@ def check_unchanged(run, config):
         changed.append(f"precision was {begun['precision']}, now {config['precision']}")
     if changed:
         raise UserError(f"cannot resume {run}: {'; '.join(changed)}. Use the same values, or train without --resume")
-
-
-def numbered(root):
-    """Runs inside `root`, oldest first."""
-    folders = sorted((path for path in Path(root).glob("[0-9]*") if path.name.isdigit()), key=lambda path: int(path.name))
-    return [run for run in map(Run, folders) if run.exists]
-
-
-def fresh(root):
-    """A run with the next free number in `root`; its folder is made."""
-    taken = [int(path.name) for path in Path(root).glob("[0-9]*") if path.name.isdigit()]
-    number = max(taken, default=0) + 1
-    while True:
-        folder = Path(root) / f"{number:03d}"
-        try:
-            folder.mkdir(parents=True)
-            return Run(folder)
-        except FileExistsError:
-            number += 1
-
-
-def find(path):
-    """The run in the folder `path`, or the newest of the numbered ones inside it. UserError if there is none."""
-    path = Path(path)
-    if Run(path).exists:
-        return Run(path)
-    inside = numbered(path)
-    if not inside:
-        raise UserError(f"no run in {path}; train one with python -m keras_ae.train experiments/NAME.toml")
-    return inside[-1]
-
-
-def find_complete(path):
-    """As `find`, but the newest complete run; UserError says how to complete one."""
-    path = Path(path)
-    ended = [run for run in (numbered(path) or [find(path)]) if run.complete]
-    if not ended:
-        run = find(path)
-        raise UserError(f"the run in {run} is not complete; continue it with python -m keras_ae.train ... --out {run} --resume")
-    return ended[-1]

@@ -9,11 +9,12 @@ import dataclasses
 import difflib
 import inspect
 import math
+import reprlib
 import types
 import typing
 from typing import Annotated
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt, MaxLen
 
 from keras_ae.codes.priors import PRIORS
 from keras_ae.data.tasks import TASKS
@@ -88,15 +89,33 @@ REMOVED = {
     ("optimizer", "momentum"): 0.95,
     ("optimizer", "beta_2"): 0.999,
 }
+# characters of a text: longer than any path that a file system takes
+LONGEST = 4096
 WORDS = {Gt: ("above", "gt"), Ge: ("at least", "ge"), Lt: ("below", "lt"), Le: ("at most", "le")}
 COMPARED = {Gt: lambda a, b: a > b, Ge: lambda a, b: a >= b, Lt: lambda a, b: a < b, Le: lambda a, b: a <= b}
 
 
+class _Short(reprlib.Repr):
+    """`repr` on one line, with the middle left out where it is long and the depths where it is deep."""
+
+    def __init__(self):
+        super().__init__()
+        self.maxstring = self.maxother = self.maxlong = 80
+        self.maxlevel = 3
+
+    def repr_int(self, number, level):
+        # Python itself writes no integers of more than 4,300 digits
+        return super().repr_int(number, level) if abs(number) < 10**100 else f"an integer of {number.bit_length():,} bits"
+
+
+shown = _Short().repr
+
+
 def unknown(kind, name, known):
     """The UserError for a name that does not exist."""
-    close = difflib.get_close_matches(str(name), known, n=1)
+    close = difflib.get_close_matches(name[:100], known, n=1) if isinstance(name, str) else []
     hint = f"did you mean '{close[0]}'? " if close else ""
-    return UserError(f"unknown {kind} '{name}'; {hint}choose one of {', '.join(sorted(known))}")
+    return UserError(f"unknown {kind} {shown(name)}; {hint}choose one of {', '.join(sorted(known))}")
 
 
 def keys_of(*functions):
@@ -107,10 +126,11 @@ def keys_of(*functions):
 
 
 def _taken_apart(annotation):
-    """The type of an annotation, and the bounds of its numbers."""
+    """The type of an annotation, and the bounds of its numbers and of the length of its list."""
     if typing.get_origin(annotation) is Annotated:
-        plain, *bounds = typing.get_args(annotation)
-        return plain, bounds
+        inner, *bounds = typing.get_args(annotation)
+        plain, of_items = _taken_apart(inner)
+        return plain, [*of_items, *bounds]
     if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
         parts = [_taken_apart(option) for option in typing.get_args(annotation)]
         return typing.Union[tuple(plain for plain, _ in parts)], [bound for _, bounds in parts for bound in bounds]  # noqa: UP007
@@ -128,7 +148,8 @@ def _fits(value, plain):
     if isinstance(value, bool) or plain is bool:
         return plain is bool and isinstance(value, bool)
     if plain is float:
-        return isinstance(value, int | float) and math.isfinite(value)
+        # an integer may be too large for math.isfinite
+        return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
     return value is None if plain is types.NoneType else isinstance(value, plain)
 
 
@@ -141,11 +162,17 @@ def _type_name(plain):
 def _check_value(where, key, value, annotation):
     plain, bounds = _taken_apart(annotation)
     if not _fits(value, plain):
-        raise UserError(f"{where} {key} must be of type {_type_name(plain)}. Received: {value!r}")
+        raise UserError(f"{where} {key} must be of type {_type_name(plain)}. Received: {shown(value)}")
+    if isinstance(value, str) and (len(value) > LONGEST or "\0" in value):
+        raise UserError(f"{where} {key} must be a text of at most {LONGEST} characters without NUL. Received: {shown(value)}")
+    longest = min((bound.max_length for bound in bounds if isinstance(bound, MaxLen)), default=1)
+    if isinstance(value, list) and len(value) > longest:
+        raise UserError(f"{where} {key} must have at most {longest} numbers. Received: {len(value):,}")
+    limits = [bound for bound in bounds if type(bound) in WORDS]
     numbers = [number for number in (value if isinstance(value, list) else [value]) if isinstance(number, int | float)]
-    if not all(COMPARED[type(bound)](number, getattr(bound, WORDS[type(bound)][1])) for number in numbers for bound in bounds):
-        allowed = " and ".join(f"{word} {getattr(bound, limit):g}" for bound in bounds for word, limit in [WORDS[type(bound)]])
-        raise UserError(f"{where} {key} must be {allowed}. Received: {value!r}")
+    if not all(COMPARED[type(bound)](number, getattr(bound, WORDS[type(bound)][1])) for number in numbers for bound in limits):
+        allowed = " and ".join(f"{word} {getattr(bound, limit):g}" for bound in limits for word, limit in [WORDS[type(bound)]])
+        raise UserError(f"{where} {key} must be {allowed}. Received: {shown(value)}")
 
 
 def _completed(where, functions, given):
@@ -154,7 +181,9 @@ def _completed(where, functions, given):
     for key, value in given.items():
         if key not in keys:
             raise (
-                unknown(f"key in {where}", key, keys) if keys else UserError(f"unknown key '{key}' in {where}: it has no keys")
+                unknown(f"key in {where}", key, keys)
+                if keys
+                else UserError(f"unknown key {shown(key)} in {where.rstrip(':')}: it has no keys")
             )
         _check_value(where, key, value, keys[key].annotation)
     complete = {key: given.get(key, parameter.default) for key, parameter in keys.items()}
@@ -163,7 +192,7 @@ def _completed(where, functions, given):
 
 def _completed_table(table, given):
     if not isinstance(given, dict):
-        raise UserError(f"[{table}] must be a table of keys and values. Received: {given!r}")
+        raise UserError(f"[{table}] must be a table of keys and values. Received: {shown(given)}")
     given = {key: value for key, value in given.items() if (table, key) not in REMOVED or value != REMOVED[table, key]}
     if table in SINGLE:
         return _completed(f"[{table}]", SINGLE[table], given)
