@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 EXPERIMENTS := $(basename $(notdir $(wildcard experiments/*.toml)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint bench bench-peers course clean $(EXPERIMENTS:%=train-%)
+.PHONY: help install test lint soak bench bench-peers course clean $(EXPERIMENTS:%=train-%)
 
 # the course: make course MNIST=tensorflow-datasets-folder CATS=folder; without them MNIST is downloaded and cats are drawn
 COURSE ?= docs/course
@@ -88,6 +88,12 @@ test: lint ## check the style, then run every test
 lint: $(READY) ## check the style of the code with ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# minutes of the campaign; SEED=N repeats one
+SOAK ?= 20
+
+soak: $(READY) ## thousands of wrong inputs, kills and crowds of processes; SOAK=MINUTES (20), SEED=N
+	$(BIN)/python benchmarks/soak --minutes $(SOAK) $(if $(SEED),--seed $(SEED))
 
 bench: $(READY) ## measure training, decoding, input pipeline, memory and start-up beside a plain Keras loop
 	$(BIN)/python benchmarks/bench.py $(ARGS)
