@@ -304,9 +304,7 @@ def test_restoring_commands_write_each_picture_and_a_comparison(course, tmp_path
     assert np.abs(read(out / "cat.png") - expected[..., 0]).max() <= 1
     assert "was trained for the task 'identity'" in fails(command.main, *pictures, "--model", course / "vae", "--out", out)
     assert "name picture files, or a folder" in fails(command.main, "--model", course / model, "--out", out)
-    assert "which keras_ae did not write" in fails(
-        command.main, *pictures, "--model", course / model, "--out", tmp_path / "a"
-    )
+    assert "which keras_ae did not write" in fails(command.main, *pictures, "--model", course / model, "--out", tmp_path / "a")
 
 
 @pytest.mark.parametrize(("command", "model"), [(reconstruct, "vae"), (denoise, "denoiser"), (upscale, "upscaler")])

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from keras_ae import outputs
+
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 COURSE = DOCS / "course"
@@ -36,7 +38,7 @@ CARD = json.loads((ROOT / "exported" / "cats" / "card.json").read_text())
 
 def result(folder, *keys):
     """A number of the JSON file of a study."""
-    (path,) = (COURSE / folder).glob("*.json")
+    (path,) = (COURSE / folder).glob("[!.]*.json")
     value = json.loads(path.read_text())
     for key in keys:
         value = value[key]
@@ -95,9 +97,9 @@ def test_super_resolution():
 def test_likelihoods_of_codes_of_two_numbers():
     for name, numbers in result("plane", "likelihood").items():
         row = table("negative importance-weighted bound (k = 500)")[name]
-        tight = numbers["importance_weighted"]["neg_importance_weighted_500"]
+        few, tight = (numbers["importance_weighted"][key] for key in ("neg_elbo", "neg_importance_weighted_500"))
         expected = [f"{numbers['neg_elbo']:.1f} ± {numbers['standard_error']:.1f}"]
-        assert row == expected + [f"{value:.1f}" for value in (numbers["distortion"], numbers["rate"], tight)]
+        assert row == expected + [f"{value:.1f}" for value in (numbers["distortion"], numbers["rate"], few, tight)]
         assert f"negative ELBO {numbers['neg_elbo']:.1f} nats" in header(name)
 
 
@@ -171,6 +173,9 @@ def test_figures_that_follow_from_others():
     assert f"the error rises by {rise['vae_2d_conv']}, that of the autoencoder by {rise['ae_2d']}." in TEXT
     better = likelihood["vae_2d_dense"]["neg_elbo"] - likelihood["vae_2d_conv"]["neg_elbo"]
     assert f"The convolutional VAE is {better:.1f} nats better" in TEXT
+    bounds = [one["importance_weighted"] for one in likelihood.values()]
+    gaps = [bound["neg_elbo"] - bound["neg_importance_weighted_500"] for bound in bounds]
+    assert f"the importance-weighted bound is {gaps[0]:.1f} and {gaps[1]:.1f} nats tighter than the negative ELBO." in TEXT
     models = result("priors", "models")
     assert f"are {models['vae_mnist']['psnr'] - models['aae_mnist']['psnr']:.1f} dB worse" in TEXT
     gain = max(numbers["autoencoder"] - numbers["PCA"] for numbers in result("sizes_mnist", "psnr_mnist").values())
@@ -255,3 +260,12 @@ def docstrings():
 def test_the_words_are_those_of_the_field():
     texts = [*docstrings(), *((str(path), path.read_text()) for path in [*PAGES, *(ROOT / "experiments").glob("*.toml")])]
     assert not [(where, words) for where, text in texts for words in BANNED if words in " ".join(text.lower().split())]
+
+
+WRITTEN = [ROOT / "exported" / "cats", *sorted(path for path in COURSE.iterdir() if path.is_dir())]
+
+
+@pytest.mark.parametrize("folder", WRITTEN, ids=lambda folder: folder.name)
+def test_commands_may_replace_what_they_wrote_into_the_repository(folder):
+    assert outputs.intact(folder)
+    assert outputs.check_folder(folder) == folder

@@ -75,6 +75,9 @@ def _titled(body, title, path):
     page = Image.new("RGB", (max(width, _size(title)[0] + 2 * SPACE), top + body.height + SPACE), "white")
     _write(ImageDraw.Draw(page), (SPACE, SPACE), title)
     page.paste(body, (SPACE, top))
+    if not np.ptp(np.asarray(page), axis=-1).any():
+        # nearly half as large as three equal channels
+        page = page.convert("L")
     with written_whole(path) as partial:
         page.save(partial, format="png", optimize=True)
 
