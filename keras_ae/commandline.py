@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -9,7 +10,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from keras_ae.errors import UserError
+from keras_ae.errors import UserError, first_line
 
 # the first model that a user trains, and the one that the repository ships
 TRAINED, SHIPPED = "exported/vae", "exported/cats"
@@ -162,23 +163,21 @@ def _signals(prog, ends_process):
         os.write(stderr, f"{prog}: interrupted\n".encode())
         os._exit(130)
 
+    def interrupt(number, frame):
+        # TensorFlow reports objects that the interruption leaves unused
+        logging.getLogger("tensorflow").setLevel(logging.CRITICAL + 1)
+        raise KeyboardInterrupt
+
     def handle(handlers):
         for number, handler in zip(numbers, handlers, strict=True):
             signal.signal(number, handler)
 
     handle([end, end])
     try:
-        yield lambda: handle([signal.default_int_handler] * 2)
+        yield lambda: handle([interrupt, interrupt])
     finally:
         handle([signal.SIG_IGN] * 2 if ends_process else before)
         os.close(stderr)
-
-
-def _reason(error):
-    """The line of a TensorFlow error that says what happened."""
-    lines = (line.strip() for line in str(error.message).splitlines())
-    noise = ("Graph execution", "Detected at", "<stack", "[[", "File")
-    return next((line for line in lines if line and not line.startswith(noise)), type(error).__name__)
 
 
 def run(parser, body, argv=None):
@@ -201,7 +200,7 @@ def run(parser, body, argv=None):
             status, message = 2, f"error: {error.strerror or error}" + (f": {error.filename}" if error.filename else "")
         except tensorflow.errors.OpError as error:
             # such as a full disk under TensorBoard's logs or a SavedModel
-            status, message = 2, f"error: {_reason(error)}"
+            status, message = 2, f"error: {first_line(error)}"
         except MemoryError:
             status, message = 2, "error: not enough memory; use fewer or smaller images, or a smaller model or batch"
         except KeyboardInterrupt:

@@ -1,4 +1,10 @@
-"""The one exception for mistakes that a user can fix."""
+"""The one exception for mistakes that a user can fix, and the line of other exceptions that says what happened."""
+
+import re
+
+# lines that TensorFlow and Keras write around the reason of an error, and the colours that they write it in
+AROUND = ("Graph execution error", "Detected at node", "Exception encountered when calling", "File ", "<stack", "[[{{")
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class UserError(Exception):
@@ -6,3 +12,10 @@ class UserError(Exception):
 
     Commands print it without a traceback and exit with status 2.
     """
+
+
+def first_line(error):
+    """The first line of an exception's text that says something, at most 200 characters; else the name of its type."""
+    lines = (line.strip() for line in COLOUR.sub("", getattr(error, "message", None) or str(error)).splitlines())
+    line = next((line for line in lines if line and not line.startswith(AROUND)), type(error).__name__)
+    return line if len(line) <= 200 else f"{line[:120]} ... {line[-75:]}"

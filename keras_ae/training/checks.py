@@ -3,12 +3,11 @@
 import contextlib
 import math
 import os
-import re
 
 import keras
 import tensorflow as tf
 
-from keras_ae.errors import UserError
+from keras_ae.errors import UserError, first_line
 from keras_ae.models.blocks import sides
 from keras_ae.models.refinement import critic
 
@@ -22,16 +21,6 @@ SHARE = 0.9
 MIXTURE = 3 * 8
 # copies of its components while they are made orthogonal
 PCA = 4
-# lines that TensorFlow and Keras write around the reason of an error, and the colours that they write it in
-AROUND = ("Graph execution error", "Detected at node", "Exception encountered when calling", "File ", "<stack", "[[{{")
-COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-
-
-def first_line(error):
-    """The first line of an exception's text that says something, at most 200 characters; else the name of its type."""
-    lines = (line.strip() for line in COLOUR.sub("", getattr(error, "message", None) or str(error)).splitlines())
-    line = next((line for line in lines if line and not line.startswith(AROUND)), type(error).__name__)
-    return line if len(line) <= 200 else f"{line[:120]} ... {line[-75:]}"
 
 
 @contextlib.contextmanager
