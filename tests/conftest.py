@@ -13,28 +13,7 @@ from keras_ae.media import images  # noqa: E402  TensorFlow first, and quietly
 
 ROOT = Path(__file__).parents[1]
 
-TINY = """
-[data]
-size = 16
-flip = true
-[encoder]
-name = "residual"
-widths = [8, 16]
-[decoder]
-name = "residual"
-widths = [8, 16]
-[latent]
-dim = 6
-[schedule]
-name = "halve_on_plateau"
-patience = 1
-[training]
-batch = 32
-epochs = 4
-patience = 3
-precision = "float32"
-pictures_every = 2
-"""
+TINY = (Path(__file__).parent / "tiny.toml").read_text()
 
 COURSE_SETTINGS = ["training.epochs=1", "training.precision=float32"]
 COURSE = {

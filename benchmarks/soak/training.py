@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -11,31 +12,9 @@ from keras_ae.data.sets.cat_drawing import draw, sample_factors
 from keras_ae.media import images
 from soak import commands
 
-TINY = """
-[data]
-size = 16
-flip = true
-[encoder]
-name = "residual"
-widths = [8, 16]
-[decoder]
-name = "residual"
-widths = [8, 16]
-[latent]
-dim = 6
-[schedule]
-name = "halve_on_plateau"
-patience = 1
-[training]
-batch = 32
-epochs = 2
-patience = 3
-precision = "float32"
-pictures_every = 2
-[refinement]
-epochs = 2
-batch = 16
-"""
+# the experiment of the tests, with a second stage
+TINY = (Path(__file__).parents[2] / "tests" / "tiny.toml").read_text().replace("epochs = 4", "epochs = 2")
+TINY += "[refinement]\nepochs = 2\nbatch = 16\n"
 # lines of its output that the moments of a kill are relative to
 PHASES = {"data": "training +", "first": "training tiny", "second": "epoch   2/4", "pictures": "fitting the prior"}
 # of a command that is started again after each kill
