@@ -98,14 +98,13 @@ def _decibels(logs):
 def log_missing(run):
     """Log the scalars of saved epochs that TensorBoard's logs lack: a process may have been killed between the two."""
     logged = charts.logged_scalars(run.tensorboard).get("epoch_loss", {}).get("train", ([], []))[0]
-    for row in run.read_state()[0]["rows"]:
-        if row["epoch"] in logged:
-            continue
-        for name, value in (row | _decibels(row)).items():
-            if name not in BOOKKEEPING:
-                side = "validation" if name.startswith("val_") else "train"
-                with tf.summary.create_file_writer(str(run.tensorboard / side)).as_default(step=row["epoch"]):
-                    tf.summary.scalar(f"epoch_{name.removeprefix('val_')}", value)
+    rows = [row for row in run.read_record()["rows"] if row["epoch"] not in logged]
+    for side in ("train", "validation") if rows else ():
+        with tf.summary.create_file_writer(str(run.tensorboard / side)).as_default():
+            for row in rows:
+                for name, value in (row | _decibels(row)).items():
+                    if name not in BOOKKEEPING and name.startswith("val_") == (side == "validation"):
+                        tf.summary.scalar(f"epoch_{name.removeprefix('val_')}", value, row["epoch"])
 
 
 class TensorBoard(keras.callbacks.TensorBoard):

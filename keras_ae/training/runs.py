@@ -12,6 +12,7 @@ Runs of an experiment are numbered: runs/vae/001, runs/vae/002. Every file appea
 state.npz is renamed: history.csv and weights.npz are written from it, and written again when a run is resumed.
 """
 
+import contextlib
 import csv
 import dataclasses
 import json
@@ -90,14 +91,24 @@ class Run:
 
     def read_state(self):
         """What `write_state` saved: record, variables, best. Raises UserError where the file is damaged."""
-        try:
-            with np.load(self.folder / "state.npz") as file:
-                arrays = dict(file)
+        with self._state() as file:
+            arrays = dict(file)
             record = json.loads(str(arrays.pop("record")))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise UserError(f"{self.folder / 'state.npz'} is damaged ({error}); train again in a new run") from error
         best = {name.removeprefix(BEST): array for name, array in arrays.items() if name.startswith(BEST)}
         return record, [arrays[f"variable_{index}"] for index in range(len(arrays) - len(best))], best
+
+    def read_record(self):
+        """The record alone, without the arrays, which may be large. Raises UserError where the file is damaged."""
+        with self._state() as file:
+            return json.loads(str(file["record"]))
+
+    @contextlib.contextmanager
+    def _state(self):
+        try:
+            with np.load(self.folder / "state.npz") as file:
+                yield file
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise UserError(f"{self.folder / 'state.npz'} is damaged ({error}); train again in a new run") from error
 
     def restore_views(self):
         """Write weights.npz and history.csv as of the last whole epoch; a process may have been killed between the files."""
@@ -112,7 +123,7 @@ class Run:
         """The position of training, from its saved state."""
         if not self.has_state:
             return Position()
-        record, _, _ = self.read_state()
+        record = self.read_record()
         stages = [row["stage"] for row in record["rows"]]
         return Position(record["stage"], stages.count(1), stages.count(2), record["stopped"])
 
