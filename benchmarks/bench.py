@@ -1,7 +1,7 @@
-"""Speed and memory of keras_ae compared with plain Keras on the same machine in the same run: make bench.
+"""Speed and memory of keras_ae beside a plain Keras loop and a PyTorch twin, on one machine in one run: make bench.
 
-The plain loop is a Keras model with the same networks and the shortest `train_step` that trains a VAE, fed from memory. Both
-train alternately, and medians are compared.
+The plain loop is a Keras model with the same networks and the shortest `train_step` that trains a VAE, fed from memory; the twin
+is the same model in PyTorch (`with_pytorch`). All train alternately, and medians are compared.
 """
 
 import os
@@ -18,10 +18,11 @@ from keras_ae import commandline
 
 EPOCHS = 4
 STEPS = 25
+ROUNDS = 3
 
 
 def parser():
-    parser = commandline.Parser("bench", "Measure keras_ae beside a plain Keras loop of the same network.")
+    parser = commandline.Parser("bench", "Measure keras_ae beside a plain Keras loop and a PyTorch twin of the same networks.")
     parser.prog = "python benchmarks/bench.py"
     parser.add_argument("--experiment", default="experiments/vae.toml", metavar="FILE.toml", help="experiment to measure")
     parser.add_argument("--data", metavar="DIR", help="folder of picture files (default: the data set of the experiment)")
@@ -76,9 +77,13 @@ def timed(function):
 
 
 def training_speed(experiment, image_set):
-    """Images per second of our training and of the plain loop, alternately: medians."""
+    """Images per second of our training, of the plain loop and of the twin, alternately: medians, by name.
+
+    The twin exists for networks of the name normalizer_free.
+    """
     import keras
     import tensorflow as tf
+    import with_pytorch
 
     from keras_ae.data import pipeline
     from keras_ae.training import callbacks
@@ -106,14 +111,19 @@ def training_speed(experiment, image_set):
         def on_epoch_end(self, epoch, logs=None):
             pass
 
-    clocks = {model: Clock() for model in (ours, plain)}
-    for _ in range(2):
-        for model, source in ((ours, stream), (plain, in_memory)):
+    seconds = {"keras_ae": [], "plain Keras loop": []}
+    twin = None
+    if {experiment.tables[table]["name"] for table in ("encoder", "decoder")} == {"normalizer_free"}:
+        seconds["PyTorch twin"], twin = [], with_pytorch.speed(experiment, image_set.shape, STEPS)
+    for _ in range(ROUNDS):
+        for name, model, source in (("keras_ae", ours, stream), ("plain Keras loop", plain, in_memory)):
             clock = Clock()
             watching = [callbacks.StopOnNaN(), Silent([(0, EPOCHS, STEPS)])] if model is ours else []
             model.fit(source, steps_per_epoch=STEPS, epochs=EPOCHS, shuffle=False, verbose=0, callbacks=[*watching, clock])
-            clocks[model].seconds += clock.seconds[1:]
-    return tuple(STEPS * batch / statistics.median(clocks[model].seconds) for model in (ours, plain))
+            seconds[name] += clock.seconds[1:]
+        if twin:
+            seconds["PyTorch twin"] += [twin() for _ in range(EPOCHS - 1)]
+    return {name: STEPS * batch / statistics.median(measured) for name, measured in seconds.items()}
 
 
 def pipeline_speed(experiment, image_set):
@@ -166,9 +176,10 @@ def bench(arguments):
         measured = measured.with_data(*pipeline.resolve(measured.data.name, arguments.data))
     source = measured.data
     image_set = pipeline.load(source.name, source.directory, source.size, source.channels)
-    ours, plain = training_speed(measured, image_set)
-    label = f"{measured.name}, {measured.precision}, batch {measured.training.batch}"
-    print(f"training          {ours:.0f} images/s ({label}), plain Keras loop {plain:.0f}: {ours / plain:.3f} times")
+    speeds = training_speed(measured, image_set)
+    ours = speeds.pop("keras_ae")
+    beside = "; ".join(f"{name} {speed:.0f}: {ours / speed:.2f} times" for name, speed in speeds.items())
+    print(f"training          {ours:.0f} images/s ({measured.name}, {measured.precision}, batch {measured.training.batch}); {beside}")
     delivered = pipeline_speed(measured, image_set)
     print(f"input pipeline    {delivered:.0f} images/s: {ours / delivered:.1%} of a training step")
     print(f"decoding          {decoding_speed(arguments.model):.0f} images/s, batch 64")

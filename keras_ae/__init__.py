@@ -26,6 +26,8 @@ _NAMES = {
     "conv_decoder": "models.networks",
     "residual_encoder": "models.networks",
     "residual_decoder": "models.networks",
+    "normalizer_free_encoder": "models.normalizer_free",
+    "normalizer_free_decoder": "models.normalizer_free",
     "dense_encoder": "models.networks",
     "dense_decoder": "models.networks",
     "spatial_encoder": "models.spatial",

@@ -95,14 +95,16 @@ def load(name="synthetic_cats", directory=None, size=None, channels=None):
 
 
 def _parsed(serialized, shape):
-    """Serialized records (batch,) to a batch without inputs."""
+    """Serialized records (batch,) to a batch without inputs, its images still uint8."""
     label = tf.io.decode_raw(tf.strings.substr(serialized, 0, 4), tf.int32)[:, 0]
     pixels = tf.io.decode_raw(tf.strings.substr(serialized, 4, int(np.prod(shape))), tf.uint8)
-    return {"images": scaled(tf.cast(tf.reshape(pixels, (-1, *shape)), tf.float32)), "label": label}
+    return {"images": tf.reshape(pixels, (-1, *shape)), "label": label}
 
 
 def _with_inputs(batch, task, seed):
-    return batch | {"inputs": batch["images"] if task is None else task(batch["images"], seed)}
+    """The batch with images in [-1, 1], and what the task makes of them for the encoder."""
+    images = scaled(tf.cast(batch["images"], tf.float32))
+    return batch | {"images": images, "inputs": images if task is None else task(images, seed)}
 
 
 def batches(image_set, side, batch, task=None):
@@ -140,10 +142,13 @@ def _half_flipped(batch):
 def _shifted(batch, shift, seed):
     """Shift all images of a batch by the same -`shift` to `shift` pixels in each direction; edges are mirrored."""
     images = batch["images"]
-    _, height, width, _ = images.shape
-    top, left = tf.unstack(tf.random.stateless_uniform((2,), seed, 0, 2 * shift + 1, tf.int32))
-    padded = tf.pad(images, [[0, 0], [shift, shift], [shift, shift], [0, 0]], "SYMMETRIC")
-    return batch | {"images": padded[:, top : top + height, left : left + width]}
+    offsets = tf.random.stateless_uniform((2,), seed, 0, 2 * shift + 1, tf.int32)
+    for axis, offset in zip((1, 2), tf.unstack(offsets), strict=True):
+        # edges are joined: tf.pad with mirrored edges takes three times as long
+        edge, size = tf.range(shift), tf.shape(images)
+        first, last = (tf.gather(images, rows, axis=axis) for rows in (edge[::-1], size[axis] - 1 - edge))
+        images = tf.slice(tf.concat([first, images, last], axis), tf.one_hot(axis, 4, offset, 0), size)
+    return batch | {"images": images}
 
 
 def training(image_set, batch, seed, first_epoch=0, flip=False, shift=0, task=None):
@@ -159,6 +164,7 @@ def training(image_set, batch, seed, first_epoch=0, flip=False, shift=0, task=No
 
     def prepared(step, serialized):
         prepared = _parsed(serialized, image_set.shape)
+        # bytes are moved four times as fast as floats
         prepared = _half_flipped(prepared) if flip else prepared
         prepared = _shifted(prepared, shift, tf.stack([seed, step])) if shift else prepared
         prepared = prepared | {"images": tf.ensure_shape(prepared["images"], (batch, *image_set.shape))}

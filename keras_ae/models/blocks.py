@@ -34,13 +34,21 @@ def normalized(x):
     return layers.Activation("silu")(layers.GroupNormalization(groups, epsilon=1e-4)(x))
 
 
-def ResidualBlock(width):
-    """x + conv(norm(conv(norm(x)))), GroupNorm and SiLU before each 3x3 convolution (He et al. 2016, Wu & He 2018)."""
+def rectified(x):
+    """ReLU, for networks without normalization."""
+    return layers.Activation("relu")(x)
+
+
+def ResidualBlock(width, activated=normalized):
+    """x + conv(activated(conv(activated(x)))) with 3x3 convolutions, the last of which begins as zero (He et al. 2016).
+
+    activated: `normalized` (Wu & He 2018) or `rectified`.
+    """
 
     def apply(x):
         residual = x
-        x = layers.Conv2D(width, 3, padding="same")(normalized(x))
-        x = layers.Conv2D(width, 3, padding="same", kernel_initializer="zeros")(normalized(x))
+        x = layers.Conv2D(width, 3, padding="same")(activated(x))
+        x = layers.Conv2D(width, 3, padding="same", kernel_initializer="zeros")(activated(x))
         return layers.Add()([residual, x])
 
     return apply

@@ -12,6 +12,7 @@ import keras
 from keras import layers, ops
 
 from keras_ae.models.blocks import Counts, ResidualBlock, Widths, normalized, sides, stages
+from keras_ae.models.normalizer_free import normalizer_free_decoder, normalizer_free_encoder
 from keras_ae.models.spatial import spatial_decoder, spatial_encoder
 
 
@@ -123,5 +124,17 @@ def residual_decoder(image_shape, latent_dim, *, widths: Widths = (32, 64, 128, 
     return keras.Model(z, layers.Activation("tanh", dtype="float32")(x), name="decoder")
 
 
-ENCODERS = {"conv": conv_encoder, "residual": residual_encoder, "dense": dense_encoder, "spatial": spatial_encoder}
-DECODERS = {"conv": conv_decoder, "residual": residual_decoder, "dense": dense_decoder, "spatial": spatial_decoder}
+ENCODERS = {
+    "conv": conv_encoder,
+    "residual": residual_encoder,
+    "normalizer_free": normalizer_free_encoder,
+    "dense": dense_encoder,
+    "spatial": spatial_encoder,
+}
+DECODERS = {
+    "conv": conv_decoder,
+    "residual": residual_decoder,
+    "normalizer_free": normalizer_free_decoder,
+    "dense": dense_decoder,
+    "spatial": spatial_decoder,
+}

@@ -20,13 +20,12 @@ from keras_ae.models.vae import VAE
 
 def _moved(images, offsets):
     """Each image shifted by its own whole pixels (n, 2), 0 outside; the same shape."""
-    n, height, width, _ = images.shape
-    rows = tf.range(height)[None] + offsets[:, :1]
-    columns = tf.range(width)[None] + offsets[:, 1:]
-    inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None]
-    moved = tf.gather(images, tf.clip_by_value(rows, 0, height - 1), axis=1, batch_dims=1)
-    moved = tf.gather(moved, tf.clip_by_value(columns, 0, width - 1), axis=2, batch_dims=1)
-    return moved * tf.cast(inside, images.dtype)[..., None]
+    n, height, width, channels = images.shape
+    row = width * channels
+    # as products with matrices of zeros and ones: their gradient is a product, too, where that of gathered pixels is slow
+    rows = tf.one_hot(tf.range(height)[None] + offsets[:, :1], height, dtype=images.dtype)
+    columns = tf.one_hot(tf.range(row)[None] - channels * offsets[:, 1:], row, dtype=images.dtype)
+    return tf.reshape(rows @ tf.reshape(images, (n, height, row)) @ columns, images.shape)
 
 
 def _hole(images, centres):
@@ -52,10 +51,11 @@ def varied(images, seed, pairs):
     return _hole(_moved(images, drawn(0, -(height // 8), height // 8 + 1)), drawn(1, 0, height))
 
 
-def critic(image_shape, widths=(48, 96, 192, 256)):
+def critic(image_shape, widths=(48, 96, 192), bottleneck=32):
     """A critic of images: {"logits": [whole (batch, 1), patches (batch, n)], "features": [maps, finest first]}.
 
-    Strided 4x4 convolutions with leaky ReLU; one logit for the whole image, and one for each patch of the next-to-coarsest map.
+    Strided 4x4 convolutions with leaky ReLU; one logit for each patch of the coarsest map, and one for the whole of it, read
+    from `bottleneck` channels.
     """
 
     def conv(width, size, strides=1):
@@ -66,9 +66,10 @@ def critic(image_shape, widths=(48, 96, 192, 256)):
     for _, width in stages(image_shape, widths):
         x = layers.LeakyReLU(0.2)(conv(width, 4, 2)(x))
         features.append(x)
-    patches = layers.LeakyReLU(0.2)(conv(128, 3)(features[-2:][0]))
+    patches = layers.LeakyReLU(0.2)(conv(128, 3)(x))
     patches = layers.Conv2D(1, 1, dtype="float32")(patches)
-    whole = layers.LeakyReLU(0.2)(layers.Dense(256)(layers.Flatten()(x)))
+    whole = layers.LeakyReLU(0.2)(conv(bottleneck, 1)(x))
+    whole = layers.LeakyReLU(0.2)(layers.Dense(256)(layers.Flatten()(whole)))
     whole = layers.Dense(1, dtype="float32")(whole)
     return keras.Model(
         images, {"logits": [whole, layers.Flatten(dtype="float32")(patches)], "features": features}, name="critic"
@@ -151,8 +152,9 @@ class RefinedVAE(VAE):
             shown = varied(tf.concat([images, decoded], axis=0), tf.stack([step, self.seed]), n)
             judged = self.critic(shown, training=True)
             terms = self.terms(batch, codes, decoded[:n])
+            # real, rebuilt, drawn; the gradient of a split is one concatenation, that of slices a sum of padded ones
             adversarial = sum(ops.mean(ops.softplus(-logits[n:])) for logits in judged["logits"])
-            difference = sum(_difference(features[:n], features[n : 2 * n]) for features in judged["features"])
+            difference = sum(_difference(*tf.split(features, 3)[:2]) for features in judged["features"])
             loss = terms["reconstruction"] + self.weight * (adversarial + self.feature_weight * difference)
             critic = sum(ops.mean(ops.softplus(-x[:n])) + ops.mean(ops.softplus(x[n:])) for x in judged["logits"])
             penalized = critic + 0.5 * self.penalty * self._squared_gradient(shown[: max(1, n // 8)])

@@ -1,0 +1,182 @@
+"""A PyTorch twin of the first stage of an experiment with normalizer-free networks, for bench.py and peers.py.
+
+The same layers, widths, initializers, likelihood, optimizer, schedule, clipping and batches; channels-last memory and bfloat16
+autocast, which are PyTorch's fastest way on CPUs; `torch.optim.Muon` and the fused `torch.optim.Adam`.
+"""
+
+import math
+import time
+
+import numpy as np
+import torch
+from torch import nn
+
+
+def _initialized(layer):
+    """Keras' initializers: Glorot uniform, biases of 0."""
+    nn.init.xavier_uniform_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class Block(nn.Module):
+    """x + conv(relu(conv(relu(x)))), the last convolution 0 at first."""
+
+    def __init__(self, width):
+        super().__init__()
+        first, second = (_initialized(nn.Conv2d(width, width, 3, 1, 1)) for _ in range(2))
+        nn.init.zeros_(second.weight)
+        self.branch = nn.Sequential(nn.ReLU(), first, nn.ReLU(), second)
+
+    def forward(self, x):
+        return x + self.branch(x)
+
+
+class Encoder(nn.Module):
+    """Images (batch, C, size, size) -> mean and log-variance, each (batch, latent_dim), float32."""
+
+    def __init__(self, channels, maps, blocks, bottleneck, latent_dim):
+        super().__init__()
+        parts = []
+        for stage, (_, width) in enumerate(maps):
+            parts += [nn.ReLU()] if stage else []
+            parts.append(_initialized(nn.Conv2d(channels, width, 4, 2, 1)))
+            parts += [Block(width) for _ in range(blocks[min(stage, len(blocks) - 1)])]
+            channels = width
+        parts += [nn.ReLU(), _initialized(nn.Conv2d(channels, bottleneck, 1)), nn.Flatten()]
+        self.features = nn.Sequential(*parts)
+        numbers = bottleneck * maps[-1][0] ** 2
+        self.mean, self.log_var = (_initialized(nn.Linear(numbers, latent_dim)) for _ in range(2))
+
+    def forward(self, images):
+        features = self.features(images)
+        with torch.autocast("cpu", enabled=False):
+            features = features.float()
+            return self.mean(features), self.log_var(features).clamp(-12, 6)
+
+
+class Decoder(nn.Module):
+    """z (batch, latent_dim) -> images (batch, C, size, size) in [-1, 1], float32."""
+
+    def __init__(self, channels, maps, blocks, bottleneck, latent_dim):
+        super().__init__()
+        self.side, width = maps[-1]
+        self.dense = _initialized(nn.Linear(latent_dim, bottleneck * self.side**2))
+        parts = [_initialized(nn.Conv2d(bottleneck, width, 1))]
+        for stage in reversed(range(len(maps))):
+            width = maps[stage][1]
+            parts += [Block(width) for _ in range(blocks[min(stage, len(blocks) - 1)])]
+            parts.append(_initialized(nn.ConvTranspose2d(width, maps[stage - 1][1] if stage else channels, 4, 2, 1)))
+        self.layers = nn.Sequential(*parts)
+
+    def forward(self, z):
+        x = self.dense(z).reshape(len(z), -1, self.side, self.side).contiguous(memory_format=torch.channels_last)
+        return torch.tanh(self.layers(x).float())
+
+
+class _Muon:
+    """`torch.optim.Muon`, which takes matrices alone, on kernels as matrices in the same memory; Adam on everything else."""
+
+    def __init__(self, parameters, learning_rate):
+        self.matrices, rest = [], []
+        for parameter in parameters:
+            rows = self._rows(parameter.data) if parameter.ndim > 1 else None
+            if rows is None or min(rows.shape) <= 3:
+                rest.append(parameter)
+            else:
+                self.matrices.append((parameter, nn.Parameter(rows)))
+        flat = [matrix for _, matrix in self.matrices]
+        self.optimizers = [
+            torch.optim.Muon(flat, lr=learning_rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.Adam(rest, lr=learning_rate, eps=1e-7, fused=True),
+        ]
+
+    @staticmethod
+    def _rows(values):
+        return (values.permute(0, 2, 3, 1) if values.ndim == 4 else values).reshape(len(values), -1)
+
+    def step(self):
+        for parameter, matrix in self.matrices:
+            matrix.grad = self._rows(parameter.grad)
+        for optimizer in self.optimizers:
+            optimizer.step()
+
+
+class Twin:
+    """The twin of an experiment for images of `shape`, trained by `step`. `steps`: of the whole cosine schedule."""
+
+    def __init__(self, experiment, shape, steps):
+        from keras_ae.models.blocks import stages
+
+        torch.manual_seed(experiment.training.seed)
+        *_, channels = shape
+        parts = []
+        for make, table in ((Encoder, "encoder"), (Decoder, "decoder")):
+            options = experiment.tables[table]
+            maps = stages(shape, options["widths"])
+            network = make(channels, maps, options["blocks"], options["bottleneck"], experiment.latent_dim)
+            parts.append(network.to(memory_format=torch.channels_last))
+        self.encoder, self.decoder = parts
+        self.low = experiment.precision == "mixed_bfloat16"
+        self.parameters = [*self.encoder.parameters(), *self.decoder.parameters()]
+        schedule, optimizer = experiment.tables["schedule"], experiment.tables["optimizer"]
+        self.clip_norm = optimizer["clip_norm"]
+        rate, warmup, final = (schedule[key] for key in ("learning_rate", "warmup_steps", "final"))
+
+        def share(step):
+            if step < warmup:
+                return 0.01 + 0.99 * step / warmup
+            along = min(1.0, (step - warmup) / max(1, steps - warmup))
+            return final + (1 - final) * (1 + math.cos(math.pi * along)) / 2
+
+        self.optimizer = _Muon(self.parameters, rate)
+        self.schedules = [torch.optim.lr_scheduler.LambdaLR(each, share) for each in self.optimizer.optimizers]
+
+    def step(self, images):
+        """One step on images (batch, C, H, W) in [-1, 1], channels-last."""
+        for parameter in self.parameters:
+            parameter.grad = None
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.low):
+            mean, log_var = self.encoder(images)
+            decoded = self.decoder(mean + torch.exp(log_var / 2) * torch.randn_like(mean))
+        squared = (images - decoded).square()
+        variance = squared.mean().clamp_min(1e-6).detach()
+        nats = (squared / variance + variance.log() + math.log(2 * math.pi)).sum((1, 2, 3)) / 2
+        kl = (mean.square() + log_var.exp() - 1 - log_var).sum(1) / 2
+        (nats + kl).mean().backward()
+        nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
+        self.optimizer.step()
+        for schedule in self.schedules:
+            schedule.step()
+
+    @torch.no_grad()
+    def codes(self, images):
+        """Mean codes and log-variances of images (n, H, W, C), as NumPy arrays."""
+        mean, log_var = self.encoder(to_torch(images))
+        return {"z": mean.numpy(), "z_mean": mean.numpy(), "z_log_var": log_var.numpy()}
+
+    @torch.no_grad()
+    def decode(self, z):
+        """Images (n, H, W, C) of codes (n, latent_dim)."""
+        return self.decoder(torch.from_numpy(np.array(z, "float32"))).permute(0, 2, 3, 1).numpy()
+
+
+def to_torch(images):
+    """Images (n, H, W, C) of any array type as a channels-last tensor (n, C, H, W)."""
+    return torch.from_numpy(np.array(images, "float32")).permute(0, 3, 1, 2)
+
+
+def speed(experiment, shape, steps):
+    """A function that trains the twin for so many steps on one batch in memory and returns the seconds."""
+    twin = Twin(experiment, shape, 100_000)
+    batch = experiment.training.batch
+    images = to_torch(np.random.default_rng(0).uniform(-1, 1, (batch, *shape)))
+
+    def seconds():
+        began = time.perf_counter()
+        for _ in range(steps):
+            twin.step(images)
+        return time.perf_counter() - began
+
+    seconds()
+    return seconds
