@@ -1,7 +1,7 @@
 """Speed and memory of keras_ae beside a plain Keras loop and a PyTorch twin, on one machine in one run: make bench.
 
-The plain loop is a Keras model with the same networks and the shortest `train_step` that trains a VAE, fed from memory; the twin
-is the same model in PyTorch (`with_pytorch`). All train alternately, and medians are compared.
+The plain loop is a Keras model with the same networks and the shortest `train_step` that trains a VAE; the twin is the same
+model in PyTorch (`with_pytorch`). Both are fed from memory. All train alternately, and medians are compared.
 """
 
 import os
@@ -179,7 +179,8 @@ def bench(arguments):
     speeds = training_speed(measured, image_set)
     ours = speeds.pop("keras_ae")
     beside = "; ".join(f"{name} {speed:.0f}: {ours / speed:.2f} times" for name, speed in speeds.items())
-    print(f"training          {ours:.0f} images/s ({measured.name}, {measured.precision}, batch {measured.training.batch}); {beside}")
+    label = f"{measured.name}, {measured.precision}, batch {measured.training.batch}"
+    print(f"training          {ours:.0f} images/s ({label}); {beside}")
     delivered = pipeline_speed(measured, image_set)
     print(f"input pipeline    {delivered:.0f} images/s: {ours / delivered:.1%} of a training step")
     print(f"decoding          {decoding_speed(arguments.model):.0f} images/s, batch 64")

@@ -4,11 +4,12 @@ Each trains for the same wall-clock time in this run, and the judge of keras_ae 
 
     ae, vae          experiments/ae.toml and vae.toml, as many epochs as fit
     plain Keras VAE  the networks of vae.toml in the loop of Keras' own example: squared error and KL, Adam, codes from N(0, I)
+    PyTorch twin     the first stage of vae.toml in PyTorch (`with_pytorch`); codes from a mixture as ours
     pythae AE, VAE   (PyTorch) with the convolutional networks of ae.toml, its trainer, and its GaussianMixture sampler
     PCA              with a normal distribution over its scores
 
 pythae's own networks for 64x64 images have 128 to 1,024 channels and complete only a few epochs in minutes on two cores;
-smaller ones give better results.
+smaller ones give better results. At the end follow the seconds until each is as good as PCA (`race`).
 """
 
 import functools
@@ -72,56 +73,6 @@ def ours(name, data, minutes):
     return side_by_side.candidate(Exported(folder / "export"), f"keras_ae {name}")
 
 
-def plain_keras(image_set, minutes, seed):
-    """The networks of vae.toml in the loop of https://keras.io/examples/generative/vae/, with its optimizer and batch size."""
-    import keras
-    import numpy as np
-    import tensorflow as tf
-
-    from keras_ae.codes.batches import batched
-    from keras_ae.data import pipeline
-    from keras_ae.judging.judge import Candidate
-    from keras_ae.training import experiment
-
-    vae = experiment.read("experiments/vae.toml", [f"training.seed={seed}"])
-    keras.utils.set_random_seed(seed)
-    encoder, decoder = vae.networks(image_set.shape, precision=vae.precision)
-
-    class Plain(keras.Model):
-        def train_step(self, batch):
-            images = batch["images"]
-            with tf.GradientTape() as tape:
-                codes = encoder(images, training=True)
-                squared = tf.reduce_sum(tf.square(images - decoder(codes["z"], training=True)), axis=(1, 2, 3))
-                loss = tf.reduce_mean(squared + tf.reduce_sum(codes["kl"], axis=1))
-            weights = encoder.trainable_variables + decoder.trainable_variables
-            self.optimizer.apply(tape.gradient(loss, weights), weights)
-            return {"loss": loss}
-
-    class Until(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            self.model.stop_training = time.monotonic() > end
-
-    model = Plain()
-    model.encoder, model.decoder = encoder, decoder
-    model.compile(optimizer=keras.optimizers.Adam(), jit_compile=False)
-    end = time.monotonic() + 60 * minutes
-    while time.monotonic() < end:
-        model.fit(pipeline.training(image_set, 128, seed), steps_per_epoch=20, epochs=10_000, verbose=0, callbacks=[Until()])
-
-    def codes(images):
-        found = {name: values.numpy() for name, values in encoder(images).items()}
-        return {"z": found["z_mean"], "z_mean": found["z_mean"], "z_log_var": found["z_log_var"]}
-
-    def decode(z):
-        return batched(lambda rows: decoder(tf.constant(rows, tf.float32)), z)
-
-    def generate(n, seed):
-        return np.clip(decode(tf.random.stateless_normal((n, vae.latent_dim), (seed, 0)).numpy()), -1, 1)
-
-    return Candidate("plain Keras VAE", vae.latent_dim, lambda images: batched(codes, images), decode, generate)
-
-
 def table(numbers, minutes):
     """The table of the README, in Markdown."""
     from importlib.metadata import version
@@ -142,7 +93,10 @@ def table(numbers, minutes):
 
 
 def bench(arguments):
+    import race
+    import with_keras
     import with_pythae
+    import with_pytorch
 
     from keras_ae import outputs
     from keras_ae.data import pipeline
@@ -156,12 +110,17 @@ def bench(arguments):
     image_set = pipeline.load(*source)
     judge = Judge(image_set, arguments.n, "gabor", arguments.seed)
     makers = [functools.partial(ours, name, data, arguments.minutes) for name in ("vae", "ae")]
-    makers.append(functools.partial(plain_keras, image_set, arguments.minutes, arguments.seed))
-    makers += [functools.partial(with_pythae.peer, kind, image_set, arguments.minutes, arguments.seed) for kind in PYTHAE]
+    limits = image_set, arguments.minutes, arguments.seed
+    makers += [functools.partial(with_pytorch.peer, *limits), functools.partial(with_keras.peer, *limits)]
+    makers += [functools.partial(with_pythae.peer, kind, *limits) for kind in PYTHAE]
     makers.append(functools.partial(judge.baseline, 128))
     judged, arrays = side_by_side.judge_all(judge, makers)
     print(side_by_side.write(out, judge, judged, judged, arrays, judge.warnings()))
-    print(table(json.loads((out / "metrics.json").read_text()), arguments.minutes))
+    numbers = json.loads((out / "metrics.json").read_text())
+    print(table(numbers, arguments.minutes))
+    held_out = pipeline.examples(image_set, "test", image_set.n_test)
+    target = numbers["models"]["PCA-128"]["reconstruction"]["psnr"]
+    print(race.run(image_set, held_out, target, arguments.minutes, arguments.seed))
 
 
 def main(argv=None):

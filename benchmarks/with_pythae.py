@@ -1,14 +1,21 @@
 """pythae's AE and VAE (PyTorch) as candidates of the judge, for benchmarks/peers.py."""
 
 import tempfile
-import time
+
+import numpy as np
+import torch
+from clock import Clock
+
+from keras_ae.codes.batches import batched
+from keras_ae.data import pipeline
+from keras_ae.judging.judge import Candidate
+from keras_ae.training import experiment
 
 BATCH = 64
 
 
 def networks(kind, config, widths=(32, 64, 128, 256)):
     """The strided convolutions of ae.toml for pythae: its encoder and decoder."""
-    import torch
     from pythae.models.base.base_utils import ModelOutput
     from pythae.models.nn import BaseDecoder, BaseEncoder
     from torch import nn
@@ -45,34 +52,27 @@ def networks(kind, config, widths=(32, 64, 128, 256)):
     return Encoder(), Decoder()
 
 
-def peer(kind, image_set, minutes, seed):
-    """pythae's AE or VAE with its own trainer for so many minutes, and its GaussianMixture sampler."""
-    import numpy as np
+def train(kind, image_set, seed, limits):
+    """pythae's AE or VAE, trained by its own trainer until the clock `limits` ends it, and the training images (n, C, H, W)."""
     import pythae.models
-    import torch
     from pythae.data.datasets import BaseDataset
-    from pythae.samplers import GaussianMixtureSampler, GaussianMixtureSamplerConfig
     from pythae.trainers import BaseTrainer, BaseTrainerConfig
     from pythae.trainers.training_callbacks import TrainingCallback
-
-    from keras_ae.codes.batches import batched
-    from keras_ae.data import pipeline
-    from keras_ae.judging.judge import Candidate
-    from keras_ae.training import experiment
 
     class OutOfTime(Exception):
         pass
 
     class Until(TrainingCallback):
-        def on_train_step_end(self, training_config, **kwargs):
-            if time.monotonic() > end:
+        def on_epoch_end(self, training_config, **kwargs):
+            model.eval()
+            if limits.done(lambda images: decoded(model, encoded(model, images)["z"])):
                 raise OutOfTime
 
     torch.manual_seed(seed)
     height, width, channels = image_set.shape
     latent_dim = experiment.read("experiments/vae.toml").latent_dim
-    images = np.concatenate([batch["images"].numpy() for batch in pipeline.batches(image_set, "train", 512)])
-    scaled = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)) / 2 + 0.5)
+    images = pipeline.examples(image_set, "train", image_set.n_train)
+    scaled = to_torch(images)
     config = getattr(pythae.models, f"{kind}Config")(input_dim=(channels, height, width), latent_dim=latent_dim)
     model = getattr(pythae.models, kind)(config, *networks(kind, config))
     options = BaseTrainerConfig(
@@ -80,37 +80,51 @@ def peer(kind, image_set, minutes, seed):
     )
     dataset = BaseDataset(scaled, torch.ones(len(scaled)))
     trainer = BaseTrainer(model=model, train_dataset=dataset, training_config=options, callbacks=[Until()])
-    end = time.monotonic() + 60 * minutes
+    limits.start()
     try:
         trainer.train()
     except OutOfTime:
         pass
     model.eval()
+    return model, scaled
 
-    def to_torch(images):
-        return torch.from_numpy(np.ascontiguousarray(np.asarray(images, "float32").transpose(0, 3, 1, 2)) / 2 + 0.5)
 
-    def from_torch(images):
-        return images.numpy().transpose(0, 2, 3, 1) * 2 - 1
+def to_torch(images):
+    """Images (n, H, W, C) in [-1, 1] as pythae wants them: (n, C, H, W) in [0, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(np.asarray(images, "float32").transpose(0, 3, 1, 2)) / 2 + 0.5)
 
-    @torch.no_grad()
-    def codes(images):
-        found = model.encoder(to_torch(images))
-        mean = found.embedding.numpy()
-        return {"z": mean} | ({"z_mean": mean, "z_log_var": found.log_covariance.numpy()} if kind == "VAE" else {})
 
-    @torch.no_grad()
-    def images_of(z):
-        return from_torch(model.decoder(torch.from_numpy(np.asarray(z, "float32"))).reconstruction)
+@torch.no_grad()
+def encoded(model, images):
+    """Codes of images (n, H, W, C), as the judge wants them."""
+    found = model.encoder(to_torch(images))
+    mean = found.embedding.numpy()
+    return {"z": mean} | ({"z_mean": mean, "z_log_var": found.log_covariance.numpy()} if "log_covariance" in found else {})
 
-    def decode(z):
-        return batched(images_of, z)
 
+@torch.no_grad()
+def decoded(model, z):
+    """Images (n, H, W, C) of codes (n, latent_dim)."""
+    images = model.decoder(torch.from_numpy(np.asarray(z, "float32"))).reconstruction
+    return images.numpy().transpose(0, 2, 3, 1) * 2 - 1
+
+
+def peer(kind, image_set, minutes, seed):
+    """The candidate of the judge that trains for so many minutes; codes are drawn with its GaussianMixture sampler."""
+    from pythae.samplers import GaussianMixtureSampler, GaussianMixtureSamplerConfig
+
+    model, scaled = train(kind, image_set, seed, Clock(60 * minutes))
     sampler = GaussianMixtureSampler(model, GaussianMixtureSamplerConfig(n_components=10))
     sampler.fit(scaled)
+
+    def decode(z):
+        return batched(lambda rows: decoded(model, rows), z)
 
     def generate(n, seed):
         sampler.gmm.random_state = seed
         return np.clip(decode(sampler.gmm.sample(n)[0]), -1, 1)
 
-    return Candidate(f"pythae {kind}", latent_dim, lambda images: batched(codes, images), decode, generate)
+    def codes(images):
+        return batched(lambda rows: encoded(model, rows), images)
+
+    return Candidate(f"pythae {kind}", model.latent_dim, codes, decode, generate)

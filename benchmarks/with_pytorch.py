@@ -166,6 +166,44 @@ def to_torch(images):
     return torch.from_numpy(np.array(images, "float32")).permute(0, 3, 1, 2)
 
 
+def peer(image_set, minutes, seed):
+    """The candidate of the judge that trains for so many minutes; codes are drawn from a mixture, as ours."""
+    from clock import Clock
+
+    from keras_ae.codes import priors
+    from keras_ae.codes.batches import batched
+    from keras_ae.data import pipeline
+    from keras_ae.judging.judge import Candidate
+    from keras_ae.training import experiment
+
+    vae = experiment.read("experiments/vae.toml", [f"training.seed={seed}"])
+    batch = vae.training.batch
+    stream = pipeline.training(image_set, batch, seed, flip=vae.data.flip, shift=vae.data.shift)
+    # as many steps as fit into the minutes, by the time that some of them take
+    probe = speed(vae, image_set.shape, 10)
+    twin = Twin(vae, image_set.shape, max(20, round(10 * 60 * minutes / probe())))
+    limits, steps = Clock(60 * minutes), image_set.n_train // batch
+    for step, images in enumerate(stream, 1):
+        twin.step(to_torch(images["images"]))
+        if step % steps == 0 and limits.done(None):
+            break
+
+    def codes(images):
+        return batched(twin.codes, images)
+
+    def decode(z):
+        return batched(twin.decode, z)
+
+    known = np.concatenate([codes(part["images"].numpy())["z"] for part in pipeline.batches(image_set, "train", 512)])
+    arguments = {key: value for key, value in vae.tables["prior"].items() if key != "name"}
+    prior = priors.PRIORS["mixture"].fit(known, seed, **arguments)
+
+    def generate(n, seed):
+        return np.clip(decode(np.asarray(prior.sample(n, seed))), -1, 1)
+
+    return Candidate("PyTorch twin", vae.latent_dim, codes, decode, generate)
+
+
 def speed(experiment, shape, steps):
     """A function that trains the twin for so many steps on one batch in memory and returns the seconds."""
     twin = Twin(experiment, shape, 100_000)
