@@ -20,6 +20,8 @@ MOST = 10_000
 Counts = Annotated[list[Annotated[int, Ge(1), Le(1000)]], MaxLen(16)]
 # of expectation maximization; scikit-learn's default of 100 can end before the fit converges
 ITERATIONS = 300
+# nats by which the likelihood of a code still rises at the end of a fit that only chooses the number of components
+TRIAL = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +40,8 @@ class Mixture:
     def fit(cls, codes, seed=0, *, components: Counts = (1, 5, 10, 20), iterations=ITERATIONS):
         """Fit a mixture to codes (n, latent_dim) with scikit-learn.
 
-        Of several numbers of components, the one with the highest likelihood of a held-out tenth of the codes is taken. Fewer
-        are used where there are fewer than 2 * latent_dim codes for each. A thousandth of the codes' variance is added to the
+        Numbers of components are tried in ascending order, as long as the likelihood of a held-out tenth of the codes rises.
+        Fewer are used where there are fewer than 2 * latent_dim codes for each. A thousandth of the codes' variance is added to the
         diagonals of the covariances, so that small data sets and unused dimensions stay well-conditioned. The first 10,000
         codes are used. A fit ends after `iterations` at the latest, with a warning.
         """
@@ -47,14 +49,17 @@ class Mixture:
         n, latent_dim = codes.shape
         choices = sorted({max(1, min(count, n // (2 * latent_dim))) for count in components})
         regularisation = 1e-3 * float(codes.var(axis=0).mean()) + 1e-6
-        chosen = choices[0]
-        if len(choices) > 1:
-            # codes come in the order of their images' digests, which is random
-            held_out = np.arange(n) % 10 == 0
-            fits = [_fitted(codes[~held_out], count, regularisation, seed, iterations) for count in choices]
-            scores = [fit.score(codes[held_out]) for fit in fits]
-            chosen = choices[int(np.argmax(scores))]
-        mixture = _fitted(codes, chosen, regularisation, seed, iterations)
+        best, reached = None, -np.inf
+        # codes come in the order of their images' digests, which is random
+        held_out = np.arange(n) % 10 == 0
+        for count in choices if len(choices) > 1 else []:
+            tried = _fitted(codes[~held_out], count, regularisation, seed, iterations, TRIAL)
+            score = tried.score(codes[held_out])
+            if score <= reached:
+                break
+            best, reached = tried, score
+        chosen = best.n_components if best else choices[0]
+        mixture = _fitted(codes, chosen, regularisation, seed, iterations, begin=best)
         if not mixture.converged_:
             print(
                 f"warning: the fit of a mixture with {chosen} components did not converge within {iterations} iterations; its "
@@ -116,11 +121,17 @@ class Normal(Mixture):
 PRIORS = {"mixture": Mixture, "normal": Normal}
 
 
-def _fitted(codes, components, regularisation, seed, iterations):
+def _fitted(codes, components, regularisation, seed, iterations, tolerance=1e-2, begin=None):
+    """A mixture of scikit-learn, fitted until a code's log-likelihood rises by less than `tolerance` nats an iteration.
+
+    begin: a fit to continue, or None.
+    """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
-    mixture = GaussianMixture(components, reg_covar=regularisation, max_iter=iterations, random_state=seed)
+    known = {} if begin is None else {f"{name}_init": getattr(begin, f"{name}_") for name in ("weights", "means", "precisions")}
+    options = {"tol": tolerance, "reg_covar": regularisation, "max_iter": iterations, "random_state": seed}
+    mixture = GaussianMixture(components, **options, **known)
     with warnings.catch_warnings():
         # `Mixture.fit` reports it, once and in words of this package
         warnings.simplefilter("ignore", ConvergenceWarning)
