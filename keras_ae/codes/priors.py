@@ -41,8 +41,8 @@ class Mixture:
         """Fit a mixture to codes (n, latent_dim) with scikit-learn.
 
         Numbers of components are tried in ascending order, as long as the likelihood of a held-out tenth of the codes rises.
-        Fewer are used where there are fewer than 2 * latent_dim codes for each. A thousandth of the codes' variance is added to the
-        diagonals of the covariances, so that small data sets and unused dimensions stay well-conditioned. The first 10,000
+        Fewer are used where there are fewer than 2 * latent_dim codes for each. A thousandth of the codes' variance is added to
+        the diagonals of the covariances, so that small data sets and unused dimensions stay well-conditioned. The first 10,000
         codes are used. A fit ends after `iterations` at the latest, with a warning.
         """
         codes = np.asarray(codes)[:MOST].astype("float64")

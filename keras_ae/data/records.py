@@ -5,10 +5,14 @@ files. The split depends on these digests alone: an image is held out if the las
 2**64.
 """
 
+import collections
+import functools
 import glob
 import hashlib
 import json
+import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import tensorflow as tf
@@ -26,6 +30,10 @@ VERSION = 5
 CONTENTS = 3
 HELD_OUT = 0.1
 MOST_DAMAGED = 0.05
+# bytes of a file below which decoding is mostly Python, which runs on one core at a time
+SMALL = 16_000
+# bytes of files that wait to be decoded
+AHEAD = 32_000_000
 # most damaged files that a message lists
 LISTED = 10
 
@@ -35,6 +43,21 @@ def held_out(digest):
     return int(digest[-16:], 16) < HELD_OUT * 2**64
 
 
+def _read(data, shape, known):
+    """A picture file as (digest, pixels uint8 `shape`, thumbnail, None), or (digest, None, None, why it is damaged).
+
+    known: reasons or None by digest, of files that were read before and are not decoded again.
+    """
+    digest = hashlib.sha256(data).hexdigest()
+    if digest in known:
+        return digest, None, None, known[digest]
+    try:
+        pixels = images.decode(data, shape[0], shape[2])
+    except images.DamagedPicture as error:
+        return digest, None, None, str(error)
+    return digest, pixels, copies.thumbnail(pixels), None
+
+
 class _Spool:
     """Decoded images on disk in their order of arrival; digests, classes and thumbnails in memory."""
 
@@ -42,36 +65,45 @@ class _Spool:
         self.path = path
         self.shape = shape
         self.digests, self.names, self.labels, self.sides, self.thumbnails = [], [], [], [], []
-        # names and reasons
-        self.damaged = []
+        # names and reasons; and reasons, or None, by digest
+        self.damaged, self.known = [], {}
         self.copies = 0
 
     def fill(self, source):
-        """Decode every image of the source once, with a progress bar."""
-        seen, broken = set(), {}
-        with open(self.path, "wb") as file:
-            for encoded in tqdm(source.items(), f"decoding {source.name}", source.count, unit="image", disable=None):
-                digest = hashlib.sha256(encoded.data).hexdigest()
+        """Decode every image of the source once, on all cores and in the order of the source, with a progress bar."""
+        progress = tqdm(source.items(), f"decoding {source.name}", source.count, unit="image", disable=None)
+        pool = ThreadPoolExecutor(os.cpu_count())
+        waiting, ahead = collections.deque(), 4 * os.cpu_count()
+        try:
+            for encoded in progress:
                 # copies within a split that the data set defines are kept
-                if encoded.side is None and digest in seen:
-                    self.copies += 1
-                    continue
-                try:
-                    # every copy of a damaged file counts as damaged
-                    pixels = None if digest in broken else images.decode(encoded.data, self.shape[0], self.shape[2])
-                except images.DamagedPicture as error:
-                    broken[digest] = str(error)
-                if digest in broken:
-                    self.damaged.append((encoded.name, broken[digest]))
-                    continue
-                seen.add(digest)
-                file.write(pixels.tobytes())
-                self.digests.append(digest)
-                self.names.append(encoded.name)
-                self.labels.append(encoded.label)
-                self.sides.append(encoded.side)
-                if encoded.side is None:
-                    self.thumbnails.append(copies.thumbnail(pixels))
+                known = self.known if encoded.side is None else {}
+                read = functools.partial(_read, encoded.data, self.shape, known)
+                waiting.append((encoded, read if len(encoded.data) < SMALL else pool.submit(read).result))
+                while len(waiting) > ahead or sum(len(first.data) for first, _ in waiting) > AHEAD:
+                    self._take(*waiting.popleft())
+            while waiting:
+                self._take(*waiting.popleft())
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _take(self, encoded, read):
+        """Keep an image, or count it as damaged or as a copy. read: a function that returns what `_read` does."""
+        digest, pixels, thumbnail, reason = read()
+        if reason:
+            # every copy of a damaged file counts as damaged
+            self.damaged.append((encoded.name, reason))
+        elif encoded.side is None and digest in self.known:
+            self.copies += 1
+        else:
+            self.file.write(pixels.tobytes())
+            self.digests.append(digest)
+            self.names.append(encoded.name)
+            self.labels.append(encoded.label)
+            self.sides.append(encoded.side)
+            if encoded.side is None:
+                self.thumbnails.append(thumbnail)
+        self.known[digest] = reason
 
     def files(self):
         """The number of files that were read: damaged ones, copies, and one for each decoded image."""
@@ -132,7 +164,8 @@ def _summary(source, spool, near, counts):
 
 def _build(folder, source, shape):
     spool = _Spool(folder / "spool", shape)
-    spool.fill(source)
+    with open(spool.path, "wb") as spool.file:
+        spool.fill(source)
     warnings = _check_damage(source, spool)
     if len(spool.digests) < 2:
         raise UserError(f"{source.name} has {len(spool.digests)} distinct usable images; at least 2 are needed")

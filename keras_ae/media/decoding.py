@@ -1,6 +1,8 @@
 """Bytes of picture files to arrays, in bounded memory: five formats, any size and mode. Needs only NumPy and Pillow."""
 
+import contextlib
 import io
+import threading
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -19,6 +21,29 @@ COPIES = {"WEBP": 5, "bmp_rle": 4}
 TILE = 512
 # `decode` refuses larger files itself, with a reason, before it decodes them
 Image.MAX_IMAGE_PIXELS = None
+
+
+class _Memory:
+    """Memory that threads share: `of(needed)` waits until so many bytes of `total` are free."""
+
+    def __init__(self, total):
+        self.free = total
+        self.changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def of(self, needed):
+        with self.changed:
+            self.changed.wait_for(lambda: self.free >= needed)
+            self.free -= needed
+        try:
+            yield
+        finally:
+            with self.changed:
+                self.free += needed
+                self.changed.notify_all()
+
+
+_memory = _Memory(MOST_MEMORY)
 
 
 class DamagedPicture(ValueError):
@@ -44,7 +69,7 @@ def _coefficients(image, data):
 
 
 def _prepare(image, data, size):
-    """Ask a JPEG for a reduced version. Raises DamagedPicture if decoding would take too much memory."""
+    """Ask a JPEG for a reduced version. Returns the bytes that decoding takes; raises DamagedPicture if they are too many."""
     shape = f"{image.width}x{image.height}"
     if min(image.size) < LEAST_SIDE:
         raise DamagedPicture(f"only {shape} pixels")
@@ -61,6 +86,7 @@ def _prepare(image, data, size):
     needed += stored * copies * image.width * (image.height + 4) + 8 * min(*image.size, 8 * size) ** 2
     if needed > MOST_MEMORY:
         raise DamagedPicture(f"{shape} {image.mode} needs {needed >> 20} MB to decode, more than {MOST_MEMORY >> 20} MB")
+    return needed
 
 
 def _eight_bit(image):
@@ -93,11 +119,11 @@ def _decoded(data, size, channels):
     if len(data) > MOST_BYTES:
         raise DamagedPicture(f"a file of more than {MOST_BYTES >> 20} MB")
     image = opened(io.BytesIO(data))
-    _prepare(image, data, size)
-    square = ImageOps.exif_transpose(_middle_square(image, size)).convert("L" if channels == 1 else "RGB")
-    if square.size != (size, size):
-        square = square.resize((size, size), Image.Resampling.BICUBIC)
-    return np.asarray(square).reshape(size, size, channels)
+    with _memory.of(_prepare(image, data, size)):
+        square = ImageOps.exif_transpose(_middle_square(image, size)).convert("L" if channels == 1 else "RGB")
+        if square.size != (size, size):
+            square = square.resize((size, size), Image.Resampling.BICUBIC)
+        return np.asarray(square).reshape(size, size, channels)
 
 
 def decode(data, size, channels=3):
@@ -105,7 +131,7 @@ def decode(data, size, channels=3):
 
     Takes the first frame, rotates it by its EXIF orientation, crops the central square, and resizes it bicubically (a = -0.5)
     with antialiasing if the size differs. Transparent parts become white, 16 bits are scaled to 8. Raises DamagedPicture, also
-    if it would take more than MOST_MEMORY.
+    if it would take more than MOST_MEMORY, which all threads that decode share.
     """
     try:
         return _decoded(data, size, channels)
