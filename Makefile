@@ -95,7 +95,8 @@ SOAK ?= 20
 soak: $(READY) ## thousands of wrong inputs, kills and crowds of processes; SOAK=MINUTES (20), SEED=N
 	$(BIN)/python benchmarks/soak --minutes $(SOAK) $(if $(SEED),--seed $(SEED))
 
-bench: $(READY) ## measure training, decoding, input pipeline, memory and start-up beside a plain Keras loop
+bench: $(READY) ## measure training and decoding beside PyTorch, onnxruntime and a plain Keras loop (installs PyTorch)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python benchmarks/bench.py $(ARGS)
 
 bench-peers: $(READY) ## train and judge keras_ae beside pythae, a plain Keras loop and PCA (installs PyTorch; about an hour)

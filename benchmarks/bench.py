@@ -4,6 +4,7 @@ The plain loop is a Keras model with the same networks and the shortest `train_s
 model in PyTorch (`with_pytorch`). Both are fed from memory. All train alternately, and medians are compared.
 """
 
+import functools
 import os
 import platform
 import resource
@@ -19,6 +20,7 @@ from keras_ae import commandline
 EPOCHS = 4
 STEPS = 25
 ROUNDS = 3
+BATCHES = (1, 16, 64)
 
 
 def parser():
@@ -138,15 +140,27 @@ def pipeline_speed(experiment, image_set):
 
 
 def decoding_speed(folder):
-    """Images per second of the exported decoder at batch 64."""
+    """Images per second of the exported decoder in TensorFlow and in onnxruntime, by batch size: medians, by turns."""
     import numpy as np
+    import onnxruntime
 
     from keras_ae.exports.reading import Exported
 
     model = Exported(folder)
-    z = np.random.default_rng(0).normal(size=(64, model.latent_dim)).astype("float32")
-    model.decode(z)
-    return 64 / statistics.median(timed(lambda: model.decode(z)) for _ in range(30))
+    with tempfile.TemporaryDirectory() as place:
+        file = str(Path(place) / "decoder.onnx")
+        command = [sys.executable, "-m", "tf2onnx.convert", "--saved-model", str(Path(folder) / "decoder"), "--output", file]
+        subprocess.run(command, check=True, capture_output=True)
+        session = onnxruntime.InferenceSession(file)
+    speeds = {}
+    for batch in BATCHES:
+        z = np.random.default_rng(0).normal(size=(batch, model.latent_dim)).astype("float32")
+        runs = (functools.partial(model.decode, z), functools.partial(session.run, None, {session.get_inputs()[0].name: z}))
+        for run in runs:
+            run()
+        seconds = [[timed(run) for run in runs] for _ in range(40)]
+        speeds[batch] = [batch / statistics.median(each) for each in zip(*seconds, strict=True)]
+    return speeds
 
 
 def wall_time(*arguments):
@@ -183,7 +197,9 @@ def bench(arguments):
     print(f"training          {ours:.0f} images/s ({label}); {beside}")
     delivered = pipeline_speed(measured, image_set)
     print(f"input pipeline    {delivered:.0f} images/s: {ours / delivered:.1%} of a training step")
-    print(f"decoding          {decoding_speed(arguments.model):.0f} images/s, batch 64")
+    for batch, (tensorflow, onnx) in decoding_speed(arguments.model).items():
+        ratio = f"onnxruntime {onnx:.0f}: {tensorflow / onnx:.2f} times"
+        print(f"decoding          {tensorflow:.0f} images/s, batch {batch}; {ratio}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak memory       {peak:.0f} MiB of this process, with two models and their optimizers")
 

@@ -56,6 +56,25 @@ def test_pixels_survive_the_cache(image_set, folder):
     np.testing.assert_array_equal(images.to_uint8(pipeline.examples(image_set, "train", 1))[0], images.read(folder / name, 16))
 
 
+def test_large_files_that_are_decoded_in_the_background_keep_their_order_and_copies(tmp_path, monkeypatch):
+    random = np.random.default_rng(0)
+    for index in range(12):
+        # noise of 100x100 pixels is larger as PNG than what is decoded at once
+        images.write_png(tmp_path / f"{index:02}.png", random.integers(0, 256, (100, 100, 3), "uint8"))
+    shutil.copy(tmp_path / "00.png", tmp_path / "20.png")
+    (tmp_path / "21.png").write_bytes(b"no picture" * 2000)
+    monkeypatch.setattr(records, "MOST_DAMAGED", 0.5)
+    in_background = pipeline.load("folder", str(tmp_path), size=16)
+    pixels = pipeline.examples(in_background, "train", 12)
+    monkeypatch.setattr(records, "SMALL", 10**9)
+    shutil.rmtree(in_background.train.parent)
+    at_once = pipeline.load("folder", str(tmp_path), size=16)
+    assert in_background == at_once
+    np.testing.assert_array_equal(pixels, pipeline.examples(at_once, "train", 12))
+    assert "14 images - 1 damaged - 1 byte-for-byte copies = 12 distinct" in at_once.summary[0]
+    assert (tmp_path / "00.png").stat().st_size > 16_000
+
+
 def test_the_split_depends_on_contents_alone(tmp_path, folder, image_set):
     for path in folder.iterdir():
         shutil.copy(path, tmp_path / f"other-{200 - int(path.stem)}.png")

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_ae.models.optimizers import OPTIMIZERS, SCHEDULES, Muon
+from keras_ae.models.optimizers import OPTIMIZERS, SCHEDULES, Adam, Muon
 
 RANDOM = np.random.default_rng(0)
 
@@ -64,3 +64,27 @@ def test_every_optimizer_is_made_again_from_its_configuration_and_clips(name):
     assert type(again) is type(optimizer)
     assert again.global_clipnorm == 2.0
     assert OPTIMIZERS[name](0.01).global_clipnorm is None
+
+
+def _trained(optimizer):
+    matrix = keras.Variable(RANDOM_MATRIX)
+    optimizer.build([matrix])
+    for step in range(1, 4):
+        optimizer.apply([keras.ops.convert_to_tensor(np.sin(step * RANDOM_MATRIX))], [matrix])
+    return np.asarray(matrix)
+
+
+RANDOM_MATRIX = np.random.default_rng(1).normal(size=(12, 8)).astype("float32")
+
+
+def test_a_step_of_adam_in_one_pass_is_that_of_keras():
+    ours, keras_own = (_trained(make(0.1, global_clipnorm=1.0)) for make in (Adam, keras.optimizers.Adam))
+    np.testing.assert_allclose(ours, keras_own, atol=1e-5)
+    assert np.abs(ours - RANDOM_MATRIX).max() > 0.1
+
+
+def test_steps_of_muon_are_those_of_keras_for_matrices():
+    options = {"weight_decay": None, "adam_weight_decay": None, "global_clipnorm": 1.0}
+    ours, keras_own = (_trained(make(0.1, **options)) for make in (Muon, keras.optimizers.Muon))
+    np.testing.assert_allclose(ours, keras_own, atol=2e-4)
+    assert np.abs(ours - RANDOM_MATRIX).max() > 0.05
