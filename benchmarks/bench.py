@@ -4,7 +4,6 @@ The plain loop is a Keras model with the same networks and the shortest `train_s
 model in PyTorch (`with_pytorch`). Both are fed from memory. All train alternately, and medians are compared.
 """
 
-import functools
 import os
 import platform
 import resource
@@ -140,27 +139,31 @@ def pipeline_speed(experiment, image_set):
 
 
 def decoding_speed(folder):
-    """Images per second of the exported decoder in TensorFlow and in onnxruntime, by batch size: medians, by turns."""
+    """Images per second of the exported decoder in TensorFlow and in onnxruntime, by batch size: medians."""
     import numpy as np
     import onnxruntime
 
     from keras_ae.exports.reading import Exported
 
     model = Exported(folder)
+    codes = [np.random.default_rng(0).normal(size=(batch, model.latent_dim)).astype("float32") for batch in BATCHES]
+
+    def speeds(decode):
+        found = []
+        for z in codes:
+            decode(z)
+            found.append(len(z) / statistics.median(timed(lambda z=z: decode(z)) for _ in range(60)))
+        return found
+
+    # one after the other: the threads of onnxruntime wait busily for its next call
+    in_tensorflow = speeds(model.decode)
     with tempfile.TemporaryDirectory() as place:
         file = str(Path(place) / "decoder.onnx")
         command = [sys.executable, "-m", "tf2onnx.convert", "--saved-model", str(Path(folder) / "decoder"), "--output", file]
         subprocess.run(command, check=True, capture_output=True)
         session = onnxruntime.InferenceSession(file)
-    speeds = {}
-    for batch in BATCHES:
-        z = np.random.default_rng(0).normal(size=(batch, model.latent_dim)).astype("float32")
-        runs = (functools.partial(model.decode, z), functools.partial(session.run, None, {session.get_inputs()[0].name: z}))
-        for run in runs:
-            run()
-        seconds = [[timed(run) for run in runs] for _ in range(40)]
-        speeds[batch] = [batch / statistics.median(each) for each in zip(*seconds, strict=True)]
-    return speeds
+    name = session.get_inputs()[0].name
+    return dict(zip(BATCHES, zip(in_tensorflow, speeds(lambda z: session.run(None, {name: z})), strict=True), strict=True))
 
 
 def wall_time(*arguments):
@@ -185,6 +188,9 @@ def bench(arguments):
         ours = wall_time("-m", "keras_ae.generate", "--n", "16", "--model", arguments.model, "--out", out)
         plain = wall_time("-c", "import tensorflow")
     print(f"generate --n 16   {ours:.2f} s, import tensorflow alone {plain:.2f} s: {ours / plain:.2f} times")
+    for batch, (tensorflow, onnx) in decoding_speed(arguments.model).items():
+        ratio = f"onnxruntime {onnx:.0f}: {tensorflow / onnx:.2f} times"
+        print(f"decoding          {tensorflow:.0f} images/s, batch {batch}; {ratio}")
     measured = experiment.read(arguments.experiment)
     if arguments.data:
         measured = measured.with_data(*pipeline.resolve(measured.data.name, arguments.data))
@@ -197,9 +203,6 @@ def bench(arguments):
     print(f"training          {ours:.0f} images/s ({label}); {beside}")
     delivered = pipeline_speed(measured, image_set)
     print(f"input pipeline    {delivered:.0f} images/s: {ours / delivered:.1%} of a training step")
-    for batch, (tensorflow, onnx) in decoding_speed(arguments.model).items():
-        ratio = f"onnxruntime {onnx:.0f}: {tensorflow / onnx:.2f} times"
-        print(f"decoding          {tensorflow:.0f} images/s, batch {batch}; {ratio}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak memory       {peak:.0f} MiB of this process, with two models and their optimizers")
 
