@@ -83,7 +83,7 @@ $(eval $(call study,melodies,melodies,music,))
 course: $(COURSE_STUDIES) ## train, draw and measure every experiment of the course (about 90 minutes)
 
 test: lint ## check the style, then run every test
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(READY) ## check the style of the code with ruff
 	$(BIN)/ruff check .

@@ -45,31 +45,6 @@ def machine():
     return f"{name}, {os.cpu_count()} cores, Python {platform.python_version()}, {packages}"
 
 
-def plain_model(experiment, shape):
-    """The same networks in the shortest custom Keras model."""
-    import keras
-    import tensorflow as tf
-
-    encoder, decoder = experiment.networks(shape, precision=experiment.precision)
-    likelihood = experiment.likelihood()
-
-    class Plain(keras.Model):
-        def train_step(self, batch):
-            with tf.GradientTape() as tape:
-                codes = encoder(batch["images"], training=True)
-                nats = likelihood(batch["images"], decoder(codes["z"], training=True))
-                loss = tf.reduce_mean(nats + tf.reduce_sum(codes["kl"], axis=1))
-            weights = encoder.trainable_variables + decoder.trainable_variables
-            self.optimizer.apply(tape.gradient(loss, weights), weights)
-            return {"loss": loss}
-
-    model = Plain()
-    model.encoder, model.decoder = encoder, decoder
-    ours, _ = experiment.model(shape, 100)
-    model.compile(optimizer=type(ours.optimizer).from_config(ours.optimizer.get_config()), jit_compile=False)
-    return model
-
-
 def timed(function):
     """Seconds that one call takes."""
     began = time.perf_counter()
@@ -84,6 +59,7 @@ def training_speed(experiment, image_set):
     """
     import keras
     import tensorflow as tf
+    import with_keras
     import with_pytorch
 
     from keras_ae.data import pipeline
@@ -93,7 +69,9 @@ def training_speed(experiment, image_set):
     stream = pipeline.training(image_set, batch, 0, flip=experiment.data.flip, shift=experiment.data.shift)
     in_memory = tf.data.Dataset.from_tensors(next(iter(stream))).repeat()
     ours, _ = experiment.model(image_set.shape, 100)
-    plain = plain_model(experiment, image_set.shape)
+    networks = experiment.networks(image_set.shape, precision=experiment.precision)
+    optimizer = type(ours.optimizer).from_config(ours.optimizer.get_config())
+    plain = with_keras.plain_model(*networks, experiment.likelihood(), optimizer)
 
     class Clock(keras.callbacks.Callback):
         """Seconds of each epoch. The first one, which opens the stream and traces, is not counted."""

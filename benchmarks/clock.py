@@ -1,9 +1,12 @@
-"""The clock of everything that trains for benchmarks/peers.py and race.py."""
+"""What everything that trains for benchmarks/peers.py and race.py shares: a clock, and the first stage of vae.toml."""
 
 import time
 
 import keras
 import numpy as np
+
+from keras_ae.data import pipeline
+from keras_ae.training import experiment
 
 
 class Clock:
@@ -37,6 +40,14 @@ class Clock:
             images = self.held_out[row : row + 128]
             squared += float(np.square(images - np.clip(rebuild(images), -1, 1), dtype="float64").sum())
         return 10 * np.log10(4 * self.held_out.size / squared)
+
+
+def first_stage(image_set, seed):
+    """The experiment vae.toml, the stream of its first stage and the number of steps of an epoch."""
+    vae = experiment.read("experiments/vae.toml", [f"training.seed={seed}"])
+    batch, data = vae.training.batch, vae.data
+    stream = pipeline.training(image_set, batch, seed, flip=data.flip, shift=data.shift)
+    return vae, stream, image_set.n_train // batch
 
 
 def fit(model, stream, steps, rebuild, clock):

@@ -9,39 +9,17 @@ import with_keras
 import with_pythae
 import with_pytorch
 
-from keras_ae.data import pipeline
-from keras_ae.training import experiment
-
-
-def _vae(image_set, seed):
-    """The experiment vae.toml, the stream of its first stage and the number of steps of an epoch."""
-    vae = experiment.read("experiments/vae.toml", [f"training.seed={seed}"])
-    batch, data = vae.training.batch, vae.data
-    stream = pipeline.training(image_set, batch, seed, flip=data.flip, shift=data.shift)
-    return vae, stream, image_set.n_train // batch
-
 
 def ours(image_set, seed, limits):
     """The first stage of vae.toml, as `python -m keras_ae.train` trains it."""
-    vae, stream, steps = _vae(image_set, seed)
+    vae, stream, steps = clock.first_stage(image_set, seed)
     model, _ = vae.model(image_set.shape, steps)
     clock.fit(model, stream, steps, lambda images: model({"images": images}).numpy(), limits)
 
 
-def twin(image_set, seed, limits):
-    """The same networks, optimizer, schedule and images in PyTorch."""
-    vae, stream, steps = _vae(image_set, seed)
-    model = with_pytorch.Twin(vae, image_set.shape, steps * vae.training.epochs)
-    limits.start()
-    for step, batch in enumerate(stream, 1):
-        model.step(with_pytorch.to_torch(batch["images"]))
-        if step % steps == 0 and limits.done(lambda images: model.decode(model.codes(images)["z"])):
-            return
-
-
 CONTESTANTS = {
     "keras_ae vae": ours,
-    "PyTorch twin of it": twin,
+    "PyTorch twin of it": with_pytorch.train,
     "pythae VAE": lambda *arguments: with_pythae.train("VAE", *arguments),
     "plain Keras VAE": with_keras.train,
 }

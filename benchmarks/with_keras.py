@@ -13,26 +13,36 @@ from keras_ae.training import experiment
 BATCH = 128
 
 
-def train(image_set, seed, limits):
-    """The encoder and the decoder, trained for squared error and KL until the clock `limits` ends it."""
-    vae = experiment.read("experiments/vae.toml", [f"training.seed={seed}"])
-    keras.utils.set_random_seed(seed)
-    encoder, decoder = vae.networks(image_set.shape, precision=vae.precision)
+def plain_model(encoder, decoder, reconstruction, optimizer):
+    """Two networks in the shortest custom Keras model that trains a VAE. reconstruction: images, decoded -> (batch,)."""
 
     class Plain(keras.Model):
         def train_step(self, batch):
             images = batch["images"]
             with tf.GradientTape() as tape:
                 codes = encoder(images, training=True)
-                squared = tf.reduce_sum(tf.square(images - decoder(codes["z"], training=True)), axis=(1, 2, 3))
-                loss = tf.reduce_mean(squared + tf.reduce_sum(codes["kl"], axis=1))
+                terms = reconstruction(images, decoder(codes["z"], training=True))
+                loss = tf.reduce_mean(terms + tf.reduce_sum(codes["kl"], axis=1))
             weights = encoder.trainable_variables + decoder.trainable_variables
             self.optimizer.apply(tape.gradient(loss, weights), weights)
             return {"loss": loss}
 
     model = Plain()
     model.encoder, model.decoder = encoder, decoder
-    model.compile(optimizer=keras.optimizers.Adam(), jit_compile=False)
+    model.compile(optimizer=optimizer, jit_compile=False)
+    return model
+
+
+def _squared(images, decoded):
+    return tf.reduce_sum(tf.square(images - decoded), axis=(1, 2, 3))
+
+
+def train(image_set, seed, limits):
+    """The encoder and the decoder, trained for squared error and KL until the clock `limits` ends it."""
+    vae = experiment.read("experiments/vae.toml", [f"training.seed={seed}"])
+    keras.utils.set_random_seed(seed)
+    encoder, decoder = vae.networks(image_set.shape, precision=vae.precision)
+    model = plain_model(encoder, decoder, _squared, keras.optimizers.Adam())
     stream = pipeline.training(image_set, BATCH, seed)
     clock.fit(model, stream, image_set.n_train // BATCH, lambda images: decoder(encoder(images)["z_mean"]).numpy(), limits)
     return encoder, decoder

@@ -166,27 +166,35 @@ def to_torch(images):
     return torch.from_numpy(np.array(images, "float32")).permute(0, 3, 1, 2)
 
 
+def train(image_set, seed, limits, planned=None):
+    """The twin of the first stage of vae.toml, trained on its images until the clock `limits` ends it.
+
+    planned: steps of the whole schedule; by default those of the experiment.
+    """
+    import clock
+
+    vae, stream, steps = clock.first_stage(image_set, seed)
+    twin = Twin(vae, image_set.shape, planned or steps * vae.training.epochs)
+    limits.start()
+    for step, batch in enumerate(stream, 1):
+        twin.step(to_torch(batch["images"]))
+        if step % steps == 0 and limits.done(lambda images: twin.decode(twin.codes(images)["z"])):
+            return twin
+
+
 def peer(image_set, minutes, seed):
     """The candidate of the judge that trains for so many minutes; codes are drawn from a mixture, as ours."""
-    from clock import Clock
+    import clock
 
     from keras_ae.codes import priors
     from keras_ae.codes.batches import batched
     from keras_ae.data import pipeline
     from keras_ae.judging.judge import Candidate
-    from keras_ae.training import experiment
 
-    vae = experiment.read("experiments/vae.toml", [f"training.seed={seed}"])
-    batch = vae.training.batch
-    stream = pipeline.training(image_set, batch, seed, flip=vae.data.flip, shift=vae.data.shift)
+    vae, *_ = clock.first_stage(image_set, seed)
     # as many steps as fit into the minutes, by the time that some of them take
     probe = speed(vae, image_set.shape, 10)
-    twin = Twin(vae, image_set.shape, max(20, round(10 * 60 * minutes / probe())))
-    limits, steps = Clock(60 * minutes), image_set.n_train // batch
-    for step, images in enumerate(stream, 1):
-        twin.step(to_torch(images["images"]))
-        if step % steps == 0 and limits.done(None):
-            break
+    twin = train(image_set, seed, clock.Clock(60 * minutes), max(20, round(10 * 60 * minutes / probe())))
 
     def codes(images):
         return batched(twin.codes, images)

@@ -26,15 +26,6 @@ COURSE = {
 }
 
 
-# files of tests that take longest: with several processes they must not begin last
-LONGEST = ("test_train.py", "test_commands.py", "test_studies.py", "test_front_door.py", "test_data.py", "test_evaluate.py")
-
-
-def pytest_collection_modifyitems(items):
-    """Sort the files of tests, the longest first; `make test` keeps the order."""
-    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory):
     """Nothing is read from or left in the user's own cache."""

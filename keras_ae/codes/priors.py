@@ -49,15 +49,7 @@ class Mixture:
         n, latent_dim = codes.shape
         choices = sorted({max(1, min(count, n // (2 * latent_dim))) for count in components})
         regularisation = 1e-3 * float(codes.var(axis=0).mean()) + 1e-6
-        best, reached = None, -np.inf
-        # codes come in the order of their images' digests, which is random
-        held_out = np.arange(n) % 10 == 0
-        for count in choices if len(choices) > 1 else []:
-            tried = _fitted(codes[~held_out], count, regularisation, seed, iterations, TRIAL)
-            score = tried.score(codes[held_out])
-            if score <= reached:
-                break
-            best, reached = tried, score
+        best = _best_trial(codes, choices, regularisation, seed, iterations) if len(choices) > 1 else None
         chosen = best.n_components if best else choices[0]
         mixture = _fitted(codes, chosen, regularisation, seed, iterations, begin=best)
         if not mixture.converged_:
@@ -119,6 +111,20 @@ class Normal(Mixture):
 
 
 PRIORS = {"mixture": Mixture, "normal": Normal}
+
+
+def _best_trial(codes, choices, regularisation, seed, iterations):
+    """The short fit to nine tenths of the codes after which the likelihood of the others no longer rises."""
+    # codes come in the order of their images' digests, which is random
+    held_out = np.arange(len(codes)) % 10 == 0
+    best, reached = None, -np.inf
+    for count in choices:
+        tried = _fitted(codes[~held_out], count, regularisation, seed, iterations, TRIAL)
+        score = tried.score(codes[held_out])
+        if score <= reached:
+            break
+        best, reached = tried, score
+    return best
 
 
 def _fitted(codes, components, regularisation, seed, iterations, tolerance=1e-2, begin=None):

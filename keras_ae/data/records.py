@@ -72,22 +72,23 @@ class _Spool:
     def fill(self, source):
         """Decode every image of the source once, on all cores and in the order of the source, with a progress bar."""
         progress = tqdm(source.items(), f"decoding {source.name}", source.count, unit="image", disable=None)
-        pool = ThreadPoolExecutor(os.cpu_count())
-        waiting, ahead = collections.deque(), 4 * os.cpu_count()
-        try:
-            for encoded in progress:
-                # copies within a split that the data set defines are kept
-                known = self.known if encoded.side is None else {}
-                read = functools.partial(_read, encoded.data, self.shape, known)
-                waiting.append((encoded, read if len(encoded.data) < SMALL else pool.submit(read).result))
-                while len(waiting) > ahead or sum(len(first.data) for first, _ in waiting) > AHEAD:
-                    self._take(*waiting.popleft())
-            while waiting:
-                self._take(*waiting.popleft())
-        finally:
-            pool.shutdown(cancel_futures=True)
+        cores = os.cpu_count() or 1
+        pool, waiting = ThreadPoolExecutor(cores), collections.deque()
+        with open(self.path, "wb") as file:
+            try:
+                for encoded in progress:
+                    # copies within a split that the data set defines are kept
+                    known = self.known if encoded.side is None else {}
+                    read = functools.partial(_read, encoded.data, self.shape, known)
+                    waiting.append((encoded, read if len(encoded.data) < SMALL else pool.submit(read).result))
+                    while len(waiting) > 4 * cores or sum(len(first.data) for first, _ in waiting) > AHEAD:
+                        self._take(file, *waiting.popleft())
+                while waiting:
+                    self._take(file, *waiting.popleft())
+            finally:
+                pool.shutdown(cancel_futures=True)
 
-    def _take(self, encoded, read):
+    def _take(self, file, encoded, read):
         """Keep an image, or count it as damaged or as a copy. read: a function that returns what `_read` does."""
         digest, pixels, thumbnail, reason = read()
         if reason:
@@ -96,7 +97,7 @@ class _Spool:
         elif encoded.side is None and digest in self.known:
             self.copies += 1
         else:
-            self.file.write(pixels.tobytes())
+            file.write(pixels.tobytes())
             self.digests.append(digest)
             self.names.append(encoded.name)
             self.labels.append(encoded.label)
@@ -164,8 +165,7 @@ def _summary(source, spool, near, counts):
 
 def _build(folder, source, shape):
     spool = _Spool(folder / "spool", shape)
-    with open(spool.path, "wb") as spool.file:
-        spool.fill(source)
+    spool.fill(source)
     warnings = _check_damage(source, spool)
     if len(spool.digests) < 2:
         raise UserError(f"{source.name} has {len(spool.digests)} distinct usable images; at least 2 are needed")

@@ -20,12 +20,13 @@ from keras_ae.models.vae import VAE
 
 def _moved(images, offsets):
     """Each image shifted by its own whole pixels (n, 2), 0 outside; the same shape."""
-    n, height, width, channels = images.shape
-    row = width * channels
-    # as products with matrices of zeros and ones: their gradient is a product, too, where that of gathered pixels is slow
-    rows = tf.one_hot(tf.range(height)[None] + offsets[:, :1], height, dtype=images.dtype)
-    columns = tf.one_hot(tf.range(row)[None] - channels * offsets[:, 1:], row, dtype=images.dtype)
-    return tf.reshape(rows @ tf.reshape(images, (n, height, row)) @ columns, images.shape)
+    n, height, width, _ = images.shape
+    rows = tf.range(height)[None] + offsets[:, :1]
+    columns = tf.range(width)[None] + offsets[:, 1:]
+    inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None]
+    moved = tf.gather(images, tf.clip_by_value(rows, 0, height - 1), axis=1, batch_dims=1)
+    moved = tf.gather(moved, tf.clip_by_value(columns, 0, width - 1), axis=2, batch_dims=1)
+    return moved * tf.cast(inside, images.dtype)[..., None]
 
 
 def _hole(images, centres):
