@@ -203,8 +203,8 @@ def peer(image_set, minutes, seed):
         return batched(twin.decode, z)
 
     known = np.concatenate([codes(part["images"].numpy())["z"] for part in pipeline.batches(image_set, "train", 512)])
-    arguments = {key: value for key, value in vae.tables["prior"].items() if key != "name"}
-    prior = priors.PRIORS["mixture"].fit(known, seed, **arguments)
+    arguments = dict(vae.tables["prior"])
+    prior = priors.PRIORS[arguments.pop("name")].fit(known, seed, **arguments)
 
     def generate(n, seed):
         return np.clip(decode(np.asarray(prior.sample(n, seed))), -1, 1)

@@ -39,6 +39,7 @@ _NAMES = {
     "Likelihood": "models.losses",
     "Mixture": "codes.priors",
     "Normal": "codes.priors",
+    "Flow": "codes.flow",
     "load_data": "data.arrays",
     "read": "training.experiment",
     "load": "exports.reading:Exported",

@@ -7,6 +7,8 @@ from keras_ae.codes import priors
 
 RANDOM = np.random.default_rng(0)
 
+QUICK = {"flow": {"width": 16, "blocks": 1, "steps": 20}}
+
 
 def two_clusters(n=4000):
     left = RANDOM.multivariate_normal([-4, 0], [[1, 0.8], [0.8, 1]], n // 4)
@@ -77,7 +79,7 @@ def test_files_of_earlier_versions_hold_mixtures_without_a_name(tmp_path):
 
 @pytest.mark.parametrize("name", priors.PRIORS)
 def test_every_prior_is_fitted_drawn_from_and_saved_alike(tmp_path, name):
-    prior = priors.PRIORS[name].fit(two_clusters(), 3)
+    prior = priors.PRIORS[name].fit(two_clusters(), 3, **QUICK.get(name, {}))
     priors.save(prior, tmp_path / "prior.npz")
     again = priors.load(tmp_path / "prior.npz")
     assert type(again) is priors.PRIORS[name]

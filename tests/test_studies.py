@@ -22,6 +22,7 @@ from keras_ae.studies import code_noise, disentanglement, melodies, sampling
 COMPARED = {
     "sampling": ["ae"],
     "priors": ["ae", "vae"],
+    "densities": ["ae", "cvae"],
     "latent_map": ["ae", "vae"],
     "code_noise": ["ae", "vae"],
     "labels": ["cvae"],
@@ -34,6 +35,7 @@ COMPARED = {
 SIZES = {
     "sampling": {"drawn": 90},
     "priors": {"n": 200},
+    "densities": {"n": 200, "components": (1, 2), "width": 16, "blocks": 1, "steps": 20},
     "plane": {"side": 4, "held_out": 100, "importance_images": 10, "importance_draws": 50},
     "labels": {"drawn": 200},
     "denoising": {"held_out": 100, "strengths": (0.1, 0.5)},

@@ -13,7 +13,7 @@ from PIL import Image
 from keras_ae import files, pictures, train
 from keras_ae.codes import priors
 from keras_ae.media import charts
-from keras_ae.training import callbacks, schema
+from keras_ae.training import callbacks
 from keras_ae.training.runs import Run
 
 
@@ -215,7 +215,6 @@ def test_the_prior_is_fitted_once(tmp_path, tiny, folder, monkeypatch):
     fits = []
     fit = priors.Mixture.fit.__func__
     monkeypatch.setattr(priors.Mixture, "fit", classmethod(lambda cls, *a, **k: fits.append(1) or fit(cls, *a, **k)))
-    monkeypatch.setitem(schema.CHOICES, "prior", ({"mixture": priors.Mixture.fit}, "mixture"))
     more = ["--set", "training.epochs=1", "--set", "refinement.epochs=1", "--set", "refinement.batch=16"]
     train.main(arguments(tiny, folder, tmp_path / "run", *more))
     assert len(fits) == 1
@@ -223,7 +222,8 @@ def test_the_prior_is_fitted_once(tmp_path, tiny, folder, monkeypatch):
 
 @pytest.mark.parametrize("name", sorted(priors.PRIORS))
 def test_a_prior_is_chosen_by_name(tmp_path, tiny, folder, name):
-    train.main(arguments(tiny, folder, tmp_path / "run", "--set", f"prior.name={name}", "--set", "training.epochs=1"))
+    quick = ["--set", "prior.steps=20"] if name == "flow" else []
+    train.main(arguments(tiny, folder, tmp_path / "run", "--set", f"prior.name={name}", "--set", "training.epochs=1", *quick))
     assert type(priors.load(tmp_path / "run" / "prior.npz")) is priors.PRIORS[name]
 
 

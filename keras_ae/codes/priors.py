@@ -3,8 +3,9 @@
 Fitting a density to the codes after training repairs the samples of autoencoders and VAEs alike (Ghosh et al. 2020,
 arXiv:1903.12436). scikit-learn is needed for fitting only; drawing is plain TensorFlow and a pure function of the seed.
 
-A prior is a class with `fit(codes, seed, **arguments)`, `sample(n, seed, temperature, first)` and `arrays()`, from which
-`cls(**arrays)` makes it again. To add one, write the class and name it in `PRIORS`.
+A prior is a class with `fit(codes, seed, labels, **arguments)`, `sample(n, seed, temperature, first, label)` and `arrays()`,
+from which `cls(**arrays)` makes it again. `views` is the number of views of each image whose codes `fit` wants: the image itself,
+then images varied as in training. To add a prior, write the class and name it in `PRIORS`.
 """
 
 import dataclasses
@@ -14,6 +15,8 @@ from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge, Le, MaxLen
+
+from keras_ae.codes.flow import Flow
 
 # more codes change the fit little, and take long
 MOST = 10_000
@@ -26,7 +29,7 @@ TRIAL = 0.1
 
 @dataclasses.dataclass(frozen=True)
 class Mixture:
-    """A Gaussian mixture with full covariances.
+    """A Gaussian mixture with full covariances, one for all classes.
 
     weights: (K,), sum 1. means: (K, latent_dim). scales: (K, latent_dim, latent_dim), lower Cholesky factors of the
     covariances. All float32.
@@ -35,17 +38,19 @@ class Mixture:
     weights: np.ndarray
     means: np.ndarray
     scales: np.ndarray
+    views = 1
 
     @classmethod
-    def fit(cls, codes, seed=0, *, components: Counts = (1, 5, 10, 20), iterations=ITERATIONS):
-        """Fit a mixture to codes (n, latent_dim) with scikit-learn.
+    def fit(cls, codes, seed=0, labels=None, *, components: Counts = (1, 5, 10, 20), iterations=ITERATIONS):
+        """Fit a mixture to codes (n, latent_dim), or (views, n, latent_dim), with scikit-learn.
 
         Numbers of components are tried in ascending order, as long as the likelihood of a held-out tenth of the codes rises.
         Fewer are used where there are fewer than 2 * latent_dim codes for each. A thousandth of the codes' variance is added to
         the diagonals of the covariances, so that small data sets and unused dimensions stay well-conditioned. The first 10,000
-        codes are used. A fit ends after `iterations` at the latest, with a warning.
+        codes are used; labels play no role. A fit ends after `iterations` at the latest, with a warning.
         """
-        codes = np.asarray(codes)[:MOST].astype("float64")
+        codes = np.asarray(codes)
+        codes = codes.reshape(-1, codes.shape[-1])[:MOST].astype("float64")
         n, latent_dim = codes.shape
         choices = sorted({max(1, min(count, n // (2 * latent_dim))) for count in components})
         regularisation = 1e-3 * float(codes.var(axis=0).mean()) + 1e-6
@@ -73,11 +78,11 @@ class Mixture:
         """The arrays that make this prior again: {name: array}."""
         return dataclasses.asdict(self)
 
-    def sample(self, n, seed=0, temperature=1.0, first=0):
+    def sample(self, n, seed=0, temperature=1.0, first=0, label=None):
         """Draw codes `first` ... `first + n - 1` of the endless sequence of `seed`: a tensor (n, latent_dim), float32.
 
         Code i depends on (seed, i) alone, so a long sequence can be drawn in pieces. `temperature` scales the deviation from
-        each component's mean. The arguments are numbers or TensorFlow scalars.
+        each component's mean; the label plays no role. The arguments are numbers or TensorFlow scalars.
         """
         import tensorflow as tf
 
@@ -105,12 +110,12 @@ class Normal(Mixture):
         )
 
     @classmethod
-    def fit(cls, codes, seed=0):
-        """N(0, I) over codes of the length of `codes` (n, latent_dim), whose values play no role."""
-        return cls.of(np.shape(codes)[1])
+    def fit(cls, codes, seed=0, labels=None):
+        """N(0, I) over codes of the length of `codes` (..., latent_dim), whose values play no role."""
+        return cls.of(np.shape(codes)[-1])
 
 
-PRIORS = {"mixture": Mixture, "normal": Normal}
+PRIORS = {"mixture": Mixture, "flow": Flow, "normal": Normal}
 
 
 def _best_trial(codes, choices, regularisation, seed, iterations):

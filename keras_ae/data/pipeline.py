@@ -107,16 +107,23 @@ def _with_inputs(batch, task, seed):
     return batch | {"images": images, "inputs": images if task is None else task(images, seed)}
 
 
-def batches(image_set, side, batch, task=None):
+def batches(image_set, side, batch, task=None, view=0, flip=False, shift=0):
     """One pass over a side ("train" or "test") in the order of the digests; the last batch may be smaller.
 
-    task: images, seed -> inputs. Random tasks give the same inputs in every pass.
+    task: images, seed -> inputs. Random tasks give the same inputs in every pass. view: 0 for the images as they are; in others
+    they are varied as in `training`: mirrored in odd ones if `flip`, and each batch is shifted from the second view on.
     """
     path, n = (image_set.train, image_set.n_train) if side == "train" else (image_set.test, image_set.n_test)
     counted = tf.data.TFRecordDataset(str(path)).apply(tf.data.experimental.assert_cardinality(n)).batch(batch)
 
     def prepared(index, serialized):
-        return _with_inputs(_parsed(serialized, image_set.shape), task, tf.stack([HELD_OUT_SEED, tf.cast(index, tf.int32)]))
+        seed = tf.stack([HELD_OUT_SEED, tf.cast(index, tf.int32)])
+        prepared = _parsed(serialized, image_set.shape)
+        if flip and view % 2:
+            prepared |= {"images": tf.reverse(prepared["images"], [2])}
+        if shift and view > 1:
+            prepared = _shifted(prepared, shift, seed + [0, view << 20])
+        return _with_inputs(prepared, task, seed)
 
     return counted.enumerate().map(prepared).prefetch(2)
 

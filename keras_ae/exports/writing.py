@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras_ae import files, outputs
 from keras_ae.codes import priors
 from keras_ae.codes.batches import batched
+from keras_ae.errors import UserError
 from keras_ae.exports import card as describe
 from keras_ae.exports.reading import Exported
 from keras_ae.exports.readme import readme
@@ -96,7 +97,7 @@ def write_generator(decoder, latent_dim, prior, folder):
 
     @tf.function(input_signature=[*counts.values(), *others])
     def fitted(first, n, seed, temperature, *label):
-        return decode(prior.sample(n, seed, temperature, first), *label)
+        return decode(prior.sample(n, seed, temperature, first, *label), *label)
 
     def normal(first, n, seed, temperature, *label):
         return decode(priors.Normal.of(latent_dim).sample(n, seed, temperature, first), *label)
@@ -180,12 +181,13 @@ def write_run(run, folder):
     return write(folder, encoder, decoder, priors.load(run.prior), card_of(run))
 
 
-def write_model(model, folder, images, labels=None, name=None, seed=0):
+def write_model(model, folder, images, labels=None, name=None, seed=0, prior="mixture"):
     """Export a `models.vae.VAE` that was trained in Python to `folder`, for `Exported` and every command on exports.
 
     images: training images (n, H, W, C), uint8 or floats in [-1, 1]; the prior of the generator is fitted to their codes.
     labels: their class numbers (n,) for a conditional model; the numbers become the names of the classes. name: of the
-    experiment, by default that of the folder. The card contains no held-out metrics. Returns the export, opened.
+    experiment, by default that of the folder. prior: a name of `codes.priors.PRIORS`. The card contains no held-out metrics.
+    Returns the export, opened. Raises UserError for an unknown prior.
     """
     images = np.asarray(images)
     images = scaled(images.astype("float32")) if images.dtype == np.uint8 else images.astype("float32")
@@ -195,9 +197,13 @@ def write_model(model, folder, images, labels=None, name=None, seed=0):
         label = None if labels is None else labels[rows]
         return networks.apply(model.encoder, images=images[rows], label=label)["z_mean"]
 
-    prior = priors.Mixture.fit(batched(encode, np.arange(len(images))), seed)
+    if prior not in priors.PRIORS:
+        raise UserError(f"unknown prior {prior!r}; choose one of {', '.join(priors.PRIORS)}")
+    fitted = priors.PRIORS[prior].fit(batched(encode, np.arange(len(images))), seed, labels)
     # a likelihood of the user's own has no configuration
-    known = {"reconstruction": model.reconstruction.get_config()} if hasattr(model.reconstruction, "get_config") else {}
+    known = {"prior": {"name": prior}}
+    if hasattr(model.reconstruction, "get_config"):
+        known["reconstruction"] = model.reconstruction.get_config()
     card = {
         "experiment": name or Path(folder).name,
         "configuration": known,
@@ -206,4 +212,4 @@ def write_model(model, folder, images, labels=None, name=None, seed=0):
         "seed": seed,
         "versions": versions(),
     }
-    return Exported(write(folder, model.encoder, model.decoder, prior, card))
+    return Exported(write(folder, model.encoder, model.decoder, fitted, card))

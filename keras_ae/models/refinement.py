@@ -147,7 +147,8 @@ class RefinedVAE(VAE):
         step = ops.cast(self.optimizer.iterations, "int32")
         codes = self.encode(batch)
         labels = tf.concat([batch["label"]] * 2, axis=0) if "label" in batch else None
-        z = tf.concat([codes["z"], self.prior.sample(n, self.seed, 1.0, first=step * n)], axis=0)
+        drawn = self.prior.sample(n, self.seed, 1.0, step * n, batch.get("label"))
+        z = tf.concat([codes["z"], drawn], axis=0)
         with tf.GradientTape(persistent=True) as tape:
             decoded = apply(self.student, True, z=z, label=labels)
             shown = varied(tf.concat([images, decoded], axis=0), tf.stack([step, self.seed]), n)

@@ -9,8 +9,7 @@ from keras_ae.data import pipeline, tasks
 from keras_ae.files import written_whole
 from keras_ae.judging import baselines, metrics
 from keras_ae.media import charts, figures
-from keras_ae.models.networks import apply
-from keras_ae.training.schema import CHOICES
+from keras_ae.models.networks import apply, is_conditional
 
 BATCH = 128
 SHOWN = 16
@@ -31,10 +30,18 @@ def _encoded(encoder, batch):
     return apply(encoder, images=batch["inputs"], label=batch["label"])["z_mean"]
 
 
-def training_codes(encoder, image_set, task):
-    """Mean codes of the training images, (n_train, latent_dim)."""
+def training_codes(encoder, image_set, task=None, views=1, **variation):
+    """Mean codes of the training images, (views, n_train, latent_dim), and their labels (n_train,).
+
+    variation: `flip` and `shift` of `pipeline.batches`.
+    """
     encode = _compiled(lambda batch: _encoded(encoder, batch))
-    return np.concatenate([encode(batch) for batch in pipeline.batches(image_set, "train", BATCH, task)])
+    codes = []
+    for view in range(views):
+        batches = pipeline.batches(image_set, "train", BATCH, task, view, **variation)
+        encoded = [(encode(batch), batch["label"]) for batch in batches]
+        codes.append(np.concatenate([z for z, _ in encoded]))
+    return np.stack(codes), np.concatenate([labels for _, labels in encoded])
 
 
 def fit_prior(run, image_set):
@@ -46,8 +53,11 @@ def fit_prior(run, image_set):
         experiment = run.experiment()
         encoder, _ = run.best_networks()
         arguments = dict(experiment.tables["prior"])
-        fit = CHOICES["prior"][0][arguments.pop("name")]
-        prior = fit(training_codes(encoder, image_set, experiment.task()), experiment.training.seed, **arguments)
+        kind, flip, shift = priors.PRIORS[arguments.pop("name")], experiment.data.flip, experiment.data.shift
+        # without variation, all views are the same
+        views = kind.views if shift else min(kind.views, 1 + flip)
+        codes, labels = training_codes(encoder, image_set, experiment.task(), views, flip=flip, shift=shift)
+        prior = kind.fit(codes, experiment.training.seed, labels if is_conditional(encoder) else None, **arguments)
         with written_whole(run.prior) as path:
             priors.save(prior, path)
     return priors.load(run.prior)
@@ -99,7 +109,7 @@ def draw(run, image_set, folder, seed):
     }
     for file, (label, prior) in drawn_from.items():
         classes = np.arange(SAMPLES, dtype="int32") % max(1, len(image_set.labels))
-        drawn = np.asarray(apply(decoder, z=prior.sample(SAMPLES, seed), label=classes))
+        drawn = np.asarray(apply(decoder, z=prior.sample(SAMPLES, seed, label=classes), label=classes))
         rows[label] = drawn[:8]
         figures.samples(drawn, folder / f"samples_{file}.png", f"{name}: samples, codes from {label}")
     figures.rows(list(rows.values()), list(rows), folder / "priors.png", f"{name}: samples by the prior of their codes")

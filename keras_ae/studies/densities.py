@@ -1,0 +1,70 @@
+"""Priors fitted to the same codes, and what each draws: N(0, I), Gaussian mixtures and a flow."""
+
+import time
+
+import numpy as np
+
+from keras_ae.codes.priors import PRIORS
+from keras_ae.data import pipeline
+from keras_ae.judging.judge import Judge
+from keras_ae.media import figures
+
+MEASURED = ("fd_gabor", "precision", "recall", "sharpness", "nearest_training")
+COMPONENTS = (1, 10, 20, 40)
+SHOWN = 8
+
+
+def training_codes(model, image_set):
+    """Codes of the training images, (views, n, latent_dim), varied as in the training of the model, and the labels (n,)."""
+    data = model.card.get("configuration", {}).get("data", {})
+    variation = {"flip": data.get("flip", False), "shift": data.get("shift", 0)}
+    # without variation, all views are the same
+    views = max(kind.views for kind in PRIORS.values()) if variation["shift"] else 1 + variation["flip"]
+    codes = []
+    for view in range(views):
+        batches = [
+            (batch["images"].numpy(), batch["label"].numpy())
+            for batch in pipeline.batches(image_set, "train", 128, view=view, **variation)
+        ]
+        codes.append(np.concatenate([model.encode(images, labels if model.labels else None) for images, labels in batches]))
+    return np.stack(codes), np.concatenate([labels for _, labels in batches])
+
+
+def fits(components, flow):
+    """What to compare: {name: (class of the prior, arguments of its fit)}."""
+    mixtures = {f"mixture of {count}": (PRIORS["mixture"], {"components": [count]}) for count in components}
+    return {"N(0, I)": (PRIORS["normal"], {}), **mixtures, "flow": (PRIORS["flow"], flow)}
+
+
+def run(models, image_set, seed, folder, *, n=2000, components=COMPONENTS, **flow):
+    """For each model and prior the judge's numbers of `n` samples and the seconds of the fit; those of decoded held-out codes.
+
+    flow: arguments of `codes.flow.Flow.fit`.
+    """
+    judge = Judge(image_set, n, "gabor", seed)
+    classes = np.arange(judge.n, dtype="int32")
+    numbers = {}
+    for name, model in models.items():
+        model.check_rebuilds()
+        codes, labels = training_codes(model, image_set)
+        drawn_labels = classes % len(model.labels) if model.labels else None
+        rows, measured = {}, {}
+        for prior, (kind, arguments) in fits(components, flow).items():
+            began = time.perf_counter()
+            fitted = kind.fit(codes[: kind.views], seed, labels if model.labels else None, **arguments)
+            seconds = time.perf_counter() - began
+            images = model.decode(fitted.sample(judge.n, seed, label=drawn_labels), drawn_labels)
+            rows[prior] = images[:SHOWN]
+            measured[prior] = _measured(judge, images) | {"seconds": round(seconds, 1)}
+        if not model.labels:
+            rebuilt = model.reconstruct(judge.held_out)
+            rows["held-out codes"] = rebuilt[:SHOWN]
+            measured["held-out codes"] = _measured(judge, rebuilt)
+        figures.rows(list(rows.values()), list(rows), folder / f"densities_{name}.png", f"{name}: samples, by prior")
+        numbers[name] = measured
+    return {"n": judge.n, "models": numbers, "real": {"fd_gabor": judge.floor()["fd_gabor"]}}
+
+
+def _measured(judge, images):
+    compared = judge.compared(images, judge.extract(images))
+    return {key: compared[key] for key in MEASURED}
