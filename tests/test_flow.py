@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from keras_ae import export
-from keras_ae.codes import flow
+from keras_ae.codes import velocities
 from keras_ae.codes.flow import Flow
 from keras_ae.exports import writing
 from keras_ae.exports.reading import Exported
@@ -29,7 +29,7 @@ def fitted():
 
 
 def untrained(latent_dim=3, mean=0.0, scale=1.0, classes=0):
-    network = flow.velocity_network(latent_dim, 8, 1, classes)
+    network = velocities.velocity_network(latent_dim, 8, 1, classes)
     weights = np.concatenate([np.ravel(array) for array in network.get_weights()[: len(network.trainable_variables)]])
     eye = np.eye(latent_dim, dtype="float32")
     return Flow(np.full(latent_dim, mean, "float32"), scale * eye, 8, 1, classes, weights.astype("float16"))
@@ -99,7 +99,7 @@ def test_a_label_chooses_the_codes_of_its_class():
 
 
 def test_the_default_flow_is_small():
-    network = flow.velocity_network(128, 320, 3)
+    network = velocities.velocity_network(128, 320, 3)
     assert 2 * network.count_params() <= 4e6
 
 

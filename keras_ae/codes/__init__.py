@@ -1,1 +1,1 @@
-"""Densities over codes, and paths, directions and projections of codes. NumPy; needs no other room."""
+"""Densities over codes, and paths, directions and projections of codes. Needs no other room."""

@@ -4,8 +4,8 @@ Fitting a density to the codes after training repairs the samples of autoencoder
 arXiv:1903.12436). scikit-learn is needed for fitting only; drawing is plain TensorFlow and a pure function of the seed.
 
 A prior is a class with `fit(codes, seed, labels, **arguments)`, `sample(n, seed, temperature, first, label)` and `arrays()`,
-from which `cls(**arrays)` makes it again. `views` is the number of views of each image whose codes `fit` wants: the image itself,
-then images varied as in training. To add a prior, write the class and name it in `PRIORS`.
+from which `cls(**arrays)` makes it again. `views` is the number of views of each image whose codes `fit` wants: the image
+itself, then images varied as in training. To add a prior, write the class and name it in `PRIORS`.
 """
 
 import dataclasses
