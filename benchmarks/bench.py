@@ -66,7 +66,7 @@ def training_speed(experiment, image_set):
     from keras_ae.training import callbacks
 
     batch = experiment.training.batch
-    stream = pipeline.training(image_set, batch, 0, flip=experiment.data.flip, shift=experiment.data.shift)
+    stream = pipeline.training(image_set, batch, 0, variation=experiment.data.variation)
     in_memory = tf.data.Dataset.from_tensors(next(iter(stream))).repeat()
     ours, _ = experiment.model(image_set.shape, 100)
     networks = experiment.networks(image_set.shape, precision=experiment.precision)
@@ -110,7 +110,7 @@ def pipeline_speed(experiment, image_set):
     from keras_ae.data import pipeline
 
     batch = experiment.training.batch
-    stream = iter(pipeline.training(image_set, batch, 0, flip=experiment.data.flip, shift=experiment.data.shift))
+    stream = iter(pipeline.training(image_set, batch, 0, variation=experiment.data.variation))
     for _ in range(20):
         next(stream)
     return 200 * batch / timed(lambda: [next(stream) for _ in range(200)])

@@ -45,8 +45,8 @@ class Clock:
 def first_stage(image_set, seed):
     """The experiment vae.toml, the stream of its first stage and the number of steps of an epoch."""
     vae = experiment.read("experiments/vae.toml", [f"training.seed={seed}"])
-    batch, data = vae.training.batch, vae.data
-    stream = pipeline.training(image_set, batch, seed, flip=data.flip, shift=data.shift)
+    batch = vae.training.batch
+    stream = pipeline.training(image_set, batch, seed, variation=vae.data.variation)
     return vae, stream, image_set.n_train // batch
 
 

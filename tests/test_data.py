@@ -12,6 +12,7 @@ from PIL import Image
 from keras_ae.data import copies, pipeline, records
 from keras_ae.data.sets.cat_drawing import draw
 from keras_ae.data.sets.cat_factors import sample_factors
+from keras_ae.data.variation import Variation, _warped
 from keras_ae.errors import UserError
 from keras_ae.files import locked
 from keras_ae.media import images
@@ -129,7 +130,7 @@ def test_the_cache_is_reused_until_the_folder_changes(tmp_path, monkeypatch):
 
 def epochs_of(image_set, first_epoch, n, seed=0):
     steps = image_set.n_train // 32
-    stream = iter(pipeline.training(image_set, 32, seed, first_epoch=first_epoch, flip=True))
+    stream = iter(pipeline.training(image_set, 32, seed, first_epoch, Variation(flip=True)))
     return [np.stack([next(stream)["images"] for _ in range(steps)]) for _ in range(n)]
 
 
@@ -143,7 +144,8 @@ def test_epochs_differ_and_a_resumed_run_gets_the_same_ones(image_set):
 
 def test_shifts_move_whole_batches_by_few_pixels_and_are_reproducible(image_set):
     plain, one, other = (
-        [batch["images"].numpy() for batch in pipeline.training(image_set, 32, 0, shift=shift).take(12)] for shift in (0, 2, 2)
+        [batch["images"].numpy() for batch in pipeline.training(image_set, 32, 0, 0, Variation(shift=shift)).take(12)]
+        for shift in (0, 2, 2)
     )
     assert all(np.array_equal(first, second) for first, second in zip(one, other, strict=True))
     found = set()
@@ -153,6 +155,53 @@ def test_shifts_move_whole_batches_by_few_pixels_and_are_reproducible(image_set)
         assert len(offsets) == 1
         found.update(offsets)
     assert len(found) > 3
+
+
+def varied(image_set, **variation):
+    return [batch["images"].numpy() for batch in pipeline.training(image_set, 32, 0, 0, Variation(**variation)).take(4)]
+
+
+def test_each_image_is_moved_enlarged_and_turned_by_its_own_amounts(image_set):
+    plain, one, again = (varied(image_set, **how) for how in ({}, *[{"shift": 1.5, "scale": 0.1, "rotation": 10}] * 2))
+    assert all(np.array_equal(first, second) for first, second in zip(one, again, strict=True))
+    differences = np.abs(np.concatenate(plain) - np.concatenate(one)).mean(axis=(1, 2, 3))
+    assert (differences > 0).all()
+    assert differences.max() > 3 * differences.min()
+    assert np.concatenate(one).min() >= -1
+    assert np.concatenate(one).max() <= 1
+
+
+def test_a_warp_turns_and_enlarges_around_the_centre():
+    side = 17
+    images = np.zeros((1, side, side, 1), "uint8")
+    images[0, 8, 8] = 200
+    turned = _warped(images, Variation(rotation=180, scale=0.5), [0, 0])
+    assert np.unravel_index(np.argmax(turned[0, ..., 0]), (side, side)) == (8, 8)
+    # a line through the centre, seen at the end of its turn, keeps the distance of its points from the centre
+    images[0, 8, 8], images[0, 8, 14] = 0, 200
+    seed = [3, 4]
+    turned = _warped(images, Variation(rotation=180), seed)
+    row, column = np.unravel_index(np.argmax(turned[0, ..., 0]), (side, side))
+    assert np.hypot(row - 8, column - 8) == pytest.approx(6, abs=0.8)
+    assert (row, column) != (8, 14)
+
+
+def test_a_shift_of_part_of_a_pixel_interpolates(image_set):
+    whole, part = (np.concatenate(varied(image_set, shift=shift)) for shift in (1, 0.5))
+    assert len(np.unique(np.round((whole + 1) * 127.5, 3))) <= 256 < len(np.unique(np.round((part + 1) * 127.5, 3)))
+
+
+def test_views_of_the_training_images_are_mirrored_and_moved(image_set):
+    def view(number, **variation):
+        found = pipeline.batches(image_set, "train", 32, None, number, Variation(**variation))
+        return np.concatenate([batch["images"] for batch in found])
+
+    plain = view(0, flip=True, shift=1)
+    assert np.array_equal(view(1, flip=True, shift=1), plain[:, :, ::-1])
+    assert not np.array_equal(view(2, flip=True, shift=1), plain)
+    assert np.array_equal(view(3, flip=True, shift=1), view(3, flip=True, shift=1))
+    assert np.array_equal(plain, view(2))
+    assert [Variation(**how).views(4) for how in ({}, {"flip": True}, {"scale": 0.1})] == [1, 2, 4]
 
 
 def test_an_epoch_contains_each_image_at_most_once_and_half_of_them_mirrored(image_set):

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ae.data import records, sources
+from keras_ae.data.variation import UNVARIED, half_mirrored, mirrored, moved
 from keras_ae.errors import UserError
 from keras_ae.media.images import scaled
 
@@ -107,11 +108,11 @@ def _with_inputs(batch, task, seed):
     return batch | {"images": images, "inputs": images if task is None else task(images, seed)}
 
 
-def batches(image_set, side, batch, task=None, view=0, flip=False, shift=0):
+def batches(image_set, side, batch, task=None, view=0, variation=UNVARIED):
     """One pass over a side ("train" or "test") in the order of the digests; the last batch may be smaller.
 
-    task: images, seed -> inputs. Random tasks give the same inputs in every pass. view: 0 for the images as they are; in others
-    they are varied as in `training`: mirrored in odd ones if `flip`, and each batch is shifted from the second view on.
+    task: images, seed -> inputs. Random tasks give the same inputs in every pass. view: 0 for the images as they are; other
+    views are varied, the odd ones mirrored, and those from the second on moved.
     """
     path, n = (image_set.train, image_set.n_train) if side == "train" else (image_set.test, image_set.n_test)
     counted = tf.data.TFRecordDataset(str(path)).apply(tf.data.experimental.assert_cardinality(n)).batch(batch)
@@ -119,10 +120,11 @@ def batches(image_set, side, batch, task=None, view=0, flip=False, shift=0):
     def prepared(index, serialized):
         seed = tf.stack([HELD_OUT_SEED, tf.cast(index, tf.int32)])
         prepared = _parsed(serialized, image_set.shape)
-        if flip and view % 2:
-            prepared |= {"images": tf.reverse(prepared["images"], [2])}
-        if shift and view > 1:
-            prepared = _shifted(prepared, shift, seed + [0, view << 20])
+        if variation.flip and view % 2:
+            prepared |= {"images": mirrored(prepared["images"])}
+        if variation.moves and view > 1:
+            # the numbers of batches of different views differ
+            prepared |= {"images": moved(prepared["images"], variation, seed + [0, view << 24])}
         return _with_inputs(prepared, task, seed)
 
     return counted.enumerate().map(prepared).prefetch(2)
@@ -138,32 +140,11 @@ def examples(image_set, side, n):
     return first_batch(image_set, side, n)["images"]
 
 
-def _half_flipped(batch):
-    """Mirror half of the images of a batch; batches are shuffled, so each image is mirrored with probability 1/2 per epoch."""
-    images = batch["images"]
-    half = tf.shape(images)[0] // 2
-    # several times as fast as a choice for each image
-    return batch | {"images": tf.concat([images[:half], tf.reverse(images[half:], [2])], axis=0)}
-
-
-def _shifted(batch, shift, seed):
-    """Shift all images of a batch by the same -`shift` to `shift` pixels in each direction; edges are mirrored."""
-    images = batch["images"]
-    offsets = tf.random.stateless_uniform((2,), seed, 0, 2 * shift + 1, tf.int32)
-    for axis, offset in zip((1, 2), tf.unstack(offsets), strict=True):
-        # edges are joined: tf.pad with mirrored edges takes three times as long
-        edge, size = tf.range(shift), tf.shape(images)
-        first, last = (tf.gather(images, rows, axis=axis) for rows in (edge[::-1], size[axis] - 1 - edge))
-        images = tf.slice(tf.concat([first, images, last], axis), tf.one_hot(axis, 4, offset, 0), size)
-    return batch | {"images": images}
-
-
-def training(image_set, batch, seed, first_epoch=0, flip=False, shift=0, task=None):
+def training(image_set, batch, seed, first_epoch=0, variation=UNVARIED, task=None):
     """An infinite stream of shuffled batches, n_train // batch per epoch, starting at epoch `first_epoch`.
 
-    flip: mirror half of each batch. shift: move each batch by up to `shift` pixels. task: images, seed -> inputs. The order of
-    an epoch and its random numbers depend on TensorFlow's global seed, `seed` and the epoch alone, so that a resumed run gets
-    the same batches as an uninterrupted one.
+    task: images, seed -> inputs. The order of an epoch and its random numbers depend on TensorFlow's global seed, `seed` and
+    the epoch alone, so that a resumed run gets the same batches as an uninterrupted one.
     """
     buffer = max(batch, min(image_set.n_train, BUFFER // int(np.prod(image_set.shape))))
     shuffled = tf.data.TFRecordDataset(str(image_set.train)).shuffle(buffer, seed, reshuffle_each_iteration=True)
@@ -172,9 +153,9 @@ def training(image_set, batch, seed, first_epoch=0, flip=False, shift=0, task=No
     def prepared(step, serialized):
         prepared = _parsed(serialized, image_set.shape)
         # bytes are moved four times as fast as floats
-        prepared = _half_flipped(prepared) if flip else prepared
-        prepared = _shifted(prepared, shift, tf.stack([seed, step])) if shift else prepared
-        prepared = prepared | {"images": tf.ensure_shape(prepared["images"], (batch, *image_set.shape))}
+        images = half_mirrored(prepared["images"]) if variation.flip else prepared["images"]
+        images = moved(images, variation, tf.stack([seed, step])) if variation.moves else images
+        prepared |= {"images": tf.ensure_shape(images, (batch, *image_set.shape))}
         return _with_inputs(prepared, task, tf.stack([seed, tf.cast(step, tf.int32)]))
 
     return numbered.skip(first_epoch * (image_set.n_train // batch)).map(prepared).prefetch(2)

@@ -1,11 +1,13 @@
 """Priors fitted to the same codes, and what each draws: N(0, I), Gaussian mixtures and a flow."""
 
+import dataclasses
 import time
 
 import numpy as np
 
 from keras_ae.codes.priors import PRIORS
 from keras_ae.data import pipeline
+from keras_ae.data.variation import Variation
 from keras_ae.judging.judge import Judge
 from keras_ae.media import figures
 
@@ -16,15 +18,14 @@ SHOWN = 8
 
 def training_codes(model, image_set):
     """Codes of the training images, (views, n, latent_dim), varied as in the training of the model, and the labels (n,)."""
-    data = model.card.get("configuration", {}).get("data", {})
-    variation = {"flip": data.get("flip", False), "shift": data.get("shift", 0)}
-    # without variation, all views are the same
-    views = max(kind.views for kind in PRIORS.values()) if variation["shift"] else 1 + variation["flip"]
+    known = model.card.get("configuration", {}).get("data", {})
+    names = {field.name for field in dataclasses.fields(Variation)}
+    variation = Variation(**{name: value for name, value in known.items() if name in names})
     codes = []
-    for view in range(views):
+    for view in range(variation.views(max(kind.views for kind in PRIORS.values()))):
         batches = [
             (batch["images"].numpy(), batch["label"].numpy())
-            for batch in pipeline.batches(image_set, "train", 128, view=view, **variation)
+            for batch in pipeline.batches(image_set, "train", 128, None, view, variation)
         ]
         codes.append(np.concatenate([model.encode(images, labels if model.labels else None) for images, labels in batches]))
     return np.stack(codes), np.concatenate([labels for _, labels in batches])

@@ -64,13 +64,11 @@ def _second_stage(run, experiment, image_set, position):
 
 def fit_stage(run, experiment, image_set, stage, progress):
     """Train the epochs of a stage, or until patience ends it."""
-    source, options, task = experiment.data, experiment.training, experiment.task()
+    options, task = experiment.training, experiment.task()
     shown = pipeline.first_batch(image_set, "test", 16, task)
     with checks.explained("a batch of [data] and [task] does not suit the model", tf.errors.InvalidArgumentError):
         stage.model.fit(
-            pipeline.training(
-                image_set, stage.batch, options.seed, stage.first, flip=source.flip, shift=source.shift, task=task
-            ),
+            pipeline.training(image_set, stage.batch, options.seed, stage.first, experiment.data.variation, task),
             validation_data=pipeline.batches(image_set, "test", stage.batch, task),
             initial_epoch=stage.first,
             epochs=stage.end,

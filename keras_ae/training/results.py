@@ -30,15 +30,12 @@ def _encoded(encoder, batch):
     return apply(encoder, images=batch["inputs"], label=batch["label"])["z_mean"]
 
 
-def training_codes(encoder, image_set, task=None, views=1, **variation):
-    """Mean codes of the training images, (views, n_train, latent_dim), and their labels (n_train,).
-
-    variation: `flip` and `shift` of `pipeline.batches`.
-    """
+def training_codes(encoder, image_set, task, views, variation):
+    """Mean codes of views of the training images, (views, n_train, latent_dim), and their labels (n_train,)."""
     encode = _compiled(lambda batch: _encoded(encoder, batch))
     codes = []
     for view in range(views):
-        batches = pipeline.batches(image_set, "train", BATCH, task, view, **variation)
+        batches = pipeline.batches(image_set, "train", BATCH, task, view, variation)
         encoded = [(encode(batch), batch["label"]) for batch in batches]
         codes.append(np.concatenate([z for z, _ in encoded]))
     return np.stack(codes), np.concatenate([labels for _, labels in encoded])
@@ -53,10 +50,9 @@ def fit_prior(run, image_set):
         experiment = run.experiment()
         encoder, _ = run.best_networks()
         arguments = dict(experiment.tables["prior"])
-        kind, flip, shift = priors.PRIORS[arguments.pop("name")], experiment.data.flip, experiment.data.shift
-        # without variation, all views are the same
-        views = kind.views if shift else min(kind.views, 1 + flip)
-        codes, labels = training_codes(encoder, image_set, experiment.task(), views, flip=flip, shift=shift)
+        kind, variation = priors.PRIORS[arguments.pop("name")], experiment.data.variation
+        views = variation.views(kind.views)
+        codes, labels = training_codes(encoder, image_set, experiment.task(), views, variation)
         prior = kind.fit(codes, experiment.training.seed, labels if is_conditional(encoder) else None, **arguments)
         with written_whole(run.prior) as path:
             priors.save(prior, path)

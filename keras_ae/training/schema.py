@@ -18,6 +18,7 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen
 
 from keras_ae.codes.priors import PRIORS
 from keras_ae.data.tasks import TASKS
+from keras_ae.data.variation import Variation
 from keras_ae.errors import UserError
 from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder
 from keras_ae.models.conditions import CONDITIONS
@@ -33,14 +34,21 @@ PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Data:
-    """Which data set: see `keras_ae.data.pipeline.load`; `flip` and `shift` vary the training images (`pipeline.training`)."""
+    """Which data set: see `keras_ae.data.pipeline.load`; the last four vary the training images: `data.variation`."""
 
     name: str = "synthetic_cats"
     directory: str | None = None
     size: Annotated[int, Ge(8), Le(256)] | None = None
     channels: Annotated[int, Ge(1), Le(3)] | None = None
     flip: bool = False
-    shift: Annotated[int, Ge(0), Le(64)] = 0
+    shift: Annotated[float, Ge(0), Le(64)] = 0
+    scale: Annotated[float, Ge(0), Le(0.5)] = 0.0
+    rotation: Annotated[float, Ge(0), Le(180)] = 0.0
+
+    @property
+    def variation(self):
+        """How training images are varied."""
+        return Variation(self.flip, self.shift, self.scale, self.rotation)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
