@@ -10,9 +10,10 @@ import tensorflow as tf
 class Variation:
     """How training images are varied, so that a model sees more than there are.
 
-    flip: half of each batch is mirrored. shift: in pixels. scale: a share, such as 0.06. rotation: in degrees. With whole pixels
-    of `shift` alone, all images of a batch are shifted alike, without interpolation. Otherwise each image is moved, enlarged
-    and turned by its own random amounts up to these, around its centre, with bilinear interpolation. Edges are mirrored.
+    flip: half of each batch is mirrored. shift: in pixels. scale: a share, such as 0.06. rotation: in degrees. With whole
+    pixels of `shift` alone, all images of a batch are shifted alike, without interpolation. Otherwise each image is moved,
+    enlarged and turned by its own random amounts up to these, around its centre, with bilinear interpolation. Edges are
+    mirrored.
     """
 
     flip: bool = False
