@@ -47,8 +47,8 @@ class Flow:
         *,
         width: Annotated[int, Ge(8), Le(4096)] = 320,
         blocks: Annotated[int, Ge(1), Le(32)] = 3,
-        steps: Annotated[int, Ge(1), Le(1_000_000)] = 5000,
-        learning_rate: Annotated[float, Gt(0), Le(1)] = 1e-3,
+        steps: Annotated[int, Ge(1), Le(1_000_000)] = 4000,
+        learning_rate: Annotated[float, Gt(0), Le(1)] = 2e-3,
         weight_decay: Annotated[float, Ge(0), Lt(1)] = 0.01,
     ):
         """Train a flow on codes (n, latent_dim), or (views, n, latent_dim) of several views of each image.
