@@ -12,6 +12,10 @@ def parser():
     parser.add_argument(
         "--data", metavar="DIR", help="folder of picture files, or tensorflow-datasets folder (default: as trained on)"
     )
+    parser.add_argument("--others", metavar="DIR", help="folder of picture files from elsewhere, to be reconstructed too")
+    steps = commandline.whole_number(0, 10_000)
+    text = "judge reconstructions from refined codes too, each after so many steps of gradient descent"
+    parser.add_argument("--refine", type=steps, default=0, metavar="STEPS", help=text)
     parser.add_argument("--n", type=commandline.whole_number(50, 50_000), default=2000, help="how many images to draw")
     parser.add_argument(
         "--features",
@@ -28,6 +32,7 @@ def evaluate(arguments):
     from keras_ae.exports.reading import Exported
     from keras_ae.judging import features, side_by_side
     from keras_ae.judging.judge import Judge
+    from keras_ae.media import images
 
     out = outputs.check_folder(arguments.out)
     folders = side_by_side.named(arguments.compare or [arguments.model])
@@ -39,11 +44,19 @@ def evaluate(arguments):
     chosen = arguments.features
     if chosen == "auto":
         chosen = "inception" if features.inception_is_present() else "gabor"
-    judge = Judge(side_by_side.load_images(models, arguments.data), arguments.n, chosen, arguments.seed)
+    image_set = side_by_side.load_images(models, arguments.data)
+    others = None
+    if arguments.others:
+        size, _, channels = image_set.shape
+        others = images.to_float(images.read_all(images.find(arguments.others), size, channels, commandline.warn)[1])
+    judge = Judge(image_set, arguments.n, chosen, arguments.seed, others=others)
     warnings = side_by_side.warnings_of(models, judge)
     for line in warnings:
         commandline.warn(line)
     makers = [functools.partial(side_by_side.candidate, model, name) for name, model in models.items()]
+    if steps := arguments.refine:
+        refined = {f"{name}, {steps} steps": model for name, model in models.items()}
+        makers += [functools.partial(side_by_side.refined, model, name, steps) for name, model in refined.items()]
     makers += [functools.partial(judge.baseline, size) for size in sorted({model.latent_dim for model in models.values()})]
     print(side_by_side.write(out, judge, models, *side_by_side.judge_all(judge, makers), warnings))
     print(f"report  {out / 'index.html'}  (and metrics.json, pictures/)")

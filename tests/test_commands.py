@@ -141,6 +141,33 @@ def test_reconstruct_draws_originals_over_reconstructions(exported, folder, tmp_
     assert f"PSNR {10 * np.log10(4 / mse):.2f} dB" in printed
 
 
+def test_refined_codes_rebuild_each_picture_better(exported, folder, tmp_path, capfd, fails):
+    def psnr(*more):
+        reconstruct.main(["--model", str(exported), "--data", str(folder), "--n", "5", "--out", str(tmp_path / "a.png"), *more])
+        return float(capfd.readouterr().out.split("PSNR ")[1].split()[0])
+
+    assert psnr("--refine", "10") > psnr("--refine", "3") > psnr()
+    assert "must be a whole number from 0" in fails(reconstruct.main, "--refine", "-1", "a.png")
+    model = Exported(exported)
+    pictures = np.stack([images.read(path, 16) for path in images.find(folder)[:4]])
+    z = model.encode(pictures)
+    refined = model.refine(pictures, z, 8)
+    errors = [np.square(model.decode(codes) - images.to_float(pictures)).sum(axis=(1, 2, 3)) for codes in (z, refined)]
+    assert (errors[1] <= errors[0]).all()
+    assert np.array_equal(model.refine(pictures, z, 0), z)
+    assert np.allclose(model.refine(pictures[:2], z[:2], 8), refined[:2], atol=1e-2)
+
+
+def test_a_conditional_model_refines_with_its_labels(course):
+    model = Exported(course / "cvae")
+    pictures = np.random.default_rng(0).uniform(-1, 1, (6, *model.shape)).astype("float32")
+    labels = np.arange(6)
+    z = model.encode(pictures, labels)
+    refined = model.refine(pictures, z, 10, labels)
+    errors = [np.square(model.decode(codes, labels) - pictures).mean() for codes in (z, refined)]
+    assert errors[1] < errors[0]
+
+
 def test_interpolation_begins_and_ends_at_the_reconstructions(exported, folder, tmp_path):
     paths = images.find(folder)[:2]
     out = tmp_path / "a.png"

@@ -156,6 +156,24 @@ def test_the_same_evaluation_twice_writes_the_same_report_and_says_that_the_samp
         assert f"{samples[key]:.2f} ±{samples['half_widths'][key]:.2f}" in line
 
 
+def test_pictures_from_elsewhere_and_refined_codes_are_judged_beside(exported, folder, tmp_path, capfd):
+    for index, image in enumerate(np.random.default_rng(0).integers(0, 256, (9, 16, 16, 3), "uint8")):
+        images.write_png(tmp_path / "others" / f"{index}.png", image)
+    more = ["--others", str(tmp_path / "others"), "--refine", "5", "--n", "50", "--out", str(tmp_path / "report")]
+    evaluate.main(["--model", str(exported), "--data", str(folder), *more])
+    found = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert found["protocol"]["n_others"] == 9
+    plain, refined, pca = (found["models"][name] for name in ("tiny", "tiny, 5 steps", "PCA-6"))
+    for side in ("reconstruction", "others"):
+        assert refined[side]["psnr"] > plain[side]["psnr"]
+    assert refined["samples"] is None
+    # noise is harder to rebuild than what a model was trained on
+    assert pca["others"]["psnr"] < pca["reconstruction"]["psnr"]
+    assert "9 images from another folder" in (tmp_path / "report" / "index.html").read_text()
+    lines = capfd.readouterr().out.splitlines()
+    assert f"{plain['others']['psnr']:.2f}" in lines[lines.index("images of --others") + 1]
+
+
 class Stranger(tf.Module):
     """Another program's generator: the contract's one signature, and the decoder of an export."""
 

@@ -11,7 +11,7 @@ import numpy as np
 from keras_ae.codes import paths
 from keras_ae.codes.batches import batched
 from keras_ae.errors import UserError
-from keras_ae.exports import card, opening
+from keras_ae.exports import card, opening, refining
 from keras_ae.media import images as pixels
 
 # far outside [-1, 1]: such images were never scaled
@@ -167,6 +167,16 @@ class Exported:
     def decode(self, z, labels=None):
         """Images (n, H, W, C) of codes (n, latent_dim)."""
         return self._run(self._decoder, "z", np.asarray(z), labels, None)["images"]
+
+    def refine(self, images, z, steps=20, labels=None, progress=None):
+        """Codes (n, latent_dim) that rebuild images (n, H, W, C) better than codes z do, after `steps` of gradient descent."""
+        labels = self._labels_for(len(z), labels)
+        decode = self._decoder.signatures["serving_default"]
+
+        def differentiable(z, label):
+            return decode(z=z, **({} if label is None else {"label": label}))["images"]
+
+        return refining.refined(differentiable, z, self._floats(images), steps, labels, progress)
 
     def reconstruct(self, images, labels=None):
         """Images (n, H, W, C) decoded from the mean codes of images (n, *input_shape)."""

@@ -34,7 +34,8 @@ class Candidate:
 
     encode: images -> dict with "z" (n, latent_dim), of a VAE "z_mean" and "z_log_var" too. decode: z -> images.
     generate: (n, seed) -> new images in [-1, 1], or None without a generator. neg_log_likelihood: (images, reconstructions) ->
-    nats (n,), or None for a Gaussian whose variance is measured.
+    nats (n,), or None for a Gaussian whose variance is measured. refine: (images, z) -> codes that are better for
+    reconstructions, or None.
     """
 
     name: str
@@ -43,10 +44,12 @@ class Candidate:
     decode: collections.abc.Callable
     generate: collections.abc.Callable | None
     neg_log_likelihood: collections.abc.Callable | None = None
+    refine: collections.abc.Callable | None = None
 
     def rebuild(self, images):
         """Reconstructions of images, (n, H, W, C)."""
-        return self.decode(self.encode(images)["z"])
+        z = self.encode(images)["z"]
+        return self.decode(self.refine(images, z) if self.refine else z)
 
 
 def pca_candidate(pca):
@@ -66,16 +69,18 @@ class Judge:
 
     image_set: `keras_ae.data.pipeline.ImageSet`. n: images to draw from each candidate. features: a name of
     `keras_ae.judging.features.FEATURES`. importance_images, importance_draws: how many images importance-weighted estimates
-    are computed on, and from how many codes of each. Raises UserError with fewer than 8 held-out images.
+    are computed on, and from how many codes of each. others: images from elsewhere to reconstruct too, or None. Raises
+    UserError with fewer than 8 held-out images.
     """
 
-    def __init__(self, image_set, n, features, seed, importance_images=128, importance_draws=500):
+    def __init__(self, image_set, n, features, seed, importance_images=128, importance_draws=500, others=None):
         if image_set.n_test < LEAST_HELD_OUT:
             raise UserError(
                 f"{image_set.n_test} held-out images are too few to judge a model; at least {LEAST_HELD_OUT} are needed"
             )
         self.image_set = image_set
         self.seed = seed
+        self.others = others
         self.importance = {"n": importance_images, "draws": importance_draws}
         self.extract = extractor(features)
         self.features_name = features
@@ -114,10 +119,10 @@ class Judge:
             first += len(images)
         return np.stack([wanted[index] for index in indices])
 
-    def reconstruction(self, candidate):
+    def reconstruction(self, candidate, images):
         """The numbers of `metrics.pooled` with their 95 % bootstrap intervals."""
-        batches = (self.held_out[first : first + BATCH] for first in range(0, len(self.held_out), BATCH))
-        values = metrics.per_image((images, candidate.rebuild(images)) for images in batches)
+        batches = (images[first : first + BATCH] for first in range(0, len(images), BATCH))
+        values = metrics.per_image((part, candidate.rebuild(part)) for part in batches)
         return metrics.pooled(values) | {"intervals": metrics.intervals(values, metrics.pooled, self.seed)}
 
     def likelihood(self, candidate):
@@ -184,7 +189,8 @@ class Judge:
         samples, drawn = self.samples(candidate)
         numbers = {
             "latent_dim": candidate.latent_dim,
-            "reconstruction": self.reconstruction(candidate),
+            "reconstruction": self.reconstruction(candidate, self.held_out),
+            "others": None if self.others is None else self.reconstruction(candidate, self.others),
             "likelihood": likelihoods,
             "samples": samples,
             "smoothness": self.smoothness(candidate),
@@ -193,5 +199,5 @@ class Judge:
         z = candidate.encode(shown)["z"]
         pairs = [(2 * row, 2 * row + 1) for row in range(4)]
         lines = [np.asarray(candidate.decode(paths.linear(z[a], z[b], 10))) for a, b in pairs]
-        arrays = {"originals": shown, "rebuilt": candidate.decode(z), "z": z, "interpolations": lines}
+        arrays = {"originals": shown, "rebuilt": candidate.rebuild(shown), "z": z, "interpolations": lines}
         return numbers, rates | drawn | arrays

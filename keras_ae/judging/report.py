@@ -94,13 +94,11 @@ def _around(value, half_width):
     return None if half_width is None else (value - half_width, value + half_width)
 
 
-def _reconstruction_table(models):
-    shown = {
-        name: column for name, column in RECONSTRUCTION.items() if any(name in m["reconstruction"] for m in models.values())
-    }
+def _reconstruction_table(models, of="reconstruction"):
+    shown = {name: column for name, column in RECONSTRUCTION.items() if any(name in model[of] for model in models.values())}
     rows = []
     for name, model in models.items():
-        numbers = model["reconstruction"]
+        numbers = model[of]
         cells = [_number(numbers.get(key), digits, numbers["intervals"].get(key)) for key, (_, digits) in shown.items()]
         rows.append([html.escape(name), *cells])
     return _table(["", *(heading for heading, _ in shown.values())], rows)
@@ -171,12 +169,16 @@ def page(protocol, judged, real, drawn):
         pictures = [_picture(path, text) for path, text in drawn[name]]
         return [f"<h2>{heading}</h2>", f"<p>{html.escape(' '.join(EXPLANATIONS[name].split()))}</p>", *tables, *pictures]
 
+    others = ""
+    if protocol["n_others"]:
+        text = f"The same for {protocol['n_others']} images from another folder:"
+        others = f"<p>{text}</p>{_reconstruction_table(judged, 'others')}"
     title = f"How good is {' and '.join(protocol['models'])}?"
     parts = [
         f"<h1>{html.escape(title)}</h1>",
         f"<p>{html.escape(_protocol(protocol))}</p>",
         *(f"<p class=warning>Warning: {html.escape(line)}</p>" for line in protocol["warnings"]),
-        *section("reconstruction", "Reconstruction", _reconstruction_table(judged)),
+        *section("reconstruction", "Reconstruction", _reconstruction_table(judged), others),
         *section("likelihood", "Likelihood", _likelihood_table(judged)),
         *section("samples", "Samples", _samples_table(judged, real)),
         *section("memory", "Memory"),

@@ -1,5 +1,6 @@
 """Several models judged side by side on one data set, and the report of it: index.html, metrics.json and pictures/."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from keras_ae.judging.judge import Candidate
 from keras_ae.media.images import to_float
 from keras_ae.models.losses import RECONSTRUCTIONS, Likelihood
 from keras_ae.versions import versions
+
+# of the closing table: key, width and digits
+RECONSTRUCTED = (("psnr", (9, 2)), ("ssim", (7, 3)), ("sharpness", (11, 2)))
 
 
 def likelihood_of(card):
@@ -31,6 +35,15 @@ def candidate(model, name):
 
     generates = generate if model.generates else None
     return Candidate(name, model.latent_dim, model.codes, model.decode, generates, likelihood_of(model.card))
+
+
+def refined(model, name, steps):
+    """The reconstructions of a model from codes refined in so many steps, as a `Candidate` without a generator."""
+
+    def refine(images, z):
+        return model.refine(images, z, steps, progress="refining codes")
+
+    return dataclasses.replace(candidate(model, name), generate=None, refine=refine)
 
 
 def named(folders):
@@ -87,6 +100,7 @@ def write(out, judge, names, judged, arrays, warnings=()):
         "n_train": judge.image_set.n_train,
         "n_test": judge.image_set.n_test,
         "n_held_out": len(judge.held_out),
+        "n_others": 0 if judge.others is None else len(judge.others),
         "n_samples": judge.n,
         "seed": judge.seed,
         "features": judge.features_name,
@@ -114,8 +128,13 @@ def summary(judged, real, frechet):
     lines = [f"{'':<20}  PSNR dB   SSIM  sharpness  {frechet:>12}     precision        recall  nearest"]
     for name, model in [*judged.items(), ("real images", {"reconstruction": {}, "samples": real})]:
         rebuilt, samples = model["reconstruction"], model["samples"] or {"half_widths": {}}
-        cells = [_cell(rebuilt.get(key), *shape) for key, shape in (("psnr", (9, 2)), ("ssim", (7, 3)), ("sharpness", (11, 2)))]
+        cells = [_cell(rebuilt.get(key), *shape) for key, shape in RECONSTRUCTED]
         spread = samples["half_widths"]
         cells += [_cell(samples.get(key), 14, 2, spread.get(key)) for key in (frechet, "precision", "recall")]
         lines.append(f"{name:<20}" + "".join(cells) + _cell(samples.get("nearest_training"), 9, 2))
+    if all(model["others"] for model in judged.values()):
+        lines.append("images of --others")
+        for name, model in judged.items():
+            cells = [_cell(model["others"].get(key), *shape) for key, shape in RECONSTRUCTED]
+            lines.append(f"{name:<20}" + "".join(cells))
     return "\n".join(lines)

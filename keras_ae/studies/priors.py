@@ -13,7 +13,7 @@ def run(models, image_set, seed, folder, *, n=2000):
     judge = Judge(image_set, n, "gabor", seed)
     panels, numbers = {}, {}
     for name, model in models.items():
-        rebuilt = judge.reconstruction(candidate(model, name))
+        rebuilt = judge.reconstruction(candidate(model, name), judge.held_out)
         numbers[name] = {key: rebuilt[key] for key in ("psnr", "ssim") if key in rebuilt}
         for prior, text in (("normal", "N(0, I)"), ("fitted", "fitted prior")):
             drawn = to_float(model.generate(judge.n, seed, prior=prior)[0])
