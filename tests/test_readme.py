@@ -67,3 +67,14 @@ def test_the_targets_are_compared_with_the_results():
     assert (psnr[3].strip(), psnr[5].strip()) == (f"{vae[3]} / {vae[4]}", f"{best[3]} / {best[4]}")
     assert (sharpness[3].strip(), sharpness[5].strip()) == (vae[5], best[5])
     assert (distance[3].strip(), distance[5].strip()) == (vae[6], best[6])
+
+
+def test_the_table_of_priors_is_what_the_study_wrote():
+    found = json.loads((RESULTS / "densities.json").read_text())["models"]["cats"]
+    table = (ROOT / "docs" / "recipe.md").read_text()
+    table = table[table.index("| prior | fd_gabor |") :]
+    for prior, numbers in found.items():
+        line = next(line for line in table.splitlines() if line.startswith(f"| {prior} |"))
+        expected = [f"{numbers[key]:.2f}" for key in ("fd_gabor", "precision", "recall", "sharpness", "nearest_training")]
+        expected.append(f"{numbers['seconds']:.1f}" if "seconds" in numbers else "-")
+        assert [cell.strip() for cell in line.strip("|").split("|")][1:] == expected

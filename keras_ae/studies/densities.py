@@ -13,7 +13,7 @@ from keras_ae.media import figures
 
 MEASURED = ("fd_gabor", "precision", "recall", "sharpness", "nearest_training")
 COMPONENTS = (1, 10, 20, 40)
-SHOWN = 8
+SHOWN = 6
 
 
 def training_codes(model, image_set):
