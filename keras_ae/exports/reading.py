@@ -168,15 +168,29 @@ class Exported:
         """Images (n, H, W, C) of codes (n, latent_dim)."""
         return self._run(self._decoder, "z", np.asarray(z), labels, None)["images"]
 
-    def refine(self, images, z, steps=20, labels=None, progress=None):
-        """Codes (n, latent_dim) that rebuild images (n, H, W, C) better than codes z do, after `steps` of gradient descent."""
-        labels = self._labels_for(len(z), labels)
+    @functools.cached_property
+    def _descend(self):
         decode = self._decoder.signatures["serving_default"]
 
-        def differentiable(z, label):
-            return decode(z=z, **({} if label is None else {"label": label}))["images"]
+        def images_of(z, *label):
+            return decode(z=z, **({"label": label[0]} if label else {}))["images"]
 
-        return refining.refined(differentiable, z, self._floats(images), steps, labels, progress)
+        return refining.descent(images_of, self.latent_dim, self.shape, bool(self.labels))
+
+    def refine(self, images, z, steps=20, labels=None, progress=None):
+        """Codes (n, latent_dim) that rebuild images (n, H, W, C) better than codes z do, after `steps` of gradient descent.
+
+        No code becomes worse, and each depends on its own image alone. progress: text of a progress bar on stderr.
+        """
+        import tensorflow as tf
+
+        images, labels = self._floats(images), self._labels_for(len(z), labels)
+
+        def on_rows(rows):
+            more = [] if labels is None else [tf.constant(labels[rows], tf.int32)]
+            return self._descend(tf.constant(z[rows]), tf.constant(images[rows], tf.float32), tf.constant(steps), *more)
+
+        return batched(on_rows, np.arange(len(z)), refining.BATCH, progress) if len(z) and steps else z
 
     def reconstruct(self, images, labels=None):
         """Images (n, H, W, C) decoded from the mean codes of images (n, *input_shape)."""

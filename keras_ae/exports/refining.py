@@ -6,23 +6,29 @@ the amortization gap (Cremer et al. 2018, arXiv:1801.03558). A few steps on the 
 
 import numpy as np
 
-from keras_ae.codes.batches import batched
-
+# codes that are improved together
 BATCH = 32
-# of Adam: step size as a share of the deviation of the codes, and decays
+# of Adam: step size as a share of the deviation of the numbers of a code, and decays
 RATE = 0.05
 DECAYS = 0.9, 0.99
 
 
-def _descent(decode, rate, steps):
-    """A TensorFlow function: codes, images, labels or None -> the best of the codes on the way of Adam (Kingma & Ba 2015)."""
+def descent(decode, latent_dim, shape, conditional):
+    """Gradient descent on codes: a TensorFlow function of codes, images, the number of steps and, if conditional, labels.
+
+    decode: a differentiable TensorFlow function, (z[, labels]) -> images (n, *shape). The descent returns, for each code, the
+    one with the least squared error on the way of Adam (Kingma & Ba 2015); it begins with the code itself.
+    """
     import tensorflow as tf
 
-    def errors(z, images, label):
-        return tf.reduce_sum(tf.square(decode(z, label) - images), axis=[1, 2, 3])
+    signature = [tf.TensorSpec((None, latent_dim)), tf.TensorSpec((None, *shape)), tf.TensorSpec((), tf.int32)]
 
-    @tf.function(reduce_retracing=True)
-    def descend(z, images, label):
+    def errors(z, images, label):
+        return tf.reduce_sum(tf.square(decode(z, *label) - images), axis=[1, 2, 3])
+
+    @tf.function(input_signature=[*signature, *([tf.TensorSpec((None,), tf.int32)] * conditional)])
+    def descend(z, images, steps, *label):
+        rate = RATE * tf.math.reduce_std(z, axis=1, keepdims=True) + 1e-6
         best, least = z, tf.fill(tf.shape(z)[:1], np.inf)
         first, second = tf.zeros_like(z), tf.zeros_like(z)
         for step in tf.range(1, steps + 1):
@@ -40,19 +46,3 @@ def _descent(decode, rate, steps):
         return tf.where((errors(z, images, label) < least)[:, None], z, best)
 
     return descend
-
-
-def refined(decode, z, images, steps, labels=None, progress=None):
-    """Codes from which images are rebuilt with less squared error than from z; a code that does not improve stays as it is.
-
-    decode: a differentiable TensorFlow function, (z, labels or None) -> images. z: float32 (n, latent_dim). images: float32
-    (n, H, W, C). labels: class numbers (n,) of a conditional model. progress: text of a progress bar on stderr.
-    """
-    if not steps or not len(z):
-        return z
-    descend = _descent(decode, RATE * max(float(np.std(z)), 1e-6), steps)
-
-    def on_rows(rows):
-        return descend(z[rows], images[rows], None if labels is None else labels[rows])
-
-    return batched(on_rows, np.arange(len(z)), BATCH, progress)
