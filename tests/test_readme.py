@@ -78,3 +78,12 @@ def test_the_table_of_priors_is_what_the_study_wrote():
         expected = [f"{numbers[key]:.2f}" for key in ("fd_gabor", "precision", "recall", "sharpness", "nearest_training")]
         expected.append(f"{numbers['seconds']:.1f}" if "seconds" in numbers else "-")
         assert [cell.strip() for cell in line.strip("|").split("|")][1:] == expected
+
+
+def test_the_table_of_refined_codes_is_what_evaluate_wrote():
+    found = json.loads((RESULTS / "refined.json").read_text())["models"]
+    table = README[README.index("| | held out: PSNR dB |") :].splitlines()[2:5]
+    for name, line in zip(("cats", "cats, 20 steps", "PCA-128"), table, strict=True):
+        sides = (found[name]["reconstruction"], found[name]["others"])
+        expected = [f"{side[key]:.{digits}f}" for side in sides for key, digits in (("psnr", 2), ("ssim", 3), ("sharpness", 2))]
+        assert [cell.strip() for cell in line.strip("|").split("|")][1:] == expected
