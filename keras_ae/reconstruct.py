@@ -32,9 +32,7 @@ def reconstruct(arguments):
     size, _, channels = model.shape
     numbers, originals = images.read_all(paths, size, channels, commandline.warn)
     labels = None if labels is None else labels[numbers]
-    z = model.encode(originals, labels)
-    if arguments.refine:
-        z = model.refine(originals, z, arguments.refine, labels, progress="refining codes")
+    z = model.refine(originals, model.encode(originals, labels), arguments.refine, labels, progress="refining codes")
     rebuilt = images.to_uint8(model.decode(z, labels))
     columns = 1 if out.suffix.lower() in melodies.SUFFIXES else min(8, len(originals))
     writing.write(out, images.stacked([originals, rebuilt], columns), columns)

@@ -43,7 +43,8 @@ def refined(model, name, steps):
     def refine(images, z):
         return model.refine(images, z, steps, progress="refining codes")
 
-    return dataclasses.replace(candidate(model, name), generate=None, refine=refine)
+    # mean codes alone: likelihood and samples are those of the model itself
+    return dataclasses.replace(candidate(model, name), encode=lambda x: {"z": model.encode(x)}, generate=None, refine=refine)
 
 
 def named(folders):

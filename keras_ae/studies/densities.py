@@ -6,29 +6,26 @@ import time
 import numpy as np
 
 from keras_ae.codes.priors import PRIORS
-from keras_ae.data import pipeline
 from keras_ae.data.variation import Variation
 from keras_ae.judging.judge import Judge
 from keras_ae.media import figures
+from keras_ae.training.results import training_codes
 
 MEASURED = ("fd_gabor", "precision", "recall", "sharpness", "nearest_training")
 COMPONENTS = (1, 10, 20, 40)
 SHOWN = 6
 
 
-def training_codes(model, image_set):
-    """Codes of the training images, (views, n, latent_dim), varied as in the training of the model, and the labels (n,)."""
+def codes_of(model, image_set):
+    """What `training_codes` gives for an export: codes of images varied as in its training, and the labels."""
     known = model.card.get("configuration", {}).get("data", {})
     names = {field.name for field in dataclasses.fields(Variation)}
     variation = Variation(**{name: value for name, value in known.items() if name in names})
-    codes = []
-    for view in range(variation.views(max(kind.views for kind in PRIORS.values()))):
-        batches = [
-            (batch["images"].numpy(), batch["label"].numpy())
-            for batch in pipeline.batches(image_set, "train", 128, None, view, variation)
-        ]
-        codes.append(np.concatenate([model.encode(images, labels if model.labels else None) for images, labels in batches]))
-    return np.stack(codes), np.concatenate([labels for _, labels in batches])
+
+    def encode(batch):
+        return model.encode(batch["images"].numpy(), batch["label"].numpy() if model.labels else None)
+
+    return training_codes(encode, image_set, variation.views(max(kind.views for kind in PRIORS.values())), variation)
 
 
 def fits(components, flow):
@@ -47,7 +44,7 @@ def run(models, image_set, seed, folder, *, n=2000, components=COMPONENTS, **flo
     numbers = {}
     for name, model in models.items():
         model.check_rebuilds()
-        codes, labels = training_codes(model, image_set)
+        codes, labels = codes_of(model, image_set)
         drawn_labels = classes % len(model.labels) if model.labels else None
         rows, measured = {}, {}
         for prior, (kind, arguments) in fits(components, flow).items():

@@ -30,9 +30,11 @@ def _encoded(encoder, batch):
     return apply(encoder, images=batch["inputs"], label=batch["label"])["z_mean"]
 
 
-def training_codes(encoder, image_set, task, views, variation):
-    """Mean codes of views of the training images, (views, n_train, latent_dim), and their labels (n_train,)."""
-    encode = _compiled(lambda batch: _encoded(encoder, batch))
+def training_codes(encode, image_set, views, variation, task=None):
+    """Codes of views of the training images, (views, n_train, latent_dim), and their labels (n_train,).
+
+    encode: batch of `pipeline.batches` -> codes (batch, latent_dim).
+    """
     codes = []
     for view in range(views):
         batches = pipeline.batches(image_set, "train", BATCH, task, view, variation)
@@ -52,7 +54,8 @@ def fit_prior(run, image_set):
         arguments = dict(experiment.tables["prior"])
         kind, variation = priors.PRIORS[arguments.pop("name")], experiment.data.variation
         views = variation.views(kind.views)
-        codes, labels = training_codes(encoder, image_set, experiment.task(), views, variation)
+        encode = _compiled(lambda batch: _encoded(encoder, batch))
+        codes, labels = training_codes(encode, image_set, views, variation, experiment.task())
         prior = kind.fit(codes, experiment.training.seed, labels if is_conditional(encoder) else None, **arguments)
         with written_whole(run.prior) as path:
             priors.save(prior, path)
