@@ -15,7 +15,7 @@ def parser():
     parser = commandline.Parser("features", "Measure how the judge's features respond to altered real images.")
     parser.prog = "python benchmarks/features.py"
     parser.add_argument("--data", metavar="DIR", help="folder of picture files (default: built-in cats)")
-    parser.add_argument("--features", choices=("gabor", "inception"), default="gabor")
+    parser.add_argument("--features", choices=("learned", "gabor", "inception"), default="learned")
     parser.add_argument("--n", type=commandline.whole_number(50, 50_000), default=2000, help="how many images of each kind")
     return parser
 

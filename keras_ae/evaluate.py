@@ -19,9 +19,16 @@ def parser():
     parser.add_argument("--n", type=commandline.whole_number(50, 50_000), default=2000, help="how many images to draw")
     parser.add_argument(
         "--features",
-        choices=("auto", "gabor", "inception"),
+        choices=("auto", "learned", "gabor", "inception"),
         default="auto",
-        help="features that samples are compared in; auto is InceptionV3 if its weights are in Keras' cache, else gabor",
+        help="features that samples are compared in; auto is InceptionV3 if its weights are in Keras' cache, else learned",
+    )
+    parser.add_argument(
+        "--recognition",
+        choices=("auto", "on", "off"),
+        default="auto",
+        help="whether EfficientNetV2B0, trained on ImageNet, names samples and compares reconstructions; on downloads its "
+        "weights (29 MB), auto uses them if they are in Keras' cache",
     )
     return parser
 
@@ -30,7 +37,7 @@ def evaluate(arguments):
     from keras_ae import outputs
     from keras_ae.errors import UserError
     from keras_ae.exports.reading import Exported
-    from keras_ae.judging import features, side_by_side
+    from keras_ae.judging import features, recognition, side_by_side
     from keras_ae.judging.judge import Judge
     from keras_ae.media import images
 
@@ -43,13 +50,14 @@ def evaluate(arguments):
             raise UserError(f"{name} is conditional; judge it with python -m keras_ae.study labels --model {model.folder}")
     chosen = arguments.features
     if chosen == "auto":
-        chosen = "inception" if features.inception_is_present() else "gabor"
+        chosen = "inception" if features.inception_is_present() else "learned"
     image_set = side_by_side.load_images(models, arguments.data)
     others = None
     if arguments.others:
         size, _, channels = image_set.shape
         others = images.to_float(images.read_all(images.find(arguments.others), size, channels, commandline.warn)[1])
-    judge = Judge(image_set, arguments.n, chosen, arguments.seed, others=others)
+    recognizes = arguments.recognition == "on" or (arguments.recognition == "auto" and recognition.is_present())
+    judge = Judge(image_set, arguments.n, chosen, arguments.seed, others=others, recognition=recognizes)
     warnings = side_by_side.warnings_of(models, judge)
     for line in warnings:
         commandline.warn(line)

@@ -12,7 +12,7 @@ from keras_ae import evaluate
 from keras_ae.data import pipeline
 from keras_ae.data.sets.cat_drawing import draw
 from keras_ae.data.sets.cat_factors import sample_factors
-from keras_ae.judging import side_by_side
+from keras_ae.judging import altered, recognition, side_by_side
 from keras_ae.judging.judge import Candidate, Judge
 from keras_ae.media import images
 from keras_ae.training.experiment import complete
@@ -25,6 +25,14 @@ TABLES = {
     "schedule": {"name": "constant", "learning_rate": 0.003},
     "training": {"batch": 32, "precision": "float32"},
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick():
+    """Features that learn for a moment only."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(altered, "STEPS", 5)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +160,7 @@ def test_the_same_evaluation_twice_writes_the_same_report_and_says_that_the_samp
     assert found["protocol"]["warnings"] == [warned]
     samples = found["models"]["tiny"]["samples"]
     (line,) = (line for line in printed.out.splitlines() if line.startswith("tiny "))
-    for key in ("fd_gabor", "precision", "recall"):
+    for key in ("fd_learned", "precision", "recall"):
         assert f"{samples[key]:.2f} ±{samples['half_widths'][key]:.2f}" in line
 
 
@@ -172,6 +180,64 @@ def test_pictures_from_elsewhere_and_refined_codes_are_judged_beside(exported, f
     assert "9 images from another folder" in (tmp_path / "report" / "index.html").read_text()
     lines = capfd.readouterr().out.splitlines()
     assert f"{plain['others']['psnr']:.2f}" in lines[lines.index("images of --others") + 1]
+
+
+@pytest.fixture
+def network(monkeypatch):
+    """A stand-in for ImageNet's network: the brightness of an image is its class, and every layer is the image."""
+
+    def application():
+        images = keras.Input((None, None, 3))
+        layers = [keras.layers.Activation("linear", name=name)(images) for name in recognition.LAYERS]
+        brightness = keras.ops.mean(layers[0], axis=(1, 2, 3))[:, None]
+        classes = keras.layers.Lambda(lambda x: -keras.ops.abs(x - keras.ops.arange(0, 256, 32, dtype="float32")))(brightness)
+        return keras.Model(images, classes + 0 * sum(keras.ops.mean(layer) for layer in layers))
+
+    monkeypatch.setattr(keras.applications, "EfficientNetV2B0", application)
+
+
+def test_recognized_are_images_of_the_classes_of_real_ones(network):
+    levels = np.repeat([0.0] * 9 + [0.5], 10)[:, None, None, None]
+    real = np.broadcast_to(levels, (100, 16, 16, 3)).astype("float32")
+    judge = recognition.Recognition(real)
+    # 127.5 is nearest to 128; nine tenths are that
+    assert judge.classes.tolist() == [4]
+    assert judge.recognized(np.stack([real[0], real[-1], real[0] - 1])).tolist() == [1, 0, 0]
+    noisy = real[:2] + np.random.default_rng(0).normal(0, [[[[0.1]]], [[[0.4]]]], (2, 16, 16, 3)).astype("float32")
+    near, far = judge.perceptual(real[:2] + 0.1, noisy + 0.1)
+    assert 0 < near < far
+    assert judge.perceptual(real, real).max() == 0
+
+
+def test_a_report_has_the_second_opinion_where_it_is_asked_for(network, exported, folder, tmp_path):
+    more = ["--recognition", "on", "--features", "gabor", "--n", "50", "--out", str(tmp_path / "report")]
+    evaluate.main(["--model", str(exported), "--data", str(folder), *more])
+    found = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert found["real"]["recognized"] >= 0.8
+    model = found["models"]["tiny"]
+    assert 0 <= model["samples"]["recognized"] <= 1
+    assert 0 <= model["reconstruction"]["recognized"] <= 1
+    assert model["reconstruction"]["perceptual"] > 0
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert page.count("<th>recognized</th>") == 2
+    assert "<th>perceptual</th>" in page
+
+
+def test_weights_that_cannot_be_downloaded_are_a_clear_error(monkeypatch, exported, folder, fails):
+    def refused():
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(keras.applications, "EfficientNetV2B0", refused)
+    arguments = ("--model", exported, "--data", folder, "--recognition", "on", "--n", "50")
+    assert "(no route to host); use --recognition off" in fails(evaluate.main, *arguments)
+
+
+def test_the_second_opinion_is_off_without_its_weights(monkeypatch, tmp_path):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    assert not recognition.is_present()
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "efficientnetv2-b0.h5").touch()
+    assert recognition.is_present()
 
 
 class Stranger(tf.Module):

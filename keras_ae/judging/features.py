@@ -2,8 +2,9 @@
 
 `gabor` needs no download: the energies of a bank of Gabor filters on a coarse grid and four scales, known as the gist of a
 scene (Oliva & Torralba 2001), with the mean colours of the grid's cells. It is a convolutional network whose weights are a
-formula, part of this package and its version. `inception` is the pool layer of InceptionV3; distances in it are called FID and
-KID. To add features, write a function that returns them and name it in `FEATURES`.
+formula, part of this package and its version. `learned` adds features that a network learns on the training images.
+`inception` is the pool layer of InceptionV3; distances in it are called FID and KID. To add features, write a function of an
+`ImageSet` that returns them and name it in `FEATURES`.
 """
 
 import os
@@ -14,14 +15,17 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ae.codes.batches import batched
+from keras_ae.data import pipeline
 from keras_ae.errors import UserError
+from keras_ae.judging.altered import in_colour, trained
 
-SIDE = 64
 GRID = 4
 SCALES = 4
 ORIENTATIONS = 4
 # energies far below this count as equal; about the noise of a JPEG file
 FLOOR = 0.02
+# training images whose features' spread makes features of different kinds comparable
+SPREAD_IMAGES = 2000
 # JPEG's luminance and two colour differences
 LUMINANCE_AND_COLOURS = np.array([[0.299, -0.169, 0.5], [0.587, -0.331, -0.419], [0.114, 0.5, -0.081]], "float32")
 
@@ -47,7 +51,7 @@ def _cells(maps):
     return tf.reshape(pooled, (-1, GRID * GRID * maps.shape[-1]))
 
 
-def gabor():
+def gabor(image_set=None):
     """Log energies of Gabor filters and mean colours on a 4x4 grid: (batch, 304). Images are resized to 64x64 first."""
     filters = gabor_filters()
     margin = filters.shape[0] // 2
@@ -59,12 +63,8 @@ def gabor():
         return tf.sqrt(tf.reduce_sum(tf.square(pairs), axis=-1) + 1e-8)
 
     def extract(images):
-        if images.shape[1] != SIDE:
-            images = tf.image.resize(images, (SIDE, SIDE), antialias=True)
-        if images.shape[-1] == 1:
-            images = tf.image.grayscale_to_rgb(images)
         # a 1x1 convolution is this product
-        maps = tf.tensordot(images, LUMINANCE_AND_COLOURS, 1)
+        maps = tf.tensordot(in_colour(images), LUMINANCE_AND_COLOURS, 1)
         found = [_cells(maps)]
         luminance = maps[..., :1]
         for _ in range(SCALES):
@@ -75,7 +75,24 @@ def gabor():
     return extract
 
 
-def inception():
+def _spread(extract, images):
+    """The total standard deviation of the features of NumPy images."""
+    compiled = tf.function(extract, reduce_retracing=True)
+    return float(np.sqrt(batched(lambda part: compiled(tf.constant(part)), images, 128).var(axis=0).sum()))
+
+
+def learned(image_set):
+    """Those of `gabor`, and 128 features that tell altered training images apart (`altered`): (batch, 432).
+
+    Each of the two kinds is divided by its total standard deviation over training images.
+    """
+    kinds = (gabor(), trained(image_set))
+    images = pipeline.examples(image_set, "train", SPREAD_IMAGES)
+    spreads = [_spread(extract, images) for extract in kinds]
+    return lambda images: tf.concat([extract(images) / spread for extract, spread in zip(kinds, spreads, strict=True)], axis=1)
+
+
+def inception(image_set=None):
     """The last pooling layer of InceptionV3 trained on ImageNet, (batch, 2048), from keras.applications.
 
     Its weights (88 MB) are downloaded unless they are in Keras' cache; raises UserError if that fails. They are Keras' own, not
@@ -84,7 +101,7 @@ def inception():
     try:
         network = keras.applications.InceptionV3(include_top=False, pooling="avg")
     except Exception as error:
-        raise UserError(f"the weights of InceptionV3 cannot be downloaded ({error}); use --features gabor") from error
+        raise UserError(f"the weights of InceptionV3 cannot be downloaded ({error}); use --features learned") from error
 
     def extract(images):
         images = tf.image.grayscale_to_rgb(images) if images.shape[-1] == 1 else images
@@ -99,12 +116,15 @@ def inception_is_present():
     return any((home / "models").glob("inception_v3*notop*"))
 
 
-FEATURES = {"gabor": gabor, "inception": inception}
+FEATURES = {"learned": learned, "gabor": gabor, "inception": inception}
 
 
-def extractor(name):
-    """The features of that name as a function of any number of images: NumPy (n, H, W, C) -> float64 (n, d)."""
-    compiled = tf.function(FEATURES[name](), reduce_retracing=True)
+def extractor(name, image_set=None):
+    """The features of that name as a function of any number of images: NumPy (n, H, W, C) -> float64 (n, d).
+
+    image_set: whose training images "learned" learns from; the others need none.
+    """
+    compiled = tf.function(FEATURES[name](image_set), reduce_retracing=True)
 
     def features(images, batch=128):
         return batched(lambda part: compiled(tf.constant(part)), images, batch).astype("float64")

@@ -14,6 +14,7 @@ from keras_ae.data import pipeline
 from keras_ae.errors import UserError
 from keras_ae.judging import baselines, distances, likelihood, metrics
 from keras_ae.judging.features import extractor
+from keras_ae.judging.recognition import Recognition
 
 BATCH = 128
 # a Gaussian's variance is measured on training images, never on those it is judged on
@@ -69,11 +70,13 @@ class Judge:
 
     image_set: `keras_ae.data.pipeline.ImageSet`. n: images to draw from each candidate. features: a name of
     `keras_ae.judging.features.FEATURES`. importance_images, importance_draws: how many images importance-weighted estimates
-    are computed on, and from how many codes of each. others: images from elsewhere to reconstruct too, or None. Raises
-    UserError with fewer than 8 held-out images.
+    are computed on, and from how many codes of each. others: images from elsewhere to reconstruct too, or None. recognition:
+    whether `recognition.Recognition` gives its opinion, too. Raises UserError with fewer than 8 held-out images.
     """
 
-    def __init__(self, image_set, n, features, seed, importance_images=128, importance_draws=500, others=None):
+    def __init__(
+        self, image_set, n, features, seed, importance_images=128, importance_draws=500, others=None, recognition=False
+    ):
         if image_set.n_test < LEAST_HELD_OUT:
             raise UserError(
                 f"{image_set.n_test} held-out images are too few to judge a model; at least {LEAST_HELD_OUT} are needed"
@@ -82,11 +85,12 @@ class Judge:
         self.seed = seed
         self.others = others
         self.importance = {"n": importance_images, "draws": importance_draws}
-        self.extract = extractor(features)
+        self.extract = extractor(features, image_set)
         self.features_name = features
         # in Inception's features, the distances have names of their own
         self.frechet_name, self.kernel_name = ("fid", "kid") if features == "inception" else (f"fd_{features}", "kernel")
         self.held_out = pipeline.examples(image_set, "test", min(MOST_HELD_OUT, image_set.n_test))
+        self.recognition = Recognition(self.held_out) if recognition else None
         self.held_out_features = self.extract(self.held_out)
         self.training_features = np.concatenate([self.extract(images) for images in self._training()])
         _, self.held_out_to_training = distances.nearest(self.held_out_features, self.training_features)
@@ -121,8 +125,19 @@ class Judge:
 
     def reconstruction(self, candidate, images):
         """The numbers of `metrics.pooled` with their 95 % bootstrap intervals."""
-        batches = (images[first : first + BATCH] for first in range(0, len(images), BATCH))
-        values = metrics.per_image((part, candidate.rebuild(part)) for part in batches)
+        opinions = []
+
+        def pairs():
+            for first in range(0, len(images), BATCH):
+                part = images[first : first + BATCH]
+                rebuilt = np.clip(candidate.rebuild(part), -1, 1)
+                if self.recognition:
+                    opinions.append(self.recognition.compared(part, rebuilt))
+                yield part, rebuilt
+
+        values = metrics.per_image(pairs())
+        if opinions:
+            values |= {name: np.concatenate([opinion[name] for opinion in opinions]) for name in opinions[0]}
         return metrics.pooled(values) | {"intervals": metrics.intervals(values, metrics.pooled, self.seed)}
 
     def likelihood(self, candidate):
@@ -141,10 +156,12 @@ class Judge:
             }
 
         _, distance = distances.nearest(features, self.training_features)
+        opinion = {"recognized": float(self.recognition.recognized(images).mean())} if self.recognition else {}
         patches = distances.sliced_wasserstein(self.held_out, images, self.seed)
         return {
             "n": len(images),
             **between(self.held_out_features, features),
+            **opinion,
             "half_widths": distances.jackknife(between, self.held_out_features, features),
             "sliced_wasserstein": {str(side): value for side, value in patches.items()},
             "sharpness": float(np.mean(metrics.gradient_energy(images)) / np.mean(metrics.gradient_energy(self.held_out))),

@@ -9,6 +9,8 @@ import tensorflow as tf
 # the weights of the three finest of the five scales of Wang et al. 2003, made to sum to 1
 SCALE_WEIGHTS = np.array([0.0448, 0.2856, 0.3001]) / (0.0448 + 0.2856 + 0.3001)
 WINDOW = 11
+# not of every image, or not by every judge (`recognition`)
+OPTIONAL = ("ssim", "ms_ssim", "perceptual", "recognized")
 
 
 def psnr(mse):
@@ -70,12 +72,12 @@ def per_image(pairs):
 def pooled(values, counts=None):
     """Numbers of a whole set from those of `per_image`; `counts` (n,): how often each image occurs in the set.
 
-    Returns n, mse, l1, psnr in dB of the pooled mse, ssim and ms_ssim if present, and sharpness: the gradient energy of the
-    reconstructions divided by that of the originals (1: equally sharp).
+    Returns n, mse, l1, psnr in dB of the pooled mse, those of OPTIONAL that are present, and sharpness: the gradient energy of
+    the reconstructions divided by that of the originals (1: equally sharp).
     """
     mean = {name: float(np.average(array, weights=counts)) for name, array in values.items()}
     numbers = {"n": len(values["mse"]), "mse": mean["mse"], "l1": mean["l1"], "psnr": psnr(mean["mse"])}
-    numbers |= {name: mean[name] for name in ("ssim", "ms_ssim") if name in mean}
+    numbers |= {name: mean[name] for name in OPTIONAL if name in mean}
     return numbers | {"sharpness": mean["rebuilt_energy"] / max(mean["energy"], 1e-12)}
 
 

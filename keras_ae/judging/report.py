@@ -28,12 +28,16 @@ RECONSTRUCTION = {
     "ssim": ("SSIM", 3),
     "ms_ssim": ("MS-SSIM", 3),
     "sharpness": ("sharpness", 2),
+    "perceptual": ("perceptual", 3),
+    "recognized": ("recognized", 2),
 }
 SAMPLES = {
     "fid": ("FID", 1),
     "kid": ("KID", 4),
+    "fd_learned": ("fd_learned", 3),
     "fd_gabor": ("fd_gabor", 2),
     "kernel": ("kernel", 4),
+    "recognized": ("recognized", 2),
     "precision": ("precision", 2),
     "recall": ("recall", 2),
     "density": ("density", 2),
@@ -46,8 +50,9 @@ SAMPLES = {
 EXPLANATIONS = {
     "reconstruction": """
         Reconstructions from mean codes, clipped to [-1, 1]. MSE and L1 on [-1, 1]; PSNR of the pooled error with peak 2; SSIM
-        and MS-SSIM (three scales) on [0, 1]; sharpness: mean absolute gradient divided by that of the originals. In small type:
-        bootstrap intervals over images.
+        and MS-SSIM (three scales) on [0, 1]; sharpness: mean absolute gradient divided by that of the originals. By a network
+        trained on ImageNet, where its weights are present: perceptual distance (lower is better), and the share recognized as
+        what real images are. In small type: bootstrap intervals over images.
         """,
     "likelihood": """
         Nats per image; lower is better. Negative ELBO = distortion + rate, on all held-out images. Rate: KL from N(0, I).

@@ -86,6 +86,7 @@ class RefinedVAE(VAE):
 
     critic: a network of `critic`. prior: the density fitted to the training codes. beta: of the first stage, for `val_loss`.
     weight: nats for which the adversarial loss counts, beside the reconstruction likelihood; more is sharper and less close.
+    reconstruction_share: of the adversarial loss: how much reconstructions count in it; samples count for the rest.
     feature_weight: of the mean absolute difference between the critic's features of an image and of its reconstruction,
     relative to their mean size, summed over its maps.
     learning_rate, critic_learning_rate: of Muon for the decoder and the critic.
@@ -105,6 +106,7 @@ class RefinedVAE(VAE):
         beta=1.0,
         seed=0,
         weight: Annotated[float, Ge(0), Le(1e9)] = 1500.0,
+        reconstruction_share: Annotated[float, Ge(0), Le(1)] = 0.5,
         feature_weight: Annotated[float, Ge(0), Le(1e6)] = 1.0,
         learning_rate: Annotated[float, Gt(0), Le(10)] = 5e-4,
         critic_learning_rate: Annotated[float, Gt(0), Le(10)] = 1e-3,
@@ -115,6 +117,7 @@ class RefinedVAE(VAE):
         self.critic = critic
         self.prior = prior
         self.weight = weight
+        self.shares = (reconstruction_share, 1 - reconstruction_share)
         self.feature_weight = feature_weight
         self.penalty = penalty
         self.average = average
@@ -155,7 +158,12 @@ class RefinedVAE(VAE):
             judged = self.critic(shown, training=True)
             terms = self.terms(batch, codes, decoded[:n])
             # real, rebuilt, drawn; the gradient of a split is one concatenation, that of slices a sum of padded ones
-            adversarial = sum(ops.mean(ops.softplus(-logits[n:])) for logits in judged["logits"])
+            kinds = [tf.split(logits, 3)[1:] for logits in judged["logits"]]
+            adversarial = sum(
+                share * ops.mean(ops.softplus(-logits))
+                for rebuilt_and_drawn in kinds
+                for share, logits in zip(self.shares, rebuilt_and_drawn, strict=True)
+            )
             difference = sum(_difference(*tf.split(features, 3)[:2]) for features in judged["features"])
             loss = terms["reconstruction"] + self.weight * (adversarial + self.feature_weight * difference)
             critic = sum(ops.mean(ops.softplus(-x[:n])) + ops.mean(ops.softplus(x[n:])) for x in judged["logits"])

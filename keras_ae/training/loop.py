@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_ae.data import pipeline
+from keras_ae.data.variation import Variation
 from keras_ae.errors import UserError
 from keras_ae.training import callbacks, checks, results
 
@@ -14,13 +15,14 @@ from keras_ae.training import callbacks, checks, results
 class Stage:
     """One stage of training: its number, a compiled model, the callbacks whose counters are kept, and the batch size.
 
-    first, end: its epochs, counted through both stages from 0.
+    variation: of its training images. first, end: its epochs, counted through both stages from 0.
     """
 
     number: int
     model: keras.Model
     counting: list
     batch: int
+    variation: Variation
     first: int
     end: int
 
@@ -51,7 +53,7 @@ def first_stage(experiment, image_set, position):
     model, counting = experiment.model(image_set.shape, image_set.n_train // options.batch, len(image_set.labels))
     if options.patience:
         counting = [*counting, keras.callbacks.EarlyStopping("val_loss", patience=options.patience, mode="min")]
-    return Stage(1, model, counting, options.batch, position.first, options.epochs)
+    return Stage(1, model, counting, options.batch, experiment.data.variation, position.first, options.epochs)
 
 
 def _second_stage(run, experiment, image_set, position):
@@ -59,7 +61,9 @@ def _second_stage(run, experiment, image_set, position):
     run.keep_first_stage()
     model = experiment.refined(*run.best_networks(experiment.precision), prior)
     options = experiment.second_stage
-    return Stage(2, model, [], options.batch, position.epochs, position.first + options.epochs)
+    # interpolated images would teach the critic that real ones are soft
+    variation = experiment.data.variation.sharp
+    return Stage(2, model, [], options.batch, variation, position.epochs, position.first + options.epochs)
 
 
 def fit_stage(run, experiment, image_set, stage, progress):
@@ -68,7 +72,7 @@ def fit_stage(run, experiment, image_set, stage, progress):
     shown = pipeline.first_batch(image_set, "test", 16, task)
     with checks.explained("a batch of [data] and [task] does not suit the model", tf.errors.InvalidArgumentError):
         stage.model.fit(
-            pipeline.training(image_set, stage.batch, options.seed, stage.first, experiment.data.variation, task),
+            pipeline.training(image_set, stage.batch, options.seed, stage.first, stage.variation, task),
             validation_data=pipeline.batches(image_set, "test", stage.batch, task),
             initial_epoch=stage.first,
             epochs=stage.end,

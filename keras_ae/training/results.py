@@ -52,7 +52,7 @@ def fit_prior(run, image_set):
         experiment = run.experiment()
         encoder, _ = run.best_networks()
         arguments = dict(experiment.tables["prior"])
-        kind, variation = priors.PRIORS[arguments.pop("name")], experiment.data.variation
+        kind, variation = priors.PRIORS[arguments.pop("name")], experiment.data.variation.sharp
         views = variation.views(kind.views)
         encode = _compiled(lambda batch: _encoded(encoder, batch))
         codes, labels = training_codes(encode, image_set, views, variation, experiment.task())
