@@ -78,6 +78,7 @@ $(eval $(call study,densities,densities,vae_mnist,$$(ON_MNIST)))
 $(eval $(call study,neighbours,neighbours,vae_mnist aae_mnist,$$(ON_MNIST)))
 $(eval $(call study,clusters,clusters,vae_mnist,$$(ON_MNIST)))
 $(eval $(call study,attributes,attributes,beta_cats_1,))
+$(eval $(call study,edits,edits,beta_cats_1,))
 $(eval $(call study,disentanglement,disentanglement,beta_cats_1 beta_cats_4 beta_cats_10,))
 $(eval $(call study,melodies,melodies,music,))
 

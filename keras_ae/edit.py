@@ -9,7 +9,8 @@ def parser():
     parser.add_argument(
         "--attribute",
         metavar="NAME",
-        help="property of the built-in cats, such as eye_size, or a name for --with and --without",
+        help="property of pictures: brightness, background, warmth, muzzle or side_light; of the built-in cats, such "
+        "as eye_size; or a name for --with and --without",
     )
     parser.add_argument("--with", dest="having", metavar="DIR", help="folder of pictures with the attribute")
     parser.add_argument("--without", metavar="DIR", help="folder of pictures without it")
@@ -24,7 +25,7 @@ def parser():
         "--examples",
         type=commandline.whole_number(10, 100_000),
         default=1000,
-        help="number of built-in cats that a built-in attribute is learned from",
+        help="number of generated pictures, or of built-in cats, that an attribute is learned from",
     )
     commandline.add_common(parser, "edit.png", ".png strip, animated .gif, or .mid file of melodies")
     commandline.add_label(parser)
@@ -32,28 +33,37 @@ def parser():
 
 
 def check_attribute(arguments):
-    """Raises UserError unless the command line names one attribute: two folders, or a property of the built-in cats."""
+    """Raises UserError unless the command line names one attribute: two folders, or a property that is known."""
     from keras_ae.data.sets.cat_factors import factor_names
     from keras_ae.errors import UserError
+    from keras_ae.media.properties import PROPERTIES
 
     if bool(arguments.having) != bool(arguments.without):
         raise UserError("--with and --without belong together: folders of pictures with and without the attribute")
-    if arguments.having or arguments.attribute in factor_names():
+    if arguments.having or arguments.attribute in (*PROPERTIES, *factor_names()):
         return
     unknown = f"unknown attribute '{arguments.attribute}'" if arguments.attribute else "no attribute given"
-    choices = f"folders --with and --without, or as --attribute one of the built-in cats': {', '.join(factor_names())}"
-    raise UserError(f"{unknown}; name {choices}")
+    known = f"of pictures: {', '.join(PROPERTIES)}; of the built-in cats: {', '.join(factor_names())}"
+    raise UserError(f"{unknown}; name folders --with and --without, or as --attribute a property {known}")
 
 
 def learned(model, arguments):
-    """The direction of the attribute in latent space, (latent_dim,): from the two folders, or from built-in cats."""
+    """The direction of the attribute in latent space, (latent_dim,): from two folders, generated pictures, or drawn cats."""
     import numpy as np
 
     from keras_ae.codes import directions
     from keras_ae.data.sets import cat_drawing, cat_factors
-    from keras_ae.media import images
+    from keras_ae.errors import UserError
+    from keras_ae.media import images, properties
 
     size, _, channels = model.input_shape
+    if not arguments.having and arguments.attribute in properties.PROPERTIES:
+        pictures, codes = model.generate(arguments.examples, arguments.seed)
+        ways = directions.separate(codes, properties.measured(images.to_float(pictures)))
+        way = ways[list(properties.PROPERTIES).index(arguments.attribute)]
+        if not way.any():
+            raise UserError(f"{arguments.attribute} is the same in all pictures of {model.folder}; choose another attribute")
+        return way
     if arguments.having:
         folders = arguments.without, arguments.having
         groups = [images.read_all(images.find(folder), size, channels, commandline.warn)[1] for folder in folders]

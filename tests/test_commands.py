@@ -427,6 +427,17 @@ def test_edit_moves_a_picture_along_a_built_in_attribute(course, tmp_path, fails
     assert not (tmp_path / "d.png").exists()
 
 
+def test_edit_moves_a_picture_along_a_property_that_pixels_show(course, tmp_path, fails):
+    model = ("--model", str(course / "vae"))
+    few = ("--examples", "200", "--strength", "8", "--steps", "3")
+    edit.main(["--attribute", "brightness", *few, *model, "--out", str(tmp_path / "a.png")])
+    strip = read(tmp_path / "a.png").astype(float)
+    dark, light = (strip[2:6, left + 2 : left + 6].mean() for left in (0, 20))
+    assert dark < light
+    line = fails(edit.main, "--attribute", "warmth", *few, *model, "--out", tmp_path / "b.png")
+    assert "warmth is the same in all pictures of" in line
+
+
 def test_edit_learns_an_attribute_from_two_folders_without_a_name(course, tmp_path, fails, capfd):
     model = ("--model", str(course / "vae"))
     for index in range(8):

@@ -28,3 +28,13 @@ def test_moving_by_strength_zero_gives_the_code_itself():
     z, way = np.array([1.0, 2.0], "float32"), np.array([0.5, -1.0])
     np.testing.assert_array_equal(directions.moved(z, way, (-2, 0, 2)), np.float32([[0, 4], [1, 2], [2, 0]]))
     assert directions.moved(z, way).shape == (len(directions.STRENGTHS), 2)
+
+
+def test_separate_directions_change_one_of_two_properties_that_come_together():
+    values = RANDOM.normal(size=(5000, 2)) @ [[1.0, 0.8], [0.0, 0.6]]
+    ways = np.array([[1.0, 0.0, 0.0], [0.0, 2.0, 0.0]])
+    codes = values @ ways + RANDOM.normal(size=(5000, 3))
+    np.testing.assert_allclose(directions.separate(codes, values), ways, atol=0.1)
+    assert directions.direction(codes, values[:, 0])[1] > 1
+    constant = np.concatenate([values, np.ones((5000, 1))], axis=1)
+    assert not directions.separate(codes, constant)[2].any()

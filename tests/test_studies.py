@@ -16,6 +16,7 @@ from keras_ae.data import pipeline
 from keras_ae.data.sets.cat_factors import RANGES
 from keras_ae.exports.reading import Exported
 from keras_ae.judging import baselines, side_by_side
+from keras_ae.media import properties
 from keras_ae.studies import code_noise, disentanglement, melodies, sampling
 
 # the exports that a study looks at; others look at the VAE
@@ -39,6 +40,7 @@ SIZES = {
     "plane": {"side": 4, "held_out": 100, "importance_images": 10, "importance_draws": 50},
     "labels": {"drawn": 200},
     "denoising": {"held_out": 100, "strengths": (0.1, 0.5)},
+    "edits": {"learned": 40, "edited": 3},
     "attributes": {"trained": 300, "learned": 100, "edited": 4, "readable": -1e9},
     "disentanglement": {"scored": 300},
     "melodies": {"n": 60},
@@ -291,3 +293,13 @@ def test_a_chromatic_scale_is_in_no_key_and_a_major_one_in_its_own():
     # a step is the distance below C6, MIDI pitch 84
     assert melodies.in_one_key(np.array([24 - step for step in (0, 2, 4, 5, 7, 9, 11, 12)])) == 1
     assert melodies.in_one_key(np.arange(12)) == pytest.approx(7 / 12)
+
+
+def test_edits_are_measured_for_every_property(studied):
+    numbers = studied("edits").numbers
+    for kind in (numbers, numbers["single_directions"]):
+        for key in ("edited_moves", "others_move"):
+            # digits are grey
+            assert list(kind[key]) == [name for name in properties.PROPERTIES if name != "warmth"]
+            assert np.isfinite(list(kind[key].values())).all()
+    assert numbers["n"] == 3

@@ -21,6 +21,18 @@ def direction(codes, values):
     return ((values - values.mean()) / deviation) @ (codes - codes.mean(axis=0)) / len(values)
 
 
+def separate(codes, values):
+    """For each of k properties, the change of codes per standard deviation of it while the others stay, (k, latent_dim).
+
+    The regression of codes on all properties together, values (n, k). `direction` follows what usually comes along with a
+    property, too. Zeros for a property that all images have the same value of.
+    """
+    values = np.asarray(values, "float64")
+    deviations = np.maximum(values.std(axis=0), 1e-12)
+    ways, *_ = np.linalg.lstsq((values - values.mean(axis=0)) / deviations, codes - codes.mean(axis=0), rcond=None)
+    return ways
+
+
 def moved(z, way, strengths=STRENGTHS):
     """The codes z + strength * way, float32 (len(strengths), latent_dim), for one code z (latent_dim,)."""
     return (z + np.asarray(strengths, "float64")[:, None] * way).astype("float32")

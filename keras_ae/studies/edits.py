@@ -1,0 +1,56 @@
+"""Held-out images edited along each property that pixels show; how far it moves, and what else does."""
+
+import numpy as np
+
+from keras_ae.codes import directions
+from keras_ae.data import pipeline
+from keras_ae.media import charts, figures, properties
+from keras_ae.media.images import to_float
+
+STRENGTHS = (-3, -1.5, 0, 1.5, 3)
+SHOWN = 2
+
+
+def _slopes(model, z, ways, measure, deviations):
+    """Change of each property (columns) for an edit of one standard deviation along each way (rows), in deviations."""
+
+    def at(side, way):
+        return measure(model.decode((z + side * way).astype("float32"))).mean(axis=0)
+
+    return np.stack([(at(1, way) - at(-1, way)) / 2 / deviations for way in ways])
+
+
+def _moves(names, slopes):
+    own = np.diag(slopes)
+    others = np.abs(slopes - np.diag(own)).sum(axis=1) / max(1, len(slopes) - 1)
+    moves = {"edited_moves": own, "others_move": others}
+    return {key: dict(zip(names, values.round(3).tolist(), strict=True)) for key, values in moves.items()}
+
+
+def run(models, image_set, seed, folder, *, learned=2000, edited=100):
+    """Movement of each property for an edit of one standard deviation, along separate directions and along single ones.
+
+    learned: number of generated pictures that directions are fitted to. edited: number of held-out images that are edited.
+    Properties that are the same in all pictures, such as the warmth of grey ones, are left out.
+    """
+    name, model = next(iter(models.items()))
+    pictures, codes = model.generate(learned, seed)
+    values = properties.measured(to_float(pictures))
+    varied = values.std(axis=0) > 0
+    values = values[:, varied]
+    names = [name for name, kept in zip(properties.PROPERTIES, varied, strict=True) if kept]
+    ways = directions.separate(codes, values)
+    single = [directions.direction(codes, column) for column in values.T]
+    z = model.encode(pipeline.examples(image_set, "test", edited))
+
+    def measure(images):
+        return properties.measured(images)[:, varied]
+
+    slopes, plain = (_slopes(model, z, found, measure, values.std(axis=0)) for found in (ways, single))
+    headings = [f"{strength:g}" for strength in STRENGTHS]
+    shown = [np.concatenate([model.decode(directions.moved(one, way, STRENGTHS)) for one in z[:SHOWN]]) for way in ways]
+    title = f"{name}: {SHOWN} held-out images, each edited by -3 to 3 standard deviations of each property"
+    figures.rows(shown, names, folder / "edits.png", title, headings * SHOWN)
+    title = f"{name}: movement of each property (columns) when one is edited (rows)"
+    charts.matrix(slopes, names, names, folder / "edits_matrix.png", title)
+    return {"n": len(z), **_moves(names, slopes), "single_directions": _moves(names, plain)}
