@@ -7,8 +7,6 @@ import shutil
 import sys
 from pathlib import Path
 
-import filelock
-
 from keras_ae.errors import UserError
 
 
@@ -68,6 +66,8 @@ def locked(path, busy, wait=False):
 
     If another process holds the lock, raises UserError(`busy`), or, with `wait`, prints `busy` to stderr and waits.
     """
+    import filelock
+
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(path)

@@ -1,7 +1,6 @@
 """Functions of many rows, applied to a limited number at a time."""
 
 import numpy as np
-from tqdm import tqdm
 
 
 def batched(function, arrays, batch=128, progress=None):
@@ -11,7 +10,10 @@ def batched(function, arrays, batch=128, progress=None):
     on stderr; None shows none. Returns NumPy arrays.
     """
     starts = range(0, max(len(arrays), 1), batch)
-    starts = tqdm(starts, progress, unit="batch", disable=None, leave=False) if progress else starts
+    if progress:
+        from tqdm import tqdm
+
+        starts = tqdm(starts, progress, unit="batch", disable=None, leave=False)
     parts = [function(arrays[first : first + batch]) for first in starts]
     if isinstance(parts[0], dict):
         return {name: np.concatenate([np.asarray(part[name]) for part in parts]) for name in parts[0]}

@@ -15,11 +15,10 @@ import tensorflow as tf
 from annotated_types import Ge, Gt, Le, Lt
 
 from keras_ae.codes import matching
-from keras_ae.codes.velocities import followed, of_normal, velocity_network
+from keras_ae.codes.drawn import BLOCK, of_normal
+from keras_ae.codes.velocities import followed, velocity_network
 
 DROPOUT = 0.1
-# codes are drawn in whole blocks, so that each is computed in the same way, whichever part of a sequence is asked for
-BLOCK = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,6 +93,14 @@ class Flow:
         # outside of a graph that draws: it would create the variables again in each
         with tf.init_scope():
             return velocity_network(self.latent_dim, int(self.width), int(self.blocks), int(self.classes))
+
+    def velocity(self):
+        """The trained network, as `codes.velocities.velocity_network` describes it."""
+        network = velocity_network(self.latent_dim, int(self.width), int(self.blocks), int(self.classes))
+        sizes = np.cumsum([math.prod(variable.shape) for variable in network.weights])[:-1]
+        parts = zip(np.split(self.weights.astype("float32"), sizes), network.weights, strict=True)
+        network.set_weights([part.reshape(variable.shape) for part, variable in parts])
+        return network
 
     @functools.cached_property
     def _draw(self):

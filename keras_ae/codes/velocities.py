@@ -7,11 +7,11 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
+from keras_ae.codes.drawn import STEPS, advanced
+
 FREQUENCIES = 32
 # numbers that describe the time, and the label, to each block
 CONDITION = 128
-# of Heun's method, each with two calls of the velocity
-STEPS = 10
 
 
 def velocity_network(latent_dim, width, blocks, classes=0, dropout=0.0, seed=0):
@@ -48,20 +48,11 @@ def velocity_network(latent_dim, width, blocks, classes=0, dropout=0.0, seed=0):
     return keras.Model(inputs, dense(latent_dim, "zeros")(norm()(h)), name="velocity")
 
 
-def of_normal(x, t):
-    """The velocity at x and t if codes are N(0, I)."""
-    return x * (2 * t - 1) / (t * t + (1 - t) * (1 - t))
-
-
 def followed(velocity, x):
     """Follow `velocity(x, t)` from time 0 to 1 by Heun's method."""
-    step = 1 / STEPS
 
     def advance(index, x):
-        time = tf.cast(index, tf.float32) * step
-        first = velocity(x, time)
-        second = velocity(x + step * first, time + step)
-        return index + 1, x + step / 2 * (first + second)
+        return index + 1, advanced(velocity, x, tf.cast(index, tf.float32))
 
     # a loop: the graph contains the network twice, not twenty times
     return tf.while_loop(lambda index, x: index < STEPS, advance, (0, x))[1]

@@ -94,13 +94,14 @@ def described(folder):
 
 
 def verify(place, folder, name, card):
-    """Raises UserError unless the SavedModel `name` in `place` is as its card describes it; a card may describe no files.
+    """Raises UserError unless what is `name` in `place` is as its card describes it; a card may describe no files.
 
-    Messages name `folder`.
+    name: of the folder of a SavedModel, or of a file. Messages name `folder`.
     """
-    listed = {file: known for file, known in card.get("files", {}).items() if file.startswith(f"{name}/")}
-    if "files" in card and f"{name}/saved_model.pb" not in listed:
-        raise UserError(f"{folder / 'card.json'} does not describe {name}/saved_model.pb; export the model again")
+    essential = name if "." in name else f"{name}/saved_model.pb"
+    listed = {file: known for file, known in card.get("files", {}).items() if file == name or file.startswith(f"{name}/")}
+    if "files" in card and essential not in listed:
+        raise UserError(f"{folder / 'card.json'} does not describe {essential}; export the model again")
     for file, known in listed.items():
         path = place / file
         if not path.is_file():

@@ -1,6 +1,6 @@
-"""Exports as other programs see them: SavedModels and card.json. Needs TensorFlow, and none of the model code.
+"""Exports as other programs see them: SavedModels or ONNX files, and card.json. Needs none of the model code.
 
-TensorFlow is imported when a SavedModel is first used, so that this module imports quickly.
+TensorFlow or onnxruntime is imported when it is first used, so that this module imports quickly.
 """
 
 import functools
@@ -11,7 +11,7 @@ import numpy as np
 from keras_ae.codes import paths
 from keras_ae.codes.batches import batched
 from keras_ae.errors import UserError
-from keras_ae.exports import card, opening, refining
+from keras_ae.exports import card, opening, refining, runtimes
 from keras_ae.media import images as pixels
 
 # far outside [-1, 1]: such images were never scaled
@@ -25,21 +25,20 @@ class Exported:
     shape: (H, W, C) of the images it makes. input_shape: of the images it takes. latent_dim: length of a code. code_shape:
     (latent_dim,), or (h, w, channels) where the code is a flattened map. task: name of the task it was trained for. labels:
     names of the classes of a conditional model, () of others. label: number of the class to encode and draw, given to this
-    class by name or number; None without one.
+    class by name or number; None without one. runtime: "tensorflow", "onnx", or "auto" for onnx where onnxruntime is installed
+    and the export has its files.
 
     Images are float32 (n, H, W, C) in [-1, 1]; the methods take uint8 images as well. Any number of images can be passed.
     Raises UserError if the folder is missing, is not an export, or was written by a newer keras_ae, or the class is unknown.
     """
 
-    def __init__(self, folder, label=None):
+    def __init__(self, folder, label=None, runtime="tensorflow"):
         self.folder = Path(folder)
         opening.check_folder(self.folder)
         self.place = opening.pinned(self, self.folder)
         self.card = card.read(self.place, self.folder)
-        if "image_shape" in self.card and "latent_dim" in self.card:
-            self.shape, self.latent_dim = tuple(self.card["image_shape"]), self.card["latent_dim"]
-        else:
-            self.shape, self.latent_dim = opening.shapes(self._decoder, self.folder)
+        self._runtime = runtimes.opened(runtime, self.place, self.folder, self.card)
+        self.shape, self.latent_dim = self._runtime.shapes()
         self.input_shape = tuple(self.card.get("input_shape", self.shape))
         self.code_shape = tuple(self.card.get("code_shape", (self.latent_dim,)))
         # cards of earlier versions name the task only in the configuration
@@ -77,6 +76,10 @@ class Exported:
                 )
         return np.array([self.labels.index(name) for name in names])
 
+    @functools.cached_property
+    def _with_gradients(self):
+        return runtimes.opened("tensorflow", self.place, self.folder, self.card)
+
     def _labels_for(self, n, labels):
         """The class numbers (n,) that a conditional model computes with; None for other models."""
         if not self.labels:
@@ -94,50 +97,19 @@ class Exported:
     @property
     def generates(self):
         """Whether the export has a generator."""
-        return (self.place / "generator" / "saved_model.pb").exists()
+        return self._runtime.generates
 
-    @property
-    def draws_pieces(self):
-        """Whether any piece of a seed's sequence can be drawn; generators of other programs may draw it from the start only."""
-        return {"fitted", "normal"} <= set(self._generator.signatures)
-
-    @functools.cached_property
-    def _encoder(self):
-        model = opening.loaded(self.place, self.folder, "encoder", self.card)
-        opening.check(model, self.folder, "encoder", {"images": self.input_shape}, self.labels)
-        return model
-
-    @functools.cached_property
-    def _decoder(self):
-        model = opening.loaded(self.place, self.folder, "decoder", self.card)
-        shape, latent_dim = opening.shapes(model, self.folder)
-        if "image_shape" in self.card and "latent_dim" in self.card:
-            opening.check(model, self.folder, "decoder", {"z": (self.latent_dim,)}, self.labels)
-            if shape != self.shape:
-                raise UserError(f"{self.folder}: the card says images of shape {self.shape}, the decoder makes {shape}")
-        return model
-
-    @functools.cached_property
-    def _generator(self):
-        model = opening.loaded(self.place, self.folder, "generator", self.card)
-        opening.check(model, self.folder, "generator", {"n": ()}, self.labels)
-        return model
-
-    def _run(self, model, name, arrays, labels, progress):
-        """Apply the first signature of a SavedModel to arrays (n, ...) in batches: a dict of NumPy arrays."""
-        import tensorflow as tf
-
+    def _run(self, function, arrays, labels, progress):
+        """Apply a function of the runtime to arrays (n, ...) in batches: a dict of NumPy arrays."""
         labels = self._labels_for(len(arrays), labels)
-        function = model.signatures["serving_default"]
 
         def on_rows(rows):
-            more = {} if labels is None else {"label": tf.constant(labels[rows], tf.int32)}
-            return function(**{name: tf.constant(arrays[rows], tf.float32)}, **more)
+            return function(np.asarray(arrays[rows], "float32"), None if labels is None else labels[rows])
 
         if not len(arrays):
             # some processors' convolutions refuse an empty batch: the shapes come from one image of zeros
-            one = self._run(model, name, np.zeros((1, *arrays.shape[1:]), "float32"), None if labels is None else [0], None)
-            return {key: values[:0] for key, values in one.items()}
+            one = function(np.zeros((1, *arrays.shape[1:]), "float32"), None if labels is None else np.zeros(1, "int32"))
+            return {key: np.asarray(values)[:0] for key, values in one.items()}
         return batched(on_rows, np.arange(len(arrays)), progress=progress)
 
     def _floats(self, images):
@@ -158,7 +130,7 @@ class Exported:
         images: (n, *input_shape). labels: class numbers (n,) of a conditional model, by default `label`; also below. progress:
         text of a progress bar on stderr.
         """
-        return self._run(self._encoder, "images", self._floats(images), labels, progress)
+        return self._run(self._runtime.encode, self._floats(images), labels, progress)
 
     def encode(self, images, labels=None, progress=None):
         """Mean codes (n, latent_dim) of images (n, *input_shape)."""
@@ -166,31 +138,22 @@ class Exported:
 
     def decode(self, z, labels=None):
         """Images (n, H, W, C) of codes (n, latent_dim)."""
-        return self._run(self._decoder, "z", np.asarray(z), labels, None)["images"]
-
-    @functools.cached_property
-    def _descend(self):
-        decode = self._decoder.signatures["serving_default"]
-
-        def images_of(z, *label):
-            return decode(z=z, **({"label": label[0]} if label else {}))["images"]
-
-        return refining.descent(images_of, self.latent_dim, self.shape, bool(self.labels))
+        return self._run(self._runtime.decode, np.asarray(z), labels, None)["images"]
 
     def refine(self, images, z, steps=20, labels=None, progress=None):
         """Codes (n, latent_dim) that rebuild images (n, H, W, C) better than codes z do, after `steps` of gradient descent.
 
-        No code becomes worse, and each depends on its own image alone. progress: text of a progress bar on stderr.
+        No code becomes worse, and each depends on its own image alone. progress: text of a progress bar on stderr. Gradients
+        need TensorFlow, whatever the runtime is.
         """
-        import tensorflow as tf
-
+        if not (len(z) and steps):
+            return z
         images, labels = self._floats(images), self._labels_for(len(z), labels)
 
         def on_rows(rows):
-            more = [] if labels is None else [tf.constant(labels[rows], tf.int32)]
-            return self._descend(tf.constant(z[rows]), tf.constant(images[rows], tf.float32), tf.constant(steps), *more)
+            return self._with_gradients.refine(images[rows], z[rows], steps, None if labels is None else labels[rows])
 
-        return batched(on_rows, np.arange(len(z)), refining.BATCH, progress) if len(z) and steps else z
+        return batched(on_rows, np.arange(len(z)), refining.BATCH, progress)
 
     def reconstruct(self, images, labels=None):
         """Images (n, H, W, C) decoded from the mean codes of images (n, *input_shape)."""
@@ -211,33 +174,24 @@ class Exported:
         conditional model without a `label` draws its classes in turn.
         """
         if not self.generates:
-            raise UserError(f"{self.folder} has no SavedModel generator/; it can only encode and decode")
+            raise UserError(f"{self.folder} has no generator; it can only encode and decode")
         labels = None
         if self.labels:
             in_turn = (first + np.arange(n)) % len(self.labels)
             labels = self._labels_for(n, in_turn if self.label is None else None)
-        if self.draws_pieces:
+        if self._runtime.draws_pieces:
             rows = np.arange(n)
 
             def draw(rows):
                 start = first + (int(rows[0]) if len(rows) else 0)
-                return self._draw(prior, rows, labels, seed, temperature, first=start, n=len(rows))
+                return self._runtime.draw(prior, start, len(rows), seed, temperature, None if labels is None else labels[rows])
 
             drawn = batched(draw, rows)
         elif prior == "fitted":
             # the sequence from its start, with a label for each image of it
             labels = None if labels is None else np.concatenate([np.zeros(first, "int32"), labels])
-            drawn = self._draw("serving_default", slice(None), labels, seed, temperature, n=first + n)
+            drawn = self._runtime.draw("serving_default", None, first + n, seed, temperature, labels)
             drawn = {name: np.asarray(values)[first:] for name, values in drawn.items()}
         else:
             raise UserError(f"the generator in {self.folder} has its fitted prior only")
         return drawn["images"], drawn["z"]
-
-    def _draw(self, signature, rows, labels, seed, temperature, **counts):
-        import tensorflow as tf
-
-        arguments = {name: tf.constant(value, tf.int32) for name, value in {"seed": seed, **counts}.items()}
-        arguments["temperature"] = tf.constant(temperature, tf.float32)
-        if labels is not None:
-            arguments["label"] = tf.constant(labels[rows], tf.int32)
-        return self._generator.signatures[signature](**arguments)

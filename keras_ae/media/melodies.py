@@ -5,7 +5,6 @@ HOLD continues the last note, REST is silence. Its image, uint8 (32, 32, 1), has
 the step: the one-hot encoding of Roberts et al. 2018, arXiv:1803.05428.
 """
 
-import mido
 import numpy as np
 
 from keras_ae.errors import UserError
@@ -52,6 +51,8 @@ def notes(steps):
 
 def write(path, melodies):
     """Write melodies one after another as a MIDI file of one track at 120 beats per minute."""
+    import mido
+
     track = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=TEMPO)])
     events = []
     for index, steps in enumerate(melodies):
@@ -73,6 +74,8 @@ def read(path):
 
     Notes outside G3 ... C6 are shifted by octaves. Raises UserError for a damaged file and for one without notes there.
     """
+    import mido
+
     try:
         file = mido.MidiFile(str(path))
         step = file.ticks_per_beat / 4
