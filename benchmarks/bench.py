@@ -119,7 +119,6 @@ def pipeline_speed(experiment, image_set):
 def decoding_speed(folder):
     """Images per second of the exported decoder in TensorFlow and in onnxruntime, by batch size: medians."""
     import numpy as np
-    import onnxruntime
 
     from keras_ae.exports.reading import Exported
 
@@ -135,13 +134,8 @@ def decoding_speed(folder):
 
     # one after the other: the threads of onnxruntime wait busily for its next call
     in_tensorflow = speeds(model.decode)
-    with tempfile.TemporaryDirectory() as place:
-        file = str(Path(place) / "decoder.onnx")
-        command = [sys.executable, "-m", "tf2onnx.convert", "--saved-model", str(Path(folder) / "decoder"), "--output", file]
-        subprocess.run(command, check=True, capture_output=True)
-        session = onnxruntime.InferenceSession(file)
-    name = session.get_inputs()[0].name
-    return dict(zip(BATCHES, zip(in_tensorflow, speeds(lambda z: session.run(None, {name: z})), strict=True), strict=True))
+    portable = Exported(folder, runtime="onnx")
+    return dict(zip(BATCHES, zip(in_tensorflow, speeds(portable.decode), strict=True), strict=True))
 
 
 def wall_time(*arguments):

@@ -8,6 +8,7 @@ def parser():
     commandline.add_pictures(parser, most=10_000)
     commandline.add_common(parser, "denoised", "folder to write: each picture, and comparison.png", "exported/denoise_cats")
     commandline.add_label(parser)
+    commandline.add_runtime(parser)
     parser.add_argument(
         "--noise",
         type=commandline.number(0, 2),

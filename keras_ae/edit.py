@@ -29,6 +29,7 @@ def parser():
     )
     commandline.add_common(parser, "edit.png", ".png strip, animated .gif, or .mid file of melodies")
     commandline.add_label(parser)
+    commandline.add_runtime(parser)
     return parser
 
 
@@ -83,7 +84,7 @@ def edit(arguments):
 
     out = writing.check(arguments.out)
     check_attribute(arguments)
-    model = Exported(arguments.model, arguments.label)
+    model = Exported(arguments.model, arguments.label, arguments.runtime)
     size, _, channels = model.input_shape
     if arguments.picture:
         z = model.encode(images.read(arguments.picture, size, channels)[None])[0]

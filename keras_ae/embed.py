@@ -12,6 +12,7 @@ def parser():
     commandline.add_pictures(parser, data="folder of picture files; the names of its sub-folders are their labels")
     commandline.add_common(parser, "embedding", "folder to write")
     commandline.add_label(parser)
+    commandline.add_runtime(parser)
     return parser
 
 
@@ -25,7 +26,7 @@ def embed(arguments):
     from keras_ae.media import figures, images
 
     out = outputs.check_folder(arguments.out)
-    model = Exported(arguments.model, arguments.label)
+    model = Exported(arguments.model, arguments.label, arguments.runtime)
     paths = images.chosen(arguments.pictures, arguments.data)
     numbers, pixels, z = embedding.encoded(model, paths, arguments.data, commandline.warn)
     paths = [paths[number] for number in numbers]

@@ -1,10 +1,12 @@
-"""Export a finished run as SavedModels: python -m keras_ae.export --model runs/vae --out exported/vae"""
+"""Export a finished run as SavedModels and ONNX files: python -m keras_ae.export --model runs/vae --out exported/vae"""
+
+import json
 
 from keras_ae import commandline
 
 
 def parser():
-    description = "Write the best weights of a finished run as SavedModels with a card.json."
+    description = "Write the best weights of a finished run as SavedModels and ONNX files with a card.json."
     return commandline.run_parser("export", description, "folder to write (default: exported/NAME)")
 
 
@@ -14,8 +16,13 @@ def export(arguments):
 
     run = folders.find_complete(arguments.model)
     out = writing.write_run(run, f"exported/{run.experiment().name}" if arguments.out is None else arguments.out)
+    card = json.loads((out / "card.json").read_text())
+    for kind in ("onnx", "litert"):
+        if reason := card[kind].get("missing"):
+            commandline.warn(f"{out} has no folder {kind}: {reason}")
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
-    print(f"{run} -> {out}: encoder, decoder, generator, card.json ({size / 1e6:.1f} MB)")
+    folders = [name for name in ("encoder", "decoder", "generator", "onnx", "litert") if (out / name).is_dir()]
+    print(f"{run} -> {out}: {', '.join(folders)}, card.json ({size / 1e6:.1f} MB)")
 
 
 def main(argv=None):

@@ -64,10 +64,14 @@ def written_whole(path):
 def locked(path, busy, wait=False):
     """Hold an exclusive lock on the file `path`; the operating system releases it however the process ends.
 
-    If another process holds the lock, raises UserError(`busy`), or, with `wait`, prints `busy` to stderr and waits.
+    If another process holds the lock, raises UserError(`busy`), or, with `wait`, prints `busy` to stderr and waits. Without the
+    package filelock, which programs that only use exports may lack, nothing is locked.
     """
-    import filelock
-
+    try:
+        import filelock
+    except ImportError:
+        yield
+        return
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(path)

@@ -22,6 +22,7 @@ def parser():
     )
     parser.add_argument("--prior", choices=("fitted", "normal"), default="fitted", help="density that codes are drawn from")
     commandline.add_label(parser, "each in turn")
+    commandline.add_runtime(parser)
     parser.add_argument("--columns", type=commandline.whole_number(1, 1000), help="columns of the grid (default: a square)")
     parser.add_argument("--separate", action="store_true", help="one PNG for each picture, in the folder --out")
     return parser
@@ -62,7 +63,7 @@ def generate(arguments):
     else:
         out = writing.check(arguments.out, (".png", *melodies.SUFFIXES))
         write = write_one
-    model = Exported(arguments.model, arguments.label)
+    model = Exported(arguments.model, arguments.label, arguments.runtime)
     write(model, out, arguments)
     height, width, _ = model.shape
     print(f"{arguments.n} pictures of {width}x{height} from {model.folder} (seed {arguments.seed}) -> {out}")

@@ -14,6 +14,7 @@ def parser():
     parser.add_argument("--spherical", action="store_true", help="along an arc instead of a straight line")
     commandline.add_common(parser, "interpolation.gif", "animated .gif, .png strip, or .mid file of melodies")
     commandline.add_label(parser)
+    commandline.add_runtime(parser)
     return parser
 
 
@@ -39,7 +40,7 @@ def interpolate(arguments):
     from keras_ae.media import images, writing
 
     out = writing.check(arguments.out)
-    model = Exported(arguments.model, arguments.label)
+    model = Exported(arguments.model, arguments.label, arguments.runtime)
     path = paths.spherical if arguments.spherical else paths.linear
     frames = images.to_uint8(model.decode(path(*ends(model, arguments), arguments.steps)))
     writing.write(out, frames, columns=10)

@@ -11,6 +11,7 @@ def parser():
         parser, "reconstructions.png", "picture to write, or .mid file: melodies, each with its reconstruction"
     )
     commandline.add_label(parser)
+    commandline.add_runtime(parser)
     steps = commandline.whole_number(0, 10_000)
     text = "steps of gradient descent on each code, for closer reconstructions; 20 are a good choice"
     parser.add_argument("--refine", type=steps, default=0, metavar="STEPS", help=text)
@@ -21,11 +22,10 @@ def reconstruct(arguments):
     import numpy as np
 
     from keras_ae.exports.reading import Exported
-    from keras_ae.judging import metrics
     from keras_ae.media import images, melodies, writing
 
     out = writing.check(arguments.out, (".png", *melodies.SUFFIXES))
-    model = Exported(arguments.model, arguments.label)
+    model = Exported(arguments.model, arguments.label, arguments.runtime)
     model.check_rebuilds()
     paths = images.chosen(arguments.pictures, arguments.data, arguments.n, arguments.seed)
     labels = model.labels_of(paths, arguments.data)
@@ -36,7 +36,7 @@ def reconstruct(arguments):
     rebuilt = images.to_uint8(model.decode(z, labels))
     columns = 1 if out.suffix.lower() in melodies.SUFFIXES else min(8, len(originals))
     writing.write(out, images.stacked([originals, rebuilt], columns), columns)
-    psnr = metrics.psnr(np.mean(np.square(images.to_float(originals) - images.to_float(rebuilt))))
+    psnr = images.psnr(np.mean(np.square(images.to_float(originals) - images.to_float(rebuilt))))
     how = f" in {arguments.refine} steps" if arguments.refine else ""
     print(f"{len(originals)} pictures reconstructed by {model.folder}{how}, PSNR {psnr:.2f} dB -> {out}")
 

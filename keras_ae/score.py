@@ -14,6 +14,7 @@ def parser():
     parser.add_argument("--against", metavar="DIR", help="folder of other pictures: how well the scores separate the two")
     commandline.add_common(parser, "scores.csv", "table to write; a picture of the most unusual is written beside it")
     commandline.add_label(parser)
+    commandline.add_runtime(parser)
     return parser
 
 
@@ -35,7 +36,7 @@ def score(arguments):
 
     out = writing.check(arguments.out, (".csv",))
     outputs.check_file(scoring.picture_of(out))
-    model = Exported(arguments.model, arguments.label)
+    model = Exported(arguments.model, arguments.label, arguments.runtime)
     model.check_rebuilds()
     paths = images.chosen(arguments.pictures, arguments.data)
     rows, shown = scoring.score_all(model, paths, arguments.data, commandline.warn)

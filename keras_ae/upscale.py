@@ -8,6 +8,7 @@ def parser():
     commandline.add_pictures(parser, most=10_000)
     commandline.add_common(parser, "upscaled", "folder to write: each picture, and comparison.png", "exported/upscale_cats_4x")
     commandline.add_label(parser)
+    commandline.add_runtime(parser)
     return parser
 
 

@@ -14,7 +14,8 @@ LEVELS = {"media": 1, "codes": 1, "data": 2, "models": 2, "judging": 3, "exports
 COMMANDS = {path.stem for path in PACKAGE.glob("*.py")} - LEAVES - {"__init__", "__main__"}
 ON_EXPORTS = {"generate", "reconstruct", "interpolate", "edit", "embed", "score", "denoise", "upscale"}
 # packages that are imported where they are needed: optional ones, and those that would make a quick module slow
-LATE = {"umap", "skimage", "tensorflow", "tensorflow_datasets", "sklearn", "tensorboard", "mido", "google", "scipy"}
+LATE = {"umap", "skimage", "tensorflow", "tensorflow_datasets", "sklearn", "tensorboard", "google", "scipy"}
+LATE |= {"filelock", "mido", "onnx", "onnxruntime", "tqdm"}
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 
 

@@ -18,6 +18,8 @@ from keras_ae.models import networks
 CHECKED = 32
 # of 255: how much a picture may differ from that of the networks
 TOLERANCE = 1
+# of a code's numbers, as a share of their deviation
+DRAWN_TOLERANCE = 1e-3
 
 
 def _inputs(network, first):
@@ -49,28 +51,35 @@ def _write_prior(prior, folder, document):
         (folder / "velocity.onnx").write_bytes(graph)
 
 
-def _labels(network, labels):
-    return np.arange(CHECKED, dtype="int32") % len(labels) if networks.is_conditional(network) else None
+def differences(computed, encoder, decoder, prior, classes):
+    """The greatest differences of pictures from those of the networks, of 255: {"decoder", "encoder"}.
 
+    computed: has the methods `encode` and `decode` of `exports.runtimes`. Pictures are decoded from codes of the prior; an
+    encoder is compared by what the decoder makes of its codes, where it takes pictures of that size.
+    """
+    label = np.arange(CHECKED, dtype="int32") % classes if networks.is_conditional(decoder) else None
 
-def _differences(onnx, encoder, decoder, prior, labels):
-    """The greatest differences of pictures from those of the networks, of 255: {"decoder", "encoder", "prior"}."""
-    label = _labels(decoder, labels)
+    def images_of(z):
+        return np.asarray(networks.apply(decoder, z=z, label=label))
 
-    def pictures(z):
-        return to_uint8(np.asarray(networks.apply(decoder, z=z, label=label))).astype(int)
+    def most(found, expected):
+        return int(np.abs(to_uint8(found).astype(int) - to_uint8(expected)).max())
 
-    z = np.asarray(prior.sample(CHECKED, 0, 1.0, 0, 0 if label is None else label))
-    images = np.asarray(networks.apply(decoder, z=z, label=label))
-    expected = to_uint8(images).astype(int)
-    found = onnx.draw("fitted", 0, CHECKED, 0, 1.0, label)
-    pixels = onnx._computed(onnx._decoder, ["images_uint8"], label, z=z)["images_uint8"]
-    difference = {"decoder": np.abs(pixels - expected).max(), "prior": np.abs(pictures(found["z"]) - expected).max()}
+    z = np.asarray(prior.sample(CHECKED, 0, 1.0, 0, label))
+    images = images_of(z)
+    found = {"decoder": most(computed.decode(z, label)["images"], images)}
     if encoder.inputs[0].shape[1:] == decoder.output.shape[1:]:
-        ours = networks.apply(encoder, images=images, label=label)["z_mean"]
-        theirs = onnx.encode(images, label)["z"]
-        difference["encoder"] = np.abs(pictures(np.asarray(ours)) - pictures(theirs)).max()
-    return {name: int(value) for name, value in difference.items()}
+        ours = np.asarray(networks.apply(encoder, images=images, label=label)["z_mean"])
+        found["encoder"] = most(images_of(computed.encode(images, label)["z"]), images_of(ours))
+    return found
+
+
+def _drawn(computed, prior, classes):
+    """The greatest difference of a number of a drawn code, of the deviation of codes."""
+    label = np.arange(CHECKED, dtype="int32") % classes if classes else None
+    ours = np.asarray(prior.sample(CHECKED, 0, 1.0, 0, label))
+    theirs = computed.draw("fitted", 0, CHECKED, 0, 1.0, label)["z"]
+    return float(np.abs(theirs - ours).max() / max(ours.std(), 1e-12))
 
 
 def missing():
@@ -102,8 +111,17 @@ def write(place, encoder, decoder, prior, card):
                 file.unlink()
             folder.rmdir()
             return {"missing": str(error)}
-        found = {key: card[key] for key in ("image_shape", "input_shape", "latent_dim")}
-        differences = _differences(runtimes.Onnx(place, place, found), encoder, decoder, prior, card["labels"])
-        if max(differences.values()) <= TOLERANCE:
-            return {"weights": storage, "levels_of_difference": differences}
-    raise UserError(f"the ONNX files differ from the networks by {max(differences.values())} levels of 255: {differences}")
+        computed = runtimes.Onnx(place, place, {key: card[key] for key in ("image_shape", "input_shape", "latent_dim")})
+        found = differences(computed, encoder, decoder, prior, len(card["labels"]))
+        if max(found.values()) <= TOLERANCE:
+            break
+    check(found, "ONNX")
+    if (drawn := _drawn(computed, prior, len(card["labels"]))) > DRAWN_TOLERANCE:
+        raise UserError(f"codes drawn without TensorFlow differ by {drawn:.2g} of their deviation")
+    return {"weights": storage, "levels_of_difference": found}
+
+
+def check(found, kind):
+    """Raises UserError where `differences` are too great."""
+    if max(found.values()) > TOLERANCE:
+        raise UserError(f"the {kind} files make pictures that differ from those of the networks, in levels of 255 by {found}")

@@ -18,7 +18,7 @@ def opened(arguments, task, report):
     export was trained for another task, or no file can be read.
     """
     outputs.check_folder(arguments.out)
-    model = Exported(arguments.model, arguments.label)
+    model = Exported(arguments.model, arguments.label, arguments.runtime)
     if model.task != task:
         raise UserError(f"{model.folder} was trained for the task '{model.task}', not '{task}'; choose another --model")
     paths = images.chosen(arguments.pictures, arguments.data, arguments.n, arguments.seed)

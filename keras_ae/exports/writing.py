@@ -11,7 +11,7 @@ from keras_ae.codes import priors
 from keras_ae.codes.batches import batched
 from keras_ae.errors import UserError
 from keras_ae.exports import card as describe
-from keras_ae.exports import portable
+from keras_ae.exports import litert, portable
 from keras_ae.exports.reading import Exported
 from keras_ae.exports.readme import readme
 from keras_ae.media.images import scaled
@@ -146,6 +146,7 @@ def write(folder, encoder, decoder, prior, card):
         write_decoder(decoder, known["latent_dim"], partial / "decoder")
         write_generator(decoder, known["latent_dim"], prior, partial / "generator")
         card["onnx"] = portable.write(partial, encoder, decoder, prior, card)
+        card["litert"] = litert.write(partial, encoder, decoder, prior, len(known["labels"]))
         card["files"] = describe.described(partial)
         (partial / "card.json").write_text(json.dumps(card, indent=2) + "\n")
         (partial / "README.md").write_text(readme(card))

@@ -6,16 +6,13 @@ Images are float32 (batch, height, width, channels) in [-1, 1]; reconstructions 
 import numpy as np
 import tensorflow as tf
 
+from keras_ae.media.images import psnr
+
 # the weights of the three finest of the five scales of Wang et al. 2003, made to sum to 1
 SCALE_WEIGHTS = np.array([0.0448, 0.2856, 0.3001]) / (0.0448 + 0.2856 + 0.3001)
 WINDOW = 11
 # not of every image, or not by every judge (`recognition`)
 OPTIONAL = ("ssim", "ms_ssim", "perceptual", "recognized")
-
-
-def psnr(mse):
-    """Peak signal-to-noise ratio in dB of a mean squared error on [-1, 1], where the peak is 2."""
-    return float(10 * np.log10(4 / max(mse, 1e-12)))
 
 
 def ssim(images, reconstructions):

@@ -129,6 +129,11 @@ def to_uint8(images):
     return np.rint((np.clip(np.asarray(images, "float32"), -1, 1) + 1) * 127.5).astype("uint8")
 
 
+def psnr(mse):
+    """Peak signal-to-noise ratio in dB of a mean squared error on [-1, 1], where the peak is 2."""
+    return float(10 * np.log10(4 / max(mse, 1e-12)))
+
+
 def grid(images, columns, gap=2):
     """Arrange uint8 images (n, height, width, channels) in rows on white, `gap` pixels apart, as one image."""
     n, height, width, channels = images.shape

@@ -1,0 +1,58 @@
+"""encoder.tflite and decoder.tflite of an export, in its folder litert/: for phones and other small devices.
+
+LiteRT, once TensorFlow Lite, runs them; weights are stored in float16. Signature, inputs and outputs have the names of the
+SavedModels.
+"""
+
+import warnings
+
+import tensorflow as tf
+
+from keras_ae.errors import first_line
+from keras_ae.exports import portable
+
+
+class _Interpreted:
+    """Files of LiteRT with the methods of `exports.runtimes` that `portable.differences` calls."""
+
+    def __init__(self, folder):
+        with warnings.catch_warnings():
+            # the interpreter inside TensorFlow, on its way into a package of its own, is enough for a comparison
+            warnings.simplefilter("ignore")
+            models = (tf.lite.Interpreter(str(folder / f"{name}.tflite")) for name in ("encoder", "decoder"))
+            self._encode, self._decode = (model.get_signature_runner("serving_default") for model in models)
+
+    def encode(self, images, label):
+        return self._encode(images=images, **({} if label is None else {"label": label}))
+
+    def decode(self, z, label):
+        return self._decode(z=z, **({} if label is None else {"label": label}))
+
+
+def _converted(folder):
+    """The first signature of a SavedModel as the bytes of a LiteRT file."""
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder), signature_keys=["serving_default"])
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_types = [tf.float16]
+    return converter.convert()
+
+
+def write(place, encoder, decoder, prior, classes):
+    """Write litert/ beside the SavedModels in `place`, and compare it with the networks; what the card says of it.
+
+    Where LiteRT lacks an operation, nothing is written, and the card says why. Raises UserError if pictures differ.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            files = {name: _converted(place / name) for name in ("encoder", "decoder")}
+    except Exception as error:
+        # the converter raises whatever its compiler does
+        return {"missing": first_line(error)}
+    folder = place / "litert"
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / f"{name}.tflite").write_bytes(content)
+    found = portable.differences(_Interpreted(folder), encoder, decoder, prior, classes)
+    portable.check(found, "LiteRT")
+    return {"weights": "float16", "levels_of_difference": found}
