@@ -190,6 +190,18 @@ def _signals(prog, ends_process):
         os.close(stderr)
 
 
+@contextlib.contextmanager
+def _without_keras():
+    """TensorFlow leaves Keras out when it is imported inside: a third of its start, and exports do not need it."""
+    name = "TF_USE_LEGACY_KERAS"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop(name) if before is None else os.environ.update({name: before})
+
+
 def run(parser, body, argv=None):
     """Parse the command line, run `body(arguments)`, and exit: 0, 2 with one line for a user's mistake, 130 after Ctrl-C."""
     with _signals(parser.prog, argv is None) as started:
@@ -198,12 +210,14 @@ def run(parser, body, argv=None):
             # names of files need not be text
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
-        if "runtime" not in arguments:
+        on_export = "runtime" in arguments
+        if not on_export:
             import_tensorflow()
         started()
         try:
             _choose_model(arguments)
-            body(arguments)
+            with _without_keras() if on_export else contextlib.nullcontext():
+                body(arguments)
             return
         except UserError as error:
             status, message = 2, f"error: {error}"

@@ -261,7 +261,12 @@ def test_a_model_trained_in_python_is_exported_with_what_is_known_of_it(tmp_path
     assert model.card["experiment"] == "mine"
     assert model.card["configuration"]["reconstruction"]["name"] == "laplace"
     assert not {"held_out", "data", "training_seconds"} & set(model.card)
-    assert (tmp_path / "mine" / "README.md").read_text().startswith("# mine\n\nThree TensorFlow SavedModels")
+    assert (
+        (tmp_path / "mine" / "README.md")
+        .read_text()
+        .split("---\n")[2]
+        .startswith("\n# mine\n\n![Sixteen samples](samples.png)\n\nThree TensorFlow SavedModels")
+    )
 
 
 def test_a_readme_holds_the_metrics_that_its_card_knows():

@@ -1,6 +1,8 @@
-"""The README.md of an export, from its card."""
+"""The README.md of an export, from its card: a model card in the format of the Hugging Face Hub."""
 
-TITLE = """# {name}
+TITLE = """{header}# {name}
+
+![Sixteen samples](samples.png)
 
 {origin}Three TensorFlow SavedModels that load without keras_ae; `card.json` contains the details.
 
@@ -18,6 +20,14 @@ TITLE = """# {name}
 | `decoder` | `decode_uint8` | `z` | `images` uint8 |
 | `generator` | `serving_default` | `n` int32, `seed` int32, `temperature` float32 | `images` uint8, `z` |
 | `generator` | `fitted`, `normal` | `first` int32 and the same | images `first` to `first + n - 1` of the seed's sequence |
+"""
+PORTABLE = """
+`onnx/` and `litert/` have the encoder and the decoder as ONNX files and for LiteRT (phones), with the same inputs and outputs; the
+decoder of `onnx/` gives `images_uint8`, too. `onnx/prior.npz` is the fitted prior.
+
+    import onnxruntime
+    decoder = onnxruntime.InferenceSession("onnx/decoder.onnx")
+    decoder.run(["images_uint8"], {{"z": z{onnx_label}}})
 """
 MAP = """
 Each code is a flattened map of shape {code_shape}.
@@ -44,12 +54,43 @@ def _origin(card):
     return "\n".join(sentences) + "\n\n" if sentences else ""
 
 
+def _yaml(card):
+    """The header that the Hub reads: licence, library, what the model is for, data, metrics."""
+    makes = "unconditional-image-generation" if card["input_shape"] == card["image_shape"] else "image-to-image"
+    lines = [f"license: {card.get('license', 'unknown')}", "library_name: keras", f"pipeline_tag: {makes}", "tags:"]
+    lines += [
+        f"- {tag}" for tag in ("autoencoder", "keras_ae", "tensorflow", *(k for k in ("onnx", "litert") if _has(card, k)))
+    ]
+    if "data" in card:
+        lines += ["datasets:", f"- {card['data']['name']}"]
+    if held_out := {name: card["held_out"][name] for name in ("psnr", "ssim") if name in card.get("held_out", {})}:
+        lines += ["metrics:", *(f"- {name}" for name in held_out)]
+        lines += ["model-index:", f"- name: {card['experiment']}", "  results:", "  - task:", "      type: image-to-image"]
+        lines += ["      name: Reconstruction of held-out images", "    dataset:"]
+        lines += [f"      name: {card['data']['name']}", f"      type: {card['data']['name']}", "    metrics:"]
+        for name, value in held_out.items():
+            lines += [f"    - type: {name}", f"      value: {value:.4f}"]
+    return "\n".join(["---", *lines, "---", "", ""])
+
+
+def _has(card, kind):
+    """Whether the export has the folder onnx/ or litert/."""
+    return "weights" in card.get(kind, {})
+
+
 def readme(card):
     """The text of README.md for a card as `exports.writing.write` makes it; data, training and metrics may be missing."""
     height, width, channels = card["image_shape"]
     labels = ", ".join(f"{index} {name}" if name != str(index) else name for index, name in enumerate(card["labels"]))
-    text = TITLE + (MAP if len(card["code_shape"]) > 1 else "") + (CONDITIONAL if labels else "")
+    text = (
+        TITLE
+        + (PORTABLE if _has(card, "onnx") else "")
+        + (MAP if len(card["code_shape"]) > 1 else "")
+        + (CONDITIONAL if labels else "")
+    )
     return text.format(
+        header=_yaml(card),
+        onnx_label=', "label": label' if labels else "",
         name=card["experiment"],
         origin=_origin(card),
         label=", label=tf.constant([0])" if labels else "",

@@ -14,7 +14,7 @@ from keras_ae.exports import card as describe
 from keras_ae.exports import litert, portable
 from keras_ae.exports.reading import Exported
 from keras_ae.exports.readme import readme
-from keras_ae.media.images import scaled
+from keras_ae.media import images as pictures
 from keras_ae.models import networks
 from keras_ae.versions import versions
 
@@ -53,7 +53,7 @@ def write_encoder(encoder, outputs, folder):
         square = tf.cast(images[:, top : top + side, left : left + side], tf.float32)
         resized = tf.image.resize(square, (height, width), method="bicubic", antialias=True)
         pixels = tf.clip_by_value(tf.round(resized), 0.0, 255.0)
-        return encode(scaled(tf.ensure_shape(pixels, (None, *shape))), label)
+        return encode(pictures.scaled(tf.ensure_shape(pixels, (None, *shape))), label)
 
     label = _label(encoder).values()
     endpoints = {
@@ -129,6 +129,13 @@ def facts(encoder, decoder, labels=()):
     }
 
 
+def _samples(decoder, prior, labels):
+    """The first 16 pictures of seed 0, as `generate` draws them, uint8."""
+    label = np.arange(16, dtype="int32") % len(labels) if labels else None
+    z = prior.sample(16, 0, 1.0, 0, label)
+    return pictures.to_uint8(np.asarray(networks.apply(decoder, z=z, label=label)))
+
+
 def write(folder, encoder, decoder, prior, card):
     """Write a whole export to `folder`; it replaces an older one at the end.
 
@@ -147,6 +154,7 @@ def write(folder, encoder, decoder, prior, card):
         write_generator(decoder, known["latent_dim"], prior, partial / "generator")
         card["onnx"] = portable.write(partial, encoder, decoder, prior, card)
         card["litert"] = litert.write(partial, encoder, decoder, prior, len(known["labels"]))
+        pictures.write_png(partial / "samples.png", pictures.grid(_samples(decoder, prior, known["labels"]), 4))
         card["files"] = describe.described(partial)
         (partial / "card.json").write_text(json.dumps(card, indent=2) + "\n")
         (partial / "README.md").write_text(readme(card))
@@ -193,7 +201,7 @@ def write_model(model, folder, images, labels=None, name=None, seed=0, prior="mi
     Returns the export, opened. Raises UserError for an unknown prior.
     """
     images = np.asarray(images)
-    images = scaled(images.astype("float32")) if images.dtype == np.uint8 else images.astype("float32")
+    images = pictures.scaled(images.astype("float32")) if images.dtype == np.uint8 else images.astype("float32")
     labels = None if labels is None else np.asarray(labels, "int32")
 
     def encode(rows):
