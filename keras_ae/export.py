@@ -7,7 +7,10 @@ from keras_ae import commandline
 
 def parser():
     description = "Write the best weights of a finished run as SavedModels and ONNX files with a card.json."
-    return commandline.run_parser("export", description, "folder to write (default: exported/NAME)")
+    parser = commandline.run_parser("export", description, "folder to write (default: exported/NAME)")
+    text = "licence of the model, an SPDX name such as mit, for its card"
+    parser.add_argument("--license", default="unknown", metavar="NAME", help=text)
+    return parser
 
 
 def export(arguments):
@@ -15,7 +18,8 @@ def export(arguments):
     from keras_ae.training import folders
 
     run = folders.find_complete(arguments.model)
-    out = writing.write_run(run, f"exported/{run.experiment().name}" if arguments.out is None else arguments.out)
+    out = f"exported/{run.experiment().name}" if arguments.out is None else arguments.out
+    out = writing.write_run(run, out, arguments.license)
     card = json.loads((out / "card.json").read_text())
     for kind in ("onnx", "litert"):
         if reason := card[kind].get("missing"):

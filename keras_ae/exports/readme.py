@@ -22,8 +22,8 @@ TITLE = """{header}# {name}
 | `generator` | `fitted`, `normal` | `first` int32 and the same | images `first` to `first + n - 1` of the seed's sequence |
 """
 PORTABLE = """
-`onnx/` and `litert/` have the encoder and the decoder as ONNX files and for LiteRT (phones), with the same inputs and outputs; the
-decoder of `onnx/` gives `images_uint8`, too. `onnx/prior.npz` is the fitted prior.
+`onnx/` has the encoder and the decoder as ONNX files with the same inputs and outputs (the decoder gives `images_uint8`, too) and
+the fitted prior in `prior.npz`; `litert/` has them for phones.
 
     import onnxruntime
     decoder = onnxruntime.InferenceSession("onnx/decoder.onnx")
@@ -82,12 +82,8 @@ def readme(card):
     """The text of README.md for a card as `exports.writing.write` makes it; data, training and metrics may be missing."""
     height, width, channels = card["image_shape"]
     labels = ", ".join(f"{index} {name}" if name != str(index) else name for index, name in enumerate(card["labels"]))
-    text = (
-        TITLE
-        + (PORTABLE if _has(card, "onnx") else "")
-        + (MAP if len(card["code_shape"]) > 1 else "")
-        + (CONDITIONAL if labels else "")
-    )
+    parts = [(PORTABLE, _has(card, "onnx")), (MAP, len(card["code_shape"]) > 1), (CONDITIONAL, labels)]
+    text = TITLE + "".join(part for part, present in parts if present)
     return text.format(
         header=_yaml(card),
         onnx_label=', "label": label' if labels else "",

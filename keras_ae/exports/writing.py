@@ -186,10 +186,10 @@ def card_of(run):
     }
 
 
-def write_run(run, folder):
-    """Export the best weights of a finished `training.runs.Run` to `folder`."""
+def write_run(run, folder, license="unknown"):
+    """Export the best weights of a finished `training.runs.Run` to `folder`. license: an SPDX name, for the card."""
     encoder, decoder = run.best_networks()
-    return write(folder, encoder, decoder, priors.load(run.prior), card_of(run))
+    return write(folder, encoder, decoder, priors.load(run.prior), card_of(run) | {"license": license})
 
 
 def write_model(model, folder, images, labels=None, name=None, seed=0, prior="mixture"):
