@@ -99,8 +99,10 @@ def _upsampling(graph, layer, value, node):
     if kind is None:
         raise UserError(f"UpSampling2D with interpolation {layer.interpolation} has no ONNX form here")
     scales = graph.constant(np.array([1, 1, *layer.size], "float32"))
-    rounding = {"nearest_mode": "floor"} if kind == "nearest" else {}
-    attributes = {"mode": kind, "coordinate_transformation_mode": "half_pixel", **rounding}
+    # each pixel repeated, or pixels at the centres of their squares
+    where = {"nearest": ("asymmetric", {"nearest_mode": "floor"}), "linear": ("half_pixel", {})}
+    places, rounding = where[kind]
+    attributes = {"mode": kind, "coordinate_transformation_mode": places, **rounding}
     return graph.marked_first(graph.add("Resize", [graph.channels_first(value), "", scales], **attributes))
 
 

@@ -22,8 +22,8 @@ TITLE = """{header}# {name}
 | `generator` | `fitted`, `normal` | `first` int32 and the same | images `first` to `first + n - 1` of the seed's sequence |
 """
 PORTABLE = """
-`onnx/` has the encoder and the decoder as ONNX files with the same inputs and outputs (the decoder gives `images_uint8`, too) and
-the fitted prior in `prior.npz`; `litert/` has them for phones.
+`onnx/` has the encoder and the decoder as ONNX files with the same inputs and outputs (the decoder gives `images_uint8` too),
+and the fitted prior in `prior.npz`; `litert/` has them for phones.
 
     import onnxruntime
     decoder = onnxruntime.InferenceSession("onnx/decoder.onnx")
