@@ -10,7 +10,6 @@ import resource
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from keras_ae import commandline
 EPOCHS = 4
 STEPS = 25
 ROUNDS = 3
-BATCHES = (1, 16, 64)
 
 
 def parser():
@@ -116,28 +114,6 @@ def pipeline_speed(experiment, image_set):
     return 200 * batch / timed(lambda: [next(stream) for _ in range(200)])
 
 
-def decoding_speed(folder):
-    """Images per second of the exported decoder in TensorFlow and in onnxruntime, by batch size: medians."""
-    import numpy as np
-
-    from keras_ae.exports.reading import Exported
-
-    model = Exported(folder)
-    codes = [np.random.default_rng(0).normal(size=(batch, model.latent_dim)).astype("float32") for batch in BATCHES]
-
-    def speeds(decode):
-        found = []
-        for z in codes:
-            decode(z)
-            found.append(len(z) / statistics.median(timed(lambda z=z: decode(z)) for _ in range(60)))
-        return found
-
-    # one after the other: the threads of onnxruntime wait busily for its next call
-    in_tensorflow = speeds(model.decode)
-    portable = Exported(folder, runtime="onnx")
-    return dict(zip(BATCHES, zip(in_tensorflow, speeds(portable.decode), strict=True), strict=True))
-
-
 def wall_time(*arguments):
     """Seconds of a fresh Python process: the median of five."""
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -151,18 +127,15 @@ def wall_time(*arguments):
 
 
 def bench(arguments):
+    import runtimes
+
     from keras_ae.data import pipeline
     from keras_ae.training import experiment
 
     print(f"machine           {machine()}")
-    with tempfile.TemporaryDirectory() as folder:
-        out = str(Path(folder) / "a.png")
-        ours = wall_time("-m", "keras_ae.generate", "--n", "16", "--model", arguments.model, "--out", out)
-        plain = wall_time("-c", "import tensorflow")
-    print(f"generate --n 16   {ours:.2f} s, import tensorflow alone {plain:.2f} s: {ours / plain:.2f} times")
-    for batch, (tensorflow, onnx) in decoding_speed(arguments.model).items():
-        ratio = f"onnxruntime {onnx:.0f}: {tensorflow / onnx:.2f} times"
-        print(f"decoding          {tensorflow:.0f} images/s, batch {batch}; {ratio}")
+    plain = wall_time("-c", "import tensorflow")
+    print(f"import tensorflow {plain:.2f} s")
+    print(runtimes.table(arguments.model, wall_time))
     measured = experiment.read(arguments.experiment)
     if arguments.data:
         measured = measured.with_data(*pipeline.resolve(measured.data.name, arguments.data))

@@ -132,7 +132,7 @@ def test_files_that_differ_from_the_networks_are_not_exported(tmp_path, monkeypa
 def test_litert_files_have_the_signature_and_are_compared(course):
     card = json.loads((course / "cvae" / "card.json").read_text())
     assert max(card["litert"]["levels_of_difference"].values()) <= 1
-    computed = litert._Interpreted(course / "cvae" / "litert")
+    computed = litert.Interpreted(course / "cvae" / "litert")
     z = RANDOM.normal(size=(4, 3)).astype("float32")
     label = np.arange(4, dtype="int32")
     expected = Exported(course / "cvae").decode(z, label)

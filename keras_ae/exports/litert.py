@@ -12,7 +12,7 @@ from keras_ae.errors import first_line
 from keras_ae.exports import portable
 
 
-class _Interpreted:
+class Interpreted:
     """Files of LiteRT with the methods of `exports.runtimes` that `portable.differences` calls."""
 
     def __init__(self, folder):
@@ -53,6 +53,6 @@ def write(place, encoder, decoder, prior, classes):
     folder.mkdir()
     for name, content in files.items():
         (folder / f"{name}.tflite").write_bytes(content)
-    found = portable.differences(_Interpreted(folder), encoder, decoder, prior, classes)
+    found = portable.differences(Interpreted(folder), encoder, decoder, prior, classes)
     portable.check(found, "LiteRT")
     return {"weights": "float16", "levels_of_difference": found}
