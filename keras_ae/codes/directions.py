@@ -28,9 +28,10 @@ def separate(codes, values):
     property, too. Zeros for a property that all images have the same value of.
     """
     values = np.asarray(values, "float64")
-    deviations = np.maximum(values.std(axis=0), 1e-12)
-    ways, *_ = np.linalg.lstsq((values - values.mean(axis=0)) / deviations, codes - codes.mean(axis=0), rcond=None)
-    return ways
+    deviations = values.std(axis=0)
+    standardised = (values - values.mean(axis=0)) / np.maximum(deviations, 1e-12)
+    ways, *_ = np.linalg.lstsq(standardised, codes - codes.mean(axis=0), rcond=None)
+    return np.where(deviations[:, None] > 0, ways, 0)
 
 
 def moved(z, way, strengths=STRENGTHS):

@@ -14,7 +14,7 @@ DESCRIPTORS = Path("/proc/self/fd")
 
 
 def check_folder(folder):
-    """Raises UserError, with the command that makes an export of it, unless `folder` contains an encoder and a decoder."""
+    """Raises UserError, with the command that makes an export of it, unless `folder` has an encoder and a decoder."""
     # another process may be replacing it: for an instant it is neither old nor new
     for _ in range(20):
         if folder.is_dir() or not any(folder.parent.glob(f".{glob.escape(folder.name)}.old-*")):
@@ -25,7 +25,8 @@ def check_folder(folder):
         if folder.parent.name == "exported" and Path(f"experiments/{folder.name}.toml").exists():
             advice = f"make it with make train-{folder.name}, or name another export"
         raise UserError(f"no export at {folder}: no such folder; {advice}")
-    if not all((folder / name / "saved_model.pb").exists() for name in ("encoder", "decoder")):
+    whole = all((folder / name / "saved_model.pb").exists() for name in ("encoder", "decoder"))
+    if not whole and not (folder / "onnx" / "decoder.onnx").exists():
         if (folder / "config.json").exists() or any(folder.glob("[0-9]*/config.json")):
             command = f"python -m keras_ae.export --model {folder}"
             raise UserError(f"{folder} is a run, not an export; export it with {command}")

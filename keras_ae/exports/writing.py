@@ -154,10 +154,10 @@ def write(folder, encoder, decoder, prior, card):
         write_generator(decoder, known["latent_dim"], prior, partial / "generator")
         card["onnx"] = portable.write(partial, encoder, decoder, prior, card)
         card["litert"] = litert.write(partial, encoder, decoder, prior, len(known["labels"]))
-        pictures.write_png(partial / "samples.png", pictures.grid(_samples(decoder, prior, known["labels"]), 4))
         card["files"] = describe.described(partial)
         (partial / "card.json").write_text(json.dumps(card, indent=2) + "\n")
         (partial / "README.md").write_text(readme(card))
+        pictures.write_png(partial / "samples.png", pictures.grid(_samples(decoder, prior, known["labels"]), 4))
     return folder
 
 
