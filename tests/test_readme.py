@@ -87,3 +87,12 @@ def test_the_table_of_refined_codes_is_what_evaluate_wrote():
         sides = (found[name]["reconstruction"], found[name]["others"])
         expected = [f"{side[key]:.{digits}f}" for side in sides for key, digits in (("psnr", 2), ("ssim", 3), ("sharpness", 2))]
         assert [cell.strip() for cell in line.strip("|").split("|")][1:] == expected
+
+
+def test_the_movement_of_edited_properties_is_what_the_study_wrote():
+    found = json.loads((RESULTS / "edits.json").read_text())
+    own, others = found["edited_moves"].values(), found["others_move"].values()
+    text = " ".join(README.split())
+    moves = f"moves its property by {min(own):.2f} to {max(own):.2f} standard deviations and each of the others by at most"
+    assert f"{moves} {max(others):.3f} ({found['n']} held-out faces" in text
+    assert f"they move by up to {max(found['single_directions']['others_move'].values()):.2f}" in text
