@@ -227,6 +227,11 @@ def run(parser, body, argv=None):
             status, message = 2, "error: not enough memory; use fewer or smaller images, or a smaller model or batch"
         except KeyboardInterrupt:
             status, message = 130, "interrupted"
+        except ModuleNotFoundError as error:
+            if (error.name or "keras_ae").startswith("keras_ae"):
+                raise
+            missing = error.name.partition(".")[0]
+            status, message = 2, f"error: this needs the package {missing}, which is not installed; pip install {missing}"
         except Exception as error:
             tensorflow = sys.modules.get("tensorflow")
             if tensorflow is None or not isinstance(error, tensorflow.errors.OpError):

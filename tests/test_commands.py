@@ -490,3 +490,12 @@ def test_melodies_are_generated_reconstructed_interpolated_and_edited_as_midi(co
     assert "is a MIDI file, but the model takes images of 8x8" in fails(
         reconstruct.main, *ends, "--model", course / "vae", "--out", tmp_path / "x.png"
     )
+
+
+def test_a_package_that_is_not_installed_is_named_in_one_line(monkeypatch, exported, tmp_path, fails):
+    def lacking(*_):
+        raise ModuleNotFoundError("No module named 'tensorboard.plugins'", name="tensorboard.plugins")
+
+    monkeypatch.setattr(generate, "generated", lacking)
+    line = fails(generate.main, "--model", exported, "--out", tmp_path / "a.png")
+    assert line.endswith("error: this needs the package tensorboard, which is not installed; pip install tensorboard")
