@@ -15,6 +15,9 @@ from keras_ae.errors import UserError, first_line
 # the first model that a user trains, and the one that the repository ships
 TRAINED, SHIPPED = "exported/vae", "exported/cats"
 
+# inside it, signals end the process at once; `_signals` puts it here while a command runs
+_ending_at_once = contextlib.nullcontext
+
 
 class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
     """Appends "(default: ...)" to the help of an option that has one."""
@@ -126,7 +129,10 @@ def warn(text):
 
 
 def import_tensorflow():
-    """Import TensorFlow without the lines that it prints at its start; they are printed after all if the import fails."""
+    """Import TensorFlow without the lines that it prints at its start; they are printed after all if the import fails.
+
+    Ctrl-C meanwhile ends a command at once: an exception would break the import.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # without it, TensorFlow leaves oneDNN off on processors without AVX-512, and trains at half the speed
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -135,7 +141,8 @@ def import_tensorflow():
     with tempfile.TemporaryFile() as hidden:
         os.dup2(hidden.fileno(), 2)
         try:
-            import tensorflow
+            with _ending_at_once():
+                import tensorflow
         except BaseException:
             hidden.seek(0)
             os.write(shown, hidden.read())
@@ -182,10 +189,21 @@ def _signals(prog, ends_process):
         for number, handler in zip(numbers, handlers, strict=True):
             signal.signal(number, handler)
 
+    @contextlib.contextmanager
+    def at_once():
+        handle([end, end])
+        try:
+            yield
+        finally:
+            handle([interrupt, interrupt])
+
+    global _ending_at_once
+    _ending_at_once = at_once
     handle([end, end])
     try:
         yield lambda: handle([interrupt, interrupt])
     finally:
+        _ending_at_once = contextlib.nullcontext
         handle([signal.SIG_IGN] * 2 if ends_process else before)
         os.close(stderr)
 
