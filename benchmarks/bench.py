@@ -8,10 +8,10 @@ import os
 import platform
 import resource
 import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
+
+from timing import timed, wall_time
 
 from keras_ae import commandline
 
@@ -41,13 +41,6 @@ def machine():
         pass
     packages = ", ".join(f"{package} {version(package)}" for package in ("tensorflow", "keras", "numpy"))
     return f"{name}, {os.cpu_count()} cores, Python {platform.python_version()}, {packages}"
-
-
-def timed(function):
-    """Seconds that one call takes."""
-    began = time.perf_counter()
-    function()
-    return time.perf_counter() - began
 
 
 def training_speed(experiment, image_set):
@@ -114,18 +107,6 @@ def pipeline_speed(experiment, image_set):
     return 200 * batch / timed(lambda: [next(stream) for _ in range(200)])
 
 
-def wall_time(*arguments):
-    """Seconds of a fresh Python process: the median of five."""
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, *arguments]
-
-    def run():
-        subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    run()
-    return statistics.median(timed(run) for _ in range(5))
-
-
 def bench(arguments):
     import runtimes
 
@@ -135,7 +116,7 @@ def bench(arguments):
     print(f"machine           {machine()}")
     plain = wall_time("-c", "import tensorflow")
     print(f"import tensorflow {plain:.2f} s")
-    print(runtimes.table(arguments.model, wall_time))
+    print(runtimes.table(arguments.model))
     measured = experiment.read(arguments.experiment)
     if arguments.data:
         measured = measured.with_data(*pipeline.resolve(measured.data.name, arguments.data))

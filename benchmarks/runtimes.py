@@ -2,10 +2,10 @@
 
 import statistics
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
+from timing import timed, wall_time
 
 from keras_ae.exports.litert import Interpreted
 from keras_ae.exports.reading import Exported
@@ -13,6 +13,7 @@ from keras_ae.media.images import to_uint8
 
 BATCHES = (1, 16, 64)
 PICTURES = 1000
+RUNTIMES = {"TensorFlow": "tensorflow", "onnxruntime": "onnx"}
 FILES = {"TensorFlow": "decoder", "onnxruntime": "onnx/decoder.onnx", "LiteRT": "litert/decoder.tflite"}
 
 
@@ -26,32 +27,30 @@ def _speeds(decode, latent_dim):
     found = []
     for batch in BATCHES:
         z = np.random.default_rng(0).normal(size=(batch, latent_dim)).astype("float32")
-        seconds = []
-        for _ in range(61):
-            began = time.perf_counter()
-            decode(z)
-            seconds.append(time.perf_counter() - began)
-        found.append(batch / statistics.median(seconds[1:]))
+        decode(z)
+        found.append(batch / statistics.median(timed(lambda z=z: decode(z)) for _ in range(60)))
     return found
 
 
-def table(folder, wall_time):
+def table(folder):
     """In Markdown: MB of the decoder, seconds of `generate --n 16`, images a second, and differences of 1,000 pictures.
 
-    wall_time: arguments of Python -> seconds of a fresh process. Differences are the greatest from TensorFlow, of 255.
+    Runtimes that the export has files for. Differences are the greatest from TensorFlow, of 255.
     """
     folder = Path(folder)
-    models = {"TensorFlow": Exported(folder, runtime="tensorflow"), "onnxruntime": Exported(folder, runtime="onnx")}
-    lite = Interpreted(folder / "litert")
+    present = [name for name, file in FILES.items() if (folder / file).exists()]
+    models = {name: Exported(folder, runtime=RUNTIMES[name]) for name in present if name in RUNTIMES}
     expected, z = models["TensorFlow"].generate(PICTURES)
     pictures = {name: model.generate(PICTURES)[0] for name, model in models.items()}
-    pictures["LiteRT"] = to_uint8(np.concatenate([lite.decode(part, None)["images"] for part in np.split(z, PICTURES // 50)]))
-    decoders = {name: model.decode for name, model in models.items()} | {"LiteRT": lambda z: lite.decode(z, None)}
+    decoders = {name: model.decode for name, model in models.items()}
+    if "LiteRT" in present:
+        lite = Interpreted(folder / "litert")
+        decoders["LiteRT"] = lambda z: lite.decode(z, None)["images"]
+        pictures["LiteRT"] = to_uint8(np.concatenate([decoders["LiteRT"](part) for part in np.split(z, PICTURES // 50)]))
     lines = ["| | decoder, MB | generate --n 16, s | images/s one by one | by 16 | by 64 | difference |", "|---" * 7 + "|"]
     for name, decode in decoders.items():
         starts = "-"
-        if name in models:
-            runtime = "onnx" if name == "onnxruntime" else "tensorflow"
+        if runtime := RUNTIMES.get(name):
             with tempfile.TemporaryDirectory() as place:
                 command = ["-m", "keras_ae.generate", "--model", str(folder), "--runtime", runtime, "--out", f"{place}/a.png"]
                 starts = f"{wall_time(*command):.2f}"
