@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_ae.errors import UserError
 from keras_ae.exports.graphs import Graph
+from keras_ae.models.latents import LOG_VAR_LIMITS
 
 OPSET = 17
 
@@ -25,13 +26,17 @@ def _activated(graph, value, function):
     return graph.elementwise(kinds[name], value)
 
 
+def _around(total):
+    """`total` pixels in each direction, the odd one at the end."""
+    return [total // 2, total // 2, total - total // 2, total - total // 2]
+
+
 def _pads(layer, side):
     """Padding of a convolution: TensorFlow's "same" puts the odd pixel at the end."""
     (size, *_), (stride, *_) = layer.kernel_size, layer.strides
     if layer.padding == "valid":
         return [0, 0, 0, 0]
-    total = max((-(-side // stride) - 1) * stride + size - side, 0)
-    return [total // 2, total // 2, total - total // 2, total - total // 2]
+    return _around(max((-(-side // stride) - 1) * stride + size - side, 0))
 
 
 def _bias(graph, layer):
@@ -48,8 +53,7 @@ def _conv(graph, layer, value, node):
 
 def _conv_transpose(graph, layer, value, node):
     kernel = graph.constant(np.transpose(layer.kernel, (3, 2, 0, 1)))
-    total = max(layer.kernel_size[0] - layer.strides[0], 0) if layer.padding == "same" else 0
-    pads = [total // 2, total // 2, total - total // 2, total - total // 2]
+    pads = _around(max(layer.kernel_size[0] - layer.strides[0], 0) if layer.padding == "same" else 0)
     inputs = [graph.channels_first(value), kernel, *_bias(graph, layer)]
     found = graph.add("ConvTranspose", inputs, strides=list(layer.strides), pads=pads)
     return _activated(graph, graph.marked_first(found), layer.activation)
@@ -95,15 +99,16 @@ def _layer_normalization(graph, layer, value, node):
 
 
 def _upsampling(graph, layer, value, node):
-    kind = {"bilinear": "linear", "nearest": "nearest"}.get(layer.interpolation)
-    if kind is None:
+    # pixels at the centres of their squares, or each pixel repeated
+    kinds = {
+        "bilinear": {"mode": "linear", "coordinate_transformation_mode": "half_pixel"},
+        "nearest": {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
+    }
+    if layer.interpolation not in kinds:
         raise UserError(f"UpSampling2D with interpolation {layer.interpolation} has no ONNX form here")
     scales = graph.constant(np.array([1, 1, *layer.size], "float32"))
-    # each pixel repeated, or pixels at the centres of their squares
-    where = {"nearest": ("asymmetric", {"nearest_mode": "floor"}), "linear": ("half_pixel", {})}
-    places, rounding = where[kind]
-    attributes = {"mode": kind, "coordinate_transformation_mode": places, **rounding}
-    return graph.marked_first(graph.add("Resize", [graph.channels_first(value), "", scales], **attributes))
+    inputs = [graph.channels_first(value), "", scales]
+    return graph.marked_first(graph.add("Resize", inputs, **kinds[layer.interpolation]))
 
 
 def _binary(kind):
@@ -143,7 +148,7 @@ def _point(graph, layer, value, node):
 
 def _gaussian(graph, layer, value, node):
     log_var = _dense(graph, layer.project_log_var, value)
-    limits = [graph.constant(np.array(limit, "float32")) for limit in (-12, 6)]
+    limits = [graph.constant(np.array(limit, "float32")) for limit in LOG_VAR_LIMITS]
     mean = _dense(graph, layer.project_mean, value)
     return {"kl": None, "z": None, "z_mean": mean, "z_log_var": graph.add("Clip", [log_var, *limits])}
 

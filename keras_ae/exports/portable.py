@@ -8,7 +8,7 @@ import importlib.util
 
 import numpy as np
 
-from keras_ae import versions
+from keras_ae import files, versions
 from keras_ae.codes import priors
 from keras_ae.errors import UserError
 from keras_ae.exports import converting, runtimes
@@ -40,15 +40,20 @@ def decoder_graph(decoder, half, document):
 
 
 def _write_prior(prior, folder, document):
-    priors.save(prior, folder / "prior.npz")
-    if isinstance(prior, priors.Flow):
-        arrays = {name: values for name, values in prior.arrays().items() if name in ("mean", "scale")}
-        with open(folder / "prior.npz", "wb") as file:
-            np.savez(file, prior="flow", **arrays)
-        velocity = prior.velocity()
-        names = ["x", "t", "label"][: len(velocity.inputs)]
-        graph = converting.written(velocity, names, {"velocity": (lambda found: found, velocity.output)}, True, document)
-        (folder / "velocity.onnx").write_bytes(graph)
+    if not isinstance(prior, priors.Flow):
+        priors.save(prior, folder / "prior.npz")
+        return
+    # its weights are those of velocity.onnx
+    np.savez(folder / "prior.npz", prior="flow", mean=prior.mean, scale=prior.scale)
+    velocity = prior.velocity()
+    names = ["x", "t", "label"][: len(velocity.inputs)]
+    graph = converting.written(velocity, names, {"velocity": (lambda found: found, velocity.output)}, True, document)
+    (folder / "velocity.onnx").write_bytes(graph)
+
+
+def in_turn(n, classes):
+    """Class numbers (n,), each class in its turn; None without classes."""
+    return np.arange(n, dtype="int32") % classes if classes else None
 
 
 def differences(computed, encoder, decoder, prior, classes):
@@ -57,7 +62,7 @@ def differences(computed, encoder, decoder, prior, classes):
     computed: has the methods `encode` and `decode` of `exports.runtimes`. Pictures are decoded from codes of the prior; an
     encoder is compared by what the decoder makes of its codes, where it takes pictures of that size.
     """
-    label = np.arange(CHECKED, dtype="int32") % classes if networks.is_conditional(decoder) else None
+    label = in_turn(CHECKED, classes)
 
     def images_of(z):
         return np.asarray(networks.apply(decoder, z=z, label=label))
@@ -76,7 +81,7 @@ def differences(computed, encoder, decoder, prior, classes):
 
 def _drawn(computed, prior, classes):
     """The greatest difference of a number of a drawn code, of the deviation of codes."""
-    label = np.arange(CHECKED, dtype="int32") % classes if classes else None
+    label = in_turn(CHECKED, classes)
     ours = np.asarray(prior.sample(CHECKED, 0, 1.0, 0, label))
     theirs = computed.draw("fitted", 0, CHECKED, 0, 1.0, label)["z"]
     return float(np.abs(theirs - ours).max() / max(ours.std(), 1e-12))
@@ -107,9 +112,7 @@ def write(place, encoder, decoder, prior, card):
             (folder / "encoder.onnx").write_bytes(encoder_graph(encoder, card["encoder_outputs"], half, document))
             _write_prior(prior, folder, document)
         except UserError as error:
-            for file in folder.iterdir():
-                file.unlink()
-            folder.rmdir()
+            files.remove(folder)
             return {"missing": str(error)}
         computed = runtimes.Onnx(place, place, {key: card[key] for key in ("image_shape", "input_shape", "latent_dim")})
         found = differences(computed, encoder, decoder, prior, len(card["labels"]))

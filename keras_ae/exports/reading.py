@@ -78,7 +78,9 @@ class Exported:
 
     @functools.cached_property
     def _with_gradients(self):
-        return runtimes.opened("tensorflow", self.place, self.folder, self.card)
+        # not a second decoder in memory where one is
+        here = isinstance(self._runtime, runtimes.TensorFlow)
+        return self._runtime if here else runtimes.opened("tensorflow", self.place, self.folder, self.card)
 
     def _labels_for(self, n, labels):
         """The class numbers (n,) that a conditional model computes with; None for other models."""

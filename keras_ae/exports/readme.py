@@ -58,9 +58,8 @@ def _yaml(card):
     """The header that the Hub reads: licence, library, what the model is for, data, metrics."""
     makes = "unconditional-image-generation" if card["input_shape"] == card["image_shape"] else "image-to-image"
     lines = [f"license: {card.get('license', 'unknown')}", "library_name: keras", f"pipeline_tag: {makes}", "tags:"]
-    lines += [
-        f"- {tag}" for tag in ("autoencoder", "keras_ae", "tensorflow", *(k for k in ("onnx", "litert") if _has(card, k)))
-    ]
+    kinds = [kind for kind in ("onnx", "litert") if _has(card, kind)]
+    lines += [f"- {tag}" for tag in ("autoencoder", "keras_ae", "tensorflow", *kinds)]
     if "data" in card:
         lines += ["datasets:", f"- {card['data']['name']}"]
     if held_out := {name: card["held_out"][name] for name in ("psnr", "ssim") if name in card.get("held_out", {})}:

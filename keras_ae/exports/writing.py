@@ -131,7 +131,7 @@ def facts(encoder, decoder, labels=()):
 
 def _samples(decoder, prior, labels):
     """The first 16 pictures of seed 0, as `generate` draws them, uint8."""
-    label = np.arange(16, dtype="int32") % len(labels) if labels else None
+    label = portable.in_turn(16, len(labels))
     z = prior.sample(16, 0, 1.0, 0, label)
     return pictures.to_uint8(np.asarray(networks.apply(decoder, z=z, label=label)))
 

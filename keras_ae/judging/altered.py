@@ -48,12 +48,12 @@ def networks():
     return keras.Model(images, features), keras.Model(images, layers.Dense(len(ALTERATIONS))(x))
 
 
-def _learning(image_set, steps):
-    """Networks after so many steps on the training images; the same for the same images on the same processor."""
+def _learning(image_set):
+    """The features after STEPS on the training images; the same for the same images on the same processor."""
     keras.utils.set_random_seed(0)
     features, classifier = networks()
     batch = min(BATCH, image_set.n_train) // len(ALTERATIONS) * len(ALTERATIONS)
-    schedule = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps)
+    schedule = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, STEPS)
     optimizer = keras.optimizers.Adam(schedule)
     optimizer.build(classifier.trainable_variables)
 
@@ -67,15 +67,15 @@ def _learning(image_set, steps):
         optimizer.apply(tape.gradient(loss, variables), variables)
 
     stream = pipeline.training(image_set, batch, 0, variation=Variation(flip=True))
-    bar = tqdm(stream.take(steps), "learning the judge's features", steps, unit="step", disable=None, leave=False)
+    bar = tqdm(stream.take(STEPS), "learning the judge's features", STEPS, unit="step", disable=None, leave=False)
     for number, examples in enumerate(bar):
         step(examples["images"], tf.constant(number))
     return features
 
 
-def _network(image_set, steps):
+def _network(image_set):
     """The trained network, from the cache where these images were judged before."""
-    name = f"{image_set.fingerprint[:16]}-{'x'.join(map(str, image_set.shape))}-{steps}-v{VERSION}.npz"
+    name = f"{image_set.fingerprint[:16]}-{'x'.join(map(str, image_set.shape))}-{STEPS}-v{VERSION}.npz"
     path = sources.cache_root() / "features" / name
     features, _ = networks()
     try:
@@ -83,16 +83,16 @@ def _network(image_set, steps):
             features.set_weights([saved[f"w{index}"] for index in range(len(saved))])
     # missing, truncated, or of other shapes
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-        features = _learning(image_set, steps)
+        features = _learning(image_set)
         with written_whole(path) as partial, open(partial, "wb") as file:
             np.savez(file, **{f"w{index}": weights for index, weights in enumerate(features.get_weights())})
     return features
 
 
-def trained(image_set, steps=None):
+def trained(image_set):
     """Images float32 (batch, H, W, C) in [-1, 1] -> features (batch, 128), as a function for graphs.
 
-    The network is trained for `steps`, 600 by default, unless it is in the cache.
+    The network is trained unless it is in the cache.
     """
-    network = _network(image_set, steps or STEPS)
+    network = _network(image_set)
     return lambda images: network(in_colour(images), training=False)

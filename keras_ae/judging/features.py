@@ -7,16 +7,12 @@ formula, part of this package and its version. `learned` adds features that a ne
 `ImageSet` that returns them and name it in `FEATURES`.
 """
 
-import os
-from pathlib import Path
-
-import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_ae.codes.batches import batched
 from keras_ae.data import pipeline
-from keras_ae.errors import UserError
+from keras_ae.judging import applications
 from keras_ae.judging.altered import in_colour, trained
 
 GRID = 4
@@ -98,10 +94,7 @@ def inception(image_set=None):
     Its weights (88 MB) are downloaded unless they are in Keras' cache; raises UserError if that fails. They are Keras' own, not
     those of the original FID code: compare numbers of this package with each other only.
     """
-    try:
-        network = keras.applications.InceptionV3(include_top=False, pooling="avg")
-    except Exception as error:
-        raise UserError(f"the weights of InceptionV3 cannot be downloaded ({error}); use --features learned") from error
+    network = applications.built("InceptionV3", "--features learned", include_top=False, pooling="avg")
 
     def extract(images):
         images = tf.image.grayscale_to_rgb(images) if images.shape[-1] == 1 else images
@@ -112,8 +105,7 @@ def inception(image_set=None):
 
 def inception_is_present():
     """Whether the weights of InceptionV3 are in Keras' cache."""
-    home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
-    return any((home / "models").glob("inception_v3*notop*"))
+    return applications.is_present("inception_v3*notop*")
 
 
 FEATURES = {"learned": learned, "gabor": gabor, "inception": inception}

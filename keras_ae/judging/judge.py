@@ -130,9 +130,9 @@ class Judge:
         def pairs():
             for first in range(0, len(images), BATCH):
                 part = images[first : first + BATCH]
-                rebuilt = np.clip(candidate.rebuild(part), -1, 1)
+                rebuilt = candidate.rebuild(part)
                 if self.recognition:
-                    opinions.append(self.recognition.compared(part, rebuilt))
+                    opinions.append(self.recognition.compared(part, np.clip(rebuilt, -1, 1)))
                 yield part, rebuilt
 
         values = metrics.per_image(pairs())

@@ -3,15 +3,12 @@
 It names one of 1,000 things, and compares an image with its reconstruction as people do rather than pixel by pixel.
 """
 
-import os
-from pathlib import Path
-
 import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_ae.codes.batches import batched
-from keras_ae.errors import UserError
+from keras_ae.judging import applications
 
 # images are enlarged to this side
 SIDE = 224
@@ -23,8 +20,7 @@ COVERED = 0.9
 
 def is_present():
     """Whether the weights of the network are in Keras' cache."""
-    home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
-    return any((home / "models").glob("efficientnetv2-b0.h5"))
+    return applications.is_present("efficientnetv2-b0.h5")
 
 
 def network():
@@ -32,10 +28,7 @@ def network():
 
     Its weights (29 MB) are downloaded unless they are in Keras' cache; raises UserError if that fails.
     """
-    try:
-        whole = keras.applications.EfficientNetV2B0()
-    except Exception as error:
-        raise UserError(f"the weights of EfficientNetV2B0 cannot be downloaded ({error}); use --recognition off") from error
+    whole = applications.built("EfficientNetV2B0", "--recognition off")
     outputs = {"class": whole.output} | {name: whole.get_layer(name).output for name in LAYERS}
     model = keras.Model(whole.input, outputs)
 

@@ -43,20 +43,25 @@ def warmth(images):
     return _mean(images[..., 0] - images[..., -1], _middle(images.shape[1]))
 
 
+def _difference(images, later):
+    """Mean lightness of the middle where `later` is true, minus that of the rest of it. later: a mask of rows or columns."""
+    middle, lightness = _middle(images.shape[1]), _lightness(images)
+    return _mean(lightness, middle & later) - _mean(lightness, middle & ~later)
+
+
+def _second_half(images):
+    side = images.shape[1]
+    return np.arange(side) >= side // 2
+
+
 def muzzle(images):
     """Lightness of the lower half of the middle minus that of its upper half."""
-    middle = _middle(images.shape[1])
-    lower = np.arange(len(middle))[:, None] >= len(middle) // 2
-    lightness = _lightness(images)
-    return _mean(lightness, middle & lower) - _mean(lightness, middle & ~lower)
+    return _difference(images, _second_half(images)[:, None])
 
 
 def side_light(images):
     """Lightness of the right half of the middle minus that of its left half."""
-    middle = _middle(images.shape[1])
-    right = np.arange(len(middle))[None] >= len(middle) // 2
-    lightness = _lightness(images)
-    return _mean(lightness, middle & right) - _mean(lightness, middle & ~right)
+    return _difference(images, _second_half(images)[None])
 
 
 PROPERTIES = {

@@ -13,6 +13,7 @@ from keras_ae.judging import baselines
 from keras_ae.judging.features import extractor
 from keras_ae.media import charts, figures
 from keras_ae.media.images import to_float
+from keras_ae.studies import movements
 
 TRAINING_SEED, LEARNING_SEED, TEST_SEED = 101, 102, 103
 SHOWN_STRENGTHS = (-3, -1.5, 0, 1.5, 3)
@@ -75,12 +76,10 @@ def run(models, image_set, seed, folder, *, trained=5000, learned=2000, edited=1
     slopes = np.array(slopes)
     title = f"{name}: movement of each factor (columns) when one is edited (rows)"
     charts.matrix(slopes, chosen, chosen, folder / "attributes_matrix.png", title)
-    own = np.diag(slopes)
-    others = np.abs(slopes - np.diag(own)).sum(axis=1) / max(1, len(slopes) - 1)
+    own, others = movements.own_and_others(slopes)
     return {
         "n": edited,
         "regressor_r2": dict(zip(RANGES, r2.round(3).tolist(), strict=True)),
-        "edited_moves": dict(zip(chosen, own.round(3).tolist(), strict=True)),
-        "others_move": dict(zip(chosen, others.round(3).tolist(), strict=True)),
+        **movements.named(chosen, slopes),
         "mean": {"edited": float(own.mean()), "others": float(others.mean())},
     }

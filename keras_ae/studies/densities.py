@@ -25,7 +25,7 @@ def codes_of(model, image_set):
     def encode(batch):
         return model.encode(batch["images"].numpy(), batch["label"].numpy() if model.labels else None)
 
-    return training_codes(encode, image_set, variation.views(max(kind.views for kind in PRIORS.values())), variation)
+    return training_codes(encode, image_set, max(kind.views for kind in PRIORS.values()), variation)
 
 
 def fits(components, flow):

@@ -6,6 +6,7 @@ from keras_ae.codes import directions
 from keras_ae.data import pipeline
 from keras_ae.media import charts, figures, properties
 from keras_ae.media.images import to_float
+from keras_ae.studies import movements
 
 STRENGTHS = (-3, -1.5, 0, 1.5, 3)
 SHOWN = 2
@@ -18,13 +19,6 @@ def _slopes(model, z, ways, measure, deviations):
         return measure(model.decode((z + side * way).astype("float32"))).mean(axis=0)
 
     return np.stack([(at(1, way) - at(-1, way)) / 2 / deviations for way in ways])
-
-
-def _moves(names, slopes):
-    own = np.diag(slopes)
-    others = np.abs(slopes - np.diag(own)).sum(axis=1) / max(1, len(slopes) - 1)
-    moves = {"edited_moves": own, "others_move": others}
-    return {key: dict(zip(names, values.round(3).tolist(), strict=True)) for key, values in moves.items()}
 
 
 def run(models, image_set, seed, folder, *, learned=2000, edited=100):
@@ -53,4 +47,4 @@ def run(models, image_set, seed, folder, *, learned=2000, edited=100):
     figures.rows(shown, names, folder / "edits.png", title, headings * SHOWN)
     title = f"{name}: movement of each property (columns) when one is edited (rows)"
     charts.matrix(slopes, names, names, folder / "edits_matrix.png", title)
-    return {"n": len(z), **_moves(names, slopes), "single_directions": _moves(names, plain)}
+    return {"n": len(z), **movements.named(names, slopes), "single_directions": movements.named(names, plain)}

@@ -31,12 +31,13 @@ def _encoded(encoder, batch):
 
 
 def training_codes(encode, image_set, views, variation, task=None):
-    """Codes of views of the training images, (views, n_train, latent_dim), and their labels (n_train,).
+    """Codes of up to `views` views of the training images, (views, n_train, latent_dim), and their labels (n_train,).
 
-    encode: batch of `pipeline.batches` -> codes (batch, latent_dim).
+    encode: batch of `pipeline.batches` -> codes (batch, latent_dim). variation: of training; views are varied by what of it
+    leaves pixels sharp.
     """
-    codes = []
-    for view in range(views):
+    variation, codes = variation.sharp, []
+    for view in range(variation.views(views)):
         batches = pipeline.batches(image_set, "train", BATCH, task, view, variation)
         encoded = [(encode(batch), batch["label"]) for batch in batches]
         codes.append(np.concatenate([z for z, _ in encoded]))
@@ -52,10 +53,9 @@ def fit_prior(run, image_set):
         experiment = run.experiment()
         encoder, _ = run.best_networks()
         arguments = dict(experiment.tables["prior"])
-        kind, variation = priors.PRIORS[arguments.pop("name")], experiment.data.variation.sharp
-        views = variation.views(kind.views)
+        kind = priors.PRIORS[arguments.pop("name")]
         encode = _compiled(lambda batch: _encoded(encoder, batch))
-        codes, labels = training_codes(encode, image_set, views, variation, experiment.task())
+        codes, labels = training_codes(encode, image_set, kind.views, experiment.data.variation, experiment.task())
         prior = kind.fit(codes, experiment.training.seed, labels if is_conditional(encoder) else None, **arguments)
         with written_whole(run.prior) as path:
             priors.save(prior, path)

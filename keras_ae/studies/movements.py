@@ -1,0 +1,15 @@
+"""How far edits move the property that they edit, and the others: what `attributes` and `edits` report."""
+
+import numpy as np
+
+
+def own_and_others(slopes):
+    """Of movements, with edited properties in rows: the diagonal, and the mean absolute value of the rest of each row."""
+    own = np.diag(slopes)
+    return own, np.abs(slopes - np.diag(own)).sum(axis=1) / max(1, len(slopes) - 1)
+
+
+def named(names, slopes):
+    """`own_and_others` as {"edited_moves": {name: number}, "others_move": {name: number}}."""
+    moves = zip(("edited_moves", "others_move"), own_and_others(slopes), strict=True)
+    return {key: dict(zip(names, values.round(3).tolist(), strict=True)) for key, values in moves}
