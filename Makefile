@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 EXPERIMENTS := $(basename $(notdir $(wildcard experiments/*.toml)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint soak bench bench-peers course clean $(EXPERIMENTS:%=train-%)
+.PHONY: help install test lint explorer soak bench bench-peers course clean $(EXPERIMENTS:%=train-%)
 
 # the course: make course MNIST=tensorflow-datasets-folder CATS=folder; without them MNIST is downloaded and cats are drawn
 COURSE ?= docs/course
@@ -86,6 +86,12 @@ course: $(COURSE_STUDIES) ## train, draw and measure every experiment of the cou
 
 test: lint ## check the style, then run every test
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+# the export that the page shows
+MODEL ?= exported/cats
+
+explorer: $(READY) ## make explorer.html, a page to play with an export in a browser; MODEL=DIR
+	$(BIN)/python -m keras_ae.explore --model "$(MODEL)" --out explorer.html
 
 lint: $(READY) ## check the style of the code with ruff
 	$(BIN)/ruff check .

@@ -10,9 +10,11 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "keras_ae"
 LEAVES = {"commandline", "errors", "files", "outputs", "versions"}
 # an arrow goes to a lower level, or stays in its room, or ends at a leaf
-LEVELS = {"media": 1, "codes": 1, "data": 2, "models": 2, "judging": 3, "exports": 3, "training": 4, "studies": 5}
+LEVELS = {"media": 1, "codes": 1, "data": 2, "models": 2, "judging": 3, "exports": 3, "explorer": 4}
+LEVELS |= {"training": 4, "studies": 5}
 COMMANDS = {path.stem for path in PACKAGE.glob("*.py")} - LEAVES - {"__init__", "__main__"}
 ON_EXPORTS = {"generate", "reconstruct", "interpolate", "edit", "embed", "score", "denoise", "upscale"}
+ON_EXPORTS |= {"explore"}
 # packages that are imported where they are needed: optional ones, and those that would make a quick module slow
 LATE = {"umap", "skimage", "tensorflow", "tensorflow_datasets", "sklearn", "tensorboard", "google", "scipy"}
 LATE |= {"filelock", "mido", "onnx", "onnxruntime", "tqdm"}
