@@ -12,7 +12,7 @@ import pytest
 from keras_ae import edit, embed, generate, interpolate, reconstruct, score
 from keras_ae.codes import drawn, priors
 from keras_ae.codes.flow import Flow
-from keras_ae.exports import converting, litert, portable, runtimes, writing
+from keras_ae.exports import converting, litert, portable, resizing, runtimes, writing
 from keras_ae.exports.reading import Exported
 from keras_ae.media import images
 
@@ -34,6 +34,27 @@ def test_portable_files_compute_what_the_savedmodels_do(course, name):
     z = RANDOM.normal(size=(5, ours.latent_dim)).astype("float32")
     assert np.abs(ours.decode(z) - theirs.decode(z)).max() < 2 / 255
     assert theirs.decode(z[:0]).shape == (0, *ours.shape)
+
+
+@pytest.mark.parametrize(("name", "channels"), [("vae", 1), ("upscaler", 1), ("colour", 3)])
+def test_pictures_of_any_size_are_resized_as_encode_uint8_does(course, tmp_path, name, channels):
+    import onnxruntime
+    import tensorflow as tf
+
+    shape = (12, 12, 3) if name == "colour" else tuple(Exported(course / name).input_shape)
+    folder = course / name / "onnx"
+    if name == "colour":
+        resizing.write(folder := tmp_path, shape, {})
+    session = onnxruntime.InferenceSession(folder / "resize.onnx")
+    for height, width in ((8, 8), (5, 9), (60, 41), (300, 7)):
+        pixels = RANDOM.integers(0, 256, (3, height, width, channels), "uint8")
+        found = session.run(["resized"], {"images": pixels})[0]
+        assert np.abs(found - resizing.resized(tf.constant(pixels), shape)).max() < 1e-5
+        side = min(height, width)
+        if side == shape[0]:
+            top, left = (height - side) // 2, (width - side) // 2
+            middle = images.to_float(pixels[:, top : top + side, left : left + side])
+            np.testing.assert_allclose(found, middle, atol=1e-6)
 
 
 def test_a_thousand_pictures_differ_by_one_level_at_most_and_pieces_of_a_sequence_fit(course):

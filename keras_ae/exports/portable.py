@@ -1,6 +1,7 @@
 """The portable files of an export, in its folder onnx/: for programs without TensorFlow.
 
 encoder.onnx and decoder.onnx have the names and shapes of the SavedModels; the decoder gives `images` and `images_uint8`.
+resize.onnx makes images for the encoder of pictures of any size, as the signature `encode_uint8` does inside.
 prior.npz has the arrays of the fitted prior, and velocity.onnx the network of a flow; `codes.drawn` draws codes from them.
 """
 
@@ -11,7 +12,7 @@ import numpy as np
 from keras_ae import files, versions
 from keras_ae.codes import priors
 from keras_ae.errors import UserError
-from keras_ae.exports import converting, runtimes
+from keras_ae.exports import converting, resizing, runtimes
 from keras_ae.media.images import to_uint8
 from keras_ae.models import networks
 
@@ -119,6 +120,7 @@ def write(place, encoder, decoder, prior, card):
         if max(found.values()) <= TOLERANCE:
             break
     check(found, "ONNX")
+    resizing.write(folder, card["input_shape"], document)
     if (drawn := _drawn(computed, prior, len(card["labels"]))) > DRAWN_TOLERANCE:
         raise UserError(f"codes drawn without TensorFlow differ by {drawn:.2g} of their deviation")
     return {"weights": storage, "levels_of_difference": found}

@@ -28,6 +28,8 @@ and the fitted prior in `prior.npz`; `litert/` has them for phones.
     import onnxruntime
     decoder = onnxruntime.InferenceSession("onnx/decoder.onnx")
     decoder.run(["images_uint8"], {{"z": z{onnx_label}}})
+
+`onnx/resize.onnx` makes `images` for the encoder of uint8 pictures (batch, any height, any width, {input_channels}).
 """
 MAP = """
 Each code is a flattened map of shape {code_shape}.

@@ -11,7 +11,7 @@ from keras_ae.codes import priors
 from keras_ae.codes.batches import batched
 from keras_ae.errors import UserError
 from keras_ae.exports import card as describe
-from keras_ae.exports import litert, portable
+from keras_ae.exports import litert, portable, resizing
 from keras_ae.exports.reading import Exported
 from keras_ae.exports.readme import readme
 from keras_ae.media import images as pictures
@@ -39,26 +39,18 @@ def write_encoder(encoder, outputs, folder):
     outputs: names of its outputs; "z" is the mean code.
     """
     shape = tuple(encoder.inputs[0].shape[1:])
-    height, width, channels = shape
 
     def encode(images, label=None):
         codes = networks.apply(encoder, images=images, label=label)
         return {name: codes["z_mean" if name == "z" else name] for name in outputs}
 
     def encode_uint8(images, label=None):
-        # as media.images.decode: the central square, bicubic with antialiasing: without it whiskers turn into noise
-        size = tf.shape(images)
-        side = tf.minimum(size[1], size[2])
-        top, left = (size[1] - side) // 2, (size[2] - side) // 2
-        square = tf.cast(images[:, top : top + side, left : left + side], tf.float32)
-        resized = tf.image.resize(square, (height, width), method="bicubic", antialias=True)
-        pixels = tf.clip_by_value(tf.round(resized), 0.0, 255.0)
-        return encode(pictures.scaled(tf.ensure_shape(pixels, (None, *shape))), label)
+        return encode(resizing.resized(images, shape), label)
 
     label = _label(encoder).values()
     endpoints = {
         "serving_default": (encode, [tf.TensorSpec((None, *shape), tf.float32, name="images"), *label]),
-        "encode_uint8": (encode_uint8, [tf.TensorSpec((None, None, None, channels), tf.uint8, name="images"), *label]),
+        "encode_uint8": (encode_uint8, [tf.TensorSpec((None, None, None, shape[-1]), tf.uint8, name="images"), *label]),
     }
     _save(encoder, endpoints, folder)
 
