@@ -14,7 +14,7 @@ from keras import layers, ops
 
 from keras_ae.models import replicas
 from keras_ae.models.blocks import stages
-from keras_ae.models.networks import apply
+from keras_ae.models.networks import apply, is_conditional
 from keras_ae.models.optimizers import Muon
 from keras_ae.models.vae import VAE
 
@@ -184,8 +184,8 @@ class RefinedVAE(VAE):
 
     def _drawn(self, n, step, label):
         """n codes from the prior for the step number `step`; labels (n,) of a conditional model."""
-        if label is not None:
-            label = replicas.together(label)
+        if label is not None and replicas.count() > 1:
+            label = replicas.together(tf.ensure_shape(label, (n,))) if is_conditional(self.decoder) else None
         return replicas.rows(lambda shape: self.prior.sample(shape[0], self.seed, 1.0, step * shape[0], label), (n,))
 
     def _squared_gradient(self, images, weights=None):

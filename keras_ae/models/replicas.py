@@ -24,10 +24,10 @@ def _reduced(how, values):
     return tf.distribute.get_replica_context().all_reduce(how, values)
 
 
-def summed(n):
-    """The sum of a whole number over the replicas."""
+def summed(numbers):
+    """The sum of whole numbers over the replicas."""
     # float32 is what every kind of device can add up
-    return n if count() == 1 else tf.cast(_reduced(tf.distribute.ReduceOp.SUM, tf.cast(n, tf.float32)), tf.int32)
+    return numbers if count() == 1 else tf.cast(_reduced(tf.distribute.ReduceOp.SUM, tf.cast(numbers, tf.float32)), tf.int32)
 
 
 def averaged(values):
@@ -69,13 +69,13 @@ def rows(draw, shape):
     return draw((n, *rest))[_number() :: count()]
 
 
-def together(values):
-    """A tensor of all rows of the batch in their order, from the rows of each replica, which have as many."""
+def together(numbers):
+    """The whole numbers (n,) of all rows of the batch in their order, from those of each replica, which has as many rows."""
     if count() == 1:
-        return values
-    gathered = tf.distribute.get_replica_context().all_gather(values, axis=0)
-    by_replica = tf.reshape(gathered, (count(), -1, *values.shape[1:]))
-    return tf.reshape(tf.transpose(by_replica, (1, 0, *range(2, len(by_replica.shape)))), (-1, *values.shape[1:]))
+        return numbers
+    n = numbers.shape[0]
+    places = tf.range(n) * count() + _number()
+    return summed(tf.scatter_nd(places[:, None], numbers, (n * count(),)))
 
 
 def first(n, values):
