@@ -15,6 +15,9 @@ def parser():
     )
     parser.add_argument("--seed", type=commandline.SEED, help="same as --set training.seed=SEED")
     parser.add_argument("--out", metavar="DIR", help="run folder (default: the next number in runs/NAME)")
+    parser.add_argument(
+        "--workers", type=commandline.whole_number(2, 64), metavar="N", help="train with N processes on this machine, for a try"
+    )
     parser.add_argument("--resume", action="store_true", help="continue the run in --out, or the newest in runs/NAME")
     return parser
 
@@ -27,13 +30,19 @@ def overrides_of(arguments):
     return overrides
 
 
+def words_of(arguments, overrides):
+    """Words of a command line: the experiment, its data and overrides."""
+    words = ["-m", "keras_ae.train", arguments.experiment]
+    words += ["--data", arguments.data] if arguments.data else []
+    for override in overrides:
+        words += ["--set", override]
+    return words
+
+
 def resume_command(arguments, run):
     """The command line that continues `run`."""
-    words = ["python", "-m", "keras_ae.train", arguments.experiment]
-    words += ["--data", arguments.data] if arguments.data else []
-    for override in overrides_of(arguments):
-        words += ["--set", override]
-    return shlex.join([*words, "--out", str(run), "--resume"])
+    words = ["python", *words_of(arguments, overrides_of(arguments)), "--out", str(run), "--resume"]
+    return shlex.join([*words, *(["--workers", str(arguments.workers)] if arguments.workers else [])])
 
 
 def choose_run(arguments, experiment):
@@ -61,7 +70,8 @@ def prepared(arguments):
     from keras_ae.data import pipeline
     from keras_ae.training import experiment
 
-    chosen = experiment.read(arguments.experiment, overrides_of(arguments))
+    on_workers = ["training.devices=workers"] if arguments.workers else []
+    chosen = experiment.read(arguments.experiment, overrides_of(arguments) + on_workers)
     return chosen.with_data(*pipeline.resolve(chosen.data.name, arguments.data)) if arguments.data else chosen
 
 
@@ -140,9 +150,22 @@ def train_with_chief(arguments, experiment, image_set, devices):
 
 
 def train(arguments):
-    from keras_ae.training import devices
+    from keras_ae.training import local_workers
 
     experiment = prepared(arguments)
+    if not arguments.workers:
+        train_on_devices(arguments, experiment)
+        return
+    words = words_of(arguments, [*overrides_of(arguments), "training.devices=workers"])
+    command = [sys.executable, *words, *(["--resume"] if arguments.resume else [])]
+    with local_workers.started(arguments.workers, command):
+        train_on_devices(arguments, experiment)
+
+
+def train_on_devices(arguments, experiment):
+    """Train on the devices that the experiment names."""
+    from keras_ae.training import devices
+
     used = devices.opened(experiment.training.devices)
     with used.explained(), used.quiet():
         image_set = loaded(experiment, used)

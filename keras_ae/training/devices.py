@@ -36,6 +36,21 @@ def compiles():
     return bool(tf.config.list_physical_devices("GPU")) and not tf.distribute.has_strategy()
 
 
+class WorkerLost(UserError):
+    """Another process of the training ended, or cannot be reached."""
+
+
+# what TensorFlow raises then
+LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.InternalError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.UnknownError,
+)
+
+
 class Devices:
     """Where a run trains. strategy: of `tf.distribute`, or None for one device. chief: whether this process keeps the run."""
 
@@ -124,15 +139,16 @@ class Devices:
 
     @contextlib.contextmanager
     def explained(self):
-        """Errors of TensorFlow because another process ended, as a UserError that says how to go on."""
+        """Errors of TensorFlow because another process ended, as a `WorkerLost` that says how to go on."""
         try:
             yield
-        except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.InternalError) as error:
+        except LOST as error:
             if not self.workers:
                 raise
-            raise UserError(
-                f"another worker ended, or cannot be reached ({first_line(error)}). All whole epochs are saved: start every "
-                "worker again with --resume"
+            reason = first_line(error).rpartition("}} ")[2]
+            raise WorkerLost(
+                f"another worker ended, or cannot be reached ({reason}). All whole epochs are saved; the same command with "
+                "--resume goes on, in every worker"
             ) from error
 
 

@@ -59,7 +59,7 @@ def first_stage(experiment, image_set, position, devices):
     return Stage(1, model, counting, options.batch, experiment.data.variation, position.first, options.epochs)
 
 
-def _second_stage(run, experiment, image_set, position, devices):
+def second_stage(run, experiment, image_set, position, devices):
     if devices.chief:
         results.fit_prior(run, image_set)
     for path in (run.weights, run.prior):
@@ -132,7 +132,7 @@ def fit(run, experiment, image_set, stage, devices):
                     f"{options.patience} epochs (training.patience)"
                 )
         if position.second < second.epochs:
-            refining = _second_stage(run, experiment, image_set, position, devices)
+            refining = second_stage(run, experiment, image_set, position, devices)
             if stage:
                 progress.next_stage(refining.first)
             fit_stage(run, experiment, image_set, refining, progress, devices)
