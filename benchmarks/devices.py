@@ -124,10 +124,12 @@ def draw(found, path):
             if kind != "one device":
                 apart = [abs(b - a) / abs(a) for a, b in zip(alone, losses, strict=True)]
                 below.semilogy(steps, [max(number, 1e-9) for number in apart], style, color=colour, label=kind)
+        # charts.save leaves formulas as text
+        below.yaxis.set_major_formatter(lambda number, _: f"{number:.0e}")
         below.axhline(LIMITS[stage], color="0.4", linewidth=0.8, linestyle="--", label="limit")
         above.set_title(f"{stage} stage", fontsize=10)
         above.set_ylabel("loss of the step (nats)")
-        below.set_ylabel("relative difference from one device")
+        below.set_ylabel("difference from one device, relative")
         below.set_xlabel("step")
         for one in (above, below):
             one.grid(alpha=0.3)

@@ -98,7 +98,8 @@ def load(name="synthetic_cats", directory=None, size=None, channels=None):
 
 def _parsed(serialized, shape):
     """Serialized records (batch,) to a batch without inputs, its images still uint8."""
-    label = tf.io.decode_raw(tf.strings.substr(serialized, 0, 4), tf.int32)[:, 0]
+    # a replica may have no rows: of none, `decode_raw` gives no column
+    label = tf.reshape(tf.io.decode_raw(tf.strings.substr(serialized, 0, 4), tf.int32), (-1,))
     pixels = tf.io.decode_raw(tf.strings.substr(serialized, 4, int(np.prod(shape))), tf.uint8)
     return {"images": tf.reshape(pixels, (-1, *shape)), "label": label}
 
