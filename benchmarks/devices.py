@@ -1,7 +1,7 @@
-"""Loss curves of one device, two devices and two workers with the same batches. python benchmarks/devices.py --out docs/devices.png
+"""Loss curves of one device, two devices and two workers with the same batches. python benchmarks/devices.py
 
 Each runs in processes of its own: two devices are halves of this machine's processor, two workers are two processes. Draws the
-loss of each step of both stages, and how far it is from that of one device, and writes the numbers to docs/results/devices.json.
+loss of each step of both stages, and how far it is from that of one device, and writes the numbers to a JSON file.
 """
 
 import json
@@ -26,7 +26,9 @@ def parser():
     parser.add_argument("--steps", type=commandline.whole_number(1, 100_000), default=50, help="steps of each stage")
     parser.add_argument("--out", default="devices.png", metavar="PATH", help="picture to write")
     parser.add_argument("--results", default="devices.json", metavar="PATH", help="file for the numbers")
-    parser.add_argument("--curves", metavar="PATH", help="train on the devices of --set training.devices, and write losses here")
+    parser.add_argument(
+        "--curves", metavar="PATH", help="train on the devices of --set training.devices, and write losses here"
+    )
     return parser
 
 
@@ -96,9 +98,7 @@ def differences(found):
     """The largest relative difference of a loss from that on one device: {kind: {stage: number}}."""
     alone = found["one device"]
     return {
-        kind: {
-            stage: max(abs(b - a) / abs(a) for a, b in zip(alone[stage], losses[stage], strict=True)) for stage in losses
-        }
+        kind: {stage: max(abs(b - a) / abs(a) for a, b in zip(alone[stage], losses[stage], strict=True)) for stage in losses}
         for kind, losses in found.items()
         if kind != "one device"
     }

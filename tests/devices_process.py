@@ -14,7 +14,13 @@ from keras_ae import train  # noqa: E402  the devices first
 from keras_ae.training import callbacks  # noqa: E402
 
 OUT, FILE = Path(sys.argv[1]), sys.argv[2]
-ADVERSARIAL = ["objective.name=adversarial", "latent.name=point", "training.epochs=1", "refinement.epochs=0", "prior.components=[1]"]
+ADVERSARIAL = [
+    "objective.name=adversarial",
+    "latent.name=point",
+    "training.epochs=1",
+    "refinement.epochs=0",
+    "prior.components=[1]",
+]
 
 
 def trained(name, devices, *more, resume=False):

@@ -1,7 +1,7 @@
 """The batch of all devices, seen from one of them: what a training step needs so that many devices train as one does.
 
 `tf.distribute` runs a step in R replicas at once, one on each device. Replica r has the rows r, r + R, r + 2R ... of the batch
-(`keras_ae.data.rows`). Outside of such a step, as on one device, R is 1, and each function here adds nothing to the computation.
+(`keras_ae.data.rows`). Outside of such a step, as on one device, R is 1, and each function here adds nothing.
 """
 
 import tensorflow as tf

@@ -90,10 +90,10 @@ class StopOnNaN(keras.callbacks.Callback):
 
     def _check(self, loss):
         if not math.isfinite(_number(loss)):
+            step = _number(self.model.optimizer.iterations)
             raise UserError(
-                f"the loss became {_number(loss)} at step {_number(self.model.optimizer.iterations)}: training diverged. The best "
-                "weights so far are saved. A lower schedule.learning_rate, optimizer.clip_norm=1 or training.precision=float32 "
-                "helps"
+                f"the loss became {_number(loss)} at step {step}: training diverged. The best weights so far are saved. A "
+                "lower schedule.learning_rate, optimizer.clip_norm=1 or training.precision=float32 helps"
             )
 
 

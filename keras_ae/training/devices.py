@@ -5,6 +5,7 @@ of a run of its own, but for one, the chief: its folder is the run, the others h
 """
 
 import contextlib
+import functools
 import json
 import os
 
@@ -157,7 +158,8 @@ def _worker():
     text = os.environ.get("TF_CONFIG", "")
     if not text:
         raise UserError(
-            "training.devices = workers needs the variable TF_CONFIG, which names all workers; --workers 2 starts two on this machine"
+            "training.devices = workers needs the variable TF_CONFIG, which names all workers; --workers 2 starts two on this "
+            "machine"
         )
     try:
         config = json.loads(text)
@@ -170,11 +172,17 @@ def _worker():
     return kind == "chief" or ("chief" not in cluster and index == 0), sum(map(len, cluster.values()))
 
 
+@functools.cache
+def _mirrored(names):
+    # one in a process: a second one would number its collective operations as the first did
+    return tf.distribute.MirroredStrategy(list(names))
+
+
 def opened(name):
     """The Devices that `training.devices` names. Open them before TensorFlow computes anything. Raises UserError."""
     if name == "all":
         found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-        return Devices(tf.distribute.MirroredStrategy([device.name for device in found])) if len(found) > 1 else Devices()
+        return Devices(_mirrored(tuple(device.name for device in found))) if len(found) > 1 else Devices()
     if name == "workers":
         chief, workers = _worker()
         return Devices(tf.distribute.MultiWorkerMirroredStrategy(), chief) if workers > 1 else opened("all")
