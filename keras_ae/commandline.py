@@ -135,8 +135,7 @@ def import_tensorflow():
     """
     # TensorFlow leaves oneDNN off on processors without AVX-512, at half the speed, and takes the whole memory of each GPU
     wanted = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
-    for name, value in wanted.items():
-        os.environ.setdefault(name, value)
+    os.environ.update(wanted | dict(os.environ))
     sys.stderr.flush()
     shown = os.dup(2)
     with tempfile.TemporaryFile() as hidden:
