@@ -74,7 +74,7 @@ def _shifted(images, shift, seed):
     return images
 
 
-def _warped(images, variation, seed, rows):
+def _warped(images, variation, seed, rows=ALL):
     """Each image moved, enlarged and turned by its own random amounts, float32 from 0 to 255."""
     n, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
     amounts = [variation.shift, variation.shift, variation.scale, math.radians(variation.rotation)]

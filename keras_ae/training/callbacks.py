@@ -23,7 +23,7 @@ SECOND_STAGE_COST = 3.0
 
 def _number(value):
     """A scalar, which may be a variable with copies on several devices, as a number of Python."""
-    return keras.ops.convert_to_numpy(value).item()
+    return np.asarray(value).item()
 
 
 class Progress(keras.callbacks.Callback):
@@ -191,4 +191,4 @@ class Bookkeeping(keras.callbacks.Callback):
         self.rows.append(row)
         counters = [{name: vars(other)[name] for name in COUNTERS if name in vars(other)} for other in self.others]
         record = {"rows": self.rows, "stage": self.stage, "counters": counters, "stopped": bool(self.model.stop_training)}
-        self.run.write_state(record, [keras.ops.convert_to_numpy(variable) for variable in self.variables], self.best)
+        self.run.write_state(record, [np.asarray(variable) for variable in self.variables], self.best)
