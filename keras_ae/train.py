@@ -15,6 +15,9 @@ def parser():
     )
     parser.add_argument("--seed", type=commandline.SEED, help="same as --set training.seed=SEED")
     parser.add_argument("--out", metavar="DIR", help="run folder (default: the next number in runs/NAME)")
+    parser.add_argument(
+        "--workers", type=commandline.whole_number(2, 64), metavar="N", help="train with N processes on this machine, for a try"
+    )
     parser.add_argument("--resume", action="store_true", help="continue the run in --out, or the newest in runs/NAME")
     return parser
 
@@ -27,13 +30,19 @@ def overrides_of(arguments):
     return overrides
 
 
+def words_of(arguments, overrides):
+    """Words of a command line: the experiment, its data and overrides."""
+    words = ["-m", "keras_ae.train", arguments.experiment]
+    words += ["--data", arguments.data] if arguments.data else []
+    for override in overrides:
+        words += ["--set", override]
+    return words
+
+
 def resume_command(arguments, run):
     """The command line that continues `run`."""
-    words = ["python", "-m", "keras_ae.train", arguments.experiment]
-    words += ["--data", arguments.data] if arguments.data else []
-    for override in overrides_of(arguments):
-        words += ["--set", override]
-    return shlex.join([*words, "--out", str(run), "--resume"])
+    words = ["python", *words_of(arguments, overrides_of(arguments)), "--out", str(run), "--resume"]
+    return shlex.join([*words, *(["--workers", str(arguments.workers)] if arguments.workers else [])])
 
 
 def choose_run(arguments, experiment):
@@ -57,29 +66,53 @@ def choose_run(arguments, experiment):
 
 
 def prepared(arguments):
-    """The experiment of the command line and its data set, checked against each other."""
+    """The experiment of the command line."""
     from keras_ae.data import pipeline
-    from keras_ae.training import experiment, loop
+    from keras_ae.training import experiment
 
-    chosen = experiment.read(arguments.experiment, overrides_of(arguments))
-    if arguments.data:
-        chosen = chosen.with_data(*pipeline.resolve(chosen.data.name, arguments.data))
-    source = chosen.data
+    on_workers = ["training.devices=workers"] if arguments.workers else []
+    chosen = experiment.read(arguments.experiment, overrides_of(arguments) + on_workers)
+    return chosen.with_data(*pipeline.resolve(chosen.data.name, arguments.data)) if arguments.data else chosen
+
+
+def loaded(experiment, devices):
+    """The data set of an experiment, checked against it and against the devices."""
+    from keras_ae.data import pipeline
+    from keras_ae.training import loop
+
+    source = experiment.data
     image_set = pipeline.load(source.name, source.directory, source.size, source.channels)
-    loop.check_size(chosen, image_set)
+    loop.check_size(experiment, image_set, devices)
     for line in image_set.summary:
         print(line)
-    return chosen, image_set
+    return image_set
 
 
-def train(arguments):
+def fit(arguments, run, experiment, image_set, devices, stage):
+    """Train, and let the chief measure and draw. The metrics, or None in other processes."""
+    from keras_ae.training import loop, results
+
+    try:
+        loop.fit(run, experiment, image_set, stage, devices)
+        print("fitting the prior, measuring, drawing ...")
+        measured = results.finish(run, image_set) if devices.chief else None
+        devices.wait()
+    except KeyboardInterrupt:
+        done = run.position().epochs
+        saved = f"{done} whole epochs and the best weights are saved" if done else "no epoch was finished"
+        print(f"interrupted: {saved}. Continue with\n  {resume_command(arguments, run)}", file=sys.stderr)
+        sys.exit(130)
+    return measured
+
+
+def train_as_chief(arguments, experiment, image_set, devices):
+    """Train in the folder of a run."""
     from keras_ae.errors import UserError
     from keras_ae.training import callbacks, loop, results, runs
 
-    experiment, image_set = prepared(arguments)
     config = runs.config_of(experiment, image_set)
     # a fresh run gets its folder after all checks
-    stage = None if arguments.resume else loop.first_stage(experiment, image_set, runs.Position())
+    stage = None if arguments.resume else loop.first_stage(experiment, image_set, runs.Position(), devices)
     run = choose_run(arguments, experiment)
     with run.locked():
         if arguments.resume:
@@ -89,21 +122,54 @@ def train(arguments):
                 callbacks.log_missing(run)
             if run.complete:
                 raise UserError(f"the run in {run} is complete; train without --resume for a new one")
-            stage = loop.first_stage(experiment, image_set, run.position())
+            devices.send_run(run)
+            stage = loop.first_stage(experiment, image_set, run.position(), devices)
             print(f"resuming {run} after epoch {run.position().epochs}")
         else:
             run.write_json("config", config)
-            print(f"training {experiment.name} in {run}, {config['precision']}")
-        try:
-            loop.fit(run, experiment, image_set, stage)
-            print("fitting the prior, measuring, drawing ...")
-            measured = results.finish(run, image_set)
-        except KeyboardInterrupt:
-            done = run.position().epochs
-            saved = f"{done} whole epochs and the best weights are saved" if done else "no epoch was finished"
-            print(f"interrupted: {saved}. Continue with\n  {resume_command(arguments, run)}", file=sys.stderr)
-            sys.exit(130)
+            devices.send_run(run)
+            print(", ".join(filter(None, [f"training {experiment.name} in {run}", config["precision"], str(devices)])))
+        measured = fit(arguments, run, experiment, image_set, devices, stage)
     print(results.summary(run, measured))
+
+
+def train_with_chief(arguments, experiment, image_set, devices):
+    """Train what the chief trains, in a temporary folder."""
+    import tempfile
+
+    from keras_ae.training import loop, runs
+
+    stage = None if arguments.resume else loop.first_stage(experiment, image_set, runs.Position(), devices)
+    with tempfile.TemporaryDirectory(prefix="keras_ae-") as folder:
+        run = runs.Run(folder)
+        devices.send_run(run)
+        runs.check_unchanged(run, runs.config_of(experiment, image_set))
+        if arguments.resume:
+            stage = loop.first_stage(experiment, image_set, run.position(), devices)
+        fit(arguments, run, experiment, image_set, devices, stage)
+
+
+def train(arguments):
+    from keras_ae.training import local_workers
+
+    experiment = prepared(arguments)
+    if not arguments.workers:
+        train_on_devices(arguments, experiment)
+        return
+    words = words_of(arguments, [*overrides_of(arguments), "training.devices=workers"])
+    command = [sys.executable, *words, *(["--resume"] if arguments.resume else [])]
+    with local_workers.started(arguments.workers, command):
+        train_on_devices(arguments, experiment)
+
+
+def train_on_devices(arguments, experiment):
+    """Train on the devices that the experiment names."""
+    from keras_ae.training import devices
+
+    used = devices.opened(experiment.training.devices)
+    with used.explained(), used.quiet():
+        image_set = loaded(experiment, used)
+        (train_as_chief if used.chief else train_with_chief)(arguments, experiment, image_set, used)
 
 
 def main(argv=None):

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ae.data import records, sources
+from keras_ae.data.rows import ALL, Rows
 from keras_ae.data.variation import UNVARIED, half_mirrored, mirrored, moved
 from keras_ae.errors import UserError
 from keras_ae.media.images import scaled
@@ -97,37 +98,45 @@ def load(name="synthetic_cats", directory=None, size=None, channels=None):
 
 def _parsed(serialized, shape):
     """Serialized records (batch,) to a batch without inputs, its images still uint8."""
-    label = tf.io.decode_raw(tf.strings.substr(serialized, 0, 4), tf.int32)[:, 0]
+    # a replica may have no rows: of none, `decode_raw` gives no column
+    label = tf.reshape(tf.io.decode_raw(tf.strings.substr(serialized, 0, 4), tf.int32), (-1,))
     pixels = tf.io.decode_raw(tf.strings.substr(serialized, 4, int(np.prod(shape))), tf.uint8)
     return {"images": tf.reshape(pixels, (-1, *shape)), "label": label}
 
 
-def _with_inputs(batch, task, seed):
+def _with_inputs(batch, task, seed, rows):
     """The batch with images in [-1, 1], and what the task makes of them for the encoder."""
     images = scaled(tf.cast(batch["images"], tf.float32))
-    return batch | {"images": images, "inputs": images if task is None else task(images, seed)}
+    return batch | {"images": images, "inputs": images if task is None else task(images, seed, rows)}
 
 
-def batches(image_set, side, batch, task=None, view=0, variation=UNVARIED):
+def _rows(share, part):
+    return Rows(part[0], share.replicas, part[1]) if part else ALL
+
+
+def batches(image_set, side, batch, task=None, view=0, variation=UNVARIED, share=None):
     """One pass over a side ("train" or "test") in the order of the digests; the last batch may be smaller.
 
     task: images, seed -> inputs. Random tasks give the same inputs in every pass. view: 0 for the images as they are; other
-    views are varied, the odd ones mirrored, and those from the second on moved.
+    views are varied, the odd ones mirrored, and those from the second on moved. share: a `rows.Share`, for the rows of each
+    replica of this process in turn.
     """
     path, n = (image_set.train, image_set.n_train) if side == "train" else (image_set.test, image_set.n_test)
     counted = tf.data.TFRecordDataset(str(path)).apply(tf.data.experimental.assert_cardinality(n)).batch(batch)
 
-    def prepared(index, serialized):
+    def prepared(index, serialized, part=None):
+        rows = _rows(share, part)
         seed = tf.stack([HELD_OUT_SEED, tf.cast(index, tf.int32)])
         prepared = _parsed(serialized, image_set.shape)
         if variation.flip and view % 2:
             prepared |= {"images": mirrored(prepared["images"])}
         if variation.moves and view > 1:
             # the numbers of batches of different views differ
-            prepared |= {"images": moved(prepared["images"], variation, seed + [0, view << 24])}
-        return _with_inputs(prepared, task, seed)
+            prepared |= {"images": moved(prepared["images"], variation, seed + [0, view << 24], rows)}
+        return _with_inputs(prepared, task, seed, rows)
 
-    return counted.enumerate().map(prepared).prefetch(2)
+    numbered = counted.enumerate()
+    return (share.taken(numbered) if share else numbered).map(prepared).prefetch(2)
 
 
 def first_batch(image_set, side, n, task=None):
@@ -140,22 +149,28 @@ def examples(image_set, side, n):
     return first_batch(image_set, side, n)["images"]
 
 
-def training(image_set, batch, seed, first_epoch=0, variation=UNVARIED, task=None):
+def training(image_set, batch, seed, first_epoch=0, variation=UNVARIED, task=None, share=None):
     """An infinite stream of shuffled batches, n_train // batch per epoch, starting at epoch `first_epoch`.
 
     task: images, seed -> inputs. The order of an epoch and its random numbers depend on TensorFlow's global seed, `seed` and
-    the epoch alone, so that a resumed run gets the same batches as an uninterrupted one.
+    the epoch alone, so that a resumed run gets the same batches as an uninterrupted one. share: a `rows.Share`, for the rows of
+    each replica of this process in turn; `batch`, which the number of replicas must divide, counts those of all.
     """
     buffer = max(batch, min(image_set.n_train, BUFFER // int(np.prod(image_set.shape))))
     shuffled = tf.data.TFRecordDataset(str(image_set.train)).shuffle(buffer, seed, reshuffle_each_iteration=True)
     numbered = shuffled.batch(batch, drop_remainder=True).repeat().enumerate()
 
-    def prepared(step, serialized):
+    def prepared(step, serialized, part=None):
+        rows = _rows(share, part)
         prepared = _parsed(serialized, image_set.shape)
         # bytes are moved four times as fast as floats
-        images = half_mirrored(prepared["images"]) if variation.flip else prepared["images"]
-        images = moved(images, variation, tf.stack([seed, step])) if variation.moves else images
-        prepared |= {"images": tf.ensure_shape(images, (batch, *image_set.shape))}
-        return _with_inputs(prepared, task, tf.stack([seed, tf.cast(step, tf.int32)]))
+        images = half_mirrored(prepared["images"], rows) if variation.flip else prepared["images"]
+        images = moved(images, variation, tf.stack([seed, step]), rows) if variation.moves else images
+        prepared |= {"images": tf.ensure_shape(images, (batch // rows.replicas, *image_set.shape))}
+        return _with_inputs(prepared, task, tf.stack([seed, tf.cast(step, tf.int32)]), rows)
 
-    return numbered.skip(first_epoch * (image_set.n_train // batch)).map(prepared).prefetch(2)
+    left = numbered.skip(first_epoch * (image_set.n_train // batch))
+    if share:
+        # of an endless stream TensorFlow knows that each replica always has rows
+        left = share.taken(left).apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+    return left.map(prepared).prefetch(2)

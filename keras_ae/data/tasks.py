@@ -1,8 +1,8 @@
 """Tasks: what the encoder receives instead of the image that it must reconstruct.
 
 A task maps images (batch, H, W, C) in [-1, 1] and a seed (2,) int32 to inputs for the encoder, also in [-1, 1]. The same seed
-gives the same inputs. To add a task, write a function and add it to `TASKS`. Its signature defines the keys in experiment files
-and their bounds.
+gives the same inputs. With several devices the images are `rows` of a batch. To add a task, write a function and add it to
+`TASKS`. Its signature defines the keys in experiment files and their bounds.
 """
 
 from typing import Annotated
@@ -10,19 +10,23 @@ from typing import Annotated
 import tensorflow as tf
 from annotated_types import Ge, Gt, Le
 
+from keras_ae.data.rows import ALL
 
-def identity(images, seed):
+
+def identity(images, seed, rows=ALL):
     """The images themselves: an autoencoder."""
     return images
 
 
-def add_noise(images, seed, *, mean: Annotated[float, Ge(-2), Le(2)] = 0.0, deviation: Annotated[float, Gt(0), Le(10)] = 0.5):
+def add_noise(
+    images, seed, rows=ALL, *, mean: Annotated[float, Ge(-2), Le(2)] = 0.0, deviation: Annotated[float, Gt(0), Le(10)] = 0.5
+):
     """Adds normal noise to every value and clips to [-1, 1]: a denoising autoencoder (Vincent et al. 2008)."""
-    noise = tf.random.stateless_normal(tf.shape(images), seed, mean, deviation)
+    noise = rows.of(tf.random.stateless_normal(rows.shape(images), seed, mean, deviation))
     return tf.clip_by_value(images + noise, -1.0, 1.0)
 
 
-def downscale(images, seed, *, factor: Annotated[int, Ge(2), Le(16)] = 2):
+def downscale(images, seed, rows=ALL, *, factor: Annotated[int, Ge(2), Le(16)] = 2):
     """Images `factor` times smaller, bicubic with antialiasing: super-resolution."""
     _, height, width, _ = images.shape
     small = tf.image.resize(images, (height // factor, width // factor), method="bicubic", antialias=True)

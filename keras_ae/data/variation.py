@@ -5,6 +5,8 @@ import math
 
 import tensorflow as tf
 
+from keras_ae.data.rows import ALL
+
 
 @dataclasses.dataclass(frozen=True)
 class Variation:
@@ -49,16 +51,16 @@ def mirrored(images):
     return tf.reverse(images, [2])
 
 
-def half_mirrored(images):
-    """The first half mirrored; batches are shuffled, so each image is mirrored with probability 1/2 per epoch."""
-    half = tf.shape(images)[0] // 2
+def half_mirrored(images, rows=ALL):
+    """The first half of the batch mirrored; batches are shuffled, so each image is mirrored with probability 1/2 per epoch."""
+    half = rows.before(rows.shape(images)[0] // 2)
     # several times as fast as a choice for each image
     return tf.concat([images[:half], mirrored(images[half:])], axis=0)
 
 
-def moved(images, variation, seed):
+def moved(images, variation, seed, rows=ALL):
     """Images shifted, enlarged and turned by random amounts; mirroring is apart. seed: (2,) int32."""
-    return _warped(images, variation, seed) if variation.warps else _shifted(images, int(variation.shift), seed)
+    return _warped(images, variation, seed, rows) if variation.warps else _shifted(images, int(variation.shift), seed)
 
 
 def _shifted(images, shift, seed):
@@ -72,11 +74,12 @@ def _shifted(images, shift, seed):
     return images
 
 
-def _warped(images, variation, seed):
+def _warped(images, variation, seed, rows=ALL):
     """Each image moved, enlarged and turned by its own random amounts, float32 from 0 to 255."""
     n, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
     amounts = [variation.shift, variation.shift, variation.scale, math.radians(variation.rotation)]
-    down, right, grown, angle = tf.unstack(tf.random.stateless_uniform((4, n), seed, -1, 1) * tf.constant(amounts)[:, None])
+    numbers = rows.of(tf.random.stateless_uniform((4, rows.shape(images)[0]), seed, -1, 1), axis=1)
+    down, right, grown, angle = tf.unstack(numbers * tf.constant(amounts)[:, None])
     # from a pixel of the result to the point of the image that it shows
     cosine, sine = tf.cos(angle) / (1 + grown), tf.sin(angle) / (1 + grown)
     y, x = (height - 1) / 2, (width - 1) / 2

@@ -7,6 +7,7 @@ import tensorflow as tf
 from annotated_types import Ge, Gt, Le
 from keras import layers, ops
 
+from keras_ae.models import replicas
 from keras_ae.models.vae import VAE
 
 
@@ -61,7 +62,7 @@ class AdversarialAutoencoder(VAE):
 
     def adversarial(self, z):
         """The loss of codes z (batch, latent_dim) that should be classified as draws of N(0, I), a scalar."""
-        return ops.mean(ops.softplus(-self.discriminator(z)))
+        return replicas.mean(ops.softplus(-self.discriminator(z)))
 
     def train_step(self, data):
         x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
@@ -72,16 +73,16 @@ class AdversarialAutoencoder(VAE):
             terms = self.terms(batch, codes, self.decode(codes["z"], batch, training=True), weights)
             loss = self.objective(terms, codes, training=True)
             scaled = self.optimizer.scale_loss(loss)
-            drawn = tf.random.stateless_normal(tf.shape(codes["z"]), tf.stack([step, 0]))
+            drawn = replicas.rows(lambda shape: tf.random.stateless_normal(shape, tf.stack([step, 0])), ops.shape(codes["z"]))
             logits = self.discriminator(tf.concat([drawn, tf.stop_gradient(codes["z"])], axis=0))
             of_draws, of_codes = tf.split(logits, 2)
-            mistaken = ops.mean(ops.softplus(-of_draws)) + ops.mean(ops.softplus(of_codes))
+            mistaken = replicas.mean(ops.softplus(-of_draws)) + replicas.mean(ops.softplus(of_codes))
         judge = self.discriminator.trainable_variables
         gradients, judging = tape.gradient(scaled, self.trainable_variables), tape.gradient(mistaken, judge)
         del tape
         adversarial = (loss - terms["reconstruction"]) / self.weight if self.weight else self.adversarial(codes["z"])
-        self.optimizer.apply(gradients, self.trainable_variables)
-        self.discriminator_optimizer.apply(judging, judge)
+        replicas.step(self.optimizer, gradients, self.trainable_variables)
+        replicas.step(self.discriminator_optimizer, judging, judge)
         return self.logged({"loss": loss, **terms, "adversarial": adversarial, "discriminator": mistaken}, batch)
 
     def state(self):

@@ -12,6 +12,7 @@ from keras import layers, ops
 
 from keras_ae.codes.gaussian import kl
 from keras_ae.errors import UserError
+from keras_ae.models import replicas
 
 Dim = Annotated[int, Ge(1), Le(65536)]
 LOG_VAR_LIMITS = -12, 6
@@ -69,7 +70,7 @@ class Gaussian(Latent):
     def call(self, features):
         z_mean = self.project_mean(features)
         z_log_var = ops.clip(self.project_log_var(features), *LOG_VAR_LIMITS)
-        epsilon = keras.random.normal(ops.shape(z_mean), seed=self.seed_generator)
+        epsilon = replicas.rows(lambda shape: keras.random.normal(shape, seed=self.seed_generator), ops.shape(z_mean))
         z = z_mean + ops.exp(z_log_var / 2) * epsilon
         return {"z": z, "z_mean": z_mean, "z_log_var": z_log_var, "kl": kl(z_mean, z_log_var, exp=ops.exp)}
 

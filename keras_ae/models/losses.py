@@ -14,6 +14,7 @@ from annotated_types import Gt, Le
 from keras import ops
 
 from keras_ae.codes import gaussian as normal
+from keras_ae.models import replicas
 
 
 def _summed(values):
@@ -37,7 +38,7 @@ def gaussian_optimal_variance(images, reconstructions):
     derivative with respect to the variance vanishes at the optimum, so the variance is treated as a constant.
     """
     squared = ops.square(images - reconstructions)
-    variance = ops.stop_gradient(ops.maximum(ops.mean(squared), 1e-6))
+    variance = ops.stop_gradient(ops.maximum(replicas.averaged([replicas.mean(squared)])[0], 1e-6))
     return _summed(normal.nats(squared, variance, log=ops.log))
 
 

@@ -12,8 +12,9 @@ import tensorflow as tf
 from annotated_types import Ge, Gt, Le, Lt
 from keras import layers, ops
 
+from keras_ae.models import replicas
 from keras_ae.models.blocks import stages
-from keras_ae.models.networks import apply
+from keras_ae.models.networks import apply, is_conditional
 from keras_ae.models.optimizers import Muon
 from keras_ae.models.vae import VAE
 
@@ -46,7 +47,10 @@ def varied(images, seed, pairs):
     n, height, _, _ = images.shape
 
     def drawn(stream, least, most):
-        numbers = tf.random.stateless_uniform((n - pairs, 2), seed + [0, stream], least, most, tf.int32)
+        def all_rows(shape):
+            return tf.random.stateless_uniform(shape, seed + [0, stream], least, most, tf.int32)
+
+        numbers = replicas.rows(all_rows, (n - pairs, 2))
         return tf.concat([numbers[:pairs], numbers], axis=0)
 
     return _hole(_moved(images, drawn(0, -(height // 8), height // 8 + 1)), drawn(1, 0, height))
@@ -150,7 +154,7 @@ class RefinedVAE(VAE):
         step = ops.cast(self.optimizer.iterations, "int32")
         codes = self.encode(batch)
         labels = tf.concat([batch["label"]] * 2, axis=0) if "label" in batch else None
-        drawn = self.prior.sample(n, self.seed, 1.0, step * n, batch.get("label"))
+        drawn = self._drawn(n, step, batch.get("label"))
         z = tf.concat([codes["z"], drawn], axis=0)
         with tf.GradientTape(persistent=True) as tape:
             decoded = apply(self.student, True, z=z, label=labels)
@@ -160,36 +164,44 @@ class RefinedVAE(VAE):
             # real, rebuilt, drawn; the gradient of a split is one concatenation, that of slices a sum of padded ones
             kinds = [tf.split(logits, 3)[1:] for logits in judged["logits"]]
             adversarial = sum(
-                share * ops.mean(ops.softplus(-logits))
+                share * replicas.mean(ops.softplus(-logits))
                 for rebuilt_and_drawn in kinds
                 for share, logits in zip(self.shares, rebuilt_and_drawn, strict=True)
             )
             difference = sum(_difference(*tf.split(features, 3)[:2]) for features in judged["features"])
             loss = terms["reconstruction"] + self.weight * (adversarial + self.feature_weight * difference)
-            critic = sum(ops.mean(ops.softplus(-x[:n])) + ops.mean(ops.softplus(x[n:])) for x in judged["logits"])
-            penalized = critic + 0.5 * self.penalty * self._squared_gradient(shown[: max(1, n // 8)])
+            critic = sum(replicas.mean(ops.softplus(-x[:n])) + replicas.mean(ops.softplus(x[n:])) for x in judged["logits"])
+            few = max(1, replicas.count() * n // 8)
+            penalized = critic + 0.5 * self.penalty * self._squared_gradient(*replicas.first(few, shown))
         student, judge = self.trainable_variables, self.critic.trainable_variables
         gradients, judging = tape.gradient(loss, student), tape.gradient(penalized, judge)
         del tape
-        self.optimizer.apply(gradients, student)
-        self.critic_optimizer.apply(judging, judge)
+        replicas.step(self.optimizer, gradients, student)
+        replicas.step(self.critic_optimizer, judging, judge)
         for averaged, trained in zip(self.decoder.variables, self.student.variables, strict=True):
             averaged.assign_add((1 - self.average) * (trained - averaged))
         return self.logged({"loss": loss, **terms, "adversarial": adversarial, "critic": critic}, batch)
 
-    def _squared_gradient(self, images):
-        """Mean squared norm of the gradient of the critic's logits at real images, a scalar."""
+    def _drawn(self, n, step, label):
+        """n codes from the prior for the step number `step`; labels (n,) of a conditional model."""
+        if label is not None and replicas.count() > 1:
+            label = replicas.together(tf.ensure_shape(label, (n,))) if is_conditional(self.decoder) else None
+        return replicas.rows(lambda shape: self.prior.sample(shape[0], self.seed, 1.0, step * shape[0], label), (n,))
+
+    def _squared_gradient(self, images, weights=None):
+        """Mean squared norm of the gradient of the critic's logits at real images, a scalar. weights: of images, or None."""
         images = tf.stop_gradient(images)
         with tf.GradientTape() as tape:
             tape.watch(images)
             logits = sum(ops.sum(ops.mean(x, axis=1)) for x in self.critic(images, training=True)["logits"])
-        return ops.mean(ops.sum(ops.square(tape.gradient(logits, images)), axis=(1, 2, 3)))
+        squared = ops.sum(ops.square(tape.gradient(logits, images)), axis=(1, 2, 3))
+        return replicas.mean(squared if weights is None else squared * weights)
 
 
 def _difference(real, rebuilt):
     # relative to their size: the critic's features grow as it learns, and would outweigh the likelihood
     real, rebuilt = ops.stop_gradient(ops.cast(real, "float32")), ops.cast(rebuilt, "float32")
-    return ops.mean(ops.abs(real - rebuilt)) / ops.mean(ops.abs(real))
+    return replicas.mean(ops.abs(real - rebuilt)) / replicas.averaged([replicas.mean(ops.abs(real))])[0]
 
 
 def _muon(learning_rate):

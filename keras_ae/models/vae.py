@@ -8,6 +8,7 @@ import tensorflow as tf
 from annotated_types import Ge, Le
 from keras import ops
 
+from keras_ae.models import replicas
 from keras_ae.models.losses import Likelihood
 from keras_ae.models.networks import apply, is_conditional
 
@@ -99,7 +100,7 @@ class VAE(keras.Model):
         """
 
         def mean(values):
-            return ops.mean(values if weights is None else values * ops.cast(weights, values.dtype))
+            return replicas.mean(values if weights is None else values * ops.cast(weights, values.dtype))
 
         images = ops.cast(batch["images"], "float32")
         reconstruction = mean(self.reconstruction(images, decoded))
@@ -116,7 +117,7 @@ class VAE(keras.Model):
             loss = self.objective(terms, codes, training=True)
             scaled = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, self.trainable_variables)
-        self.optimizer.apply(gradients, self.trainable_variables)
+        replicas.step(self.optimizer, gradients, self.trainable_variables)
         return self.logged({"loss": loss, **terms}, batch)
 
     def test_step(self, data):
@@ -140,11 +141,20 @@ class VAE(keras.Model):
     def logged(self, terms, batch):
         """Update the trackers of these terms and return their means over the epoch."""
         # the last batch of an evaluation is smaller and must count for less
-        examples = ops.shape(batch["images"])[0]
+        examples = replicas.summed(ops.shape(batch["images"])[0])
+        terms = replicas.averaged(terms)
         trackers = [tracker for tracker in self.trackers if tracker.name in terms]
         for tracker in trackers:
             tracker.update_state(terms[tracker.name], sample_weight=examples)
-        return {tracker.name: tracker.result() for tracker in trackers}
+        results = {tracker.name: tracker.result() for tracker in trackers}
+        # Keras averages the logs of several workers over their first axis
+        return {name: ops.reshape(value, (1,)) for name, value in results.items()} if replicas.on_workers() else results
+
+    def _maybe_symbolic_build(self, *args, **kwargs):
+        # Keras' own fails on the batches of several workers (its issue 20585), and opens the stream once too often; the
+        # networks are built, and these are the optimizers
+        if tf.distribute.has_strategy():
+            self.state()
 
     def export(self, filepath, *args, input_signature=None, **kwargs):
         """As `keras.Model.export`; the signature is that of the encoder's inputs."""

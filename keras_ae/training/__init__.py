@@ -1,1 +1,1 @@
-"""Experiment files, and what trains them: runs on disk, callbacks, the training loop, results."""
+"""Experiment files, and what trains them: runs on disk, callbacks, the training loop, devices, results."""

@@ -21,18 +21,24 @@ BOOKKEEPING = ("epoch", "stage", "seconds", "kept")
 SECOND_STAGE_COST = 3.0
 
 
+def _number(value):
+    """A scalar, which may be a variable with copies on several devices, as a number of Python."""
+    return np.asarray(value).item()
+
+
 class Progress(keras.callbacks.Callback):
     """A bar over the steps of all stages, a line for each epoch, and the time left until the last stage ends.
 
     epochs: of each stage that is left, [(first epoch, end epoch, steps per epoch), ...], counted through all stages from 0.
+    bar: whether to show one, where stderr is a terminal.
     """
 
-    def __init__(self, stages):
+    def __init__(self, stages, bar=True):
         super().__init__()
         self.stages = list(stages)
         # disable=None: no bar in a log file
         total = sum((end - first) * steps for first, end, steps in self.stages)
-        self.bar = tqdm(total=total, unit="step", disable=None, dynamic_ncols=True, leave=False)
+        self.bar = tqdm(total=total, unit="step", disable=None if bar else True, dynamic_ncols=True, leave=False)
 
     def on_train_begin(self, logs=None):
         self.began = time.monotonic()
@@ -83,11 +89,11 @@ class StopOnNaN(keras.callbacks.Callback):
         self._check(logs["loss"])
 
     def _check(self, loss):
-        if not math.isfinite(float(loss)):
+        if not math.isfinite(_number(loss)):
+            step = _number(self.model.optimizer.iterations)
             raise UserError(
-                f"the loss became {float(loss)} at step {int(self.model.optimizer.iterations)}: training diverged. The best "
-                "weights so far are saved. A lower schedule.learning_rate, optimizer.clip_norm=1 or training.precision=float32 "
-                "helps"
+                f"the loss became {_number(loss)} at step {step}: training diverged. The best weights so far are saved. A "
+                "lower schedule.learning_rate, optimizer.clip_norm=1 or training.precision=float32 helps"
             )
 
 
@@ -174,8 +180,8 @@ class Bookkeeping(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         now = time.monotonic()
-        row = {"epoch": epoch + 1, "stage": self.stage, **{name: float(value) for name, value in logs.items()}}
-        row["learning_rate"] = float(self.model.optimizer.learning_rate)
+        row = {"epoch": epoch + 1, "stage": self.stage, **{name: _number(value) for name, value in logs.items()}}
+        row["learning_rate"] = _number(self.model.optimizer.learning_rate)
         row["seconds"] = round(now - self.began, 3)
         self.began = now
         least = min((row["val_loss"] for row in self.rows), default=math.inf)

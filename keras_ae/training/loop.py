@@ -5,6 +5,7 @@ import dataclasses
 import keras
 import tensorflow as tf
 
+from keras_ae.codes import priors
 from keras_ae.data import pipeline
 from keras_ae.data.variation import Variation
 from keras_ae.errors import UserError
@@ -27,12 +28,13 @@ class Stage:
     end: int
 
 
-def check_size(experiment, image_set):
-    """UserError if the data set has fewer training images than a batch, or does not suit the tables or the memory."""
+def check_size(experiment, image_set, devices):
+    """UserError if the data set has fewer training images than a batch, or does not suit the tables, devices or memory."""
     batches = {"training": experiment.training.batch}
     if experiment.second_stage.epochs:
         batches["refinement"] = experiment.second_stage.batch
     for table, batch in batches.items():
+        devices.check_batch(table, batch)
         if image_set.n_train < batch:
             raise UserError(
                 f"{image_set.n_train} training images are fewer than a batch of {batch}; add images, or lower the batch with "
@@ -42,7 +44,7 @@ def check_size(experiment, image_set):
     checks.check_memory(experiment, image_set.shape, len(image_set.labels), image_set.n_train)
 
 
-def first_stage(experiment, image_set, position):
+def first_stage(experiment, image_set, position, devices):
     """The first stage of an experiment, or None where `position` is past it.
 
     Build it before the folder of a run: it raises UserError where the data set does not fit the networks.
@@ -50,30 +52,45 @@ def first_stage(experiment, image_set, position):
     options = experiment.training
     if position.stage > 1 or position.stopped or position.first >= options.epochs:
         return None
-    model, counting = experiment.model(image_set.shape, image_set.n_train // options.batch, len(image_set.labels))
+    with devices.scope():
+        model, counting = experiment.model(image_set.shape, image_set.n_train // options.batch, len(image_set.labels))
     if options.patience:
         counting = [*counting, keras.callbacks.EarlyStopping("val_loss", patience=options.patience, mode="min")]
     return Stage(1, model, counting, options.batch, experiment.data.variation, position.first, options.epochs)
 
 
-def _second_stage(run, experiment, image_set, position):
-    prior = results.fit_prior(run, image_set)
+def second_stage(run, experiment, image_set, position, devices):
+    if devices.chief:
+        results.fit_prior(run, image_set)
+    for path in (run.weights, run.prior):
+        devices.send(path)
     run.keep_first_stage()
-    model = experiment.refined(*run.best_networks(experiment.precision), prior)
+    with devices.scope():
+        model = experiment.refined(*run.best_networks(experiment.precision), priors.load(run.prior))
     options = experiment.second_stage
     # interpolated images would teach the critic that real ones are soft
     variation = experiment.data.variation.sharp
     return Stage(2, model, [], options.batch, variation, position.epochs, position.first + options.epochs)
 
 
-def fit_stage(run, experiment, image_set, stage, progress):
+def fit_stage(run, experiment, image_set, stage, progress, devices):
     """Train the epochs of a stage, or until patience ends it."""
     options, task = experiment.training, experiment.task()
     shown = pipeline.first_batch(image_set, "test", 16, task)
-    with checks.explained("a batch of [data] and [task] does not suit the model", tf.errors.InvalidArgumentError):
+
+    def training(share):
+        return pipeline.training(image_set, stage.batch, options.seed, stage.first, stage.variation, task, share)
+
+    def held_out(share):
+        return pipeline.batches(image_set, "test", stage.batch, task, share=share)
+
+    unsuitable = checks.explained("a batch of [data] and [task] does not suit the model", tf.errors.InvalidArgumentError)
+    with devices.scope(), unsuitable:
         stage.model.fit(
-            pipeline.training(image_set, stage.batch, options.seed, stage.first, stage.variation, task),
-            validation_data=pipeline.batches(image_set, "test", stage.batch, task),
+            devices.stream(training),
+            validation_data=devices.stream(held_out),
+            # of a stream for several devices Keras does not know the length
+            validation_steps=-(-image_set.n_test // stage.batch) if devices.strategy else None,
             initial_epoch=stage.first,
             epochs=stage.end,
             steps_per_epoch=image_set.n_train // stage.batch,
@@ -91,7 +108,7 @@ def fit_stage(run, experiment, image_set, stage, progress):
         )
 
 
-def fit(run, experiment, image_set, stage):
+def fit(run, experiment, image_set, stage, devices):
     """Train both stages until their epochs are done, or patience ends the first. `stage`: of `first_stage`."""
     options, second = experiment.training, experiment.second_stage
     position = run.position()
@@ -104,10 +121,10 @@ def fit(run, experiment, image_set, stage):
         planned.append((begins, end, image_set.n_train // second.batch))
     if not planned:
         return
-    progress = callbacks.Progress(planned)
+    progress = callbacks.Progress(planned, devices.chief)
     try:
         if stage:
-            fit_stage(run, experiment, image_set, stage, progress)
+            fit_stage(run, experiment, image_set, stage, progress, devices)
             position = run.position()
             if position.first < options.epochs:
                 progress.bar.write(
@@ -115,9 +132,9 @@ def fit(run, experiment, image_set, stage):
                     f"{options.patience} epochs (training.patience)"
                 )
         if position.second < second.epochs:
-            refining = _second_stage(run, experiment, image_set, position)
+            refining = second_stage(run, experiment, image_set, position, devices)
             if stage:
                 progress.next_stage(refining.first)
-            fit_stage(run, experiment, image_set, refining, progress)
+            fit_stage(run, experiment, image_set, refining, progress, devices)
     finally:
         progress.close()

@@ -221,8 +221,8 @@ def check_unchanged(run, config):
         f"{table}.{key} was {tables[table].get(key)!r}, now {value!r}"
         for table, keys in config["tables"].items()
         for key, value in keys.items()
-        # a folder may have moved: its contents are compared below
-        if key != "directory" and tables[table].get(key) != value
+        # a folder may have moved: its contents are compared below; the same batches on other devices are the same training
+        if key not in ("directory", "devices") and tables[table].get(key) != value
     ]
     if begun["data"]["fingerprint"] != config["data"]["fingerprint"]:
         changed.append("the data set is not the same")

@@ -30,6 +30,7 @@ from keras_ae.models.refinement import RefinedVAE
 from keras_ae.models.vae import VAE
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
+DEVICES = ("one", "all", "workers")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,13 +54,17 @@ class Data:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Training:
-    """How long and how: `patience` epochs without improvement stop the first stage (0: never)."""
+    """How long and how: `patience` epochs without improvement stop the first stage (0: never).
+
+    devices: see `keras_ae.training.devices`; `batch` counts the images of all devices.
+    """
 
     batch: Annotated[int, Ge(1), Le(65536)] = 64
     epochs: Annotated[int, Ge(1), Le(1_000_000)] = 20
     patience: Annotated[int, Ge(0), Le(1_000_000)] = 0
     seed: Annotated[int, Ge(0), Le(2**31 - 1)] = 0
     precision: str = "auto"
+    devices: str = "one"
     pictures_every: Annotated[int, Ge(0), Le(1_000_000)] = 5
 
 
@@ -224,7 +229,7 @@ def completed(tables):
         if table not in TABLES:
             raise unknown("table", table, TABLES)
     complete = {table: _completed_table(table, tables.get(table, {})) for table in TABLES}
-    precision = complete["training"]["precision"]
-    if precision not in PRECISIONS:
-        raise unknown("precision", precision, PRECISIONS)
+    for key, names in (("precision", PRECISIONS), ("devices", DEVICES)):
+        if complete["training"][key] not in names:
+            raise unknown(f"training.{key}" if key == "devices" else key, complete["training"][key], names)
     return complete

@@ -1,0 +1,52 @@
+"""Run by test_devices.py in a process of its own, whose processor is two devices: python devices_process.py FOLDER TINY."""
+
+import json
+import sys
+from pathlib import Path
+
+from keras_ae import commandline
+
+tf = commandline.import_tensorflow()
+(processor,) = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+from keras_ae import train  # noqa: E402  the devices first
+from keras_ae.training import callbacks  # noqa: E402
+
+OUT, FILE = Path(sys.argv[1]), sys.argv[2]
+ADVERSARIAL = [
+    "objective.name=adversarial",
+    "latent.name=point",
+    "training.epochs=1",
+    "refinement.epochs=0",
+    "prior.components=[1]",
+]
+
+
+def trained(name, devices, *more, resume=False):
+    settings = [word for setting in (f"training.devices={devices}", *more) for word in ("--set", setting)]
+    train.main([FILE, *settings, "--out", str(OUT / name), *(["--resume"] if resume else [])])
+
+
+def interrupted(name, after):
+    """Train on all devices until Ctrl-C after so many epochs."""
+    real = callbacks.Progress.on_epoch_end
+
+    def stop(self, epoch, logs=None):
+        real(self, epoch, logs)
+        if epoch + 1 == after:
+            raise KeyboardInterrupt
+
+    callbacks.Progress.on_epoch_end = stop
+    try:
+        trained(name, "all")
+    except SystemExit as error:
+        (OUT / "interrupted.json").write_text(json.dumps(error.code))
+    callbacks.Progress.on_epoch_end = real
+
+
+trained("one", "one")
+interrupted("all", 1)
+trained("all", "all", resume=True)
+trained("one_adversarial", "one", *ADVERSARIAL)
+trained("all_adversarial", "all", *ADVERSARIAL)
