@@ -1,7 +1,7 @@
-"""Measure recall, time and memory of the search for near-copies at several sizes: python benchmarks/scale.py 10000 100000
+"""Measure recall, time and memory of the search for near-copies: python benchmarks/scale.py 10000 100000
 
-Pictures are drawn at random, smooth like photographs: sums of a few cosines. One in a hundred gets a copy: mirrored, re-encoded as
-JPEG, or resized. Recall is the share of planted copies that are in the group of their original.
+Pictures are drawn at random, smooth like photographs: sums of a few cosines. One in a hundred gets a copy: mirrored, re-encoded
+as JPEG, or resized. Recall is the share of planted copies that are in the group of their original.
 """
 
 import argparse

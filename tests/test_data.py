@@ -325,7 +325,8 @@ def test_a_cache_of_an_earlier_version_is_built_again_with_one_line(tmp_path, fo
     assert stamp.read_text() == current
     lines = [line for line in capsys.readouterr().err.splitlines() if "decoding" not in line and line.strip()]
     assert lines == [f"the cache of {folder.name} is of an earlier version; it is built again"]
-    assert sorted(path.name for path in stamp.parent.glob("[!.]*")) == ["index.json", "stamp", "test.tfrecord", "train.tfrecord"]
+    files = sorted(path.name for path in stamp.parent.glob("[!.]*"))
+    assert files == ["index.json", "stamp", "test.tfrecord", "train.tfrecord"]
 
 
 @pytest.mark.parametrize("place", ["s3://bucket/cats", "gs://bucket/cats", "https://example.org/cats"])

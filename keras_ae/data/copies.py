@@ -6,10 +6,10 @@ above 1 - NEAR**2 / 2. Among 8,389 distinct cat faces there are 71 such pairs; e
 If more than `CROWD` images resemble each other (frames of a film, digits), they are not treated as copies: otherwise one group
 would contain most of the data set.
 
-Up to `WINDOW` images are compared in the order of one number. More are looked up in a k-d tree of principal components, those of
-the antisymmetric part without their sign. Two images are never farther apart there than their thumbnails, one of them possibly
-mirrored, so the tree misses no near-copy, except where an image has more candidates than the last of `CANDIDATES`: `near_pairs`
-warns about these.
+Up to `WINDOW` images are compared in the order of one number. More are looked up in a k-d tree of principal components, those
+of the antisymmetric part without their sign. Two images are never farther apart there than their thumbnails, one of them
+possibly mirrored, so the tree misses no near-copy, except where an image has more candidates than the last of `CANDIDATES`:
+`near_pairs` warns about these.
 """
 
 import sys
@@ -35,6 +35,7 @@ DIMENSIONS, FITTED = 12, 50_000
 CANDIDATES = (64, 1024)
 # thumbnails are rounded to float16, so their distances in the tree are slightly wrong
 ROUNDING = 0.005
+LEAF = 64
 
 
 def thumbnail(pixels):
@@ -82,54 +83,51 @@ def _positions(thumbnails, vectors, antisymmetric):
     return positions
 
 
-def _looked_up(tree, positions, thumbnails, rows, candidates):
-    """Pairs (row, near-copy) of `rows`, and which rows had no room for all their candidates."""
-    radius = NEAR + ROUNDING
-    _, found = tree.query(positions[rows], candidates, distance_upper_bound=radius, workers=-1)
-    place, column = np.nonzero(found < len(thumbnails))
-    first, second = rows[place], found[place, column]
+def _looked_up(tree, order, thumbnails, places, candidates):
+    """Near-copies of the points `places` of the tree as pairs of places, and which of these had no room for all candidates."""
+    _, found = tree.query(tree.data[places], candidates, distance_upper_bound=NEAR + ROUNDING, workers=-1)
+    row, column = np.nonzero(found < tree.n)
+    first, second = places[row], found[row, column]
     different = first != second
     first, second = first[different], second[different]
     near = np.zeros(len(first), bool)
     for start in range(0, len(first), 20 * BLOCK):
         part = slice(start, start + 20 * BLOCK)
-        near[part] = _near(thumbnails[first[part]].astype("float32"), thumbnails[second[part]].astype("float32"))
-    return np.stack([first[near], second[near]], axis=1), found[:, -1] < len(thumbnails)
+        near[part] = _near(*(thumbnails[order[side[part]]].astype("float32") for side in (first, second)))
+    return np.stack([first[near], second[near]], axis=1), found[:, -1] < tree.n
 
 
 def _pairs_by_tree(thumbnails, structured, crowd):
     """`near_pairs` of many thumbnails. structured: the indices of those that are not flat."""
-    positions = _positions(thumbnails, *_principal_components(thumbnails))
-    # flat images are at the origin: far away they are nobody's candidates
-    flat = np.ones(len(thumbnails), bool)
-    flat[structured] = False
-    positions[flat] = 1e3
-    tree = cKDTree(positions, balanced_tree=False)
-    neighbours = np.zeros(len(thumbnails), int)
+    positions = _positions(thumbnails, *_principal_components(thumbnails))[structured]
+    # neighbours lie together in memory: looking up is several times as fast
+    sorting = cKDTree(positions, LEAF, balanced_tree=False).indices
+    order, tree = structured[sorting], cKDTree(positions[sorting], LEAF, balanced_tree=False)
+    neighbours = np.zeros(tree.n, int)
     pairs, incomplete = [], 0
-    for start in range(0, len(structured), BLOCK):
-        rows = structured[start : start + BLOCK]
+    for start in range(0, tree.n, BLOCK):
+        places = np.arange(start, min(start + BLOCK, tree.n))
         for candidates in CANDIDATES:
-            found, full = _looked_up(tree, positions, thumbnails, rows, min(candidates, len(thumbnails)))
-            count = np.bincount(np.searchsorted(rows, found[:, 0]), minlength=len(rows))
-            neighbours[rows] = count
+            found, full = _looked_up(tree, order, thumbnails, places, min(candidates, tree.n))
+            count = np.bincount(np.searchsorted(places, found[:, 0]), minlength=len(places))
+            neighbours[places] = count
             # the others are complete, or known to be in a crowd
-            again = full & (count <= crowd)
-            waiting = np.isin(found[:, 0], rows[again])
+            places = places[full & (count <= crowd)]
+            waiting = np.isin(found[:, 0], places)
             pairs.append(found[~waiting & (neighbours[found[:, 0]] <= crowd)])
-            last, rows = found[waiting], rows[again]
-            if not len(rows):
+            if not len(places):
                 break
-        pairs.append(last)
-        incomplete += len(rows)
+        pairs.append(found[waiting])
+        incomplete += len(places)
     if incomplete:
         print(
             f"warning: {incomplete:,} of {len(thumbnails):,} images resemble more than {CANDIDATES[-1]:,} others; "
             "some of their near-copies may be missed",
             file=sys.stderr,
         )
-    pairs = np.sort(np.concatenate(pairs), axis=1)
-    return np.unique(pairs[np.all(neighbours[pairs] <= crowd, axis=1)], axis=0)
+    pairs = np.concatenate(pairs)
+    pairs = order[pairs[np.all(neighbours[pairs] <= crowd, axis=1)]]
+    return np.unique(np.sort(pairs, axis=1), axis=0)
 
 
 def near_pairs(thumbnails, crowd=CROWD):
