@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 EXPERIMENTS := $(basename $(notdir $(wildcard experiments/*.toml)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint explorer soak bench bench-peers course clean $(EXPERIMENTS:%=train-%)
+.PHONY: help install test lint explorer soak bench bench-peers bench-scale course clean $(EXPERIMENTS:%=train-%)
 
 # the course: make course MNIST=tensorflow-datasets-folder CATS=folder; without them MNIST is downloaded and cats are drawn
 COURSE ?= docs/course
@@ -110,6 +110,12 @@ bench: $(READY) ## measure training and decoding beside PyTorch, onnxruntime and
 bench-peers: $(READY) ## train and judge keras_ae beside pythae, a plain Keras loop and PCA (installs PyTorch; about an hour)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[peers]'
 	$(BIN)/python benchmarks/peers.py $(if $(DATA),--data "$(DATA)") $(ARGS)
+
+# numbers of pictures
+SIZES ?= 10000 100000 1000000
+
+bench-scale: $(READY) ## measure the search for near-copies among many pictures; SIZES="10000 100000 1000000"
+	$(BIN)/python benchmarks/scale.py $(SIZES) $(ARGS)
 
 clean: ## remove the virtual environment and caches; runs and exports stay
 	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache

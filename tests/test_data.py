@@ -314,6 +314,27 @@ def test_a_damaged_cache_is_built_again_with_one_line(tmp_path, folder, monkeypa
     assert lines == ([] if (name, damage) in {("stamp", "empty"), ("stamp", "cut"), ("stamp", "changed")} else expected)
 
 
+def test_a_cache_of_an_earlier_version_is_built_again_with_one_line(tmp_path, folder, monkeypatch, capsys):
+    monkeypatch.setenv("KERAS_AE_CACHE", str(tmp_path))
+    before = pipeline.load("folder", folder, size=16)
+    stamp = before.train.parent / "stamp"
+    current = stamp.read_text()
+    stamp.write_text(f"5 {current.partition(' ')[2]}")
+    capsys.readouterr()
+    assert pipeline.load("folder", folder, size=16) == before
+    assert stamp.read_text() == current
+    lines = [line for line in capsys.readouterr().err.splitlines() if "decoding" not in line and line.strip()]
+    assert lines == [f"the cache of {folder.name} is of an earlier version; it is built again"]
+    files = sorted(path.name for path in stamp.parent.glob("[!.]*"))
+    assert files == ["index.json", "stamp", "test.tfrecord", "train.tfrecord"]
+
+
+@pytest.mark.parametrize("place", ["s3://bucket/cats", "gs://bucket/cats", "https://example.org/cats"])
+def test_a_remote_folder_is_refused_in_one_line(place):
+    with pytest.raises(UserError, match=f"cannot read {place}: .*; mount it as a folder, or copy it"):
+        pipeline.load("folder", place, size=16)
+
+
 @pytest.mark.parametrize("size", [10, 7, 62, 96, 512, 4])
 def test_impossible_sizes_are_refused(folder, size):
     with pytest.raises(UserError, match="not supported; set data.size to a power of two"):

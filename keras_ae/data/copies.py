@@ -5,22 +5,37 @@ their thumbnails, one of them possibly mirrored, differ by less than `NEAR` (roo
 above 1 - NEAR**2 / 2. Among 8,389 distinct cat faces there are 71 such pairs; each shows the same photograph or the same cat.
 If more than `CROWD` images resemble each other (frames of a film, digits), they are not treated as copies: otherwise one group
 would contain most of the data set.
+
+Up to `WINDOW` images are compared in the order of one number. More are looked up in a k-d tree of principal components, those
+of the antisymmetric part without their sign. Two images are never farther apart there than their thumbnails, one of them
+possibly mirrored, so the tree misses no near-copy, except where an image has more candidates than the last of `CANDIDATES`:
+`near_pairs` warns about these.
 """
+
+import sys
 
 import numpy as np
 from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 SIDE = 16
 NEAR = 0.28
 # flat images (all black, all white) have no structure to compare
 LEAST_DEVIATION = 2.0
 BLOCK = 1000
-# most images that one image is compared with, nearest first by one number: the cost is linear in the number of images
+# largest number of thumbnails that are compared in the order of one number alone; more are looked up in a tree
 WINDOW = 20_000
 # also bounds the memory and time of grouping
 CROWD = 32
+# dimensions of the tree, and thumbnails that they are fitted to
+DIMENSIONS, FITTED = 12, 50_000
+# candidates of one thumbnail from the tree: first, and for those that may have more
+CANDIDATES = (64, 1024)
+# thumbnails are rounded to float16, so their distances in the tree are slightly wrong
+ROUNDING = 0.005
+LEAF = 64
 
 
 def thumbnail(pixels):
@@ -43,15 +58,89 @@ def _position(thumbnails):
     return symmetric @ vectors[:, -1] / SIDE
 
 
+def _near(first, second):
+    """Which pairs of thumbnails are near-copies. first, second: float (..., n, SIDE * SIDE) of pairs; bool (..., n)."""
+    limit = 1 - NEAR**2 / 2
+    return np.maximum(np.mean(first * second, axis=-1), np.mean(first * _mirrored(second), axis=-1)) > limit
+
+
+def _principal_components(thumbnails):
+    """Orthonormal vectors (SIDE * SIDE, DIMENSIONS), and whether each is antisymmetric."""
+    sample = thumbnails[:: max(1, len(thumbnails) // FITTED)].astype("float32")
+    mirrored = _mirrored(sample)
+    found = [np.linalg.eigh(np.cov(part.T)) for part in ((sample + mirrored) / 2, (sample - mirrored) / 2)]
+    values, vectors = (np.concatenate(parts, axis=-1) for parts in zip(*found, strict=True))
+    chosen = np.argsort(-values, kind="stable")[:DIMENSIONS]
+    return vectors[:, chosen], chosen >= SIDE**2
+
+
+def _positions(thumbnails, vectors, antisymmetric):
+    """Coordinates (n, DIMENSIONS) float32 that mirroring leaves as they are."""
+    positions = np.empty((len(thumbnails), DIMENSIONS), "float32")
+    for start in range(0, len(thumbnails), BLOCK):
+        positions[start : start + BLOCK] = thumbnails[start : start + BLOCK].astype("float32") @ vectors / SIDE
+    positions[:, antisymmetric] = np.abs(positions[:, antisymmetric])
+    return positions
+
+
+def _looked_up(tree, order, thumbnails, places, candidates):
+    """Near-copies of the points `places` of the tree as pairs of places, and which of these had no room for all candidates."""
+    _, found = tree.query(tree.data[places], candidates, distance_upper_bound=NEAR + ROUNDING, workers=-1)
+    row, column = np.nonzero(found < tree.n)
+    first, second = places[row], found[row, column]
+    different = first != second
+    first, second = first[different], second[different]
+    near = np.zeros(len(first), bool)
+    for start in range(0, len(first), 20 * BLOCK):
+        part = slice(start, start + 20 * BLOCK)
+        near[part] = _near(*(thumbnails[order[side[part]]].astype("float32") for side in (first, second)))
+    return np.stack([first[near], second[near]], axis=1), found[:, -1] < tree.n
+
+
+def _pairs_by_tree(thumbnails, structured, crowd):
+    """`near_pairs` of many thumbnails. structured: the indices of those that are not flat."""
+    positions = _positions(thumbnails, *_principal_components(thumbnails))[structured]
+    # neighbours lie together in memory: looking up is several times as fast
+    sorting = cKDTree(positions, LEAF, balanced_tree=False).indices
+    order, tree = structured[sorting], cKDTree(positions[sorting], LEAF, balanced_tree=False)
+    neighbours = np.zeros(tree.n, int)
+    pairs, incomplete = [], 0
+    for start in range(0, tree.n, BLOCK):
+        places = np.arange(start, min(start + BLOCK, tree.n))
+        for candidates in CANDIDATES:
+            found, full = _looked_up(tree, order, thumbnails, places, min(candidates, tree.n))
+            count = np.bincount(np.searchsorted(places, found[:, 0]), minlength=len(places))
+            neighbours[places] = count
+            # the others are complete, or known to be in a crowd
+            places = places[full & (count <= crowd)]
+            waiting = np.isin(found[:, 0], places)
+            pairs.append(found[~waiting & (neighbours[found[:, 0]] <= crowd)])
+            if not len(places):
+                break
+        pairs.append(found[waiting])
+        incomplete += len(places)
+    if incomplete:
+        print(
+            f"warning: {incomplete:,} of {len(thumbnails):,} images resemble more than {CANDIDATES[-1]:,} others; "
+            "some of their near-copies may be missed",
+            file=sys.stderr,
+        )
+    pairs = np.concatenate(pairs)
+    pairs = order[pairs[np.all(neighbours[pairs] <= crowd, axis=1)]]
+    return np.unique(np.sort(pairs, axis=1), axis=0)
+
+
 def near_pairs(thumbnails, crowd=CROWD):
     """Index pairs (smaller, larger) of near-copies among thumbnails (n, SIDE * SIDE), int (pairs, 2).
 
-    An image with more than `crowd` near-copies has no pairs.
+    An image with more than `crowd` near-copies has no pairs. thumbnails may be an array on disk.
     """
-    thumbnails = thumbnails.astype("float32")
     structured = np.flatnonzero(np.any(thumbnails, axis=1))
     if len(structured) < 2:
         return np.empty((0, 2), int)
+    if len(thumbnails) > WINDOW:
+        return _pairs_by_tree(thumbnails, structured, crowd)
+    thumbnails = thumbnails.astype("float32")
     position = _position(thumbnails[structured])
     order = structured[np.argsort(position, kind="stable")]
     position = np.sort(position)
@@ -60,7 +149,7 @@ def near_pairs(thumbnails, crowd=CROWD):
     for start in range(0, len(order), BLOCK):
         rows = order[start : start + BLOCK]
         end = np.searchsorted(position, position[start + len(rows) - 1] + NEAR, side="right")
-        others = order[start : min(end, start + WINDOW)]
+        others = order[start:end]
         near = np.zeros((len(rows), len(others)), bool)
         for versions in (thumbnails[others], _mirrored(thumbnails[others])):
             near |= thumbnails[rows] @ versions.T / SIDE**2 > 1 - NEAR**2 / 2

@@ -24,8 +24,8 @@ from keras_ae.errors import UserError
 from keras_ae.files import locked, remove
 from keras_ae.media import images
 
-# raise when the records or the index change, so that old caches are not read
-VERSION = 5
+# raise when the records, the index or the search for near-copies change, so that old caches are not read
+VERSION = 6
 # raise when the pixels or the split of the same files change: it is part of the fingerprint that runs and exports keep
 CONTENTS = 3
 HELD_OUT = 0.1
@@ -59,12 +59,13 @@ def _read(data, shape, known):
 
 
 class _Spool:
-    """Decoded images on disk in their order of arrival; digests, classes and thumbnails in memory."""
+    """Decoded images and their thumbnails on disk in their order of arrival; digests and classes in memory."""
 
     def __init__(self, path, shape):
         self.path = path
         self.shape = shape
-        self.digests, self.names, self.labels, self.sides, self.thumbnails = [], [], [], [], []
+        self.thumbnails = path.with_name("thumbnails")
+        self.digests, self.names, self.labels, self.sides = [], [], [], []
         # names and reasons; and reasons, or None, by digest
         self.damaged, self.known = [], {}
         self.copies = 0
@@ -74,7 +75,7 @@ class _Spool:
         progress = tqdm(source.items(), f"decoding {source.name}", source.count, unit="image", disable=None)
         cores = os.cpu_count() or 1
         pool, waiting = ThreadPoolExecutor(cores), collections.deque()
-        with open(self.path, "wb") as file:
+        with open(self.path, "wb") as file, open(self.thumbnails, "wb") as thumbnails:
             try:
                 for encoded in progress:
                     # copies within a split that the data set defines are kept
@@ -82,13 +83,13 @@ class _Spool:
                     read = functools.partial(_read, encoded.data, self.shape, known)
                     waiting.append((encoded, read if len(encoded.data) < SMALL else pool.submit(read).result))
                     while len(waiting) > 4 * cores or sum(len(first.data) for first, _ in waiting) > AHEAD:
-                        self._take(file, *waiting.popleft())
+                        self._take(file, thumbnails, *waiting.popleft())
                 while waiting:
-                    self._take(file, *waiting.popleft())
+                    self._take(file, thumbnails, *waiting.popleft())
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _take(self, file, encoded, read):
+    def _take(self, file, thumbnails, encoded, read):
         """Keep an image, or count it as damaged or as a copy. read: a function that returns what `_read` does."""
         digest, pixels, thumbnail, reason = read()
         if reason:
@@ -103,7 +104,7 @@ class _Spool:
             self.labels.append(encoded.label)
             self.sides.append(encoded.side)
             if encoded.side is None:
-                self.thumbnails.append(thumbnail)
+                thumbnails.write(thumbnail.tobytes())
         self.known[digest] = reason
 
     def files(self):
@@ -112,6 +113,20 @@ class _Spool:
 
     def pixels(self):
         return np.memmap(self.path, "uint8", "r", shape=(len(self.digests), *self.shape))
+
+    def sorted_thumbnails(self, order):
+        """The thumbnails in the order of the indices `order`, float16 (n, 256), on disk."""
+        arrived = np.memmap(self.thumbnails, "float16", "r", shape=(len(order), copies.SIDE**2))
+        path = self.thumbnails.with_name("thumbnails-sorted")
+        thumbnails = np.memmap(path, "float16", "w+", shape=arrived.shape)
+        for first in range(0, len(order), copies.BLOCK):
+            thumbnails[first : first + copies.BLOCK] = arrived[order[first : first + copies.BLOCK]]
+        return thumbnails
+
+    def remove(self):
+        """Remove the files, which are no part of the cache."""
+        for path in (self.path, *self.path.parent.glob("thumbnails*")):
+            path.unlink()
 
 
 def _check_damage(source, spool):
@@ -132,7 +147,7 @@ def _split(spool):
         return list(spool.sides), 0
     # by digest: the leader of a group is its smallest digest, wherever its files are
     order = sorted(range(len(spool.digests)), key=spool.digests.__getitem__)
-    leaders = copies.groups(np.stack([spool.thumbnails[index] for index in order]))
+    leaders = copies.groups(spool.sorted_thumbnails(order))
     sides = [None] * len(order)
     for place, index in enumerate(order):
         sides[index] = "test" if held_out(spool.digests[order[leaders[place]]]) else "train"
@@ -188,7 +203,7 @@ def _build(folder, source, shape):
         "files": {side: [[spool.names[i], spool.digests[i]] for i in indices] for side, indices in chosen.items()},
     }
     (folder / "index.json").write_text(json.dumps(index))
-    spool.path.unlink()
+    spool.remove()
 
 
 def _stamp_of(folder):
@@ -196,6 +211,12 @@ def _stamp_of(folder):
         return (folder / "stamp").read_text()
     except (OSError, ValueError):
         return None
+
+
+def _earlier(stamp):
+    """Whether a stamp is one of an earlier version of this package."""
+    version = (stamp or "").partition(" ")[0]
+    return version.isdecimal() and int(version) < VERSION
 
 
 def prepared(source, place, size, channels):
@@ -219,6 +240,8 @@ def prepared(source, place, size, channels):
             if not current():
                 if folder.exists() and _stamp_of(folder) in (None, stamp):
                     print(f"the cache of {source.name} is damaged; it is built again", file=sys.stderr)
+                elif _earlier(_stamp_of(folder)):
+                    print(f"the cache of {source.name} is of an earlier version; it is built again", file=sys.stderr)
                 # this process has the lock: partial folders here were left by processes that were killed
                 for leftover in [folder, *folder.parent.glob(f".{glob.escape(folder.name)}.*-*")]:
                     remove(leftover)

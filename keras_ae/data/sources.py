@@ -77,6 +77,8 @@ def folder(directory):
     """A folder of picture files at any depth. If all are in two or more sub-folders, the sub-folders are the classes."""
     if directory is None:
         raise UserError("which folder? add --data DIR, or directory = in [data]")
+    if "://" in str(directory):
+        raise UserError(f"cannot read {directory}: pictures are read from local folders; mount it as a folder, or copy it")
     root = Path(directory)
     paths = images.find(root)
     parents = [images.printable(name) for name in images.classes(paths, root)]
