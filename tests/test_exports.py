@@ -297,6 +297,30 @@ def test_the_readme_s_twelve_lines_run_where_keras_ae_cannot_be_imported(tmp_pat
     assert "(64, 64, 3)" in done.stdout
 
 
+def test_the_readme_s_lines_for_onnxruntime_run_without_keras_ae(tmp_path):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    block = next(block for block in blocks if "onnxruntime" in block)
+    program = "import sys\nsys.modules['keras_ae'] = sys.modules['tensorflow'] = None\n" + block
+    done = subprocess.run([sys.executable, "-I", "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "(1, 64, 64, 3)" in done.stdout
+
+
+def test_the_readme_s_lines_of_javascript_run(tmp_path):
+    if not (shutil.which("node") and shutil.which("npm")):
+        pytest.skip("needs Node.js with npm")
+    command = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(tmp_path), "onnxruntime-web"]
+    if subprocess.run(command, capture_output=True, timeout=300).returncode:
+        pytest.skip("npm cannot install onnxruntime-web")
+    (tmp_path / "exported").mkdir()
+    shutil.copytree(ROOT / "exported" / "cats", tmp_path / "exported" / "cats")
+    (block,) = re.findall(r"```js\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (tmp_path / "program.mjs").write_text(block)
+    done = subprocess.run(["node", "program.mjs"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "[ 1, 64, 64, 3 ]" in done.stdout
+
+
 def full_disk(*_, **__):
     raise OSError(28, "No space left on device")
 
