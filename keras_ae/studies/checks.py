@@ -1,5 +1,7 @@
 """What a study needs of its models and its data set; UserError if it is missing. Not a study: it has no `run`."""
 
+import functools
+
 from keras_ae.data import tasks
 from keras_ae.errors import UserError
 
@@ -11,9 +13,9 @@ def need_labels(image_set):
 
 
 def task_of(model, name, wanted):
-    """The task `wanted` as the model was trained for it: a function images, seed -> inputs. UserError for another task."""
+    """The task `wanted` as the model was trained for it: a function images, seed[, rows] -> inputs. UserError for another task."""
     if model.task != wanted:
         raise UserError(f"{name} was not trained for the task '{wanted}' but for '{model.task}'")
     table = dict(model.card.get("task") or model.card["configuration"]["task"])
     table.pop("name")
-    return lambda images, seed: tasks.TASKS[wanted](images, seed, **table)
+    return functools.partial(tasks.TASKS[wanted], **table)
