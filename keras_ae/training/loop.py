@@ -9,7 +9,7 @@ from keras_ae.codes import priors
 from keras_ae.data import pipeline
 from keras_ae.data.variation import Variation
 from keras_ae.errors import UserError
-from keras_ae.training import callbacks, checks, results
+from keras_ae.training import callbacks, checks, results, starting
 
 
 @dataclasses.dataclass
@@ -54,6 +54,8 @@ def first_stage(experiment, image_set, position, devices):
         return None
     with devices.scope():
         model, counting = experiment.model(image_set.shape, image_set.n_train // options.batch, len(image_set.labels))
+        if options.start_from and not position.first:
+            starting.load_weights(model, options.start_from)
     if options.patience:
         counting = [*counting, keras.callbacks.EarlyStopping("val_loss", patience=options.patience, mode="min")]
     return Stage(1, model, counting, options.batch, experiment.data.variation, position.first, options.epochs)

@@ -56,7 +56,7 @@ class Data:
 class Training:
     """How long and how: `patience` epochs without improvement stop the first stage (0: never).
 
-    devices: see `keras_ae.training.devices`; `batch` counts the images of all devices.
+    start_from: folder of an export whose networks and weights training begins with, see `training.starting`. devices: see `keras_ae.training.devices`; `batch` counts the images of all devices.
     """
 
     batch: Annotated[int, Ge(1), Le(65536)] = 64
@@ -66,6 +66,7 @@ class Training:
     precision: str = "auto"
     devices: str = "one"
     pictures_every: Annotated[int, Ge(0), Le(1_000_000)] = 5
+    start_from: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,71 @@
+"""Starting from a trained export: its networks take the place of those of the experiment file, its weights are where they begin."""
+
+import dataclasses
+import math
+
+from keras_ae.errors import UserError
+from keras_ae.exports import opening
+from keras_ae.exports.reading import Exported
+
+# the tables that describe networks
+NETWORKS = ("condition", "encoder", "decoder", "latent")
+
+
+def described(folder):
+    """The export in `folder`, opened, whose card describes its networks. Raises UserError for any other."""
+    exported = Exported(folder)
+    tables = exported.card.get("configuration", {})
+    if missing := [name for name in NETWORKS if not isinstance(tables.get(name), dict)]:
+        raise UserError(
+            f"cannot start from {folder}: its card does not describe its networks (no [{missing[0]}]); "
+            "name an export of python -m keras_ae.export"
+        )
+    return exported
+
+
+def adopted(experiment):
+    """The experiment with the networks and the image size of the export that training.start_from names.
+
+    Without one, the experiment itself. Raises UserError where the export does not suit the experiment.
+    """
+    folder = experiment.training.start_from
+    if folder is None:
+        return experiment
+    exported, tables = described(folder), experiment.tables
+    height, _, channels = exported.shape
+    for key, value in (("size", height), ("channels", channels)):
+        if tables["data"][key] not in (None, value):
+            raise UserError(f"cannot start from {folder}: data.{key} is {tables['data'][key]}, the export has {value}")
+    if tables["task"]["name"] != exported.task:
+        raise UserError(f"cannot start from {folder}: it was trained for the task {exported.task}, not {tables['task']['name']}")
+    taken = {name: exported.card["configuration"][name] for name in NETWORKS}
+    return dataclasses.replace(
+        experiment, tables=tables | taken | {"data": tables["data"] | {"size": height, "channels": channels}}
+    )
+
+
+def summary(experiment):
+    """One line: which networks and weights a run starts from."""
+    tables, folder = experiment.tables, experiment.training.start_from
+    return (
+        f"starting from {folder}: its networks (encoder {tables['encoder']['name']}, decoder {tables['decoder']['name']}, "
+        f"{experiment.latent_dim} numbers) replace those of the experiment file"
+    )
+
+
+def load_weights(model, folder):
+    """Give the networks of a `models.vae.VAE` the weights of the export in `folder`. Raises UserError where they do not fit."""
+    exported = described(folder)
+    for name, network in (("encoder", model.encoder), ("decoder", model.decoder)):
+        saved = opening.loaded(exported.place, exported.folder, name, exported.card)
+        # seeds of random layers are variables, too; those of this run stay
+        pairs = list(zip(network.variables, getattr(saved, "weights", []), strict=False))
+        shapes = [tuple(variable.shape) for variable in network.variables]
+        found = [tuple(variable.shape) for variable in getattr(saved, "weights", [])]
+        if shapes != found:
+            numbers = [f"{sum(map(math.prod, each)):,} numbers in {len(each)} variables" for each in (found, shapes)]
+            raise UserError(f"cannot start from {folder}: its {name} has {numbers[0]}, the run's has {numbers[1]}")
+        random = {id(variable) for variable in network.variables} - {id(variable) for variable in network.weights}
+        for variable, value in pairs:
+            if id(variable) not in random:
+                variable.assign(value.numpy())
