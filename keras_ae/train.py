@@ -1,5 +1,6 @@
 """Train an experiment: python -m keras_ae.train experiments/vae.toml [--data DIR] [--set table.key=value ...]"""
 
+import json
 import shlex
 import sys
 
@@ -13,6 +14,8 @@ def parser():
     parser.add_argument(
         "--set", action="append", default=[], metavar="TABLE.KEY=VALUE", dest="overrides", help="override a value of the file"
     )
+    text = "begin with the networks and weights of an export, such as exported/cats; same as --set training.start_from=DIR"
+    parser.add_argument("--start-from", metavar="DIR", help=text)
     parser.add_argument("--seed", type=commandline.SEED, help="same as --set training.seed=SEED")
     parser.add_argument("--out", metavar="DIR", help="run folder (default: the next number in runs/NAME)")
     parser.add_argument(
@@ -27,6 +30,8 @@ def overrides_of(arguments):
     overrides = list(arguments.overrides)
     if arguments.seed is not None:
         overrides.append(f"training.seed={arguments.seed}")
+    if arguments.start_from is not None:
+        overrides.append(f"training.start_from={json.dumps(arguments.start_from)}")
     return overrides
 
 
@@ -68,24 +73,30 @@ def choose_run(arguments, experiment):
 def prepared(arguments):
     """The experiment of the command line."""
     from keras_ae.data import pipeline
-    from keras_ae.training import experiment
+    from keras_ae.training import experiment, starting
 
     on_workers = ["training.devices=workers"] if arguments.workers else []
     chosen = experiment.read(arguments.experiment, overrides_of(arguments) + on_workers)
-    return chosen.with_data(*pipeline.resolve(chosen.data.name, arguments.data)) if arguments.data else chosen
+    chosen = chosen.with_data(*pipeline.resolve(chosen.data.name, arguments.data)) if arguments.data else chosen
+    return starting.adopted(chosen)
 
 
 def loaded(experiment, devices):
-    """The data set of an experiment, checked against it and against the devices."""
+    """The data set of an experiment and the experiment for so many images, checked against each other and the devices."""
     from keras_ae.data import pipeline
-    from keras_ae.training import loop
+    from keras_ae.training import few, loop, starting
 
     source = experiment.data
     image_set = pipeline.load(source.name, source.directory, source.size, source.channels)
+    experiment, changes = few.adapted(experiment, image_set.n_train)
     loop.check_size(experiment, image_set, devices)
     for line in image_set.summary:
         print(line)
-    return image_set
+    if experiment.training.start_from:
+        print(starting.summary(experiment))
+    if changes:
+        print(changes)
+    return experiment, image_set
 
 
 def fit(arguments, run, experiment, image_set, devices, stage):
@@ -168,7 +179,7 @@ def train_on_devices(arguments, experiment):
 
     used = devices.opened(experiment.training.devices)
     with used.explained(), used.quiet():
-        image_set = loaded(experiment, used)
+        experiment, image_set = loaded(experiment, used)
         (train_as_chief if used.chief else train_with_chief)(arguments, experiment, image_set, used)
 
 

@@ -47,6 +47,8 @@ def _origin(card):
         trained = [f"Trained with keras_ae on {data['name']} ({data['n_train']:,} images, {data['n_test']:,} held out)"]
         trained += [f"{card['training_seconds'] / 60:.1f} minutes"] if "training_seconds" in card else []
         trained += [f"{card['epochs']} epochs"] if "epochs" in card else []
+        if started := card.get("started_from"):
+            trained += [f"started from the weights of {started['experiment']} ({started['name']})"]
         sentences.append(f"{', '.join(trained)}.")
     if "held_out" in card:
         line = "Held out: PSNR {psnr:.2f} dB, L1 {l1:.4f}".format(**card["held_out"])

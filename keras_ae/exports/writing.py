@@ -158,9 +158,11 @@ def card_of(run):
     config, measured, experiment = run.read_json("config"), run.read_json("metrics"), run.experiment()
     # paths of the user's machine are private
     data = {key: value for key, value in experiment.tables["data"].items() if key != "directory"}
+    training = {key: value for key, value in experiment.tables["training"].items() if key != "start_from"}
     return {
         "experiment": experiment.name,
-        "configuration": experiment.tables | {"data": data},
+        "configuration": experiment.tables | {"data": data, "training": training},
+        **({"started_from": config["started_from"]} if "started_from" in config else {}),
         "task": experiment.tables["task"],
         "data": config["data"],
         "labels": config["data"]["labels"],

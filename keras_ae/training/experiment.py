@@ -14,6 +14,7 @@ from keras_ae.errors import UserError
 from keras_ae.models.losses import Likelihood
 from keras_ae.models.refinement import RefinedVAE, critic
 from keras_ae.training import checks, devices
+from keras_ae.training.few import Few
 from keras_ae.training.schema import CHOICES, RENAMED_TABLES, Data, SecondStage, Training, completed, renamed, shown
 
 # characters of an experiment file: a hundred times as many as the longest here
@@ -64,10 +65,14 @@ def _policy(precision):
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """A complete experiment: its name and every table with every key. Build networks and models from it."""
+    """A complete experiment: its name and every table with every key. Build networks and models from it.
+
+    chosen: "table.key" of the values that the user gave on the command line, which nothing replaces.
+    """
 
     name: str
     tables: dict
+    chosen: frozenset = frozenset()
 
     @property
     def training(self):
@@ -78,6 +83,11 @@ class Experiment:
     def data(self):
         """The table [data]."""
         return Data(**self.tables["data"])
+
+    @property
+    def few(self):
+        """The table [few]."""
+        return Few(**self.tables["few"])
 
     @property
     def second_stage(self):
@@ -207,6 +217,8 @@ def read(path, overrides=()):
     except ValueError as error:
         raise UserError(f"{path} is not valid TOML: {checks.first_line(error).partition('; use sys.')[0]}") from None
     asked = complete(path.stem, _overridden(renamed(tables), overrides))
+    chosen = renamed(_overridden({}, overrides))
+    asked = dataclasses.replace(asked, chosen=frozenset(f"{table}.{key}" for table, keys in chosen.items() for key in keys))
     if asked.data.size:
         # else the data set gives the size: `loop.check_size`
         checks.check_tables(asked.tables, (asked.data.size, asked.data.size))

@@ -25,6 +25,7 @@ import numpy as np
 
 from keras_ae.errors import UserError
 from keras_ae.files import locked, written_whole
+from keras_ae.training import starting
 from keras_ae.training.experiment import complete
 from keras_ae.versions import git_state, versions
 
@@ -195,8 +196,10 @@ def weights_of(*networks):
 
 def config_of(experiment, image_set):
     """The config.json of a run of this experiment on this data set."""
+    folder = experiment.training.start_from
     return {
         "experiment": experiment.name,
+        **({"started_from": starting.origin(folder)} if folder else {}),
         "tables": experiment.tables,
         "precision": experiment.precision,
         "data": {

@@ -28,6 +28,7 @@ from keras_ae.models.networks import DECODERS, ENCODERS
 from keras_ae.models.optimizers import OPTIMIZERS, SCHEDULES
 from keras_ae.models.refinement import RefinedVAE
 from keras_ae.models.vae import VAE
+from keras_ae.training.few import Few
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 DEVICES = ("one", "all", "workers")
@@ -91,7 +92,7 @@ CHOICES = {
     "prior": ({name: prior.fit for name, prior in PRIORS.items()}, "mixture"),
 }
 # tables of keyword arguments alone, of one function or several
-SINGLE = {"data": (Data,), "training": (Training,), "refinement": (SecondStage, RefinedVAE)}
+SINGLE = {"data": (Data,), "training": (Training,), "few": (Few,), "refinement": (SecondStage, RefinedVAE)}
 TABLES = (*CHOICES, *SINGLE)
 
 # what earlier versions called tables and names, and keys that they wrote with these values and that are gone

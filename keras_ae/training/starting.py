@@ -44,6 +44,13 @@ def adopted(experiment):
     )
 
 
+def origin(folder):
+    """What a run and the card of its export keep of the export that it started from."""
+    card = described(folder).card
+    data = card.get("data", {})
+    return {"experiment": card.get("experiment"), **{key: data.get(key) for key in ("name", "n_train", "fingerprint")}}
+
+
 def summary(experiment):
     """One line: which networks and weights a run starts from."""
     tables, folder = experiment.tables, experiment.training.start_from

@@ -1,0 +1,70 @@
+"""What changes where there are few training images: the table [few] of an experiment file."""
+
+import dataclasses
+import math
+from typing import Annotated
+
+from annotated_types import Ge, Gt, Le, Lt
+
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Few:
+    """Other values below `images` training images (0: never), for what --set leaves open.
+
+    steps: of the first stage, at least: an epoch of few images is short, and there are more of them. batch: of the first stage.
+    dim: of the code. shift, scale, rotation: of [data]. refined_from: least number of training images for the second stage,
+    whose critic would know fewer by heart.
+    start_rate: learning rate where training starts from an export, whatever the number of images; its weights are better than
+    what a high one makes of them.
+    """
+
+    images: Annotated[int, Ge(0), Le(10**9)] = 0
+    steps: Annotated[int, Ge(1), Le(10**9)] = 1500
+    batch: Annotated[int, Ge(1), Le(65536)] = 16
+    dim: Annotated[int, Ge(1), Le(65536)] = 64
+    shift: Annotated[float, Ge(0), Le(64)] = 3
+    scale: Annotated[float, Ge(0), Le(0.5)] = 0.08
+    rotation: Annotated[float, Ge(0), Le(180)] = 8.0
+    refined_from: Annotated[int, Ge(0), Le(10**9)] = 0
+    start_rate: Annotated[float, Gt(0), Lt(10)] | None = None
+
+
+def _wanted(experiment, n_train):
+    """{(table, key): value} that [few] asks for."""
+    few, starts = experiment.few, experiment.training.start_from
+    values = {}
+    if n_train < few.images:
+        values["training", "batch"] = min(few.batch, n_train)
+        values |= {("data", key): getattr(few, key) for key in ("shift", "scale", "rotation")}
+        if not starts:
+            values["latent", "dim"] = min(few.dim, experiment.latent_dim)
+        if n_train < few.refined_from:
+            values["refinement", "epochs"] = 0
+        elif n_train < experiment.second_stage.batch:
+            values["refinement", "batch"] = n_train
+    if starts and few.start_rate and "learning_rate" in experiment.tables["schedule"]:
+        values["schedule", "learning_rate"] = few.start_rate
+    return values
+
+
+def adapted(experiment, n_train):
+    """The experiment for so many training images, and a line that says what [few] changed, or None."""
+    few, tables = experiment.few, {name: dict(table) for name, table in experiment.tables.items()}
+    changed = {}
+
+    def change(table, key, value):
+        if f"{table}.{key}" not in experiment.chosen and tables[table][key] != value:
+            tables[table][key] = changed[f"{table}.{key}"] = value
+
+    for (table, key), value in _wanted(experiment, n_train).items():
+        change(table, key, value)
+    if n_train < few.images:
+        steps = max(1, n_train // tables["training"]["batch"])
+        change("training", "epochs", max(tables["training"]["epochs"], math.ceil(few.steps / steps)))
+    if not changed:
+        return experiment, None
+    reasons = [f"{n_train:,} training images are few"] if n_train < few.images else []
+    reasons += [f"training starts from {experiment.training.start_from}"] if experiment.training.start_from else []
+    values = ", ".join(f"{key}={value}" for key, value in changed.items())
+    return dataclasses.replace(experiment, tables=tables), f"{' and '.join(reasons)}: {values} ([few]; --set keeps yours)"
