@@ -30,9 +30,7 @@ def explore(arguments):
         partial.write_text(text, encoding="utf-8")
     print(f"explorer of {arguments.model}, {out.stat().st_size / 1e6:.1f} MB: open it in a browser -> {out}")
     if arguments.open:
-        import webbrowser
-
-        webbrowser.open(out.resolve().as_uri())
+        outputs.show(out)
 
 
 def main(argv=None):

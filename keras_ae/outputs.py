@@ -187,3 +187,10 @@ def file(out):
     path = check_file(out)
     with into(path.parent) as partial:
         yield partial / path.name
+
+
+def show(path):
+    """Open a file in the program that the user's desktop shows it with; nothing where there is none."""
+    import webbrowser
+
+    webbrowser.open(Path(path).resolve().as_uri())

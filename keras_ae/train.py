@@ -21,6 +21,7 @@ def parser():
     parser.add_argument(
         "--workers", type=commandline.whole_number(2, 64), metavar="N", help="train with N processes on this machine, for a try"
     )
+    parser.add_argument("--open", action="store_true", help="open the preview picture when the first epoch has ended")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out, or the newest in runs/NAME")
     return parser
 
@@ -103,8 +104,10 @@ def fit(arguments, run, experiment, image_set, devices, stage):
     """Train, and let the chief measure and draw. The metrics, or None in other processes."""
     from keras_ae.training import loop, results
 
+    if devices.chief:
+        print(f"preview {run.preview}, replaced while training")
     try:
-        loop.fit(run, experiment, image_set, stage, devices)
+        loop.fit(run, experiment, image_set, stage, devices, arguments.open)
         print("fitting the prior, measuring, drawing ...")
         measured = results.finish(run, image_set) if devices.chief else None
         devices.wait()

@@ -26,6 +26,25 @@ def _number(value):
     return np.asarray(value).item()
 
 
+def time_left(seconds, epoch, stages):
+    """Seconds until the last stage ends, from those of an epoch of the present one.
+
+    epoch: the last whole one, counted through all stages from 0. stages: as for `Progress`.
+    """
+    (_, end, *_), *later = stages
+    return seconds * (end - epoch - 1) + sum(seconds * SECOND_STAGE_COST * (to - begin) for begin, to, *_ in later)
+
+
+def epoch_line(epoch, epochs, logs, has_posterior, seconds, left):
+    """The line of an epoch, counted from 1. has_posterior: else the reconstruction term is all there is. left: in seconds."""
+    name = "negative ELBO" if has_posterior else "reconstruction"
+    kl = f"  KL {logs['val_kl']:6.1f}" if has_posterior else ""
+    return (
+        f"epoch {epoch:3d}/{epochs}  {name} {logs['neg_elbo']:9.1f} nats  held out {logs['val_neg_elbo']:9.1f}"
+        f"{kl}  PSNR {psnr(logs['val_mse']):5.2f} dB  {seconds:5.1f} s  {left / 60:4.1f} min left"
+    )
+
+
 class Progress(keras.callbacks.Callback):
     """A bar over the steps of all stages, a line for each epoch, and the time left until the last stage ends.
 
@@ -52,18 +71,11 @@ class Progress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         now = time.monotonic()
-        (first, end, _), *later = self.stages
-        seconds = (now - self.began) / (epoch + 1 - first)
-        left = seconds * (end - epoch - 1) + sum(seconds * SECOND_STAGE_COST * (to - begin) for begin, to, _ in later)
-        # a plain autoencoder has no posterior, and its reconstruction term is all there is
+        seconds = (now - self.began) / (epoch + 1 - self.stages[0][0])
+        left = time_left(seconds, epoch, self.stages)
+        # a plain autoencoder has no posterior
         has_posterior = "z_log_var" in self.model.encoder.output
-        name = "negative ELBO" if has_posterior else "reconstruction"
-        kl = f"  KL {logs['val_kl']:6.1f}" if has_posterior else ""
-        epochs = self.stages[-1][1]
-        tqdm.write(
-            f"epoch {epoch + 1:3d}/{epochs}  {name} {logs['neg_elbo']:9.1f} nats  held out {logs['val_neg_elbo']:9.1f}"
-            f"{kl}  PSNR {psnr(logs['val_mse']):5.2f} dB  {now - self.epoch_began:5.1f} s  {left / 60:4.1f} min left"
-        )
+        tqdm.write(epoch_line(epoch + 1, self.stages[-1][1], logs, has_posterior, now - self.epoch_began, left))
 
     def next_stage(self, begins):
         """The second stage begins with epoch `begins`, which is earlier than planned where patience ended the first."""

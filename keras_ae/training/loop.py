@@ -9,7 +9,11 @@ from keras_ae.codes import priors
 from keras_ae.data import pipeline
 from keras_ae.data.variation import Variation
 from keras_ae.errors import UserError
-from keras_ae.training import callbacks, checks, results, starting
+from keras_ae.training import callbacks, checks, preview, results, starting
+
+
+# held-out images that are drawn while training
+SHOWN = 16
 
 
 @dataclasses.dataclass
@@ -75,10 +79,10 @@ def second_stage(run, experiment, image_set, position, devices):
     return Stage(2, model, [], options.batch, variation, position.epochs, position.first + options.epochs)
 
 
-def fit_stage(run, experiment, image_set, stage, progress, devices):
+def fit_stage(run, experiment, image_set, stage, progress, drawing, devices):
     """Train the epochs of a stage, or until patience ends it."""
     options, task = experiment.training, experiment.task()
-    shown = pipeline.first_batch(image_set, "test", 16, task)
+    shown = pipeline.first_batch(image_set, "test", SHOWN, task)
 
     def training(share):
         return pipeline.training(image_set, stage.batch, options.seed, stage.first, stage.variation, task, share)
@@ -103,6 +107,7 @@ def fit_stage(run, experiment, image_set, stage, progress, devices):
                 *stage.counting,
                 callbacks.ImageLogger(run, shown, experiment.latent_dim, options.seed, options.pictures_every),
                 callbacks.Bookkeeping(run, stage.number, stage.counting),
+                *([drawing] if devices.chief else []),
                 # an epoch is logged and reported only after it is saved
                 callbacks.TensorBoard(run.tensorboard),
                 progress,
@@ -110,8 +115,11 @@ def fit_stage(run, experiment, image_set, stage, progress, devices):
         )
 
 
-def fit(run, experiment, image_set, stage, devices):
-    """Train both stages until their epochs are done, or patience ends the first. `stage`: of `first_stage`."""
+def fit(run, experiment, image_set, stage, devices, show=False):
+    """Train both stages until their epochs are done, or patience ends the first.
+
+    stage: of `first_stage`. show: whether to open the preview picture when it is first drawn.
+    """
     options, second = experiment.training, experiment.second_stage
     position = run.position()
     planned = []
@@ -124,9 +132,11 @@ def fit(run, experiment, image_set, stage, devices):
     if not planned:
         return
     progress = callbacks.Progress(planned, devices.chief)
+    shown = pipeline.first_batch(image_set, "test", SHOWN, experiment.task())
+    drawing = preview.Preview(run.preview, shown, experiment.latent_dim, options.seed, show)
     try:
         if stage:
-            fit_stage(run, experiment, image_set, stage, progress, devices)
+            fit_stage(run, experiment, image_set, stage, progress, drawing, devices)
             position = run.position()
             if position.first < options.epochs:
                 progress.bar.write(
@@ -137,6 +147,6 @@ def fit(run, experiment, image_set, stage, devices):
             refining = second_stage(run, experiment, image_set, position, devices)
             if stage:
                 progress.next_stage(refining.first)
-            fit_stage(run, experiment, image_set, refining, progress, devices)
+            fit_stage(run, experiment, image_set, refining, progress, drawing, devices)
     finally:
         progress.close()

@@ -136,6 +136,18 @@ def finish(run, image_set):
     return measured
 
 
+def advice(run, measured):
+    """A line where the model rebuilds worse than the PCA beside it: what to try. Else none."""
+    experiment, reference = run.experiment(), measured["baseline"]
+    if experiment.task() or measured["reconstruction"]["psnr"] >= reference["psnr"]:
+        return []
+    trained = run.read_json("config")["data"]["n_train"]
+    tries = ["--start-from exported/cats"] if not experiment.training.start_from else []
+    tries += [f"more pictures than {trained:,}", f"--set training.epochs={2 * experiment.training.epochs}"]
+    below = reference["psnr"] - measured["reconstruction"]["psnr"]
+    return [f"below {reference['name']} by {below:.2f} dB; try {', or '.join(tries)}"]
+
+
 def summary(run, measured):
     """The closing lines of a run: held-out metrics, and where everything is."""
     experiment, reference = run.experiment(), measured["baseline"]
@@ -152,6 +164,7 @@ def summary(run, measured):
         f"{terms_text} (epoch {measured['best_epoch']} of {measured['epochs']}, {measured['training_seconds'] / 60:.1f} min)",
         f"run       {run}  (history.csv, metrics.json, weights.npz)",
         f"pictures  {run.pictures}",
+        *advice(run, measured),
         f"watch     tensorboard --logdir {run.tensorboard}",
         f"export    python -m keras_ae.export --model {run} --out exported/{experiment.name}",
     ]

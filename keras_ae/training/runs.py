@@ -6,6 +6,7 @@
     first_stage.npz  weights that the second stage began with, where there is one
     history.csv      one line for each epoch
     tensorboard/     scalars and images
+    preview.png      originals, reconstructions and samples while it is trained
     prior.npz, metrics.json, pictures/    written when the run ends
 
 Runs of an experiment are numbered: runs/vae/001, runs/vae/002. Every file appears whole or not at all. An epoch is done when
@@ -56,6 +57,7 @@ class Run:
         self.folder = Path(folder)
         self.tensorboard = self.folder / "tensorboard"
         self.pictures = self.folder / "pictures"
+        self.preview = self.folder / "preview.png"
         self.weights = self.folder / "weights.npz"
         self.first_stage = self.folder / "first_stage.npz"
         self.prior = self.folder / "prior.npz"
@@ -78,6 +80,14 @@ class Run:
     def locked(self):
         """Hold the run for this process; UserError if a live process trains in it."""
         return locked(self.folder / LOCK, f"another process trains in {self}; choose another --out or wait")
+
+    def in_use(self):
+        """Whether a live process trains in it."""
+        try:
+            with self.locked():
+                return False
+        except UserError:
+            return True
 
     def write_state(self, record, variables, best):
         """Save an epoch: in one step, so that no file of a run that was killed comes from another epoch than the others.
