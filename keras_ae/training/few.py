@@ -7,7 +7,6 @@ from typing import Annotated
 from annotated_types import Ge, Gt, Le, Lt
 
 
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Few:
     """Other values below `images` training images (0: never), for what --set leaves open.

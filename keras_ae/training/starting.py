@@ -37,7 +37,9 @@ def adopted(experiment):
         if tables["data"][key] not in (None, value):
             raise UserError(f"cannot start from {folder}: data.{key} is {tables['data'][key]}, the export has {value}")
     if tables["task"]["name"] != exported.task:
-        raise UserError(f"cannot start from {folder}: it was trained for the task {exported.task}, not {tables['task']['name']}")
+        raise UserError(
+            f"cannot start from {folder}: it was trained for the task {exported.task}, not {tables['task']['name']}"
+        )
     taken = {name: exported.card["configuration"][name] for name in NETWORKS}
     return dataclasses.replace(
         experiment, tables=tables | taken | {"data": tables["data"] | {"size": height, "channels": channels}}

@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_ae import outputs, train, watch
+from keras_ae.training import preview, runs
+
+
+def lines(capfd):
+    return capfd.readouterr().out.splitlines()
+
+
+def test_a_finished_run_is_summarised(run, capfd):
+    capfd.readouterr()
+    watch.main([str(run)])
+    printed = lines(capfd)
+    epochs = [line for line in printed if line.startswith("epoch ")]
+    assert len(epochs) == len(runs.Run(run).history())
+    assert epochs[0].startswith("epoch   1/4  negative ELBO")
+    assert any(str(runs.Run(run).preview) in line for line in printed)
+    assert printed[-1].startswith("export ")
+
+
+def test_a_run_that_nobody_continues_ends_the_watching(tmp_path, run, capfd):
+    begun = runs.Run(tmp_path / "begun")
+    begun.write_json("config", runs.Run(run).read_json("config"))
+    watch.main([str(begun)])
+    assert lines(capfd)[-1].startswith("no process trains in")
+
+
+def test_once_prints_and_ends_while_a_run_is_trained(tmp_path, run, capfd):
+    begun = runs.Run(tmp_path / "begun")
+    begun.write_json("config", runs.Run(run).read_json("config"))
+    with begun.locked():
+        watch.main([str(begun), "--once"])
+    assert not any("no process trains" in line for line in lines(capfd))
+
+
+def test_no_run_is_one_line(tmp_path, fails):
+    assert "no run in" in fails(watch.main, tmp_path)
+
+
+def test_the_preview_shows_originals_reconstructions_and_samples(run):
+    picture = Image.open(runs.Run(run).preview)
+    scale = preview.SIDE // 16
+    assert picture.size == (8 * (16 * scale + 2) - 2, 3 * (16 * scale + 2) - 2)
+
+
+def test_a_preview_changes_nothing_of_training(tmp_path, tiny, folder, run, monkeypatch):
+    monkeypatch.setattr(preview.Preview, "write", lambda drawing: None)
+    train.main([str(tiny), "--data", str(folder), "--out", str(tmp_path / "run")])
+    losses = [[row["loss"] for row in runs.Run(out).history()] for out in (tmp_path / "run", run)]
+    np.testing.assert_array_equal(*losses)
+
+
+def test_the_preview_is_opened_once(tmp_path, tiny, folder, monkeypatch):
+    opened = []
+    monkeypatch.setattr(outputs, "show", opened.append)
+    train.main([str(tiny), "--data", str(folder), "--out", str(tmp_path / "run"), "--open"])
+    assert opened == [tmp_path / "run" / "preview.png"]
+
+
+@pytest.mark.parametrize("psnr", [10.0, 30.0])
+def test_a_run_below_pca_says_what_to_try(run, psnr):
+    from keras_ae.training import results
+
+    measured = runs.Run(run).read_json("metrics")
+    measured["reconstruction"]["psnr"] = psnr
+    measured["baseline"]["psnr"] = 20.0
+    advice = [line for line in results.summary(runs.Run(run), measured).splitlines() if line.startswith("below PCA-6")]
+    assert len(advice) == (psnr < 20)
+    assert all("by 10.00 dB; try --start-from exported/cats, or more pictures than" in line for line in advice)
