@@ -21,7 +21,8 @@ def other(tmp_path_factory):
     """An experiment file with other networks than the export has."""
     path = tmp_path_factory.mktemp("experiments") / "other.toml"
     path.write_text(
-        '[encoder]\nname = "conv"\nwidths = [4]\n[decoder]\nwidths = [4]\n[latent]\ndim = 3\n[training]\nepochs = 1\nbatch = 32\n'
+        '[encoder]\nname = "conv"\nwidths = [4]\n[decoder]\nwidths = [4]\n'
+        "[latent]\ndim = 3\n[training]\nepochs = 1\nbatch = 32\n"
     )
     return path
 

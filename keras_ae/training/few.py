@@ -14,8 +14,8 @@ class Few:
     steps: of the first stage, at least: an epoch of few images is short, and there are more of them. batch: of the first stage.
     dim: of the code. shift, scale, rotation: of [data]. refined_from: least number of training images for the second stage,
     whose critic would know fewer by heart.
-    start_rate: learning rate where training starts from an export, whatever the number of images; its weights are better than
-    what a high one makes of them.
+    start_rate, start_steps: learning rate and steps of the first stage where training starts from an export, whatever the number
+    of images: its weights are near the end of their way, and a higher rate would lose them.
     """
 
     images: Annotated[int, Ge(0), Le(10**9)] = 0
@@ -27,6 +27,7 @@ class Few:
     rotation: Annotated[float, Ge(0), Le(180)] = 8.0
     refined_from: Annotated[int, Ge(0), Le(10**9)] = 0
     start_rate: Annotated[float, Gt(0), Lt(10)] | None = None
+    start_steps: Annotated[int, Ge(1), Le(10**9)] | None = None
 
 
 def _wanted(experiment, n_train):
@@ -50,7 +51,7 @@ def _wanted(experiment, n_train):
 def adapted(experiment, n_train):
     """The experiment for so many training images, and a line that says what [few] changed, or None."""
     few, tables = experiment.few, {name: dict(table) for name, table in experiment.tables.items()}
-    changed = {}
+    changed, starts = {}, experiment.training.start_from
 
     def change(table, key, value):
         if f"{table}.{key}" not in experiment.chosen and tables[table][key] != value:
@@ -58,12 +59,14 @@ def adapted(experiment, n_train):
 
     for (table, key), value in _wanted(experiment, n_train).items():
         change(table, key, value)
-    if n_train < few.images:
-        steps = max(1, n_train // tables["training"]["batch"])
+    steps = max(1, n_train // tables["training"]["batch"])
+    if starts and few.start_steps:
+        change("training", "epochs", math.ceil(few.start_steps / steps))
+    elif n_train < few.images:
         change("training", "epochs", max(tables["training"]["epochs"], math.ceil(few.steps / steps)))
     if not changed:
         return experiment, None
     reasons = [f"{n_train:,} training images are few"] if n_train < few.images else []
-    reasons += [f"training starts from {experiment.training.start_from}"] if experiment.training.start_from else []
+    reasons += [f"training starts from {starts}"] if starts else []
     values = ", ".join(f"{key}={value}" for key, value in changed.items())
     return dataclasses.replace(experiment, tables=tables), f"{' and '.join(reasons)}: {values} ([few]; --set keeps yours)"

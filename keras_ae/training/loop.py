@@ -11,7 +11,6 @@ from keras_ae.data.variation import Variation
 from keras_ae.errors import UserError
 from keras_ae.training import callbacks, checks, preview, results, starting
 
-
 # held-out images that are drawn while training
 SHOWN = 16
 

@@ -57,7 +57,8 @@ class Data:
 class Training:
     """How long and how: `patience` epochs without improvement stop the first stage (0: never).
 
-    start_from: folder of an export whose networks and weights training begins with, see `training.starting`. devices: see `keras_ae.training.devices`; `batch` counts the images of all devices.
+    start_from: folder of an export whose networks and weights training begins with, see `training.starting`.
+    devices: see `keras_ae.training.devices`; `batch` counts the images of all devices.
     """
 
     batch: Annotated[int, Ge(1), Le(65536)] = 64

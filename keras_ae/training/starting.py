@@ -1,4 +1,4 @@
-"""Starting from a trained export: its networks take the place of those of the experiment file, its weights are where they begin."""
+"""Starting from a trained export: its networks replace those of the experiment file, its weights are where training begins."""
 
 import dataclasses
 import math
