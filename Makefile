@@ -7,7 +7,11 @@ READY := $(VENV)/.ready
 EXPERIMENTS := $(basename $(notdir $(wildcard experiments/*.toml)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint explorer soak bench bench-peers bench-scale course clean $(EXPERIMENTS:%=train-%)
+.PHONY: help install test lint cats explorer soak bench bench-peers bench-scale bench-small course clean $(EXPERIMENTS:%=train-%)
+
+cats: $(READY) ## download the public cat faces into the cache; make train-vae DATA=cats trains on them
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[cats]'
+	$(BIN)/python -m keras_ae.data cats
 
 # the course: make course MNIST=tensorflow-datasets-folder CATS=folder; without them MNIST is downloaded and cats are drawn
 COURSE ?= docs/course
@@ -116,6 +120,10 @@ SIZES ?= 10000 100000 1000000
 
 bench-scale: $(READY) ## measure the search for near-copies among many pictures; SIZES="10000 100000 1000000"
 	$(BIN)/python benchmarks/scale.py $(SIZES) $(ARGS)
+
+# measured in several calls; each writes what it has
+bench-small: $(READY) ## compare PCA, training from nothing and from exported/cats on small folders; CATS=DIR OTHER=DIR
+	$(BIN)/python benchmarks/small.py $(if $(CATS),--cats "$(CATS)") $(if $(OTHER),--other "$(OTHER)") $(ARGS)
 
 clean: ## remove the virtual environment and caches; runs and exports stay
 	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache

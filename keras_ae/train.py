@@ -10,7 +10,11 @@ from keras_ae import commandline
 def parser():
     parser = commandline.Parser("train", "Train the experiment of a TOML file into a new run folder.")
     parser.add_argument("experiment", metavar="FILE.toml", help="experiment file, such as experiments/vae.toml")
-    parser.add_argument("--data", metavar="DIR", help="folder of picture files, or data folder of tensorflow-datasets")
+    parser.add_argument(
+        "--data",
+        metavar="DIR",
+        help="folder of picture files, data folder of tensorflow-datasets, or a data set: cats, cifar10 ... (docs/data.md)",
+    )
     parser.add_argument(
         "--set", action="append", default=[], metavar="TABLE.KEY=VALUE", dest="overrides", help="override a value of the file"
     )

@@ -1,11 +1,15 @@
+import hashlib
 import os
 import shutil
+import sys
+import types
 import zipfile
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 
-from keras_ae.data import pipeline, sources
+from keras_ae.data import pipeline, public_cats, sources
 from keras_ae.data.sets.cat_drawing import draw
 from keras_ae.data.sets.cat_factors import sample_factors
 from keras_ae.errors import UserError
@@ -96,8 +100,100 @@ def test_cat_faces_follow_changes_of_their_files(tmp_path, folder):
 def test_cat_faces_without_files_say_which_files_are_needed(tmp_path):
     with pytest.raises(UserError, match=r"put cats-faces-64x64-for-generative-models.zip or Cat-faces-dataset.zip there"):
         pipeline.load("cat_faces", str(tmp_path))
-    with pytest.raises(UserError, match=r"no data.directory was given"):
+
+
+@pytest.fixture
+def kaggle(tmp_path, folder, monkeypatch):
+    """A stand-in for kagglehub: the 150 pictures of `folder` are what is downloaded, and what is expected."""
+    faces = tmp_path / "downloaded" / "cats" / "cats"
+    shutil.copytree(folder, faces)
+    shutil.copy(faces / "1.png", faces / "150.png")
+    stand_in = types.ModuleType("kagglehub")
+    stand_in.asked = []
+    stand_in.dataset_download = lambda handle: stand_in.asked.append(handle) or str(tmp_path / "downloaded")
+    monkeypatch.setitem(sys.modules, "kagglehub", stand_in)
+    monkeypatch.setattr(public_cats, "FILES", 151)
+    monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "kaggle"))
+    known = {name: hashlib.sha256((faces / name).read_bytes()).hexdigest() for name in ("3.png", "9.png")}
+    monkeypatch.setattr(public_cats, "DIGESTS", known)
+    stand_in.faces = faces
+    return stand_in
+
+
+@pytest.mark.parametrize("name", ["cats", "cat_faces"])
+def test_real_cats_come_by_name_and_their_copies_are_counted(kaggle, name):
+    faces = pipeline.load(*pipeline.resolve("synthetic_cats", name), size=16)
+    assert kaggle.asked == ["spandan2/cats-faces-64x64-for-generative-models"]
+    assert faces.n_train + faces.n_test == 150
+    assert "151 images - 1 byte-for-byte copies = 150 distinct images" in faces.summary[0]
+
+
+def test_a_folder_called_cats_is_a_folder(tmp_path, monkeypatch):
+    (tmp_path / "cats").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert pipeline.resolve("synthetic_cats", "cats") == ("folder", "cats")
+
+
+def test_a_download_that_is_not_what_was_expected_says_what_to_do(kaggle):
+    ways = r"download https://www.kaggle.com/\S+ in a browser, unpack it, and name its folder with --data FOLDER"
+    (kaggle.faces / "9.png").write_bytes((kaggle.faces / "3.png").read_bytes())
+    with pytest.raises(UserError, match=rf"9.png is missing or not the file that was expected; {ways}"):
         pipeline.load("cat_faces")
+    (kaggle.faces / "9.png").unlink()
+    with pytest.raises(UserError, match=rf"150 pictures came, 151 were expected; {ways}"):
+        pipeline.load("cat_faces")
+
+
+def test_no_network_and_no_kagglehub_are_one_line(kaggle, monkeypatch):
+    def offline(handle):
+        raise ConnectionError("no route to www.kaggle.com\nsecond line")
+
+    kaggle.dataset_download = offline
+    with pytest.raises(UserError, match=r"^cannot download the cat faces: no route to www.kaggle.com; download https"):
+        pipeline.load("cat_faces")
+    monkeypatch.setitem(sys.modules, "kagglehub", None)
+    with pytest.raises(UserError, match=r"pip install 'keras_ae\[cats\]'"):
+        pipeline.load("cat_faces")
+
+
+def test_the_expected_digests_are_those_of_the_public_files(shared):
+    present = {name: digest for name, digest in public_cats.DIGESTS.items() if (shared / "cat_faces" / name).exists()}
+    assert len(present) >= 3
+    for name, digest in present.items():
+        assert hashlib.sha256((shared / "cat_faces" / name).read_bytes()).hexdigest() == digest
+
+
+@pytest.mark.parametrize(
+    ("name", "picture", "shape", "classes"),
+    [
+        ("cifar10", (32, 32, 3), (32, 32, 3), 10),
+        ("fashion_mnist", (28, 28, 1), (28, 28, 1), 10),
+        ("celeb_a", (218, 178, 3), (64, 64, 3), 0),
+        ("oxford_iiit_pet", (90, 120, 3), (64, 64, 3), 37),
+    ],
+)
+def test_data_sets_by_name_have_sensible_sizes(name, picture, shape, classes, monkeypatch):
+    """The real builders of tensorflow-datasets with pictures of noise."""
+    rng = np.random.default_rng(0)
+
+    def streamed(builder, split, **_):
+        pixels = [rng.integers(0, 256, picture, "uint8") for _ in range(4)]
+        dataset = [{"image": sources._bytes(each), "label": number % max(1, classes)} for number, each in enumerate(pixels)]
+        return dataset
+
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", lambda builder, **_: None)
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "as_dataset", streamed)
+    monkeypatch.setattr(tfds, "as_numpy", lambda dataset: dataset)
+    images_of = pipeline.load(*pipeline.resolve("synthetic_cats", name))
+    assert images_of.shape == shape
+    assert len(images_of.labels) == classes
+    assert images_of.n_train == 4
+
+
+def test_faces_are_cropped_around_their_middle():
+    picture = np.zeros((218, 178, 3), "uint8")
+    picture[35:183, 15:163] = 200
+    assert (images.decode(sources._middle(sources._bytes(picture), 148), 148, 3) == 200).all()
 
 
 @pytest.mark.parametrize("packed", [True, False])

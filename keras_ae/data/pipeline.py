@@ -22,6 +22,9 @@ from keras_ae.media.images import scaled
 BUFFER = 150_000_000
 # tasks draw the same random numbers in every pass over a side
 HELD_OUT_SEED = 2**31 - 1
+# data sets that --data can name
+NAMES = {name: name for name in (*sources.SOURCES, "celeb_a", "cifar10", "fashion_mnist", "mnist", "oxford_iiit_pet")}
+NAMES = {name: data for name, data in NAMES.items() if name != "folder"} | {"cats": "cat_faces"}
 SIZES = "a power of two from 16 to 256, or a multiple of 4 from 8 to 60"
 
 
@@ -48,8 +51,10 @@ def resolve(name, directory):
     """The meaning of --data DIR for data set `name`, as (name, directory) for `load`.
 
     If tensorflow-datasets prepared the data set `name` in the directory, it is its data directory; otherwise it is a folder of
-    picture files.
+    picture files, or, where there is no such folder, one of `NAMES`.
     """
+    if directory in NAMES and not Path(directory).exists():
+        return NAMES[directory], None
     if any(Path(directory).glob(f"{name}/*/dataset_info.json")):
         return name, directory
     if any(Path(directory).glob(f"{name}/*/*/dataset_info.json")):

@@ -20,6 +20,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from keras_ae.data import public_cats
 from keras_ae.data.sets.cat_faces import CatFaces
 from keras_ae.data.sets.melodies import compose
 from keras_ae.data.sets.synthetic_cats import SyntheticCats
@@ -28,6 +29,8 @@ from keras_ae.media import images
 from keras_ae.media.melodies import SHAPE, to_image
 
 MELODIES = 10_000
+# pixels of the middle square that is used: a face without its background (Larsen et al. 2016, arXiv:1512.09300, used 148)
+CROPS = {"celeb_a": 148}
 # data sets that need no network
 BUILT_IN = ("synthetic_cats", "digits", "melodies")
 
@@ -120,6 +123,13 @@ def _bytes(value):
     return buffer.getvalue()
 
 
+def _middle(data, side):
+    """The middle square of `side` pixels of an encoded image, as PNG."""
+    with Image.open(io.BytesIO(data)) as image:
+        left, top = ((size - side) // 2 for size in image.size)
+        return _bytes(image.crop((left, top, left + side, top + side)))
+
+
 def _from_builder(builder, name):
     features = builder.info.features
     image = features["image"] if "image" in features else None
@@ -136,7 +146,9 @@ def _from_builder(builder, name):
             chosen = builder.as_dataset(split=split, decoders={"image": tfds.decode.SkipDecoding()}, shuffle_files=False)
             for index, example in enumerate(tfds.as_numpy(chosen)):
                 number = int(example["label"]) if labels else 0
-                yield Encoded(f"{split}/{index}", _bytes(example["image"]), number, side)
+                data = _bytes(example["image"])
+                data = _middle(data, CROPS[name]) if name in CROPS else data
+                yield Encoded(f"{split}/{index}", data, number, side)
 
     return Source(
         name,
@@ -156,13 +168,18 @@ def synthetic_cats(directory):
 
 
 def cat_faces(directory):
-    """The public cat-face data sets, from a zip file or folder in the manual directory `directory`, chosen by its name."""
+    """The public cat-face data sets, from a zip file or folder in the manual directory `directory`, chosen by its name.
+
+    Without a directory, the smaller one is downloaded.
+    """
+    directory = directory or public_cats.fetched(cache_root())
     configs = [config.name for config in CatFaces.BUILDER_CONFIGS]
-    manual = Path(directory) if directory else None
-    files = sorted(path for path in manual.rglob("*") if path.is_file()) if manual and manual.is_dir() else []
+    manual = Path(directory)
+    files = sorted(path for path in manual.rglob("*") if path.is_file()) if manual.is_dir() else []
     if not files:
-        received = f"there are none in {directory}" if directory else "no data.directory was given"
-        raise UserError(f"cat_faces needs its files: {received}; put {configs[0]}.zip or {configs[1]}.zip there")
+        raise UserError(
+            f"cat_faces needs its files: there are none in {directory}; put {configs[0]}.zip or {configs[1]}.zip there"
+        )
     present = {path.stem if path.suffix == ".zip" else path.name for path in manual.iterdir()}
     config = next((name for name in configs if name in present), configs[0])
     # tensorflow-datasets does not notice changed files: each state of the files gets a folder of its own

@@ -14,7 +14,7 @@ class Few:
     steps: of the first stage, at least: an epoch of few images is short, and there are more of them. batch: of the first stage.
     dim: of the code. shift, scale, rotation: of [data]. refined_from: least number of training images for the second stage,
     whose critic would know fewer by heart.
-    start_rate, start_steps: learning rate and steps of the first stage where training starts from an export, whatever the number
+    start_rate, start_steps: learning rate and steps of the first stage where training starts from an export, for any number
     of images: its weights are near the end of their way, and a higher rate would lose them.
     """
 
