@@ -178,12 +178,13 @@ def test_data_sets_by_name_have_sensible_sizes(name, picture, shape, classes, mo
 
     def streamed(builder, split, **_):
         pixels = [rng.integers(0, 256, picture, "uint8") for _ in range(4)]
-        dataset = [{"image": sources._bytes(each), "label": number % max(1, classes)} for number, each in enumerate(pixels)]
-        return dataset
+        return [{"image": sources._bytes(each), "label": number % max(1, classes)} for number, each in enumerate(pixels)]
 
     monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", lambda builder, **_: None)
     monkeypatch.setattr(tfds.core.DatasetBuilder, "as_dataset", streamed)
     monkeypatch.setattr(tfds, "as_numpy", lambda dataset: dataset)
+    splits = {side: types.SimpleNamespace(num_examples=4) for side in ("train", "test")}
+    monkeypatch.setattr(tfds.core.DatasetInfo, "splits", property(lambda info: splits))
     images_of = pipeline.load(*pipeline.resolve("synthetic_cats", name))
     assert images_of.shape == shape
     assert len(images_of.labels) == classes
