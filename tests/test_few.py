@@ -69,8 +69,8 @@ def test_a_run_on_a_handful_of_pictures_works_and_says_what_was_chosen(tmp_path,
     file.write_text(tiny.read_text() + "[few]\nimages = 100\nsteps = 6\nbatch = 8\ndim = 4\n")
     train.main([str(file), "--data", str(small), "--out", str(tmp_path / "run")])
     out = capfd.readouterr().out
-    assert "training images are few: training.batch=8" in out
+    assert "training images are few: training.batch=2" in out
     run = runs.Run(tmp_path / "run")
-    assert run.experiment().training.batch == 8
+    assert run.experiment().training.batch == 2
     assert run.experiment().latent_dim == 4
     assert run.complete

@@ -6,12 +6,15 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt, Le, Lt
 
+# of an epoch, at least: each ends with a look at the held-out images, and is saved
+STEPS = 8
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Few:
     """Other values below `images` training images (0: never), for what --set leaves open.
 
-    steps: of the first stage, at least: an epoch of few images is short, and there are more of them. batch: of the first stage.
+    steps: of the first stage, at least: an epoch of few images is short, and there are more of them. batch: at most.
     dim: of the code. shift, scale, rotation: of [data]. refined_from: least number of training images for the second stage,
     whose critic would know fewer by heart.
     start_rate, start_steps: learning rate and steps of the first stage where training starts from an export, for any number
@@ -35,7 +38,7 @@ def _wanted(experiment, n_train):
     few, starts = experiment.few, experiment.training.start_from
     values = {}
     if n_train < few.images:
-        values["training", "batch"] = min(few.batch, n_train)
+        values["training", "batch"] = max(1, min(few.batch, n_train // STEPS))
         values |= {("data", key): getattr(few, key) for key in ("shift", "scale", "rotation")}
         if not starts:
             values["latent", "dim"] = min(few.dim, experiment.latent_dim)
