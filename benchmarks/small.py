@@ -1,12 +1,11 @@
 """Small folders: PCA, vae.toml from nothing, and vae.toml started from exported/cats: python benchmarks/small.py --other DIR
 
-Each number of pictures is a subset by file name. What was measured before is kept in --out and not measured again. Held-out
+Each number of pictures is the first ones by file name. Runs that are complete in --place are not trained again. Held-out
 PSNR of reconstructions; as everywhere, a tenth of the distinct pictures is held out, by content.
 """
 
 import json
 import os
-import tempfile
 from pathlib import Path
 
 from keras_ae import commandline
@@ -23,6 +22,8 @@ from keras_ae.models.networks import apply  # noqa: E402
 from keras_ae.training import devices, experiment, few, loop, results, runs, starting  # noqa: E402
 
 SHIPPED = "exported/cats"
+WAYS = {"from nothing": [], f"started from {SHIPPED}": [f"training.start_from={SHIPPED}"]}
+PICTURED = 300
 # the code of vae.toml and of the export
 DIM = 128
 SHOWN = 8
@@ -36,72 +37,91 @@ def parser():
         "--sizes", type=commandline.whole_number(20, 10**6), nargs="+", default=[40, 100, 300, 1000], metavar="N"
     )
     parser.add_argument("--out", default="docs/results/small_folders.json", metavar="FILE.json", help="the numbers")
-    parser.add_argument("--picture", metavar="FILE.png", help="reconstructions of the last row measured")
+    parser.add_argument("--picture", metavar="FILE.png", help=f"draw the reconstructions after {PICTURED} pictures")
+    parser.add_argument("--place", default="runs/small", metavar="DIR", help="the runs")
+    parser.add_argument(
+        "--most", type=commandline.whole_number(0, 1000), default=1000, help="trainings; the next call continues"
+    )
     return parser
 
 
 def subset(directory, n, place):
-    """A folder of links to the first n pictures of a folder by name."""
-    place.mkdir()
-    for path in images.find(directory)[:n]:
-        os.symlink(path.resolve(), place / path.name)
+    """A folder of links to the first n pictures of a folder by name, made unless it is there."""
+    if not place.exists():
+        place.mkdir(parents=True)
+        for path in images.find(directory)[:n]:
+            os.symlink(path.resolve(), place / path.name)
     return place
 
 
-def trained(folder, overrides):
-    """A run of vae.toml on the pictures of a folder, its metrics, the seconds of its training, and its images."""
-    asked = experiment.read("experiments/vae.toml", overrides).with_data("folder", str(folder))
+def run_of(folder, way):
+    """The run of a way, beside the folder of its pictures."""
+    return runs.Run(folder.parent / way.replace(" ", "_").replace("/", "_"))
+
+
+def trained(folder, way):
+    """The finished run of vae.toml on the pictures of a folder, trained unless it is there, and its images."""
+    asked = experiment.read("experiments/vae.toml", WAYS[way]).with_data("folder", str(folder))
     asked = starting.adopted(asked)
     image_set = pipeline.load("folder", str(folder), asked.data.size, asked.data.channels)
-    asked, line = few.adapted(asked, image_set.n_train)
-    print(line)
-    one = devices.opened("one")
-    run = runs.Run(folder.parent / f"run-{bool(overrides)}")
-    with one.explained(), one.quiet():
-        stage = loop.first_stage(asked, image_set, runs.Position(), one)
-        run.write_json("config", runs.config_of(asked, image_set))
-        loop.fit(run, asked, image_set, stage, one)
+    run = run_of(folder, way)
+    if not run.complete:
+        asked, line = few.adapted(asked, image_set.n_train)
+        print(line)
+        one = devices.opened("one")
+        with one.explained(), one.quiet():
+            run.write_json("config", runs.config_of(asked, image_set))
+            loop.fit(run, asked, image_set, loop.first_stage(asked, image_set, run.position(), one), one)
+        measured = results.measure(*run.best_networks(), image_set, None)
+        measured["baseline"] = results.baseline(image_set, DIM, None)
+        measured["seconds"] = sum(row["seconds"] for row in run.history())
+        run.write_json("metrics", measured)
     return run, image_set
 
 
-def measured(directory, n, picture):
-    """One row: numbers of pictures, PSNR in dB of all, seconds of both trainings."""
-    with tempfile.TemporaryDirectory() as place:
-        folder = subset(directory, n, Path(place) / "pictures")
-        row, rebuilt = {"pictures": n}, {}
-        for name, overrides in (("nothing", []), ("started", [f"training.start_from={SHIPPED}"])):
-            run, image_set = trained(folder, overrides)
-            networks = run.best_networks()
-            row[name] = results.measure(*networks, image_set, None)["reconstruction"]["psnr"]
-            row[f"{name}_seconds"] = sum(line["seconds"] for line in run.history())
-            shown = pipeline.examples(image_set, "test", SHOWN)
-            z = apply(networks[0], images=shown)["z_mean"]
-            rebuilt[name] = np.asarray(apply(networks[1], z=z))
-        row |= {"train": image_set.n_train, "held_out": image_set.n_test}
-        row["pca"] = results.baseline(image_set, DIM, None)["psnr"]
-        if picture:
-            kinds = {"original": shown, "from nothing": rebuilt["nothing"], f"started from {SHIPPED}": rebuilt["started"]}
-            title = f"held-out pictures, rebuilt after training on {image_set.n_train} others"
-            figures.rows(list(kinds.values()), list(kinds), picture, title)
-    return row
+def draw(folder, picture):
+    """Held-out pictures above what both ways make of them."""
+    rebuilt = {}
+    for way in WAYS:
+        run, image_set = trained(folder, way)
+        encoder, decoder = run.best_networks()
+        shown = pipeline.examples(image_set, "test", SHOWN)
+        rebuilt[way] = np.asarray(apply(decoder, z=apply(encoder, images=shown)["z_mean"]))
+    title = f"held-out pictures, rebuilt after training on {image_set.n_train} others"
+    figures.rows([shown, *rebuilt.values()], ["original", *rebuilt], picture, title)
+
+
+def row_of(name, done):
+    """A row of the table from the metrics of the ways that are measured."""
+    some = next(iter(done.values()))
+    cells = [
+        f"{done[way]['reconstruction']['psnr']:.2f} dB, {done[way]['seconds']:.0f} s" if way in done else "" for way in WAYS
+    ]
+    numbers = [name, str(some["n_train"]), str(some["baseline"]["n"]), f"{some['baseline']['psnr']:.2f} dB", *cells]
+    return f"| {' | '.join(numbers)} |"
 
 
 def compare(arguments):
-    out = Path(arguments.out)
-    rows = json.loads(out.read_text()) if out.exists() else {}
-    for kind in ("cats", "other"):
-        directory = getattr(arguments, kind)
-        for n in arguments.sizes if directory else []:
-            if f"{kind} {n}" not in rows and len(images.find(directory)) >= n:
-                rows[f"{kind} {n}"] = measured(directory, n, arguments.picture)
-                with written_whole(out) as partial:
-                    partial.write_text(json.dumps(rows, indent=2) + "\n")
-    print(
-        "| pictures | to train | held out | PCA-128 | from nothing | started from `exported/cats` |\n|---|---|---|---|---|---|"
-    )
-    for name, row in rows.items():
-        cells = [f"{row[key]:.2f} dB, {row[f'{key}_seconds'] / 60:.1f} min" for key in ("nothing", "started")]
-        print(f"| {name} | {row['train']} | {row['held_out']} | {row['pca']:.2f} dB | {' | '.join(cells)} |")
+    root, left, rows = Path(arguments.place), arguments.most, {}
+    for kind, n in ((kind, n) for kind in ("other", "cats") for n in arguments.sizes if getattr(arguments, kind)):
+        folder = subset(getattr(arguments, kind), n, root / f"{kind}-{n}" / "pictures")
+        done = {}
+        for way in WAYS:
+            complete = run_of(folder, way).complete
+            if complete or left:
+                left -= not complete
+                run, image_set = trained(folder, way)
+                done[way] = run.read_json("metrics") | {"n_train": image_set.n_train}
+        if done:
+            rows[f"{n} {kind}"] = done
+        if arguments.picture and n == PICTURED and len(done) == len(WAYS):
+            draw(folder, arguments.picture)
+    with written_whole(Path(arguments.out)) as partial:
+        partial.write_text(json.dumps(rows, indent=2) + "\n")
+    heads = ["pictures", "to train", "held out", f"PCA-{DIM}", *WAYS]
+    print(f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
+    for name, done in rows.items():
+        print(row_of(name, done))
 
 
 if __name__ == "__main__":
