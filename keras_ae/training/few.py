@@ -42,10 +42,10 @@ def _wanted(experiment, n_train):
         values |= {("data", key): getattr(few, key) for key in ("shift", "scale", "rotation")}
         if not starts:
             values["latent", "dim"] = min(few.dim, experiment.latent_dim)
-        if n_train < few.refined_from:
+        if n_train < few.refined_from and "refinement.epochs" not in experiment.chosen:
             values["refinement", "epochs"] = 0
         elif n_train < experiment.second_stage.batch:
-            values["refinement", "batch"] = n_train
+            values["refinement", "batch"] = max(2, n_train)
     if starts and few.start_rate and "learning_rate" in experiment.tables["schedule"]:
         values["schedule", "learning_rate"] = few.start_rate
     return values
