@@ -2,6 +2,7 @@ import os
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from keras_ae import commandline
 
@@ -58,25 +59,42 @@ def tiny(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory, folder, tiny):
+def once(tmp_path_factory):
+    """once(name, make): a folder that `make(folder)` fills in one process of a parallel run, and all others use."""
+    base = tmp_path_factory.getbasetemp()
+    root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def made(name, make):
+        folder, done = root / name, root / f"{name}.done"
+        with FileLock(root / f"{name}.lock"):
+            if not done.exists():
+                folder.mkdir()
+                make(folder)
+                done.touch()
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def run(once, folder, tiny):
     """The folder of a finished run of the tiny experiment."""
-    out = tmp_path_factory.mktemp("runs") / "tiny"
-    train.main([str(tiny), "--data", str(folder), "--out", str(out)])
-    return out
+    return once("run", lambda out: train.main([str(tiny), "--data", str(folder), "--out", str(out / "tiny")])) / "tiny"
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory, run):
+def exported(once, run):
     """The export of the tiny run."""
-    out = tmp_path_factory.mktemp("exported") / "tiny"
-    export.main(["--model", str(run), "--out", str(out)])
-    return out
+    return once("exported", lambda out: export.main(["--model", str(run), "--out", str(out / "tiny")])) / "tiny"
 
 
 @pytest.fixture(scope="session")
-def course(tmp_path_factory):
+def course(once):
     """A folder of exports, one for each of COURSE, hardly trained."""
-    root = tmp_path_factory.mktemp("course")
+    return once("course", train_course)
+
+
+def train_course(root):
     for name, overrides in COURSE.items():
         path = root / f"{name}.toml"
         # 8x8 pictures are shown to the encoder of the upscaler as 4x4
@@ -86,7 +104,6 @@ def course(tmp_path_factory):
         arguments = [word for setting in settings for word in ("--set", setting)]
         train.main([str(path), *arguments, "--out", str(root / "runs" / name)])
         export.main(["--model", str(root / "runs" / name), "--out", str(root / name)])
-    return root
 
 
 @pytest.fixture

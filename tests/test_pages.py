@@ -12,7 +12,7 @@ from keras_ae import outputs
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 COURSE = DOCS / "course"
-PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
 # words and phrases that make a reader stop
 BANNED = (
     "endless-memory-free",
