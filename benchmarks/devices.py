@@ -69,7 +69,7 @@ def curves(chosen, steps):
             recorded = recorder(steps)
             if name == "second":
                 stage = loop.second_stage(run, chosen, image_set, run.position(), used)
-            loop.fit_stage(run, chosen, image_set, stage, recorded, used)
+            loop.fit_stage(run, chosen, image_set, stage, [recorded], used)
             losses[name] = recorded.losses
         used.wait()
     return losses if used.chief else {}

@@ -78,8 +78,8 @@ def second_stage(run, experiment, image_set, position, devices):
     return Stage(2, model, [], options.batch, variation, position.epochs, position.first + options.epochs)
 
 
-def fit_stage(run, experiment, image_set, stage, progress, drawing, devices):
-    """Train the epochs of a stage, or until patience ends it."""
+def fit_stage(run, experiment, image_set, stage, reporting, devices):
+    """Train the epochs of a stage, or until patience ends it. reporting: callbacks that show what was saved."""
     options, task = experiment.training, experiment.task()
     shown = pipeline.first_batch(image_set, "test", SHOWN, task)
 
@@ -106,10 +106,9 @@ def fit_stage(run, experiment, image_set, stage, progress, drawing, devices):
                 *stage.counting,
                 callbacks.ImageLogger(run, shown, experiment.latent_dim, options.seed, options.pictures_every),
                 callbacks.Bookkeeping(run, stage.number, stage.counting),
-                *([drawing] if devices.chief else []),
                 # an epoch is logged and reported only after it is saved
                 callbacks.TensorBoard(run.tensorboard),
-                progress,
+                *reporting,
             ],
         )
 
@@ -133,9 +132,10 @@ def fit(run, experiment, image_set, stage, devices, show=False):
     progress = callbacks.Progress(planned, devices.chief)
     shown = pipeline.first_batch(image_set, "test", SHOWN, experiment.task())
     drawing = preview.Preview(run.preview, shown, experiment.latent_dim, options.seed, show)
+    reporting = [drawing, progress] if devices.chief else [progress]
     try:
         if stage:
-            fit_stage(run, experiment, image_set, stage, progress, drawing, devices)
+            fit_stage(run, experiment, image_set, stage, reporting, devices)
             position = run.position()
             if position.first < options.epochs:
                 progress.bar.write(
@@ -146,6 +146,6 @@ def fit(run, experiment, image_set, stage, devices, show=False):
             refining = second_stage(run, experiment, image_set, position, devices)
             if stage:
                 progress.next_stage(refining.first)
-            fit_stage(run, experiment, image_set, refining, progress, drawing, devices)
+            fit_stage(run, experiment, image_set, refining, reporting, devices)
     finally:
         progress.close()
