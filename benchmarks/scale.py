@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from keras_ae.data import copies
+from keras_ae.data.thumbnails import SIDE, thumbnail
 
 SIDE = 64
 PLANTED = 100
@@ -50,12 +51,12 @@ def altered(pixels, kind):
 def planted(n, seed, path):
     """Thumbnails (n, 256) float16 on disk of pictures, then of copies; copy i of the last ones is of picture PLANTED * i."""
     count = n // (PLANTED + 1)
-    thumbnails = np.lib.format.open_memmap(path, "w+", "float16", (n, copies.SIDE**2))
+    thumbnails = np.lib.format.open_memmap(path, "w+", "float16", (n, SIDE**2))
     for index in range(n - count):
-        thumbnails[index] = copies.thumbnail(picture(seed, index))
+        thumbnails[index] = thumbnail(picture(seed, index))
     for index in range(count):
         original = picture(seed, PLANTED * index)
-        thumbnails[n - count + index] = copies.thumbnail(altered(original, KINDS[index % len(KINDS)]))
+        thumbnails[n - count + index] = thumbnail(altered(original, KINDS[index % len(KINDS)]))
     return thumbnails, count
 
 

@@ -101,10 +101,15 @@ def check_place(out):
     return path
 
 
-def intact(folder):
-    """Whether `folder` contains every file that its manifest lists, with the contents that were written."""
+def intact(folder, unread=()):
+    """Whether `folder` contains every file that its manifest lists, with the contents that were written.
+
+    The contents of the files named in `unread` are not compared.
+    """
     listed = written(folder)
-    return bool(listed) and all(_proven(folder / name, digests) for name, digests in listed.items())
+    return bool(listed) and all(
+        (folder / name).is_file() if name in unread else _proven(folder / name, digests) for name, digests in listed.items()
+    )
 
 
 def _remove_own(folder, listed):
@@ -118,20 +123,14 @@ def _remove_own(folder, listed):
     return not folder.exists()
 
 
-@contextlib.contextmanager
-def folder(out):
-    """Yield a new folder beside `out`; at the end of the block it gets a manifest and replaces the folder `out`.
+def complete(partial, path):
+    """Give the folder `partial`, which lies beside `path`, a manifest; then it replaces the folder `path`, or nothing changes.
 
-    An error in the block leaves `out` as it was. Raises UserError as `check_folder` does, at the beginning and at the end.
+    Raises UserError as `check_folder` does.
     """
-    path = check_folder(out)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files.recover(path)
-    partial, old = files.beside(path, "partial"), files.beside(path, "old")
+    old = files.beside(path, "old")
     try:
-        partial.mkdir()
-        yield partial
-        _write_manifest(partial, {name: [digest(partial / name)] for name in sorted(_inside(partial))})
+        _write_manifest(partial, {name: [digest(partial / name)] for name in sorted(_inside(partial)) if name != MANIFEST})
         listed = written(check_folder(path))
         if path.exists():
             os.replace(path, old)
@@ -143,6 +142,22 @@ def folder(out):
         if old.exists() and not path.exists():
             os.replace(old, path)
         raise
+
+
+@contextlib.contextmanager
+def folder(out):
+    """Yield a new folder beside `out`; at the end of the block it gets a manifest and replaces the folder `out`.
+
+    An error in the block leaves `out` as it was. Raises UserError as `check_folder` does, at the beginning and at the end.
+    """
+    path = check_folder(out)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.recover(path)
+    partial = files.beside(path, "partial")
+    try:
+        partial.mkdir()
+        yield partial
+        complete(partial, path)
     finally:
         files.remove(partial)
 

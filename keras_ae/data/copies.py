@@ -15,15 +15,13 @@ possibly mirrored, so the tree misses no near-copy, except where an image has mo
 import sys
 
 import numpy as np
-from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-SIDE = 16
+from keras_ae.data.thumbnails import SIDE
+
 NEAR = 0.28
-# flat images (all black, all white) have no structure to compare
-LEAST_DEVIATION = 2.0
 BLOCK = 1000
 # largest number of thumbnails that are compared in the order of one number alone; more are looked up in a tree
 WINDOW = 20_000
@@ -36,14 +34,6 @@ CANDIDATES = (64, 1024)
 # thumbnails are rounded to float16, so their distances in the tree are slightly wrong
 ROUNDING = 0.005
 LEAF = 64
-
-
-def thumbnail(pixels):
-    """uint8 (size, size, channels) to a standardised grey thumbnail, float16 (SIDE * SIDE,); zeros for a flat image."""
-    grey = Image.fromarray(pixels.mean(axis=-1).astype("uint8"))
-    small = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BOX), "float32").ravel()
-    deviation = small.std()
-    return ((small - small.mean()) / deviation if deviation > LEAST_DEVIATION else np.zeros_like(small)).astype("float16")
 
 
 def _mirrored(thumbnails):

@@ -20,6 +20,8 @@ from keras_ae.media.images import scaled
 
 # size of the shuffle buffer in bytes
 BUFFER = 150_000_000
+# files that are read by turns: more would give an image the same place in every epoch, fewer would mix less
+TOGETHER = 8
 # tasks draw the same random numbers in every pass over a side
 HELD_OUT_SEED = 2**31 - 1
 SIZES = "a power of two from 16 to 256, or a multiple of 4 from 8 to 60"
@@ -29,13 +31,13 @@ SIZES = "a power of two from 16 to 256, or a multiple of 4 from 8 to 60"
 class ImageSet:
     """A decoded data set on disk, in two sides: training and held-out ("test") images.
 
-    train, test: files of records. shape: (H, W, C). labels: names of the classes, empty if there are none. fingerprint: a
-    digest of contents and split. summary: lines for the user.
+    train, test: files of records, one or more. shape: (H, W, C). labels: names of the classes, empty if there are none.
+    fingerprint: a digest of contents and split. summary: lines for the user.
     """
 
     name: str
-    train: Path
-    test: Path
+    train: tuple
+    test: tuple
     n_train: int
     n_test: int
     shape: tuple
@@ -85,8 +87,7 @@ def load(name="synthetic_cats", directory=None, size=None, channels=None):
         print(f"warning: {line}", file=sys.stderr)
     return ImageSet(
         index["name"],
-        folder / "train.tfrecord",
-        folder / "test.tfrecord",
+        *(tuple(records.files_of(folder, side, len(index["shards"][side]))) for side in ("train", "test")),
         index["counts"]["train"],
         index["counts"]["test"],
         tuple(index["shape"]),
@@ -110,6 +111,23 @@ def _with_inputs(batch, task, seed, rows):
     return batch | {"images": images, "inputs": images if task is None else task(images, seed, rows)}
 
 
+def _names(paths):
+    return [str(path) for path in paths]
+
+
+def _epoch(paths, buffer, seed, number):
+    """The records of one epoch, shuffled: files in random order, a few at a time, and a buffer of `buffer` records."""
+    # of this function's graph: the order does not depend on the global seed, and where that is 0, seeds that are tensors fail
+    tf.compat.v1.set_random_seed(1)
+    seeds = tf.random.stateless_uniform((2,), [seed, number], None, None, tf.int64)
+    if len(paths) == 1:
+        read = tf.data.TFRecordDataset(_names(paths))
+    else:
+        files = tf.data.Dataset.from_tensor_slices(_names(paths)).shuffle(len(paths), seeds[0], False)
+        read = files.interleave(tf.data.TFRecordDataset, min(len(paths), TOGETHER), num_parallel_calls=2)
+    return read.shuffle(buffer, seeds[1], False)
+
+
 def _rows(share, part):
     return Rows(part[0], share.replicas, part[1]) if part else ALL
 
@@ -121,8 +139,8 @@ def batches(image_set, side, batch, task=None, view=0, variation=UNVARIED, share
     views are varied, the odd ones mirrored, and those from the second on moved. share: a `rows.Share`, for the rows of each
     replica of this process in turn.
     """
-    path, n = (image_set.train, image_set.n_train) if side == "train" else (image_set.test, image_set.n_test)
-    counted = tf.data.TFRecordDataset(str(path)).apply(tf.data.experimental.assert_cardinality(n)).batch(batch)
+    paths, n = (image_set.train, image_set.n_train) if side == "train" else (image_set.test, image_set.n_test)
+    counted = tf.data.TFRecordDataset(_names(paths)).apply(tf.data.experimental.assert_cardinality(n)).batch(batch)
 
     def prepared(index, serialized, part=None):
         rows = _rows(share, part)
@@ -152,13 +170,18 @@ def examples(image_set, side, n):
 def training(image_set, batch, seed, first_epoch=0, variation=UNVARIED, task=None, share=None):
     """An infinite stream of shuffled batches, n_train // batch per epoch, starting at epoch `first_epoch`.
 
-    task: images, seed -> inputs. The order of an epoch and its random numbers depend on TensorFlow's global seed, `seed` and
-    the epoch alone, so that a resumed run gets the same batches as an uninterrupted one. share: a `rows.Share`, for the rows of
-    each replica of this process in turn; `batch`, which the number of replicas must divide, counts those of all.
+    task: images, seed -> inputs. The order of an epoch and its random numbers depend on `seed` and the epoch alone, so that a
+    resumed run gets the same batches as an uninterrupted one, without reading those before. share: a `rows.Share`, for the rows
+    of each replica of this process in turn; `batch`, which the number of replicas must divide, counts those of all.
     """
     buffer = max(batch, min(image_set.n_train, BUFFER // int(np.prod(image_set.shape))))
-    shuffled = tf.data.TFRecordDataset(str(image_set.train)).shuffle(buffer, seed, reshuffle_each_iteration=True)
-    numbered = shuffled.batch(batch, drop_remainder=True).repeat().enumerate()
+    epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
+    steps = image_set.n_train // batch
+
+    def shuffled(number):
+        return _epoch(image_set.train, buffer, seed, number).batch(batch, drop_remainder=True)
+
+    left = epochs.flat_map(shuffled).enumerate(first_epoch * steps)
 
     def prepared(step, serialized, part=None):
         rows = _rows(share, part)
@@ -169,7 +192,6 @@ def training(image_set, batch, seed, first_epoch=0, variation=UNVARIED, task=Non
         prepared |= {"images": tf.ensure_shape(images, (batch // rows.replicas, *image_set.shape))}
         return _with_inputs(prepared, task, tf.stack([seed, tf.cast(step, tf.int32)]), rows)
 
-    left = numbered.skip(first_epoch * (image_set.n_train // batch))
     if share:
         # of an endless stream TensorFlow knows that each replica always has rows
         left = share.taken(left).apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))

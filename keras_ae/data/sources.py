@@ -10,6 +10,7 @@ import dataclasses
 import difflib
 import hashlib
 import io
+import itertools
 import os
 import shutil
 import sys
@@ -34,19 +35,23 @@ BUILT_IN = ("synthetic_cats", "digits", "melodies")
 
 @dataclasses.dataclass(frozen=True)
 class Encoded:
-    """One encoded image: file name, bytes, class, and "train" or "test" if the data set has a split of its own, else None."""
+    """One encoded image: file name, bytes, class, and "train" or "test" if the data set has a split of its own, else None.
+
+    Instead of the bytes there may be the path of a file, which is read where it is decoded.
+    """
 
     name: str
-    data: bytes
+    data: bytes | str
     label: int = 0
     side: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """A data set before decoding: `items()` is a new stream of `count` Encoded images.
+    """A data set before decoding: `items(first)` is a new stream of its `count` Encoded images from number `first` on.
 
-    labels: names of the classes, if any. size, channels: those of its images, or None if the images differ.
+    labels: names of the classes, if any. size, channels: those of its images, or None if the images differ. split: whether
+    it has sides of its own.
     """
 
     name: str
@@ -56,6 +61,7 @@ class Source:
     labels: tuple = ()
     size: int | None = None
     channels: int | None = None
+    split: bool = False
 
 
 def cache_root():
@@ -64,12 +70,12 @@ def cache_root():
     return Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "keras_ae"
 
 
-def _listing(root, paths):
-    """A digest of the names, sizes and modification times of files."""
+def _listing(root, names):
+    """A digest of the names, sizes and modification times of files in the folder `root`."""
     described = hashlib.sha256()
-    for path in paths:
-        status = path.stat()
-        described.update(os.fsencode(path.relative_to(root)) + f"\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    for name in names:
+        status = os.stat(os.path.join(root, name))
+        described.update(os.fsencode(name) + f"\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return described.hexdigest()
 
 
@@ -80,18 +86,21 @@ def folder(directory):
     if "://" in str(directory):
         raise UserError(f"cannot read {directory}: pictures are read from local folders; mount it as a folder, or copy it")
     root = Path(directory)
-    paths = images.find(root)
-    parents = [images.printable(name) for name in images.classes(paths, root)]
-    labels = tuple(sorted(set(parents)))
-    if len(labels) < 2 or "" in labels:
-        labels = ()
+    names = images.find_names(root)
+    labels = tuple(sorted({images.printable(_top(name)) for name in names}))
+    numbers = {label: number for number, label in enumerate(labels)} if len(labels) > 1 and "" not in labels else {}
 
-    def items():
-        for path, parent in zip(paths, parents, strict=True):
-            label = labels.index(parent) if labels else 0
-            yield Encoded(images.printable(path.relative_to(root)), images.contents(path), label)
+    def items(first=0):
+        for name in itertools.islice(names, first, None):
+            label = numbers[images.printable(_top(name))] if numbers else 0
+            yield Encoded(images.printable(name), os.path.join(root, name), label)
 
-    return Source(images.printable(root.resolve().name), len(paths), _listing(root, paths), items, labels)
+    return Source(images.printable(root.resolve().name), len(names), _listing(root, names), items, tuple(numbers))
+
+
+def _top(name):
+    """The first folder of a relative name, or ""."""
+    return name.partition(os.sep)[0] if os.sep in name else ""
 
 
 def _prepared(builder, name, manual_dir=None):
@@ -131,10 +140,11 @@ def _from_builder(builder, name):
     splits = builder.info.splits
     sides = {"train": "train", "test": "test"} if {"train", "test"} <= set(splits) else {split: None for split in splits}
 
-    def items():
+    def items(first=0):
         for split, side in sides.items():
             chosen = builder.as_dataset(split=split, decoders={"image": tfds.decode.SkipDecoding()}, shuffle_files=False)
-            for index, example in enumerate(tfds.as_numpy(chosen)):
+            skipped, first = first, max(0, first - splits[split].num_examples)
+            for index, example in enumerate(tfds.as_numpy(chosen.skip(skipped)), skipped):
                 number = int(example["label"]) if labels else 0
                 yield Encoded(f"{split}/{index}", _bytes(example["image"]), number, side)
 
@@ -146,6 +156,7 @@ def _from_builder(builder, name):
         labels,
         height if height == width else None,
         channels if channels in (1, 3) else None,
+        None not in sides.values(),
     )
 
 
@@ -166,7 +177,8 @@ def cat_faces(directory):
     present = {path.stem if path.suffix == ".zip" else path.name for path in manual.iterdir()}
     config = next((name for name in configs if name in present), configs[0])
     # tensorflow-datasets does not notice changed files: each state of the files gets a folder of its own
-    place, listing = hashlib.sha256(os.fsencode(manual.resolve())).hexdigest()[:12], _listing(manual, files)
+    place = hashlib.sha256(os.fsencode(manual.resolve())).hexdigest()[:12]
+    listing = _listing(manual, [path.relative_to(manual) for path in files])
     data_dir = cache_root() / "tfds" / f"cat_faces-{place}-{listing[:12]}"
     source = _from_builder(_prepared(CatFaces(config=config, data_dir=data_dir), "cat_faces", manual), "cat_faces")
     for old in set(data_dir.parent.glob(f"cat_faces-{place}-*")) - {data_dir}:
@@ -179,8 +191,8 @@ def digits(directory):
     bundle = load_digits()
     pixels = np.rint(bundle.images * (255 / 16)).astype("uint8")
 
-    def items():
-        for index, (image, label) in enumerate(zip(pixels, bundle.target, strict=True)):
+    def items(first=0):
+        for index, (image, label) in enumerate(zip(pixels[first:], bundle.target[first:], strict=True), first):
             yield Encoded(str(index), _bytes(image), int(label))
 
     return Source("digits", len(pixels), "scikit-learn", items, tuple(str(name) for name in bundle.target_names), 8, 1)
@@ -189,7 +201,7 @@ def digits(directory):
 def melodies(directory):
     """10,000 different melodies of two bars as piano rolls, from `keras_ae.data.sets.melodies`; no download."""
 
-    def items():
+    def items(first=0):
         known = set()
         index = 0
         while len(known) < MELODIES:
@@ -197,9 +209,10 @@ def melodies(directory):
             index += 1
             if image.tobytes() not in known:
                 known.add(image.tobytes())
-                yield Encoded(str(index), _bytes(image), 0, "train" if len(known) <= 0.9 * MELODIES else "test")
+                if len(known) > first:
+                    yield Encoded(str(index), _bytes(image), 0, "train" if len(known) <= 0.9 * MELODIES else "test")
 
-    return Source("melodies", MELODIES, "composed 1", items, (), SHAPE[0], 1)
+    return Source("melodies", MELODIES, "composed 1", items, (), SHAPE[0], 1, True)
 
 
 def named(name, directory):
