@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -66,6 +67,9 @@ def _named(out):
     path = Path(out)
     if not str(out).strip() or not path.name or path.name == "..":
         raise UserError(f"--out must name a file or a folder. Received: '{out}'")
+    # a Path has lost one of the two slashes of gs://
+    if re.fullmatch(r"[a-z][a-z0-9]+:", path.parts[0]):
+        raise UserError(f"--out must be local, and may be copied to {path.parts[0]}// afterwards. Received: {out}")
     if "\0" in str(out):
         raise UserError(f"--out must not contain a NUL character. Received: {str(out)!r}")
     return path

@@ -317,12 +317,6 @@ def test_a_cache_of_an_earlier_version_is_built_again_with_one_line(tmp_path, fo
     assert files == ["index.json", "index.npz", "stamp", "test-000-of-001.tfrecord", "train-000-of-001.tfrecord"]
 
 
-@pytest.mark.parametrize("place", ["s3://bucket/cats", "gs://bucket/cats", "https://example.org/cats"])
-def test_a_remote_folder_is_refused_in_one_line(place):
-    with pytest.raises(UserError, match=f"cannot read {place}: .*; mount it as a folder, or copy it"):
-        pipeline.load("folder", place, size=16)
-
-
 @pytest.mark.parametrize("size", [10, 7, 62, 96, 512, 4])
 def test_impossible_sizes_are_refused(folder, size):
     with pytest.raises(UserError, match="not supported; set data.size to a power of two"):

@@ -5,14 +5,15 @@ task of `keras_ae.data.tasks` computes from the images for the encoder. Without 
 """
 
 import dataclasses
+import hashlib
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from etils import epath
 
-from keras_ae.data import records, sources
+from keras_ae.data import builders, folders, records, sources
 from keras_ae.data.rows import ALL, Rows
 from keras_ae.data.variation import UNVARIED, half_mirrored, mirrored, moved
 from keras_ae.errors import UserError
@@ -22,6 +23,8 @@ from keras_ae.media.images import scaled
 BUFFER = 150_000_000
 # files that are read by turns: more would give an image the same place in every epoch, fewer would mix less
 TOGETHER = 8
+# bytes of decoded images above which sets of tensorflow-datasets are streamed from their own files
+STREAMED = 10_000_000_000
 # tasks draw the same random numbers in every pass over a side
 HELD_OUT_SEED = 2**31 - 1
 SIZES = "a power of two from 16 to 256, or a multiple of 4 from 8 to 60"
@@ -32,7 +35,8 @@ class ImageSet:
     """A decoded data set on disk, in two sides: training and held-out ("test") images.
 
     train, test: files of records, one or more. shape: (H, W, C). labels: names of the classes, empty if there are none.
-    fingerprint: a digest of contents and split. summary: lines for the user.
+    fingerprint: a digest of contents and split. summary: lines for the user. streamed: whether the files are those of
+    tensorflow-datasets.
     """
 
     name: str
@@ -44,6 +48,7 @@ class ImageSet:
     labels: tuple
     fingerprint: str
     summary: tuple
+    streamed: bool = False
 
 
 def resolve(name, directory):
@@ -52,11 +57,10 @@ def resolve(name, directory):
     If tensorflow-datasets prepared the data set `name` in the directory, it is its data directory; otherwise it is a folder of
     picture files.
     """
-    if any(Path(directory).glob(f"{name}/*/dataset_info.json")):
-        return name, directory
-    if any(Path(directory).glob(f"{name}/*/*/dataset_info.json")):
-        return name, directory
-    return "folder", directory
+    root = epath.Path(folders.place(directory))
+    with folders.reading(root):
+        prepared = any(any(root.glob(f"{name}/{below}/dataset_info.json")) for below in ("*", "*/*"))
+    return name if prepared else "folder", directory
 
 
 def _check_size(size, channels):
@@ -80,7 +84,9 @@ def load(name="synthetic_cats", directory=None, size=None, channels=None):
     source = sources.open_source(name, directory)
     size, channels = size or source.size or 64, channels or source.channels or 3
     _check_size(size, channels)
-    place = f"{name} {Path(directory).resolve() if directory else ''}"
+    if source.files and source.count * size**2 * channels > STREAMED:
+        return _streamed(source, (size, size, channels))
+    place = f"{name} {folders.place(directory) if directory else ''}"
     folder = records.prepared(source, place, size, channels)
     index = json.loads((folder / "index.json").read_text())
     for line in index["warnings"]:
@@ -97,12 +103,40 @@ def load(name="synthetic_cats", directory=None, size=None, channels=None):
     )
 
 
-def _parsed(serialized, shape):
+def _streamed(source, shape):
+    """The files of tensorflow-datasets as they are."""
+    paths, counts = ({side: [file[n] for file in source.files[side]] for side in ("train", "test")} for n in range(2))
+    n_train, n_test = sum(counts["train"]), sum(counts["test"])
+    contents = hashlib.sha256(f"{records.CONTENTS} {shape} {source.stamp} {counts}".encode())
+    line = f"{source.name}: {n_train:,} training + {n_test:,} held out images, streamed as they are; copies are not looked for"
+    return ImageSet(
+        source.name,
+        tuple(paths["train"]),
+        tuple(paths["test"]),
+        n_train,
+        n_test,
+        shape,
+        source.labels,
+        contents.hexdigest(),
+        (line,),
+        streamed=True,
+    )
+
+
+def _parsed(serialized, image_set):
     """Serialized records (batch,) to a batch without inputs, its images still uint8."""
+    shape = image_set.shape
+    if image_set.streamed:
+        return builders.parsed(serialized, shape, bool(image_set.labels))
     # a replica may have no rows: of none, `decode_raw` gives no column
     label = tf.reshape(tf.io.decode_raw(tf.strings.substr(serialized, 0, 4), tf.int32), (-1,))
     pixels = tf.io.decode_raw(tf.strings.substr(serialized, 4, int(np.prod(shape))), tf.uint8)
     return {"images": tf.reshape(pixels, (-1, *shape)), "label": label}
+
+
+def _mapped(batches, prepared, image_set):
+    """Batches ahead of the training: of streamed sets, whose images must be decoded, several at a time, in the same order."""
+    return batches.map(prepared, tf.data.AUTOTUNE if image_set.streamed else None).prefetch(2)
 
 
 def _with_inputs(batch, task, seed, rows):
@@ -145,7 +179,7 @@ def batches(image_set, side, batch, task=None, view=0, variation=UNVARIED, share
     def prepared(index, serialized, part=None):
         rows = _rows(share, part)
         seed = tf.stack([HELD_OUT_SEED, tf.cast(index, tf.int32)])
-        prepared = _parsed(serialized, image_set.shape)
+        prepared = _parsed(serialized, image_set)
         if variation.flip and view % 2:
             prepared |= {"images": mirrored(prepared["images"])}
         if variation.moves and view > 1:
@@ -154,7 +188,7 @@ def batches(image_set, side, batch, task=None, view=0, variation=UNVARIED, share
         return _with_inputs(prepared, task, seed, rows)
 
     numbered = counted.enumerate()
-    return (share.taken(numbered) if share else numbered).map(prepared).prefetch(2)
+    return _mapped(share.taken(numbered) if share else numbered, prepared, image_set)
 
 
 def first_batch(image_set, side, n, task=None):
@@ -185,7 +219,7 @@ def training(image_set, batch, seed, first_epoch=0, variation=UNVARIED, task=Non
 
     def prepared(step, serialized, part=None):
         rows = _rows(share, part)
-        prepared = _parsed(serialized, image_set.shape)
+        prepared = _parsed(serialized, image_set)
         # bytes are moved four times as fast as floats
         images = half_mirrored(prepared["images"], rows) if variation.flip else prepared["images"]
         images = moved(images, variation, tf.stack([seed, step]), rows) if variation.moves else images
@@ -195,4 +229,4 @@ def training(image_set, batch, seed, first_epoch=0, variation=UNVARIED, task=Non
     if share:
         # of an endless stream TensorFlow knows that each replica always has rows
         left = share.taken(left).apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
-    return left.map(prepared).prefetch(2)
+    return _mapped(left, prepared, image_set)

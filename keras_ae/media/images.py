@@ -18,6 +18,12 @@ from keras_ae.media.decoding import MOST_BYTES, DamagedPicture, decode
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 
 
+def is_picture(name):
+    """Whether `find` looks for files of this name, relative to its folder: by suffix, and nothing hidden."""
+    hidden = any(part.startswith(".") for part in name.split("/"))
+    return os.path.splitext(name)[1].lower() in SUFFIXES and not hidden
+
+
 def _is_file(entry):
     # links in a circle
     with contextlib.suppress(OSError):
@@ -32,8 +38,7 @@ def _below(directory, inside=""):
     with contextlib.suppress(PermissionError), os.scandir(os.path.join(directory, inside)) as entries:
         for entry in entries:
             is_folder = entry.is_dir(follow_symlinks=False)
-            wanted = is_folder or (os.path.splitext(entry.name)[1].lower() in SUFFIXES and _is_file(entry))
-            if wanted and not entry.name.startswith("."):
+            if not entry.name.startswith(".") and (is_folder or (is_picture(entry.name) and _is_file(entry))):
                 found.append((entry.name, is_folder))
     for name, is_folder in sorted(found):
         if is_folder:
@@ -44,6 +49,8 @@ def _below(directory, inside=""):
 
 def find_names(directory):
     """The files of `find` as names relative to `directory`, which take a tenth of the memory of paths."""
+    if "://" in str(directory):
+        raise UserError(f"cannot read {directory}: it is not a local folder; mount it as a folder, or copy it")
     directory = Path(directory)
     if not directory.is_dir():
         kind = "it is a file" if directory.exists() else "no such folder"
