@@ -1,13 +1,12 @@
 """Measure how data sets of different sizes are prepared and read: python benchmarks/scale.py 10000 100000
 
-Pictures are drawn at random, smooth like photographs: sums of a few cosines, as JPEG files of about 1 kB. One in a hundred gets a
-copy: mirrored, re-encoded, or resized. Recall is the share of planted copies that are in the group of their original. Each size
-is measured in a process of its own, so that its peak memory is that of this size.
+Pictures are drawn at random, smooth like photographs: sums of a few cosines, as JPEG files of about 1 kB. One in a hundred gets
+a copy: mirrored, re-encoded, or resized. Recall is the share of planted copies that are in the group of their original. Each
+size is measured in a process of its own, so that its peak memory is that of this size.
 """
 
 import argparse
 import functools
-import io
 import json
 import os
 import resource
@@ -84,7 +83,7 @@ def recalled(names, groups):
         if name.startswith("copy-"):
             number = int(name.removeprefix("copy-"))
             found[KINDS[number // PLANTED % len(KINDS)]].append(groups[index] == groups[place[str(number)]])
-    together = sum(sum(kind) for kind in found.values())
+    together = sum(int(np.sum(matches)) for matches in found.values())
     recall = {kind: round(float(np.mean(matches)), 4) for kind, matches in found.items()}
     return recall, int(np.sum(groups != np.arange(len(groups)))) - together
 
