@@ -21,8 +21,8 @@ from keras_ae.media.images import scaled
 
 # size of the shuffle buffer in bytes
 BUFFER = 150_000_000
-# files that are read by turns: more would give an image the same place in every epoch, fewer would mix less
-TOGETHER = 8
+# files that are read by turns, and records of each turn: with more files an image would have the same place in every epoch
+TOGETHER, BESIDE = 8, 16
 # bytes of decoded images above which sets of tensorflow-datasets are streamed from their own files
 STREAMED = 10_000_000_000
 # tasks draw the same random numbers in every pass over a side
@@ -158,7 +158,8 @@ def _epoch(paths, buffer, seed, number):
         read = tf.data.TFRecordDataset(_names(paths))
     else:
         files = tf.data.Dataset.from_tensor_slices(_names(paths)).shuffle(len(paths), seeds[0], False)
-        read = files.interleave(tf.data.TFRecordDataset, min(len(paths), TOGETHER), num_parallel_calls=2)
+        # in one thread: several are no faster, and take hundreds of megabytes
+        read = files.interleave(tf.data.TFRecordDataset, min(len(paths), TOGETHER), BESIDE)
     return read.shuffle(buffer, seeds[1], False)
 
 
