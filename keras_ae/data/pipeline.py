@@ -23,6 +23,8 @@ from keras_ae.media.images import scaled
 BUFFER = 150_000_000
 # files that are read by turns, and records of each turn: with more files an image would have the same place in every epoch
 TOGETHER, BESIDE = 8, 16
+# training images that priors, PCA and judges use: more would take memory or time, and hardly change what they say
+SAMPLED = 102_400
 # bytes of decoded images above which sets of tensorflow-datasets are streamed from their own files
 STREAMED = 10_000_000_000
 # tasks draw the same random numbers in every pass over a side
@@ -190,6 +192,14 @@ def batches(image_set, side, batch, task=None, view=0, variation=UNVARIED, share
 
     numbered = counted.enumerate()
     return _mapped(share.taken(numbered) if share else numbered, prepared, image_set)
+
+
+def sample(image_set, batch, task=None, view=0, variation=UNVARIED):
+    """`batches` of up to SAMPLED training images, which all that is fitted to them or compared with them outside training uses.
+
+    They are the first ones in the order of the digests, which is random.
+    """
+    return batches(image_set, "train", batch, task, view, variation).take(-(-SAMPLED // batch))
 
 
 def first_batch(image_set, side, n, task=None):
