@@ -15,7 +15,7 @@ from keras_ae.training.runs import Run
 
 
 def test_priors_are_fitted_to_a_sample(run, folder, monkeypatch, capsys, tmp_path):
-    image_set = pipeline.load("folder", str(folder), 32, 3)
+    image_set = pipeline.load("folder", str(folder), 16, 3)
     monkeypatch.setattr(pipeline, "SAMPLED", 100)
     monkeypatch.setattr(results, "BATCH", 50)
     means = []
