@@ -88,8 +88,9 @@ def recalled(names, groups):
     return recall, int(np.sum(groups != np.arange(len(groups)))) - together
 
 
-def peak(who):
-    return round(resource.getrusage(who).ru_maxrss / 1024)
+def peak():
+    """Peak memory of this process so far in MiB."""
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 def measured(n, seed, root):
@@ -100,7 +101,7 @@ def measured(n, seed, root):
     from keras_ae.data import copies, pipeline
 
     os.environ["KERAS_AE_CACHE"] = str(Path(root) / "cache")
-    at_start = peak(resource.RUSAGE_SELF)
+    at_start = peak()
     search, searched = copies.groups, {}
 
     def timed(thumbnails):
@@ -113,7 +114,7 @@ def measured(n, seed, root):
     begun = time.perf_counter()
     image_set = pipeline.load("folder", str(Path(root) / "files"), SIDE, 3)
     seconds = time.perf_counter() - begun
-    prepared = {"self": peak(resource.RUSAGE_SELF), "decoder": peak(resource.RUSAGE_CHILDREN)}
+    prepared = peak()
     begun = time.perf_counter()
     pipeline.load("folder", str(Path(root) / "files"), SIDE, 3)
     opened = time.perf_counter() - begun
@@ -138,9 +139,8 @@ def measured(n, seed, root):
         "first batch s": first,
         "images per s": round(read),
         "start MiB": at_start,
-        "prepare MiB": prepared["self"],
-        "decoder MiB": prepared["decoder"],
-        "read MiB": peak(resource.RUSAGE_SELF),
+        "prepare MiB": prepared,
+        "read MiB": peak(),
         "planted": n // (PLANTED + 1),
         "recall": recall,
         "other pairs": others,
