@@ -1,95 +1,182 @@
-"""Measure recall, time and memory of the search for near-copies: python benchmarks/scale.py 10000 100000
+"""Measure how data sets of different sizes are prepared and read: python benchmarks/scale.py 10000 100000
 
-Pictures are drawn at random, smooth like photographs: sums of a few cosines. One in a hundred gets a copy: mirrored, re-encoded
-as JPEG, or resized. Recall is the share of planted copies that are in the group of their original.
+Pictures are drawn at random, smooth like photographs: sums of a few cosines, as JPEG files of about 1 kB. One in a hundred gets
+a copy: mirrored, re-encoded, or resized. Recall is the share of planted copies that are in the group of their original. Each
+size is measured in a process of its own, so that its peak memory is that of this size.
 """
 
 import argparse
-import io
+import functools
 import json
+import os
 import resource
+import subprocess
+import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from keras_ae.data import copies
-
 SIDE = 64
 PLANTED = 100
 KINDS = ("mirrored", "re-encoded", "resized")
+# files in a folder, which are drawn together
+BLOCK = 1000
+BATCH = 64
+READ_SECONDS = 10
 
 
-def picture(seed, index):
-    """A random smooth picture, uint8 (SIDE, SIDE, 3), a function of seed and index alone."""
-    random = np.random.default_rng((seed, index))
+def pictures(seed, block):
+    """BLOCK random smooth pictures, uint8 (BLOCK, SIDE, SIDE, 3), a function of seed and block alone."""
+    random = np.random.default_rng((seed, block))
     frequencies = np.arange(8)
     # amplitudes fall with frequency as in photographs
-    falling = 1 / (1 + np.hypot(frequencies[:, None], frequencies))
-    amplitudes = random.normal(size=(3, 8, 8)) * 0.4 * falling + random.normal(size=(8, 8)) * falling
-    waves = np.cos(np.pi * frequencies[:, None] * (np.arange(SIDE) + 0.5) / SIDE)
-    values = np.einsum("fy,cfg,gx->yxc", waves, amplitudes, waves, optimize=True)
-    return np.clip(128 + 50 * values, 0, 255).astype("uint8")
+    falling = (1 / (1 + np.hypot(frequencies[:, None], frequencies))).astype("float32")
+    grey = random.standard_normal((BLOCK, 1, 8, 8), "float32")
+    amplitudes = (random.standard_normal((BLOCK, 3, 8, 8), "float32") * 0.4 + grey) * falling
+    waves = np.cos(np.pi * frequencies[:, None] * (np.arange(SIDE) + 0.5) / SIDE).astype("float32")
+    values = 128 + 50 * np.matmul(np.matmul(waves.T, amplitudes), waves)
+    return np.clip(values, 0, 255).astype("uint8").transpose(0, 2, 3, 1)
 
 
-def altered(pixels, kind):
-    """A near-copy of the picture."""
-    image = Image.fromarray(pixels)
+def copy_of(picture, kind):
+    """A near-copy of a Pillow image, and the quality of its JPEG file."""
     if kind == "mirrored":
-        return pixels[:, ::-1]
+        return picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT), 70
     if kind == "resized":
-        small = image.resize((40, 40), Image.Resampling.BICUBIC)
-        return np.asarray(small.resize((SIDE, SIDE), Image.Resampling.BICUBIC))
-    buffer = io.BytesIO()
-    image.save(buffer, format="jpeg", quality=50)
-    return np.asarray(Image.open(buffer))
+        small = picture.resize((40, 40), Image.Resampling.BICUBIC)
+        return small.resize((SIDE, SIDE), Image.Resampling.BICUBIC), 70
+    return picture, 50
 
 
-def planted(n, seed, path):
-    """Thumbnails (n, 256) float16 on disk of pictures, then of copies; copy i of the last ones is of picture PLANTED * i."""
-    count = n // (PLANTED + 1)
-    thumbnails = np.lib.format.open_memmap(path, "w+", "float16", (n, copies.SIDE**2))
-    for index in range(n - count):
-        thumbnails[index] = copies.thumbnail(picture(seed, index))
-    for index in range(count):
-        original = picture(seed, PLANTED * index)
-        thumbnails[n - count + index] = copies.thumbnail(altered(original, KINDS[index % len(KINDS)]))
-    return thumbnails, count
+def write_block(root, seed, block, n):
+    """Write the first n pictures of a block into a folder, and copies of every PLANTED-th one, named copy-NUMBER."""
+    # one folder above all: the folders of the blocks are no classes
+    folder = Path(root) / "pictures" / f"{block:06}"
+    folder.mkdir(parents=True)
+    for index, pixels in enumerate(pictures(seed, block)[:n]):
+        number, picture = block * BLOCK + index, Image.fromarray(pixels)
+        picture.save(folder / f"{number}.jpg", quality=70)
+        if number % PLANTED == 0:
+            altered, quality = copy_of(picture, KINDS[number // PLANTED % len(KINDS)])
+            altered.save(folder / f"copy-{number}.jpg", quality=quality)
 
 
-def measured(n, seed):
-    """One row of the table: recall by kind, seconds of the search, peak memory of the process so far in MiB."""
-    with tempfile.TemporaryDirectory() as folder:
-        thumbnails, count = planted(n, seed, Path(folder) / "thumbnails.npy")
+def write_pictures(root, seed, n):
+    """Write n files, with the copies, on all cores."""
+    originals = n - n // (PLANTED + 1)
+    blocks = range(-(-originals // BLOCK))
+    sizes = [min(BLOCK, originals - block * BLOCK) for block in blocks]
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
+        list(pool.map(functools.partial(write_block, root, seed), blocks, sizes, chunksize=4))
+
+
+def recalled(names, groups):
+    """Recall by kind, and the number of pictures in groups that were not planted. groups: the leader of each name."""
+    place = {Path(name).stem: index for index, name in enumerate(names)}
+    found = {kind: [] for kind in KINDS}
+    for name, index in place.items():
+        if name.startswith("copy-"):
+            number = int(name.removeprefix("copy-"))
+            found[KINDS[number // PLANTED % len(KINDS)]].append(groups[index] == groups[place[str(number)]])
+    together = sum(int(np.sum(matches)) for matches in found.values())
+    recall = {kind: round(float(np.mean(matches)), 4) for kind, matches in found.items()}
+    return recall, int(np.sum(groups != np.arange(len(groups)))) - together
+
+
+def peak():
+    """Peak memory of this process so far in MiB."""
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def measured(n, seed, root):
+    """One row of the table, of n files in a new folder of `root`."""
+    from keras_ae import commandline
+
+    commandline.import_tensorflow()
+    from keras_ae.data import copies, pipeline
+
+    os.environ["KERAS_AE_CACHE"] = str(Path(root) / "cache")
+    at_start = peak()
+    search, searched = copies.groups, {}
+
+    def timed(thumbnails):
         begun = time.perf_counter()
-        found = copies.groups(thumbnails)
-        seconds = time.perf_counter() - begun
-    copy = np.arange(count)
-    together = found[n - count + copy] == found[PLANTED * copy]
-    recall = {kind: round(float(np.mean(together[copy % len(KINDS) == k])), 4) for k, kind in enumerate(KINDS)}
-    others = int(np.sum(found != np.arange(n)) - np.sum(together))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"images": n, "planted": count, "recall": recall, "other pairs": others, "search s": seconds, "peak MiB": peak}
+        searched["groups"] = search(thumbnails)
+        searched["s"] = time.perf_counter() - begun
+        return searched["groups"]
+
+    copies.groups = timed
+    begun = time.perf_counter()
+    image_set = pipeline.load("folder", str(Path(root) / "files"), SIDE, 3)
+    seconds = time.perf_counter() - begun
+    prepared = peak()
+    begun = time.perf_counter()
+    pipeline.load("folder", str(Path(root) / "files"), SIDE, 3)
+    opened = time.perf_counter() - begun
+
+    begun = time.perf_counter()
+    stream = iter(pipeline.training(image_set, BATCH, seed))
+    next(stream)
+    first, begun, batches = time.perf_counter() - begun, time.perf_counter(), 0
+    while time.perf_counter() - begun < READ_SECONDS:
+        next(stream)
+        batches += 1
+    read = batches * BATCH / (time.perf_counter() - begun)
+    with np.load(image_set.train[0].parent / "index.npz") as columns:
+        names, ends = columns["names"].tobytes(), columns["name"]
+    recall, others = recalled([names[a:b].decode() for a, b in zip(ends[:-1], ends[1:], strict=True)], searched["groups"])
+    return {
+        "images": n,
+        "shards": len(image_set.train),
+        "prepare ms per image": 1000 * seconds / n,
+        "search ms per image": 1000 * searched["s"] / n,
+        "open s": opened,
+        "first batch s": first,
+        "images per s": round(read),
+        "start MiB": at_start,
+        "prepare MiB": prepared,
+        "read MiB": peak(),
+        "planted": n // (PLANTED + 1),
+        "recall": recall,
+        "other pairs": others,
+    }
+
+
+def in_process(n, seed, place):
+    """`measured` in a process of its own, on new files."""
+    with tempfile.TemporaryDirectory(dir=place) as root:
+        begun = time.perf_counter()
+        write_pictures(Path(root) / "files", seed, n)
+        print(f"{n:>9,} images: written in {time.perf_counter() - begun:.0f} s", flush=True)
+        command = [sys.executable, __file__, str(n), "--seed", str(seed), "--in", root]
+        return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sizes", type=int, nargs="*", default=[10**4, 10**5, 10**6])
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--place", help="folder for the files and the cache, 18 kB an image; the default is that of temporary files"
+    )
+    parser.add_argument("--in", dest="root", help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, default=Path("docs/results/scale.json"))
     arguments = parser.parse_args()
+    if arguments.root:
+        out = os.fdopen(os.dup(1), "w")
+        os.dup2(2, 1)
+        json.dump(measured(arguments.sizes[0], arguments.seed, arguments.root), out)
+        return
     rows = []
     for n in sorted(arguments.sizes):
-        row = measured(n, arguments.seed)
-        # growth of the time for ten times as many pictures would be 10 if it were linear
-        row["growth"] = round(row["search s"] / rows[-1]["search s"], 2) if rows else None
-        rows.append(row)
-        recall = " ".join(f"{kind} {value:.4f}" for kind, value in row["recall"].items())
-        line = f"{n:>9,} images: recall {recall}; {row['search s']:.1f} s, {row['peak MiB']:.0f} MiB, growth {row['growth']}"
-        print(line, flush=True)
-        arguments.out.write_text(json.dumps({"near-copies": rows}, indent=1) + "\n")
+        rows.append(in_process(n, arguments.seed, arguments.place))
+        print(json.dumps(rows[-1], indent=1), flush=True)
+        arguments.out.write_text(json.dumps({"seed": arguments.seed, "cores": os.cpu_count(), "rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

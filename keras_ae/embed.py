@@ -28,18 +28,21 @@ def embed(arguments):
     out = outputs.check_folder(arguments.out)
     model = Exported(arguments.model, arguments.label, arguments.runtime)
     paths = images.chosen(arguments.pictures, arguments.data)
-    numbers, pixels, z = embedding.encoded(model, paths, arguments.data, commandline.warn)
+    numbers, z, pixels, kept = embedding.encoded(model, paths, arguments.data, commandline.warn)
     paths = [paths[number] for number in numbers]
     names = [images.printable(path) for path in paths]
     classes = images.classes(paths, arguments.data) if arguments.data else [""] * len(paths)
     classes = [images.printable(name) for name in classes]
     with outputs.folder(out) as folder:
         embedding.write_tables(folder, names, classes, z)
-        embedding.write_projector(folder / "projector", names, classes, pixels, z)
-        shown = np.random.default_rng(arguments.seed).permutation(len(z))[:MOST_SHOWN]
-        places, method = projections.project(z, arguments.seed)
+        names, classes, places = [names[number] for number in kept], [classes[number] for number in kept], z[kept]
+        embedding.write_projector(folder / "projector", names, classes, pixels, places)
+        shown = np.random.default_rng(arguments.seed).permutation(len(kept))[:MOST_SHOWN]
+        places, method = projections.project(places, arguments.seed)
         title = f"{method} of the codes of {len(shown)} pictures"
         figures.thumbnails(places[shown], images.to_float(pixels[shown]), folder / "map.png", title, method)
+    if len(kept) < len(z):
+        print(f"the projector and the map show {len(kept):,} of {len(z):,} pictures, evenly spaced")
     print(f"codes of {len(z)} pictures, {z.shape[1]} numbers each -> {out}: codes.npz, codes.csv, map.png")
     print(f"look    tensorboard --logdir {out / 'projector'}")
 

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -66,6 +67,9 @@ def _named(out):
     path = Path(out)
     if not str(out).strip() or not path.name or path.name == "..":
         raise UserError(f"--out must name a file or a folder. Received: '{out}'")
+    # a Path has lost one of the two slashes of gs://
+    if re.fullmatch(r"[a-z][a-z0-9]+:", path.parts[0]):
+        raise UserError(f"--out must be local, and may be copied to {path.parts[0]}// afterwards. Received: {out}")
     if "\0" in str(out):
         raise UserError(f"--out must not contain a NUL character. Received: {str(out)!r}")
     return path
@@ -101,10 +105,15 @@ def check_place(out):
     return path
 
 
-def intact(folder):
-    """Whether `folder` contains every file that its manifest lists, with the contents that were written."""
+def intact(folder, unread=()):
+    """Whether `folder` contains every file that its manifest lists, with the contents that were written.
+
+    The contents of the files named in `unread` are not compared.
+    """
     listed = written(folder)
-    return bool(listed) and all(_proven(folder / name, digests) for name, digests in listed.items())
+    return bool(listed) and all(
+        (folder / name).is_file() if name in unread else _proven(folder / name, digests) for name, digests in listed.items()
+    )
 
 
 def _remove_own(folder, listed):
@@ -118,20 +127,14 @@ def _remove_own(folder, listed):
     return not folder.exists()
 
 
-@contextlib.contextmanager
-def folder(out):
-    """Yield a new folder beside `out`; at the end of the block it gets a manifest and replaces the folder `out`.
+def complete(partial, path):
+    """Give the folder `partial`, which lies beside `path`, a manifest; then it replaces the folder `path`, or nothing changes.
 
-    An error in the block leaves `out` as it was. Raises UserError as `check_folder` does, at the beginning and at the end.
+    Raises UserError as `check_folder` does.
     """
-    path = check_folder(out)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files.recover(path)
-    partial, old = files.beside(path, "partial"), files.beside(path, "old")
+    old = files.beside(path, "old")
     try:
-        partial.mkdir()
-        yield partial
-        _write_manifest(partial, {name: [digest(partial / name)] for name in sorted(_inside(partial))})
+        _write_manifest(partial, {name: [digest(partial / name)] for name in sorted(_inside(partial)) if name != MANIFEST})
         listed = written(check_folder(path))
         if path.exists():
             os.replace(path, old)
@@ -143,6 +146,22 @@ def folder(out):
         if old.exists() and not path.exists():
             os.replace(old, path)
         raise
+
+
+@contextlib.contextmanager
+def folder(out):
+    """Yield a new folder beside `out`; at the end of the block it gets a manifest and replaces the folder `out`.
+
+    An error in the block leaves `out` as it was. Raises UserError as `check_folder` does, at the beginning and at the end.
+    """
+    path = check_folder(out)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files.recover(path)
+    partial = files.beside(path, "partial")
+    try:
+        partial.mkdir()
+        yield partial
+        complete(partial, path)
     finally:
         files.remove(partial)
 

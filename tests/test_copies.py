@@ -4,6 +4,7 @@ import pytest
 from keras_ae.data import copies
 from keras_ae.data.sets.cat_drawing import draw
 from keras_ae.data.sets.cat_factors import sample_factors
+from keras_ae.data.thumbnails import SIDE, thumbnail
 
 
 def cat(index, size=64):
@@ -14,7 +15,7 @@ def grouped_by_hand(thumbnails, crowd):
     """The definition of `groups`, with all pairs compared one by one."""
     n = len(thumbnails)
     values = thumbnails.astype("float64")
-    mirrored = values.reshape(n, copies.SIDE, copies.SIDE)[:, :, ::-1].reshape(n, -1)
+    mirrored = values.reshape(n, SIDE, SIDE)[:, :, ::-1].reshape(n, -1)
     near = np.zeros((n, n), bool)
     for a in range(n):
         for b in range(n):
@@ -45,24 +46,24 @@ def test_groups_equal_those_of_a_comparison_of_all_pairs(crowd, window, monkeypa
             image = np.clip(image + random.integers(-30, 31, (8, 8, 3)).repeat(8, axis=0).repeat(8, axis=1), 0, 255)
             images.append((image[:, ::-1] if random.random() < 0.3 else image).astype("uint8"))
     images += [np.full((64, 64, 3), grey, "uint8") for grey in (0, 0, 255)]
-    thumbnails = np.stack([copies.thumbnail(images[index]) for index in random.permutation(len(images))])
+    thumbnails = np.stack([thumbnail(images[index]) for index in random.permutation(len(images))])
     found = copies.groups(thumbnails, crowd)
     np.testing.assert_array_equal(found, grouped_by_hand(thumbnails, crowd))
     assert 3 < len(set(found)) < len(found)
 
 
 def test_different_images_are_not_near_copies():
-    thumbnails = np.stack([copies.thumbnail(cat(index)) for index in range(200)])
+    thumbnails = np.stack([thumbnail(cat(index)) for index in range(200)])
     assert len(copies.near_pairs(thumbnails)) <= 2
 
 
 def test_flat_images_are_not_one_group():
-    flat = np.stack([copies.thumbnail(np.full((16, 16, 3), grey, "uint8")) for grey in range(200)])
+    flat = np.stack([thumbnail(np.full((16, 16, 3), grey, "uint8")) for grey in range(200)])
     assert len(set(copies.groups(flat))) == 200
 
 
 def test_one_image_is_its_own_group():
-    np.testing.assert_array_equal(copies.groups(copies.thumbnail(cat(0))[None]), [0])
+    np.testing.assert_array_equal(copies.groups(thumbnail(cat(0))[None]), [0])
 
 
 @pytest.mark.parametrize("window", [0, copies.WINDOW])
@@ -70,7 +71,7 @@ def test_a_crowd_of_similar_images_is_not_one_group(window, monkeypatch):
     monkeypatch.setattr(copies, "WINDOW", window)
     random, frame = np.random.default_rng(0), cat(0, 32).astype(int)
     frames = [np.clip(frame + random.integers(-8, 9, frame.shape), 0, 255).astype("uint8") for _ in range(1500)]
-    thumbnails = np.stack([copies.thumbnail(image) for image in [*frames, cat(1), cat(1)[:, ::-1]]])
+    thumbnails = np.stack([thumbnail(image) for image in [*frames, cat(1), cat(1)[:, ::-1]]])
     found = copies.groups(thumbnails)
     assert len(set(found[:1500])) == 1500
     assert found[1500] == found[1501]
@@ -81,14 +82,14 @@ def test_copies_that_a_narrow_window_misses_are_found_in_a_tree(monkeypatch):
     random = np.random.default_rng(0)
     images = [cat(index, 16) for index in range(300)]
     images += [np.clip(image[:, ::-1] + random.integers(-2, 3, image.shape), 0, 255).astype("uint8") for image in images]
-    found = copies.groups(np.stack([copies.thumbnail(image) for image in images]))
+    found = copies.groups(np.stack([thumbnail(image) for image in images]))
     np.testing.assert_array_equal(found[:300], found[300:])
 
 
 def test_images_with_too_many_candidates_are_named_in_one_line(monkeypatch, capsys):
     monkeypatch.setattr(copies, "WINDOW", 0)
     monkeypatch.setattr(copies, "CANDIDATES", (2, 3))
-    copies.groups(np.stack([copies.thumbnail(cat(0))] * 8), crowd=4)
+    copies.groups(np.stack([thumbnail(cat(0))] * 8), crowd=4)
     assert capsys.readouterr().err == (
         "warning: 8 of 8 images resemble more than 3 others; some of their near-copies may be missed\n"
     )

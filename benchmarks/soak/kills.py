@@ -40,7 +40,7 @@ def wait_for(command, phase, rng, training, out, cache):
         delay = rng.uniform(0, seconds["data"])
         return f"{delay:.2f} s after the start" if command.sleep(delay) else None
     if phase == "cache":
-        if not command.until(lambda: any(".partial-" in path for path in commands.walk(cache)), every=0.001):
+        if not command.until(lambda: any(".preparing" in path for path in commands.walk(cache)), every=0.001):
             return None
         delay = rng.uniform(0, 0.3)
         return f"{delay:.3f} s after the cache was begun" if command.sleep(delay) else None

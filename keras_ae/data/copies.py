@@ -12,18 +12,17 @@ possibly mirrored, so the tree misses no near-copy, except where an image has mo
 `near_pairs` warns about these.
 """
 
+import mmap
 import sys
 
 import numpy as np
-from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-SIDE = 16
+from keras_ae.data.thumbnails import SIDE
+
 NEAR = 0.28
-# flat images (all black, all white) have no structure to compare
-LEAST_DEVIATION = 2.0
 BLOCK = 1000
 # largest number of thumbnails that are compared in the order of one number alone; more are looked up in a tree
 WINDOW = 20_000
@@ -36,14 +35,6 @@ CANDIDATES = (64, 1024)
 # thumbnails are rounded to float16, so their distances in the tree are slightly wrong
 ROUNDING = 0.005
 LEAF = 64
-
-
-def thumbnail(pixels):
-    """uint8 (size, size, channels) to a standardised grey thumbnail, float16 (SIDE * SIDE,); zeros for a flat image."""
-    grey = Image.fromarray(pixels.mean(axis=-1).astype("uint8"))
-    small = np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BOX), "float32").ravel()
-    deviation = small.std()
-    return ((small - small.mean()) / deviation if deviation > LEAST_DEVIATION else np.zeros_like(small)).astype("float16")
 
 
 def _mirrored(thumbnails):
@@ -64,11 +55,29 @@ def _near(first, second):
     return np.maximum(np.mean(first * second, axis=-1), np.mean(first * _mirrored(second), axis=-1)) > limit
 
 
+def _blocks(thumbnails, step=1):
+    """Every `step`-th thumbnail in blocks: (start of the block, float32)."""
+    for start in range(0, len(thumbnails), BLOCK * step):
+        yield start, thumbnails[start : start + BLOCK * step : step].astype("float32")
+        _release(thumbnails)
+
+
+def _release(thumbnails):
+    """Give back the memory of an array on disk. What was read of it stays in the cache of the operating system."""
+    if isinstance(thumbnails, np.memmap) and hasattr(mmap, "MADV_DONTNEED"):
+        thumbnails.base.madvise(mmap.MADV_DONTNEED)
+
+
 def _principal_components(thumbnails):
     """Orthonormal vectors (SIDE * SIDE, DIMENSIONS), and whether each is antisymmetric."""
-    sample = thumbnails[:: max(1, len(thumbnails) // FITTED)].astype("float32")
-    mirrored = _mirrored(sample)
-    found = [np.linalg.eigh(np.cov(part.T)) for part in ((sample + mirrored) / 2, (sample - mirrored) / 2)]
+    n, sums, products = 0, np.zeros((2, SIDE**2)), np.zeros((2, SIDE**2, SIDE**2))
+    for _, sample in _blocks(thumbnails, max(1, len(thumbnails) // FITTED)):
+        mirrored = _mirrored(sample)
+        n += len(sample)
+        for kind, part in enumerate(((sample + mirrored) / 2, (sample - mirrored) / 2)):
+            sums[kind] += part.sum(axis=0, dtype="float64")
+            products[kind] += part.T @ part
+    found = [np.linalg.eigh(product / n - np.outer(total, total) / n**2) for total, product in zip(sums, products, strict=True)]
     values, vectors = (np.concatenate(parts, axis=-1) for parts in zip(*found, strict=True))
     chosen = np.argsort(-values, kind="stable")[:DIMENSIONS]
     return vectors[:, chosen], chosen >= SIDE**2
@@ -77,8 +86,8 @@ def _principal_components(thumbnails):
 def _positions(thumbnails, vectors, antisymmetric):
     """Coordinates (n, DIMENSIONS) float32 that mirroring leaves as they are."""
     positions = np.empty((len(thumbnails), DIMENSIONS), "float32")
-    for start in range(0, len(thumbnails), BLOCK):
-        positions[start : start + BLOCK] = thumbnails[start : start + BLOCK].astype("float32") @ vectors / SIDE
+    for start, block in _blocks(thumbnails):
+        positions[start : start + BLOCK] = block @ vectors / SIDE
     positions[:, antisymmetric] = np.abs(positions[:, antisymmetric])
     return positions
 
@@ -94,15 +103,19 @@ def _looked_up(tree, order, thumbnails, places, candidates):
     for start in range(0, len(first), 20 * BLOCK):
         part = slice(start, start + 20 * BLOCK)
         near[part] = _near(*(thumbnails[order[side[part]]].astype("float32") for side in (first, second)))
+        _release(thumbnails)
     return np.stack([first[near], second[near]], axis=1), found[:, -1] < tree.n
 
 
 def _pairs_by_tree(thumbnails, structured, crowd):
     """`near_pairs` of many thumbnails. structured: the indices of those that are not flat."""
-    positions = _positions(thumbnails, *_principal_components(thumbnails))[structured]
+    positions = _positions(thumbnails, *_principal_components(thumbnails))
+    if len(structured) < len(positions):
+        positions = positions[structured]
     # neighbours lie together in memory: looking up is several times as fast
-    sorting = cKDTree(positions, LEAF, balanced_tree=False).indices
+    sorting = cKDTree(positions, LEAF, balanced_tree=False).indices.copy()
     order, tree = structured[sorting], cKDTree(positions[sorting], LEAF, balanced_tree=False)
+    del positions
     neighbours = np.zeros(tree.n, int)
     pairs, incomplete = [], 0
     for start in range(0, tree.n, BLOCK):
@@ -135,7 +148,7 @@ def near_pairs(thumbnails, crowd=CROWD):
 
     An image with more than `crowd` near-copies has no pairs. thumbnails may be an array on disk.
     """
-    structured = np.flatnonzero(np.any(thumbnails, axis=1))
+    structured = np.flatnonzero(np.concatenate([block.any(axis=1) for _, block in _blocks(thumbnails)]))
     if len(structured) < 2:
         return np.empty((0, 2), int)
     if len(thumbnails) > WINDOW:

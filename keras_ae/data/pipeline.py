@@ -5,14 +5,16 @@ task of `keras_ae.data.tasks` computes from the images for the encoder. Without 
 """
 
 import dataclasses
+import hashlib
 import json
 import sys
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from etils import epath
 
-from keras_ae.data import records, sources
+from keras_ae.data import builders, folders, records, sources
 from keras_ae.data.rows import ALL, Rows
 from keras_ae.data.variation import UNVARIED, half_mirrored, mirrored, moved
 from keras_ae.errors import UserError
@@ -20,6 +22,12 @@ from keras_ae.media.images import scaled
 
 # size of the shuffle buffer in bytes
 BUFFER = 150_000_000
+# files that are read by turns, and records of each turn: with more files an image would have the same place in every epoch
+TOGETHER, BESIDE = 8, 16
+# training images that priors, PCA and judges use: more would take memory or time, and hardly change what they say
+SAMPLED = 102_400
+# bytes of decoded images above which sets of tensorflow-datasets are streamed from their own files
+STREAMED = 10_000_000_000
 # tasks draw the same random numbers in every pass over a side
 HELD_OUT_SEED = 2**31 - 1
 # data sets that --data can name
@@ -32,19 +40,21 @@ SIZES = "a power of two from 16 to 256, or a multiple of 4 from 8 to 60"
 class ImageSet:
     """A decoded data set on disk, in two sides: training and held-out ("test") images.
 
-    train, test: files of records. shape: (H, W, C). labels: names of the classes, empty if there are none. fingerprint: a
-    digest of contents and split. summary: lines for the user.
+    train, test: files of records, one or more. shape: (H, W, C). labels: names of the classes, empty if there are none.
+    fingerprint: a digest of contents and split. summary: lines for the user. streamed: whether the files are those of
+    tensorflow-datasets.
     """
 
     name: str
-    train: Path
-    test: Path
+    train: tuple
+    test: tuple
     n_train: int
     n_test: int
     shape: tuple
     labels: tuple
     fingerprint: str
     summary: tuple
+    streamed: bool = False
 
 
 def resolve(name, directory):
@@ -55,11 +65,10 @@ def resolve(name, directory):
     """
     if directory in NAMES and not Path(directory).exists():
         return NAMES[directory], None
-    if any(Path(directory).glob(f"{name}/*/dataset_info.json")):
-        return name, directory
-    if any(Path(directory).glob(f"{name}/*/*/dataset_info.json")):
-        return name, directory
-    return "folder", directory
+    root = epath.Path(folders.place(directory))
+    with folders.reading(root):
+        prepared = any(any(root.glob(f"{name}/{below}/dataset_info.json")) for below in ("*", "*/*"))
+    return name if prepared else "folder", directory
 
 
 def _check_size(size, channels):
@@ -83,15 +92,16 @@ def load(name="synthetic_cats", directory=None, size=None, channels=None):
     source = sources.open_source(name, directory)
     size, channels = size or source.size or 64, channels or source.channels or 3
     _check_size(size, channels)
-    place = f"{name} {Path(directory).resolve() if directory else ''}"
+    if source.files and source.count * size**2 * channels > STREAMED:
+        return _streamed(source, (size, size, channels))
+    place = f"{name} {folders.place(directory) if directory else ''}"
     folder = records.prepared(source, place, size, channels)
     index = json.loads((folder / "index.json").read_text())
     for line in index["warnings"]:
         print(f"warning: {line}", file=sys.stderr)
     return ImageSet(
         index["name"],
-        folder / "train.tfrecord",
-        folder / "test.tfrecord",
+        *(tuple(records.files_of(folder, side, len(index["shards"][side]))) for side in ("train", "test")),
         index["counts"]["train"],
         index["counts"]["test"],
         tuple(index["shape"]),
@@ -101,18 +111,64 @@ def load(name="synthetic_cats", directory=None, size=None, channels=None):
     )
 
 
-def _parsed(serialized, shape):
+def _streamed(source, shape):
+    """The files of tensorflow-datasets as they are."""
+    paths, counts = ({side: [file[n] for file in source.files[side]] for side in ("train", "test")} for n in range(2))
+    n_train, n_test = sum(counts["train"]), sum(counts["test"])
+    contents = hashlib.sha256(f"{records.CONTENTS} {shape} {source.stamp} {counts}".encode())
+    line = f"{source.name}: {n_train:,} training + {n_test:,} held out images, streamed as they are; copies are not looked for"
+    return ImageSet(
+        source.name,
+        tuple(paths["train"]),
+        tuple(paths["test"]),
+        n_train,
+        n_test,
+        shape,
+        source.labels,
+        contents.hexdigest(),
+        (line,),
+        streamed=True,
+    )
+
+
+def _parsed(serialized, image_set):
     """Serialized records (batch,) to a batch without inputs, its images still uint8."""
+    shape = image_set.shape
+    if image_set.streamed:
+        return builders.parsed(serialized, shape, bool(image_set.labels))
     # a replica may have no rows: of none, `decode_raw` gives no column
     label = tf.reshape(tf.io.decode_raw(tf.strings.substr(serialized, 0, 4), tf.int32), (-1,))
     pixels = tf.io.decode_raw(tf.strings.substr(serialized, 4, int(np.prod(shape))), tf.uint8)
     return {"images": tf.reshape(pixels, (-1, *shape)), "label": label}
 
 
+def _mapped(batches, prepared, image_set):
+    """Batches ahead of the training: of streamed sets, whose images must be decoded, several at a time, in the same order."""
+    return batches.map(prepared, tf.data.AUTOTUNE if image_set.streamed else None).prefetch(2)
+
+
 def _with_inputs(batch, task, seed, rows):
     """The batch with images in [-1, 1], and what the task makes of them for the encoder."""
     images = scaled(tf.cast(batch["images"], tf.float32))
     return batch | {"images": images, "inputs": images if task is None else task(images, seed, rows)}
+
+
+def _names(paths):
+    return [str(path) for path in paths]
+
+
+def _epoch(paths, buffer, seed, number):
+    """The records of one epoch, shuffled: files in random order, a few at a time, and a buffer of `buffer` records."""
+    # of this function's graph: the order does not depend on the global seed, and where that is 0, seeds that are tensors fail
+    tf.compat.v1.set_random_seed(1)
+    seeds = tf.random.stateless_uniform((2,), [seed, number], None, None, tf.int64)
+    if len(paths) == 1:
+        read = tf.data.TFRecordDataset(_names(paths))
+    else:
+        files = tf.data.Dataset.from_tensor_slices(_names(paths)).shuffle(len(paths), seeds[0], False)
+        # in one thread: several are no faster, and take hundreds of megabytes
+        read = files.interleave(tf.data.TFRecordDataset, min(len(paths), TOGETHER), BESIDE)
+    return read.shuffle(buffer, seeds[1], False)
 
 
 def _rows(share, part):
@@ -126,13 +182,13 @@ def batches(image_set, side, batch, task=None, view=0, variation=UNVARIED, share
     views are varied, the odd ones mirrored, and those from the second on moved. share: a `rows.Share`, for the rows of each
     replica of this process in turn.
     """
-    path, n = (image_set.train, image_set.n_train) if side == "train" else (image_set.test, image_set.n_test)
-    counted = tf.data.TFRecordDataset(str(path)).apply(tf.data.experimental.assert_cardinality(n)).batch(batch)
+    paths, n = (image_set.train, image_set.n_train) if side == "train" else (image_set.test, image_set.n_test)
+    counted = tf.data.TFRecordDataset(_names(paths)).apply(tf.data.experimental.assert_cardinality(n)).batch(batch)
 
     def prepared(index, serialized, part=None):
         rows = _rows(share, part)
         seed = tf.stack([HELD_OUT_SEED, tf.cast(index, tf.int32)])
-        prepared = _parsed(serialized, image_set.shape)
+        prepared = _parsed(serialized, image_set)
         if variation.flip and view % 2:
             prepared |= {"images": mirrored(prepared["images"])}
         if variation.moves and view > 1:
@@ -141,7 +197,15 @@ def batches(image_set, side, batch, task=None, view=0, variation=UNVARIED, share
         return _with_inputs(prepared, task, seed, rows)
 
     numbered = counted.enumerate()
-    return (share.taken(numbered) if share else numbered).map(prepared).prefetch(2)
+    return _mapped(share.taken(numbered) if share else numbered, prepared, image_set)
+
+
+def sample(image_set, batch, task=None, view=0, variation=UNVARIED):
+    """`batches` of up to SAMPLED training images, which all that is fitted to them or compared with them outside training uses.
+
+    They are the first ones in the order of the digests, which is random.
+    """
+    return batches(image_set, "train", batch, task, view, variation).take(-(-SAMPLED // batch))
 
 
 def first_batch(image_set, side, n, task=None):
@@ -157,25 +221,29 @@ def examples(image_set, side, n):
 def training(image_set, batch, seed, first_epoch=0, variation=UNVARIED, task=None, share=None):
     """An infinite stream of shuffled batches, n_train // batch per epoch, starting at epoch `first_epoch`.
 
-    task: images, seed -> inputs. The order of an epoch and its random numbers depend on TensorFlow's global seed, `seed` and
-    the epoch alone, so that a resumed run gets the same batches as an uninterrupted one. share: a `rows.Share`, for the rows of
-    each replica of this process in turn; `batch`, which the number of replicas must divide, counts those of all.
+    task: images, seed -> inputs. The order of an epoch and its random numbers depend on `seed` and the epoch alone, so that a
+    resumed run gets the same batches as an uninterrupted one, without reading those before. share: a `rows.Share`, for the rows
+    of each replica of this process in turn; `batch`, which the number of replicas must divide, counts those of all.
     """
     buffer = max(batch, min(image_set.n_train, BUFFER // int(np.prod(image_set.shape))))
-    shuffled = tf.data.TFRecordDataset(str(image_set.train)).shuffle(buffer, seed, reshuffle_each_iteration=True)
-    numbered = shuffled.batch(batch, drop_remainder=True).repeat().enumerate()
+    epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
+    steps = image_set.n_train // batch
+
+    def shuffled(number):
+        return _epoch(image_set.train, buffer, seed, number).batch(batch, drop_remainder=True)
+
+    left = epochs.flat_map(shuffled).enumerate(first_epoch * steps)
 
     def prepared(step, serialized, part=None):
         rows = _rows(share, part)
-        prepared = _parsed(serialized, image_set.shape)
+        prepared = _parsed(serialized, image_set)
         # bytes are moved four times as fast as floats
         images = half_mirrored(prepared["images"], rows) if variation.flip else prepared["images"]
         images = moved(images, variation, tf.stack([seed, step]), rows) if variation.moves else images
         prepared |= {"images": tf.ensure_shape(images, (batch // rows.replicas, *image_set.shape))}
         return _with_inputs(prepared, task, tf.stack([seed, tf.cast(step, tf.int32)]), rows)
 
-    left = numbered.skip(first_epoch * (image_set.n_train // batch))
     if share:
         # of an endless stream TensorFlow knows that each replica always has rows
         left = share.taken(left).apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
-    return left.map(prepared).prefetch(2)
+    return _mapped(left, prepared, image_set)

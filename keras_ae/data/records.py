@@ -1,41 +1,42 @@
-"""A data set decoded once into a cache on disk: train.tfrecord, test.tfrecord and index.json.
+"""A data set decoded once into a cache on disk: shards of records for each side, index.json, and index.npz.
 
 A record is the class (little-endian int32) and the uint8 pixels of an image. Records are sorted by the SHA-256 digests of their
-files. The split depends on these digests alone: an image is held out if the last 64 bits of its digest are below a tenth of
-2**64.
+files, through all shards of a side. The split depends on these digests alone: an image is held out if the last 64 bits of its
+digest are below a tenth of 2**64.
+
+index.json says how many records each shard has. index.npz has one column for each property of the images, in the order of the
+digests: `digest` uint8 (n, 32), `label`, `test` (whether it is held out), `shard` and `row` among the records of its side. The
+file name of image i is names[name[i] : name[i + 1]], in UTF-8.
 """
 
-import collections
-import functools
 import glob
 import hashlib
 import json
-import os
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from keras_ae import outputs
 from keras_ae.data import copies, sources
+from keras_ae.data.arrivals import COPY, DAMAGED, SIDES, Arrivals
 from keras_ae.errors import UserError
-from keras_ae.files import locked, remove
-from keras_ae.media import images
+from keras_ae.files import locked, remove, written_whole
 
 # raise when the records, the index or the search for near-copies change, so that old caches are not read
-VERSION = 6
+VERSION = 7
 # raise when the pixels or the split of the same files change: it is part of the fingerprint that runs and exports keep
 CONTENTS = 3
 HELD_OUT = 0.1
 MOST_DAMAGED = 0.05
-# bytes of a file below which decoding is mostly Python, which runs on one core at a time
-SMALL = 16_000
-# bytes of files that wait to be decoded
-AHEAD = 32_000_000
 # most damaged files that a message lists
 LISTED = 10
+# bytes of images up to which there is one shard: the shuffle buffer holds most of it. Of more there are many shards, so that
+# their order mixes the images
+SHARD = 2**28
+LEAST_SHARDS, MOST_SHARDS = 64, 256
+# bytes of records up to which their digests are checked when a cache is opened; of more, the sizes of their files
+CHECKED = 2**31
 
 
 def held_out(digest):
@@ -43,167 +44,144 @@ def held_out(digest):
     return int(digest[-16:], 16) < HELD_OUT * 2**64
 
 
-def _read(data, shape, known):
-    """A picture file as (digest, pixels uint8 `shape`, thumbnail, None), or (digest, None, None, why it is damaged).
-
-    known: reasons or None by digest, of files that were read before and are not decoded again.
-    """
-    digest = hashlib.sha256(data).hexdigest()
-    if digest in known:
-        return digest, None, None, known[digest]
-    try:
-        pixels = images.decode(data, shape[0], shape[2])
-    except images.DamagedPicture as error:
-        return digest, None, None, str(error)
-    return digest, pixels, copies.thumbnail(pixels), None
+def shards_for(count, shape):
+    """The number of shards, a power of two, for so many images of this shape."""
+    full = (count * int(np.prod(shape)) - 1) // SHARD
+    return min(max(1 << full.bit_length(), LEAST_SHARDS), MOST_SHARDS) if full else 1
 
 
-class _Spool:
-    """Decoded images and their thumbnails on disk in their order of arrival; digests and classes in memory."""
-
-    def __init__(self, path, shape):
-        self.path = path
-        self.shape = shape
-        self.thumbnails = path.with_name("thumbnails")
-        self.digests, self.names, self.labels, self.sides = [], [], [], []
-        # names and reasons; and reasons, or None, by digest
-        self.damaged, self.known = [], {}
-        self.copies = 0
-
-    def fill(self, source):
-        """Decode every image of the source once, on all cores and in the order of the source, with a progress bar."""
-        progress = tqdm(source.items(), f"decoding {source.name}", source.count, unit="image", disable=None)
-        cores = os.cpu_count() or 1
-        pool, waiting = ThreadPoolExecutor(cores), collections.deque()
-        with open(self.path, "wb") as file, open(self.thumbnails, "wb") as thumbnails:
-            try:
-                for encoded in progress:
-                    # copies within a split that the data set defines are kept
-                    known = self.known if encoded.side is None else {}
-                    read = functools.partial(_read, encoded.data, self.shape, known)
-                    waiting.append((encoded, read if len(encoded.data) < SMALL else pool.submit(read).result))
-                    while len(waiting) > 4 * cores or sum(len(first.data) for first, _ in waiting) > AHEAD:
-                        self._take(file, thumbnails, *waiting.popleft())
-                while waiting:
-                    self._take(file, thumbnails, *waiting.popleft())
-            finally:
-                pool.shutdown(cancel_futures=True)
-
-    def _take(self, file, thumbnails, encoded, read):
-        """Keep an image, or count it as damaged or as a copy. read: a function that returns what `_read` does."""
-        digest, pixels, thumbnail, reason = read()
-        if reason:
-            # every copy of a damaged file counts as damaged
-            self.damaged.append((encoded.name, reason))
-        elif encoded.side is None and digest in self.known:
-            self.copies += 1
-        else:
-            file.write(pixels.tobytes())
-            self.digests.append(digest)
-            self.names.append(encoded.name)
-            self.labels.append(encoded.label)
-            self.sides.append(encoded.side)
-            if encoded.side is None:
-                thumbnails.write(thumbnail.tobytes())
-        self.known[digest] = reason
-
-    def files(self):
-        """The number of files that were read: damaged ones, copies, and one for each decoded image."""
-        return len(self.damaged) + self.copies + len(self.digests)
-
-    def pixels(self):
-        return np.memmap(self.path, "uint8", "r", shape=(len(self.digests), *self.shape))
-
-    def sorted_thumbnails(self, order):
-        """The thumbnails in the order of the indices `order`, float16 (n, 256), on disk."""
-        arrived = np.memmap(self.thumbnails, "float16", "r", shape=(len(order), copies.SIDE**2))
-        path = self.thumbnails.with_name("thumbnails-sorted")
-        thumbnails = np.memmap(path, "float16", "w+", shape=arrived.shape)
-        for first in range(0, len(order), copies.BLOCK):
-            thumbnails[first : first + copies.BLOCK] = arrived[order[first : first + copies.BLOCK]]
-        return thumbnails
-
-    def remove(self):
-        """Remove the files, which are no part of the cache."""
-        for path in (self.path, *self.path.parent.glob("thumbnails*")):
-            path.unlink()
+def files_of(folder, side, shards):
+    """The paths of the records of a side."""
+    return [folder / f"{side}-{shard:03}-of-{shards:03}.tfrecord" for shard in range(shards)]
 
 
-def _check_damage(source, spool):
+def _check_damage(source, arrivals):
     """Warnings about damaged files. Raises UserError if there are too many."""
-    good, bad, files = len(spool.digests), len(spool.damaged), spool.files()
-    if not bad:
+    damaged, files = np.flatnonzero(arrivals.entries["fate"] == DAMAGED), len(arrivals.entries)
+    if not len(damaged):
         return []
-    listed = ", ".join(f"{name} ({reason})" for name, reason in spool.damaged[:LISTED])
-    more = f" and {bad - LISTED} more" if bad > LISTED else ""
-    if not good or bad > MOST_DAMAGED * files:
-        raise UserError(f"{bad} of {files} files in {source.name} are damaged, more than 5 %: {listed}{more}")
-    return [f"skipped {bad} damaged of {files} files: {listed}{more}"]
+    listed = ", ".join("{} ({})".format(*arrivals.name(index)) for index in damaged[:LISTED])
+    more = f" and {len(damaged) - LISTED} more" if len(damaged) > LISTED else ""
+    if len(damaged) == files or len(damaged) > MOST_DAMAGED * files:
+        raise UserError(f"{len(damaged)} of {files} files in {source.name} are damaged, more than 5 %: {listed}{more}")
+    return [f"skipped {len(damaged)} damaged of {files} files: {listed}{more}"]
 
 
-def _split(spool):
-    """The side of each image, and the number of near-copies that were assigned to the side of their original."""
-    if spool.sides and spool.sides[0] is not None:
-        return list(spool.sides), 0
+def _leaders(arrivals, orders):
+    """For each image, in the order of the digests, the first one of its group of near-copies. They are kept on disk."""
+    path = arrivals.folder / "leaders.npy"
+    if not path.exists():
+        found = copies.groups(arrivals.sorted_thumbnails(orders))
+        with written_whole(path) as partial, open(partial, "wb") as file:
+            np.save(file, found)
+    return np.load(path)
+
+
+def _split(arrivals, order, orders):
+    """Whether each image is held out, bool (n,), and the number of near-copies that are on the side of their original.
+
+    order: the numbers of the images in the order of the digests; orders: the places of those of each shard.
+    """
+    sides = arrivals.entries["side"][order]
+    if sides[0] >= 0:
+        return sides == SIDES.index("test"), 0
     # by digest: the leader of a group is its smallest digest, wherever its files are
-    order = sorted(range(len(spool.digests)), key=spool.digests.__getitem__)
-    leaders = copies.groups(spool.sorted_thumbnails(order))
-    sides = [None] * len(order)
-    for place, index in enumerate(order):
-        sides[index] = "test" if held_out(spool.digests[order[leaders[place]]]) else "train"
-    if len(order) >= 2 and len(set(sides)) == 1:
+    leaders = _leaders(arrivals, orders)
+    last = arrivals.entries["digest"][order][:, -8:].copy().view(">u8")[:, 0]
+    test = (last < int(HELD_OUT * 2**64))[leaders]
+    if len(test) >= 2 and test.all() == test.any():
         # neither side of a very small data set may be empty: move one image
-        first = order[0]
-        sides[first] = "train" if sides[first] == "test" else "test"
-    return sides, int(np.sum(leaders != np.arange(len(order))))
+        test[0] = not test[0]
+    return test, int(np.sum(leaders != np.arange(len(leaders))))
 
 
-def _write(folder, side, indices, spool):
-    pixels = spool.pixels()
-    with tf.io.TFRecordWriter(str(folder / f"{side}.tfrecord")) as writer:
-        for index in indices:
-            writer.write(np.int32(spool.labels[index]).tobytes() + pixels[index].tobytes())
+def _write(arrivals, shard, order, labels, test):
+    """Write the records of a shard, sorted, and remove its images in their order of arrival."""
+    paths = [files_of(arrivals.folder, side, arrivals.shards)[shard] for side in SIDES]
+    if not all(path.exists() for path in paths):
+        pixels = arrivals.pixels(shard, len(order))
+        for path, held in zip(paths, (False, True), strict=True):
+            with written_whole(path) as partial, tf.io.TFRecordWriter(str(partial)) as writer:
+                for place in np.flatnonzero(test == held):
+                    writer.write(labels[place].tobytes() + pixels[order[place]].tobytes())
+    arrivals.pixels_of(shard).unlink(missing_ok=True)
 
 
-def _summary(source, spool, near, counts):
+def _summary(source, arrivals, near, counts):
     """Lines for the user. The numbers add up: files - damaged - copies = training + held out."""
-    line = f"{source.name}: {spool.files():,} images"
-    if spool.damaged:
-        line += f" - {len(spool.damaged):,} damaged"
-    if spool.copies:
-        line += f" - {spool.copies:,} byte-for-byte copies"
-    if spool.damaged or spool.copies:
-        line += f" = {len(spool.digests):,} distinct images"
+    files = len(arrivals.entries)
+    damaged, repeated = (int(np.sum(arrivals.entries["fate"] == fate)) for fate in (DAMAGED, COPY))
+    line = f"{source.name}: {files:,} images"
+    if damaged:
+        line += f" - {damaged:,} damaged"
+    if repeated:
+        line += f" - {repeated:,} byte-for-byte copies"
+    if damaged or repeated:
+        line += f" = {files - damaged - repeated:,} distinct images"
     line += f"; {counts['train']:,} training + {counts['test']:,} held out"
     return [line + (f", {near:,} near-copies assigned to the side of their original" if near else "")]
 
 
-def _build(folder, source, shape):
-    spool = _Spool(folder / "spool", shape)
-    spool.fill(source)
-    warnings = _check_damage(source, spool)
-    if len(spool.digests) < 2:
-        raise UserError(f"{source.name} has {len(spool.digests)} distinct usable images; at least 2 are needed")
-    sides, near = _split(spool)
-    order = sorted(range(len(sides)), key=lambda index: (spool.digests[index], spool.names[index]))
-    chosen = {side: [index for index in order if sides[index] == side] for side in ("train", "test")}
+def _fingerprint(shape, digests, test):
     contents = hashlib.sha256(f"{CONTENTS} {shape}".encode())
-    for side, indices in chosen.items():
-        _write(folder, side, indices, spool)
-        contents.update("".join(f"{side} {spool.digests[index]}\n" for index in indices).encode())
-    counts = {side: len(indices) for side, indices in chosen.items()}
+    for side, chosen in zip(SIDES, (~test, test), strict=True):
+        for digest in digests[chosen]:
+            contents.update(f"{side} {digest.tobytes().hex()}\n".encode())
+    return contents.hexdigest()
+
+
+def _write_columns(arrivals, order, shard, test):
+    """Write index.npz. shard: that of each image."""
+    row = np.empty(len(order), "int64")
+    for chosen in (~test, test):
+        of = shard[chosen]
+        row[chosen] = np.arange(len(of)) - np.searchsorted(of, of)
+    names = [arrivals.name(index)[0].encode() for index in order]
+    entries = arrivals.entries[order]
+    with written_whole(arrivals.folder / "index.npz") as partial, open(partial, "wb") as file:
+        np.savez(
+            file,
+            digest=entries["digest"],
+            label=entries["label"],
+            test=test,
+            shard=shard.astype("uint8"),
+            row=row.astype("uint32"),
+            name=np.cumsum([0, *map(len, names)]),
+            names=np.frombuffer(b"".join(names), "u1"),
+        )
+
+
+def _build(arrivals, source):
+    """Make the files of the cache from what arrived, in the same folder; an earlier call may have ended at any moment."""
+    folder, shape = arrivals.folder, arrivals.shape
+    arrivals.fill(source)
+    warnings = _check_damage(source, arrivals)
+    rows, orders = zip(*arrivals.sorted(), strict=True)
+    order = np.concatenate([of[places] for of, places in zip(rows, orders, strict=True)])
+    if len(order) < 2:
+        raise UserError(f"{source.name} has {len(order)} distinct usable images; at least 2 are needed")
+    test, near = _split(arrivals, order, orders)
+    shard = np.repeat(np.arange(arrivals.shards), list(map(len, orders)))
+    for number, places in enumerate(orders):
+        inside = shard == number
+        _write(arrivals, number, places, arrivals.entries["label"][order[inside]], test[inside])
+    _write_columns(arrivals, order, shard, test)
+    counts = {side: int(np.sum(chosen)) for side, chosen in zip(SIDES, (~test, test), strict=True)}
     index = {
         "name": source.name,
         "shape": shape,
         "labels": source.labels,
-        "fingerprint": contents.hexdigest(),
+        "fingerprint": _fingerprint(shape, arrivals.entries["digest"][order], test),
         "counts": counts,
-        "summary": _summary(source, spool, near, counts),
+        "shards": {
+            side: np.bincount(shard[chosen], minlength=arrivals.shards).tolist()
+            for side, chosen in zip(SIDES, (~test, test), strict=True)
+        },
+        "summary": _summary(source, arrivals, near, counts),
         "warnings": warnings,
-        "files": {side: [[spool.names[i], spool.digests[i]] for i in indices] for side, indices in chosen.items()},
     }
-    (folder / "index.json").write_text(json.dumps(index))
-    spool.remove()
+    with written_whole(folder / "index.json") as partial:
+        partial.write_text(json.dumps(index))
 
 
 def _stamp_of(folder):
@@ -219,12 +197,28 @@ def _earlier(stamp):
     return version.isdecimal() and int(version) < VERSION
 
 
+def _whole(folder):
+    """Whether a cache is as it was written: digests of all files, or, where there are many records, sizes of theirs."""
+    try:
+        index = json.loads((folder / "index.json").read_text())
+        # length and two checksums, class, pixels
+        record = 16 + 4 + int(np.prod(index["shape"]))
+        sizes = {}
+        for side, counts in index["shards"].items():
+            sizes |= {path: record * n for path, n in zip(files_of(folder, side, len(counts)), counts, strict=True)}
+        if any(path.stat().st_size != size for path, size in sizes.items()):
+            return False
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return False
+    return outputs.intact(folder, {path.name for path in sizes} if sum(sizes.values()) > CHECKED else ())
+
+
 def prepared(source, place, size, channels):
     """The cache folder of `source` decoded to (size, size, channels), built unless it exists.
 
     place: identifies the data set, such as the absolute path of a folder; the cache of a changed folder is replaced, and so is
-    a cache whose files are missing or damaged. Raises UserError if too many picture files are damaged, or fewer than 2 images
-    remain.
+    a cache whose files are missing or damaged. If this is interrupted, the next call goes on. Raises UserError if too many
+    picture files are damaged, or fewer than 2 images remain.
     """
     shape = (size, size, channels)
     key = hashlib.sha256(f"{place} {shape}".encode()).hexdigest()[:12]
@@ -232,7 +226,7 @@ def prepared(source, place, size, channels):
     stamp = f"{VERSION} {source.stamp}"
 
     def current():
-        return _stamp_of(folder) == stamp and outputs.intact(folder)
+        return _stamp_of(folder) == stamp and _whole(folder)
 
     if not current():
         busy = f"waiting: another process is preparing {source.name}"
@@ -245,7 +239,19 @@ def prepared(source, place, size, channels):
                 # this process has the lock: partial folders here were left by processes that were killed
                 for leftover in [folder, *folder.parent.glob(f".{glob.escape(folder.name)}.*-*")]:
                     remove(leftover)
-                with outputs.folder(folder) as partial:
-                    _build(partial, source, shape)
-                    (partial / "stamp").write_text(stamp)
+                preparing = folder.with_name(f".{folder.name}.preparing")
+                if _stamp_of(preparing) != stamp:
+                    remove(preparing)
+                    preparing.mkdir(parents=True)
+                    (preparing / "stamp").write_text(stamp)
+                arrivals = Arrivals(preparing, shape, shards_for(source.count, shape))
+                try:
+                    # written last
+                    if not (preparing / "index.json").exists():
+                        _build(arrivals, source)
+                except UserError:
+                    remove(preparing)
+                    raise
+                arrivals.remove()
+                outputs.complete(preparing, folder)
     return folder

@@ -4,61 +4,28 @@ A source has a name and a `stamp` that changes with its contents, and yields enc
 write a function that returns a Source and add it to `SOURCES`; any other name is one of tensorflow-datasets.
 """
 
-import collections.abc
-import contextlib
 import dataclasses
 import difflib
 import hashlib
-import io
 import os
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
-from PIL import Image
 from sklearn.datasets import load_digits
 
-from keras_ae.data import public_cats
+from keras_ae.data import builders, folders, public_cats
+from keras_ae.data.encoded import Encoded, Source
 from keras_ae.data.sets.cat_faces import CatFaces
 from keras_ae.data.sets.melodies import compose
 from keras_ae.data.sets.synthetic_cats import SyntheticCats
 from keras_ae.errors import UserError
-from keras_ae.media import images
 from keras_ae.media.melodies import SHAPE, to_image
 
 MELODIES = 10_000
-# pixels of the middle square that is used: a face without its background (Larsen et al. 2016, arXiv:1512.09300, used 148)
-CROPS = {"celeb_a": 148}
 # data sets that need no network
 BUILT_IN = ("synthetic_cats", "digits", "melodies")
-
-
-@dataclasses.dataclass(frozen=True)
-class Encoded:
-    """One encoded image: file name, bytes, class, and "train" or "test" if the data set has a split of its own, else None."""
-
-    name: str
-    data: bytes
-    label: int = 0
-    side: str | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-    """A data set before decoding: `items()` is a new stream of `count` Encoded images.
-
-    labels: names of the classes, if any. size, channels: those of its images, or None if the images differ.
-    """
-
-    name: str
-    count: int
-    stamp: str
-    items: collections.abc.Callable
-    labels: tuple = ()
-    size: int | None = None
-    channels: int | None = None
 
 
 def cache_root():
@@ -67,104 +34,10 @@ def cache_root():
     return Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "keras_ae"
 
 
-def _listing(root, paths):
-    """A digest of the names, sizes and modification times of files."""
-    described = hashlib.sha256()
-    for path in paths:
-        status = path.stat()
-        described.update(os.fsencode(path.relative_to(root)) + f"\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
-    return described.hexdigest()
-
-
-def folder(directory):
-    """A folder of picture files at any depth. If all are in two or more sub-folders, the sub-folders are the classes."""
-    if directory is None:
-        raise UserError("which folder? add --data DIR, or directory = in [data]")
-    if "://" in str(directory):
-        raise UserError(f"cannot read {directory}: pictures are read from local folders; mount it as a folder, or copy it")
-    root = Path(directory)
-    paths = images.find(root)
-    parents = [images.printable(name) for name in images.classes(paths, root)]
-    labels = tuple(sorted(set(parents)))
-    if len(labels) < 2 or "" in labels:
-        labels = ()
-
-    def items():
-        for path, parent in zip(paths, parents, strict=True):
-            label = labels.index(parent) if labels else 0
-            yield Encoded(images.printable(path.relative_to(root)), images.contents(path), label)
-
-    return Source(images.printable(root.resolve().name), len(paths), _listing(root, paths), items, labels)
-
-
-def _prepared(builder, name, manual_dir=None):
-    """The tensorflow-datasets `builder` with its files downloaded or generated. Raises UserError of one line."""
-    if not sys.stderr.isatty():
-        tfds.disable_progress_bar()
-    try:
-        # it prints sizes and folders to stdout, and "Unknown size" for generated sets
-        with contextlib.redirect_stdout(io.StringIO()):
-            builder.download_and_prepare(
-                download_config=tfds.download.DownloadConfig(manual_dir=manual_dir, try_download_gcs=False)
-            )
-    except Exception as error:
-        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        offline = "" if name in SOURCES else f"; {', '.join(BUILT_IN)} need no network: --set data.name=digits"
-        raise UserError(f"cannot prepare the data set {name}: {reason}{offline}") from error
-    return builder
-
-
-def _bytes(value):
-    """The encoded bytes of a tensorflow-datasets image feature; an array becomes PNG."""
-    if isinstance(value, bytes):
-        return value
-    buffer = io.BytesIO()
-    Image.fromarray(np.asarray(value).squeeze()).save(buffer, format="png", compress_level=1)
-    return buffer.getvalue()
-
-
-def _middle(data, side):
-    """The middle square of `side` pixels of an encoded image, as PNG."""
-    with Image.open(io.BytesIO(data)) as image:
-        left, top = ((size - side) // 2 for size in image.size)
-        return _bytes(image.crop((left, top, left + side, top + side)))
-
-
-def _from_builder(builder, name):
-    features = builder.info.features
-    image = features["image"] if "image" in features else None
-    if not isinstance(image, tfds.features.Image):
-        raise UserError(f"the data set {name} has no feature 'image'; it has {', '.join(features)}")
-    label = features["label"] if "label" in features else None
-    labels = tuple(label.names) if isinstance(label, tfds.features.ClassLabel) else ()
-    height, width, channels = image.shape
-    splits = builder.info.splits
-    sides = {"train": "train", "test": "test"} if {"train", "test"} <= set(splits) else {split: None for split in splits}
-
-    def items():
-        for split, side in sides.items():
-            chosen = builder.as_dataset(split=split, decoders={"image": tfds.decode.SkipDecoding()}, shuffle_files=False)
-            for index, example in enumerate(tfds.as_numpy(chosen)):
-                number = int(example["label"]) if labels else 0
-                data = _bytes(example["image"])
-                data = _middle(data, CROPS[name]) if name in CROPS else data
-                yield Encoded(f"{split}/{index}", data, number, side)
-
-    return Source(
-        name,
-        sum(splits[split].num_examples for split in sides),
-        f"{builder.info.full_name} {sorted(splits)}",
-        items,
-        labels,
-        height if height == width else None,
-        channels if channels in (1, 3) else None,
-    )
-
-
 def synthetic_cats(directory):
     """The built-in drawn cat faces, generated in the data directory `directory` or in the cache."""
     builder = SyntheticCats(data_dir=directory or cache_root() / "tfds")
-    return _from_builder(_prepared(builder, "synthetic_cats"), "synthetic_cats")
+    return builders.source(builders.prepared(builder, "synthetic_cats"), "synthetic_cats")
 
 
 def cat_faces(directory):
@@ -183,9 +56,11 @@ def cat_faces(directory):
     present = {path.stem if path.suffix == ".zip" else path.name for path in manual.iterdir()}
     config = next((name for name in configs if name in present), configs[0])
     # tensorflow-datasets does not notice changed files: each state of the files gets a folder of its own
-    place, listing = hashlib.sha256(os.fsencode(manual.resolve())).hexdigest()[:12], _listing(manual, files)
+    place = hashlib.sha256(os.fsencode(manual.resolve())).hexdigest()[:12]
+    listing = folders.listing(manual, [path.relative_to(manual) for path in files])
     data_dir = cache_root() / "tfds" / f"cat_faces-{place}-{listing[:12]}"
-    source = _from_builder(_prepared(CatFaces(config=config, data_dir=data_dir), "cat_faces", manual), "cat_faces")
+    builder = builders.prepared(CatFaces(config=config, data_dir=data_dir), "cat_faces", manual_dir=manual)
+    source = builders.source(builder, "cat_faces")
     for old in set(data_dir.parent.glob(f"cat_faces-{place}-*")) - {data_dir}:
         shutil.rmtree(old, ignore_errors=True)
     return dataclasses.replace(source, stamp=f"{source.stamp} {listing}")
@@ -196,9 +71,9 @@ def digits(directory):
     bundle = load_digits()
     pixels = np.rint(bundle.images * (255 / 16)).astype("uint8")
 
-    def items():
-        for index, (image, label) in enumerate(zip(pixels, bundle.target, strict=True)):
-            yield Encoded(str(index), _bytes(image), int(label))
+    def items(first=0):
+        for index, (image, label) in enumerate(zip(pixels[first:], bundle.target[first:], strict=True), first):
+            yield Encoded(str(index), builders.encoded(image), int(label))
 
     return Source("digits", len(pixels), "scikit-learn", items, tuple(str(name) for name in bundle.target_names), 8, 1)
 
@@ -206,7 +81,7 @@ def digits(directory):
 def melodies(directory):
     """10,000 different melodies of two bars as piano rolls, from `keras_ae.data.sets.melodies`; no download."""
 
-    def items():
+    def items(first=0):
         known = set()
         index = 0
         while len(known) < MELODIES:
@@ -214,9 +89,10 @@ def melodies(directory):
             index += 1
             if image.tobytes() not in known:
                 known.add(image.tobytes())
-                yield Encoded(str(index), _bytes(image), 0, "train" if len(known) <= 0.9 * MELODIES else "test")
+                if len(known) > first:
+                    yield Encoded(str(index), builders.encoded(image), 0, "train" if len(known) <= 0.9 * MELODIES else "test")
 
-    return Source("melodies", MELODIES, "composed 1", items, (), SHAPE[0], 1)
+    return Source("melodies", MELODIES, "composed 1", items, (), SHAPE[0], 1, True)
 
 
 def named(name, directory):
@@ -230,10 +106,17 @@ def named(name, directory):
         raise UserError(
             f"unknown data set '{name}'; {hint}choose {', '.join(SOURCES)} or a name of tensorflow-datasets"
         ) from None
-    return _from_builder(_prepared(builder, name), name)
+    offline = f"; {', '.join(BUILT_IN)} need no network: --set data.name=digits"
+    return builders.source(builders.prepared(builder, name, offline), name)
 
 
-SOURCES = {"folder": folder, "cat_faces": cat_faces, "synthetic_cats": synthetic_cats, "digits": digits, "melodies": melodies}
+SOURCES = {
+    "folder": folders.folder,
+    "cat_faces": cat_faces,
+    "synthetic_cats": synthetic_cats,
+    "digits": digits,
+    "melodies": melodies,
+}
 
 
 def open_source(name, directory):

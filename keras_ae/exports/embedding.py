@@ -1,6 +1,7 @@
 """Codes of picture files as files: npz, csv, and a folder for TensorBoard's projector."""
 
 import csv
+import itertools
 import math
 
 import numpy as np
@@ -13,20 +14,31 @@ from keras_ae.media import images
 
 # TensorBoard shows a sprite of at most 8,192 pixels a side
 SPRITE = 8192
+# bytes of images that are kept for the sprite and the map
+SHOWN = 2**29
+# files that are encoded together: whole batches
+BLOCK = 1024
 
 
 def encoded(model, paths, directory, report):
-    """Codes of all picture files that can be read: their numbers in `paths`, uint8 images, codes (n, latent_dim).
+    """Codes of all picture files that can be read: their numbers (n,) in `paths`, and codes (n, latent_dim).
 
-    directory: the folder whose sub-folders name the classes for a conditional model. report: see `media.images.readable`.
-    Raises UserError if no file can be read.
+    Also the images to show, uint8 (m, H, W, C), and which of the n they are, (m,): all of them, or as many as SHOWN bytes hold,
+    from the whole sequence. directory: the folder whose sub-folders name the classes for a conditional model. report: see
+    `media.images.readable`. Raises UserError if no file can be read.
     """
     size, _, channels = model.input_shape
     labels = model.labels_of(paths, directory)
-    files = tqdm(paths, "reading", unit="file", disable=None, leave=False)
-    numbers, pixels = images.read_all(files, size, channels, report)
-    z = model.encode(pixels, None if labels is None else labels[numbers], progress="encoding")
-    return numbers, pixels, z
+    every = -(-len(paths) * size * size * channels // SHOWN)
+    files = tqdm(paths, "encoding", unit="file", disable=None, leave=False)
+    readable = images.readable(files, size, channels, report)
+    numbers, codes, pixels = [], [], []
+    while block := list(itertools.islice(readable, BLOCK)):
+        here, images_here = (list(values) for values in zip(*block, strict=True))
+        codes.append(model.encode(np.stack(images_here), None if labels is None else labels[here]))
+        pixels += [image for place, image in enumerate(images_here, len(numbers)) if place % every == 0]
+        numbers += here
+    return np.array(numbers), np.concatenate(codes), np.stack(pixels), np.arange(0, len(numbers), every)
 
 
 def write_tables(folder, names, classes, z):

@@ -95,20 +95,25 @@ class Judge:
         self.training_features = np.concatenate([self.extract(images) for images in self._training()])
         _, self.held_out_to_training = distances.nearest(self.held_out_features, self.training_features)
         # as many real images as are drawn; the order by digest is random
-        self.n = min(n, image_set.n_train)
+        self.n = min(n, len(self.training_features))
         self.real = pipeline.examples(image_set, "train", self.n)
 
     def _training(self):
-        return (batch["images"].numpy() for batch in pipeline.batches(self.image_set, "train", BATCH))
+        return (batch["images"].numpy() for batch in pipeline.sample(self.image_set, BATCH))
 
     def warnings(self):
         """What a reader of the results must know: a list of lines."""
-        if len(self.held_out) >= ENOUGH_HELD_OUT:
-            return []
-        return [
-            f"{len(self.held_out)} held-out images are too few for metrics of samples, such as precision and recall; "
-            f"use at least {ENOUGH_HELD_OUT}"
-        ]
+        found, known = [], len(self.training_features)
+        if len(self.held_out) < ENOUGH_HELD_OUT:
+            found.append(
+                f"{len(self.held_out)} held-out images are too few for metrics of samples, such as precision and recall; "
+                f"use at least {ENOUGH_HELD_OUT}"
+            )
+        if known < self.image_set.n_train:
+            found.append(
+                f"samples are compared with {known:,} of {self.image_set.n_train:,} training images; PCA is fitted to them"
+            )
+        return found
 
     def baseline(self, latent_dim):
         """PCA of the training images with `latent_dim` components, as a candidate."""

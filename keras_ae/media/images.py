@@ -3,6 +3,7 @@
 Needs only NumPy and Pillow, so that commands on exports start quickly.
 """
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -17,25 +18,55 @@ from keras_ae.media.decoding import MOST_BYTES, DamagedPicture, decode
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 
 
+def is_picture(name):
+    """Whether `find` looks for files of this name, relative to its folder: by suffix, and nothing hidden."""
+    hidden = any(part.startswith(".") for part in name.split("/"))
+    return os.path.splitext(name)[1].lower() in SUFFIXES and not hidden
+
+
+def _is_file(entry):
+    # links in a circle
+    with contextlib.suppress(OSError):
+        return entry.is_file()
+    return False
+
+
+def _below(directory, inside=""):
+    """The names of `find` relative to `directory`, below its folder `inside`."""
+    found = []
+    # a folder that may not be read
+    with contextlib.suppress(PermissionError), os.scandir(os.path.join(directory, inside)) as entries:
+        for entry in entries:
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if not entry.name.startswith(".") and (is_folder or (is_picture(entry.name) and _is_file(entry))):
+                found.append((entry.name, is_folder))
+    for name, is_folder in sorted(found):
+        if is_folder:
+            yield from _below(directory, os.path.join(inside, name))
+        else:
+            yield os.path.join(inside, name)
+
+
+def find_names(directory):
+    """The files of `find` as names relative to `directory`, which take a tenth of the memory of paths."""
+    if "://" in str(directory):
+        raise UserError(f"cannot read {directory}: it is not a local folder; mount it as a folder, or copy it")
+    directory = Path(directory)
+    if not directory.is_dir():
+        kind = "it is a file" if directory.exists() else "no such folder"
+        raise UserError(f"cannot read pictures from {directory}: {kind}; name a folder of {', '.join(SUFFIXES)} files")
+    found = list(_below(directory))
+    if not found:
+        raise UserError(f"no picture files in {directory}: looked for {', '.join(SUFFIXES)} at any depth")
+    return found
+
+
 def find(directory):
     """Every picture file in `directory` at any depth, sorted; hidden files and folders are skipped.
 
     Raises UserError if there is no such folder or no picture file in it.
     """
-    directory = Path(directory)
-    if not directory.is_dir():
-        kind = "it is a file" if directory.exists() else "no such folder"
-        raise UserError(f"cannot read pictures from {directory}: {kind}; name a folder of {', '.join(SUFFIXES)} files")
-    found = sorted(
-        path
-        for path in directory.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(directory).parts)
-        and path.is_file()
-    )
-    if not found:
-        raise UserError(f"no picture files in {directory}: looked for {', '.join(SUFFIXES)} at any depth")
-    return found
+    return [Path(directory) / name for name in find_names(directory)]
 
 
 def printable(path):

@@ -17,8 +17,8 @@ SAMPLES = 64
 STEPS = 50
 
 
-def _image_batches(image_set, side):
-    return (batch["images"].numpy() for batch in pipeline.batches(image_set, side, BATCH))
+def _training_images(image_set):
+    return (batch["images"].numpy() for batch in pipeline.sample(image_set, BATCH))
 
 
 def _compiled(function):
@@ -31,14 +31,14 @@ def _encoded(encoder, batch):
 
 
 def training_codes(encode, image_set, views, variation, task=None):
-    """Codes of up to `views` views of the training images, (views, n_train, latent_dim), and their labels (n_train,).
+    """Codes of up to `views` views of the training images, (views, n, latent_dim), and their labels (n,).
 
-    encode: batch of `pipeline.batches` -> codes (batch, latent_dim). variation: of training; views are varied by what of it
-    leaves pixels sharp.
+    Of many images they are those of `pipeline.sample`. encode: batch of `pipeline.batches` -> codes (batch, latent_dim).
+    variation: of training; views are varied by what of it leaves pixels sharp.
     """
     variation, codes = variation.sharp, []
     for view in range(variation.views(views)):
-        batches = pipeline.batches(image_set, "train", BATCH, task, view, variation)
+        batches = pipeline.sample(image_set, BATCH, task, view, variation)
         encoded = [(encode(batch), batch["label"]) for batch in batches]
         codes.append(np.concatenate([z for z, _ in encoded]))
     return np.stack(codes), np.concatenate([labels for _, labels in encoded])
@@ -56,6 +56,8 @@ def fit_prior(run, image_set):
         kind = priors.PRIORS[arguments.pop("name")]
         encode = _compiled(lambda batch: _encoded(encoder, batch))
         codes, labels = training_codes(encode, image_set, kind.views, experiment.data.variation, experiment.task())
+        if len(labels) < image_set.n_train:
+            print(f"the prior and PCA are fitted to {len(labels):,} of {image_set.n_train:,} training images")
         prior = kind.fit(codes, experiment.training.seed, labels if is_conditional(encoder) else None, **arguments)
         with written_whole(run.prior) as path:
             priors.save(prior, path)
@@ -66,7 +68,7 @@ def baseline(image_set, latent_dim, task):
     """Held-out metrics without a network, and a name: PCA of the latent size, or the inputs of a task as they are."""
     held_out = pipeline.batches(image_set, "test", BATCH, task)
     if task is None:
-        pca = baselines.fit_pca(lambda: _image_batches(image_set, "train"), latent_dim)
+        pca = baselines.fit_pca(lambda: _training_images(image_set), latent_dim)
         name, rebuild = f"PCA-{latent_dim}", lambda batch: pca.rebuild(np.asarray(batch["images"]))
     else:
         (batch,) = held_out.take(1)
