@@ -7,9 +7,7 @@ SECONDS = 2.0
 
 
 def parser():
-    parser = commandline.Parser(
-        "watch", "Print the epochs of a run as they end, until the run ends; Ctrl-C only stops watching."
-    )
+    parser = commandline.Parser("watch", "Print the epochs of a run as they end, until it ends; Ctrl-C only stops watching.")
     parser.add_argument("run", metavar="DIR", nargs="?", default="runs/vae", help="run folder, or a folder of runs: its newest")
     parser.add_argument("--once", action="store_true", help="print what there is, and end")
     return parser
@@ -36,9 +34,7 @@ def watch(arguments):
     from keras_ae.training import folders, results
 
     run, known = folders.find(arguments.run), 0
-    print(
-        f"{run}: {'; '.join(run.read_json('config')['data']['summary'])}\npictures {run.preview}, {run.tensorboard}", flush=True
-    )
+    print(*run.read_json("config")["data"]["summary"], f"pictures  {run.preview}, {run.tensorboard}", sep="\n", flush=True)
     while True:
         lives = run.in_use()
         for line in epochs_of(run, known):

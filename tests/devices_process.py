@@ -15,6 +15,7 @@ from keras_ae.training import callbacks  # noqa: E402
 
 OUT, FILE = Path(sys.argv[1]), sys.argv[2]
 ADVERSARIAL = [
+    "condition.name=none",
     "objective.name=adversarial",
     "latent.name=point",
     "training.epochs=1",
@@ -45,8 +46,19 @@ def interrupted(name, after):
     callbacks.Progress.on_epoch_end = real
 
 
+def failing(name, *more):
+    """Train on all devices what ends in an error, and note its exit status."""
+    try:
+        trained(name, "all", *more)
+    except SystemExit as error:
+        (OUT / f"{name}.json").write_text(json.dumps(error.code))
+
+
 trained("one", "one")
 interrupted("all", 1)
 trained("all", "all", resume=True)
 trained("one_adversarial", "one", *ADVERSARIAL)
 trained("all_adversarial", "all", *ADVERSARIAL)
+short = ["training.epochs=4", "refinement.epochs=0", "latent.name=point"]
+trained("stopped", "all", "training.patience=1", "schedule.learning_rate=1e-9", *short)
+failing("diverged", "reconstruction.name=gaussian", "reconstruction.variance=1e-42", *short)

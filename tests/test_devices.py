@@ -32,6 +32,8 @@ name = "normalizer_free"
 widths = [8, 16]
 [latent]
 dim = 4
+[condition]
+name = "on_label"
 [optimizer]
 name = "muon"
 clip_norm = 1.0
@@ -66,6 +68,7 @@ def trained(tmp_path_factory, small):
     words = [sys.executable, str(ROOT / "tests" / "devices_process.py"), str(out), str(small)]
     done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
     assert done.returncode == 0, done.stderr[-3000:]
+    (out / "stderr").write_text(done.stderr)
     return out
 
 
@@ -86,6 +89,16 @@ def test_two_devices_train_both_stages_as_one_does_and_resume_after_ctrl_c(train
 
 def test_two_devices_train_an_adversarial_autoencoder_as_one_does(trained):
     assert_same_losses(trained / "one_adversarial", trained / "all_adversarial", (SECOND,))
+
+
+def test_two_devices_stop_early(trained):
+    assert 1 < len(Run(trained / "stopped").history()) < 4
+
+
+def test_a_loss_that_is_no_number_ends_a_run_on_two_devices_in_one_line(trained):
+    assert json.loads((trained / "diverged.json").read_text()) == 2
+    assert "training diverged" in (trained / "stderr").read_text().splitlines()[-1]
+    assert not Run(trained / "diverged").complete
 
 
 def test_a_worker_that_is_killed_ends_the_run_in_one_line_and_resume_goes_on(trained, tmp_path, small):
