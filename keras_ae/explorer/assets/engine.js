@@ -57,6 +57,7 @@ export class Memory {
 function unfold(floats, to, image, kernel, output, { strides, pads, dilations }, start, count) {
   const [channels, height, width] = image.shape;
   const [high, wide] = kernel;
+  const [down, across] = strides;
   for (let channel = 0; channel < channels; channel++) {
     for (let y = 0; y < high; y++) {
       for (let x = 0; x < wide; x++) {
@@ -65,14 +66,14 @@ function unfold(floats, to, image, kernel, output, { strides, pads, dilations },
           const row = Math.floor((start + done) / output[1]);
           const first = (start + done) % output[1];
           const last = Math.min(output[1], first + count - done);
-          const top = row * strides[0] - pads[0] + y * dilations[0];
+          const top = row * down - pads[0] + y * dilations[0];
           const left = x * dilations[1] - pads[1];
           let column = first;
           if (top >= 0 && top < height) {
-            for (; column < last && column * strides[1] + left < 0; column++) floats[to++] = 0;
-            let from = image.at + (channel * height + top) * width + column * strides[1] + left;
-            const inside = Math.min(last, Math.ceil((width - left) / strides[1]));
-            for (; column < inside; column++, from += strides[1]) floats[to++] = floats[from];
+            for (; column < last && column * across + left < 0; column++) floats[to++] = 0;
+            let from = image.at + (channel * height + top) * width + column * across + left;
+            const inside = Math.min(last, Math.ceil((width - left) / across));
+            for (; column < inside; column++, from += across) floats[to++] = floats[from];
           }
           for (; column < last; column++) floats[to++] = 0;
           done += last - first;
@@ -209,28 +210,62 @@ const unary = (compute) => (memory, [x], attributes) => {
   return result;
 };
 
-const binary = (compute) => (memory, [a, b]) => {
+// Without the call for each number that `unary` makes: most networks spend much of their time here.
+const sigmoid = (memory, [x]) => {
+  const result = memory.value(x.shape);
+  const { floats } = memory;
+  const shift = result.at - x.at;
+  const end = x.at + size(x.shape);
+  for (let index = x.at; index < end; index++) floats[index + shift] = 1 / (1 + Math.exp(-floats[index]));
+  return result;
+};
+
+// [length, step of a, step of b] of each axis of a result; axes along which both go on evenly become one.
+function joined(shape, a, b) {
+  const axes = [];
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    if (shape[axis] === 1) continue;
+    const [length, byA, byB] = axes[0] ?? [];
+    if (a[axis] === length * byA && b[axis] === length * byB) axes[0][0] *= shape[axis];
+    else axes.unshift([shape[axis], a[axis], b[axis]]);
+  }
+  return axes;
+}
+
+// row(floats, to, a, byA, b, byB, length): computes numbers to ... to + length - 1 from those of both operands, byA and byB apart.
+// Each operation has a loop of its own: a common one with a function for each number takes four times as long.
+const binary = (row) => (memory, [a, b]) => {
   const rank = Math.max(a.shape.length, b.shape.length);
   const side = (shape, axis) => shape[axis - rank + shape.length] ?? 1;
   const shape = Array.from({ length: rank }, (_, axis) => Math.max(side(a.shape, axis), side(b.shape, axis)));
   const result = memory.value(shape);
-  const { floats } = memory;
-  const count = size(shape);
-  if (size(a.shape) === count && size(b.shape) === count) {
-    for (let index = 0; index < count; index++) {
-      floats[result.at + index] = compute(floats[a.at + index], floats[b.at + index]);
+  const axes = joined(shape, steps(a.shape, rank), steps(b.shape, rank));
+  const [length, byA, byB] = axes.pop() ?? [1, 0, 0];
+  let to = result.at;
+  const fill = (axis, atA, atB) => {
+    if (axis === axes.length) {
+      row(memory.floats, to, atA, byA, atB, byB, length);
+      to += length;
+      return;
     }
-    return result;
-  }
-  const places = [];
-  walk(shape, steps(a.shape, rank), (at) => places.push(a.at + at));
-  let index = 0;
-  walk(shape, steps(b.shape, rank), (at) => {
-    floats[result.at + index] = compute(floats[places[index]], floats[b.at + at]);
-    index++;
-  });
+    const [count, alongA, alongB] = axes[axis];
+    for (let index = 0; index < count; index++) fill(axis + 1, atA + index * alongA, atB + index * alongB);
+  };
+  fill(0, a.at, b.at);
   return result;
 };
+
+const added = binary((floats, to, a, byA, b, byB, length) => {
+  for (let index = 0; index < length; index++, a += byA, b += byB) floats[to + index] = floats[a] + floats[b];
+});
+
+const multiplied = binary((floats, to, a, byA, b, byB, length) => {
+  for (let index = 0; index < length; index++, a += byA, b += byB) floats[to + index] = floats[a] * floats[b];
+});
+
+const equal = binary((floats, to, a, byA, b, byB, length) => {
+  for (let index = 0; index < length; index++, a += byA, b += byB) floats[to + index] = floats[a] === floats[b] ? 1 : 0;
+});
 
 // (x - mean) / deviation over runs of `length` numbers; then scaled and shifted by scale(run, index), shift(run, index)
 function normalized(memory, x, length, epsilon, scale, shift) {
@@ -354,7 +389,7 @@ const expanded = (memory, [x, { list }]) => {
 };
 
 export const OPERATIONS = {
-  Add: binary((a, b) => a + b),
+  Add: added,
   Cast: (memory, [x]) => x,
   Clip: (memory, [x, low, high]) => {
     const [least, most] = [memory.floats[low.at], memory.floats[high.at]];
@@ -365,7 +400,7 @@ export const OPERATIONS = {
   ConvTranspose: convTranspose,
   Cos: unary(Math.cos),
   Elu: unary((value, { alpha = 1 }) => (value > 0 ? value : alpha * Math.expm1(value))),
-  Equal: binary((a, b) => (a === b ? 1 : 0)),
+  Equal: equal,
   Expand: expanded,
   Gather: gather,
   Gemm: gemm,
@@ -373,11 +408,11 @@ export const OPERATIONS = {
   InstanceNormalization: instanceNormalization,
   LayerNormalization: layerNormalization,
   LeakyRelu: unary((value, { alpha = 0.01 }) => (value < 0 ? alpha * value : value)),
-  Mul: binary((a, b) => a * b),
+  Mul: multiplied,
   Relu: unary((value) => (value > 0 ? value : 0)),
   Reshape: reshaped,
   Resize: resize,
-  Sigmoid: unary((value) => 1 / (1 + Math.exp(-value))),
+  Sigmoid: sigmoid,
   Sin: unary(Math.sin),
   Softplus: unary((value) => Math.max(value, 0) + Math.log1p(Math.exp(-Math.abs(value)))),
   Split: split,
