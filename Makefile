@@ -118,7 +118,7 @@ bench-peers: $(READY) ## train and judge keras_ae beside pythae, a plain Keras l
 # numbers of pictures
 SIZES ?= 10000 100000 1000000
 
-bench-scale: $(READY) ## measure the search for near-copies among many pictures; SIZES="10000 100000 1000000"
+bench-scale: $(READY) ## measure how 10,000 to 1,000,000 pictures are prepared and read (15 minutes, 20 GB); SIZES="10000 100000"
 	$(BIN)/python benchmarks/scale.py $(SIZES) $(ARGS)
 
 # measured in several calls; each writes what it has

@@ -147,6 +147,24 @@ def measured(n, seed, root):
     }
 
 
+def table(rows):
+    """The rows as lines of Markdown. Growth is that of the time to prepare over that of the number of images."""
+    lines = [
+        "| images | shards | preparing, ms an image | growth | of it the search, ms | to the first batch, s | images a second "
+        "| peak MiB: preparing | reading | recall: mirrored | re-encoded | resized | other pairs |",
+        "|" + 13 * "---|",
+    ]
+    for row, before in zip(rows, [None, *rows], strict=False):
+        growth = f"{row['prepare ms per image'] / before['prepare ms per image']:.2f}" if before else ""
+        recall = " | ".join(f"{row['recall'][kind]:.3f}" for kind in KINDS)
+        lines.append(
+            f"| {row['images']:,} | {row['shards']} | {row['prepare ms per image']:.2f} | {growth} "
+            f"| {row['search ms per image']:.2f} | {row['first batch s']:.1f} | {row['images per s']:,} "
+            f"| {row['prepare MiB']:,} | {row['read MiB']:,} | {recall} | {row['other pairs']} |"
+        )
+    return lines
+
+
 def in_process(n, seed, place):
     """`measured` in a process of its own, on new files."""
     with tempfile.TemporaryDirectory(dir=place) as root:
@@ -176,7 +194,9 @@ def main():
     for n in sorted(arguments.sizes):
         rows.append(in_process(n, arguments.seed, arguments.place))
         print(json.dumps(rows[-1], indent=1), flush=True)
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
         arguments.out.write_text(json.dumps({"seed": arguments.seed, "cores": os.cpu_count(), "rows": rows}, indent=1) + "\n")
+    print("\n".join(table(rows)))
 
 
 if __name__ == "__main__":

@@ -143,6 +143,12 @@ def test_a_process_that_ends_is_one_line(tmp_path, monkeypatch):
         list(decoders.decoded([sources.Encoded("a.png", b"data")], 1, (16, 16, 3), ()))
 
 
+def test_a_process_ends_with_its_standard_input():
+    command = [sys.executable, "-m", "keras_ae.data.decoders"]
+    ended = subprocess.run(command, input=b"", capture_output=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
+
+
 def test_known_digests_are_exact_and_shared(tmp_path):
     random = np.random.default_rng(0)
     digests = [random.bytes(32) for _ in range(2000)]
@@ -218,7 +224,6 @@ original, calls = getattr(module, name), []
 def killing(*arguments):
     calls.append(1)
     if len(calls) == call:
-        print([process.pid for process in decoders.subprocess._active], flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
     return original(*arguments)
 setattr(module, name, killing)

@@ -134,8 +134,8 @@ def test_replicas_share_the_rows_of_a_streamed_set(data_dir, streaming):
 
 
 def test_a_streamed_set_trains(data_dir, streaming, tiny, tmp_path, capsys):
-    run = tmp_path / "run"
-    train.main([str(tiny), "--set", "data.name=one_split", "--data", str(data_dir), "--out", str(run)])
+    run, few = tmp_path / "run", ["--set", "training.epochs=1"]
+    train.main([str(tiny), "--set", "data.name=one_split", "--data", str(data_dir), "--out", str(run), *few])
     assert (run / "metrics.json").exists()
     assert "streamed as they are" in capsys.readouterr().out
 

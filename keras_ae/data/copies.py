@@ -28,8 +28,8 @@ BLOCK = 1000
 WINDOW = 20_000
 # also bounds the memory and time of grouping
 CROWD = 32
-# dimensions of the tree, and thumbnails that they are fitted to
-DIMENSIONS, FITTED = 12, 50_000
+# dimensions of the tree and of positions, which its candidates are compared by first, and thumbnails that these are fitted to
+IN_TREE, DIMENSIONS, FITTED = 12, 32, 50_000
 # candidates of one thumbnail from the tree: first, and for those that may have more
 CANDIDATES = (64, 1024)
 # thumbnails are rounded to float16, so their distances in the tree are slightly wrong
@@ -38,7 +38,7 @@ LEAF = 64
 
 
 def _mirrored(thumbnails):
-    return thumbnails.reshape(-1, SIDE, SIDE)[:, :, ::-1].reshape(len(thumbnails), -1)
+    return thumbnails.reshape(-1, SIDE, SIDE)[:, :, ::-1].reshape(thumbnails.shape)
 
 
 def _position(thumbnails):
@@ -92,7 +92,7 @@ def _positions(thumbnails, vectors, antisymmetric):
     return positions
 
 
-def _looked_up(tree, order, thumbnails, places, candidates):
+def _looked_up(tree, positions, order, thumbnails, places, candidates):
     """Near-copies of the points `places` of the tree as pairs of places, and which of these had no room for all candidates."""
     _, found = tree.query(tree.data[places], candidates, distance_upper_bound=NEAR + ROUNDING, workers=-1)
     row, column = np.nonzero(found < tree.n)
@@ -101,8 +101,10 @@ def _looked_up(tree, order, thumbnails, places, candidates):
     first, second = first[different], second[different]
     near = np.zeros(len(first), bool)
     for start in range(0, len(first), 20 * BLOCK):
-        part = slice(start, start + 20 * BLOCK)
-        near[part] = _near(*(thumbnails[order[side[part]]].astype("float32") for side in (first, second)))
+        squares = np.square(positions[first[start : start + 20 * BLOCK]] - positions[second[start : start + 20 * BLOCK]])
+        # few of the candidates are left, and thumbnails, which are on disk, are read for these alone
+        close = start + np.flatnonzero(squares.sum(axis=1) <= (NEAR + ROUNDING) ** 2)
+        near[close] = _near(*(thumbnails[order[side[close]]].astype("float32") for side in (first, second)))
         _release(thumbnails)
     return np.stack([first[near], second[near]], axis=1), found[:, -1] < tree.n
 
@@ -113,15 +115,15 @@ def _pairs_by_tree(thumbnails, structured, crowd):
     if len(structured) < len(positions):
         positions = positions[structured]
     # neighbours lie together in memory: looking up is several times as fast
-    sorting = cKDTree(positions, LEAF, balanced_tree=False).indices.copy()
-    order, tree = structured[sorting], cKDTree(positions[sorting], LEAF, balanced_tree=False)
-    del positions
+    sorting = cKDTree(positions[:, :IN_TREE], LEAF, balanced_tree=False).indices.copy()
+    order, positions = structured[sorting], positions[sorting]
+    tree = cKDTree(positions[:, :IN_TREE], LEAF, balanced_tree=False)
     neighbours = np.zeros(tree.n, int)
     pairs, incomplete = [], 0
     for start in range(0, tree.n, BLOCK):
         places = np.arange(start, min(start + BLOCK, tree.n))
         for candidates in CANDIDATES:
-            found, full = _looked_up(tree, order, thumbnails, places, min(candidates, tree.n))
+            found, full = _looked_up(tree, positions, order, thumbnails, places, min(candidates, tree.n))
             count = np.bincount(np.searchsorted(places, found[:, 0]), minlength=len(places))
             neighbours[places] = count
             # the others are complete, or known to be in a crowd

@@ -68,7 +68,7 @@ def _check_damage(source, arrivals):
 
 
 def _leaders(arrivals, orders):
-    """For each image, in the order of the digests, the first one of its group of near-copies. They are kept on disk."""
+    """For each image, in the order of the digests, the first one of its group of near-copies; also saved."""
     path = arrivals.folder / "leaders.npy"
     if not path.exists():
         found = copies.groups(arrivals.sorted_thumbnails(orders))
