@@ -32,11 +32,12 @@ def grouped_by_hand(thumbnails, crowd):
     return np.where(sizes[leaders] > crowd, np.arange(n), leaders)
 
 
-# 0: the search of large sets, on a small one
-@pytest.mark.parametrize("window", [0, copies.WINDOW])
+# 1: one image, one pair at a time
+@pytest.mark.parametrize("piece", [1, 1000])
 @pytest.mark.parametrize("crowd", [2, 4, copies.CROWD])
-def test_groups_equal_those_of_a_comparison_of_all_pairs(crowd, window, monkeypatch):
-    monkeypatch.setattr(copies, "WINDOW", window)
+def test_groups_equal_those_of_a_comparison_of_all_pairs(crowd, piece, monkeypatch):
+    for name in ("BLOCK", "WIDE", "PAIRS"):
+        monkeypatch.setattr(copies, name, piece)
     random = np.random.default_rng(0)
     images = []
     # chains of noisier and noisier versions, some mirrored: groups of one to eleven
@@ -66,9 +67,7 @@ def test_one_image_is_its_own_group():
     np.testing.assert_array_equal(copies.groups(thumbnail(cat(0))[None]), [0])
 
 
-@pytest.mark.parametrize("window", [0, copies.WINDOW])
-def test_a_crowd_of_similar_images_is_not_one_group(window, monkeypatch):
-    monkeypatch.setattr(copies, "WINDOW", window)
+def test_a_crowd_of_similar_images_is_not_one_group():
     random, frame = np.random.default_rng(0), cat(0, 32).astype(int)
     frames = [np.clip(frame + random.integers(-8, 9, frame.shape), 0, 255).astype("uint8") for _ in range(1500)]
     thumbnails = np.stack([thumbnail(image) for image in [*frames, cat(1), cat(1)[:, ::-1]]])
@@ -77,19 +76,16 @@ def test_a_crowd_of_similar_images_is_not_one_group(window, monkeypatch):
     assert found[1500] == found[1501]
 
 
-def test_copies_that_a_narrow_window_misses_are_found_in_a_tree(monkeypatch):
-    monkeypatch.setattr(copies, "WINDOW", 0)
+def test_copies_are_found_in_whichever_cells_they_lie():
     random = np.random.default_rng(0)
     images = [cat(index, 16) for index in range(300)]
-    images += [np.clip(image[:, ::-1] + random.integers(-2, 3, image.shape), 0, 255).astype("uint8") for image in images]
-    found = copies.groups(np.stack([thumbnail(image) for image in images]))
-    np.testing.assert_array_equal(found[:300], found[300:])
-
-
-def test_images_with_too_many_candidates_are_named_in_one_line(monkeypatch, capsys):
-    monkeypatch.setattr(copies, "WINDOW", 0)
-    monkeypatch.setattr(copies, "CANDIDATES", (2, 3))
-    copies.groups(np.stack([thumbnail(cat(0))] * 8), crowd=4)
-    assert capsys.readouterr().err == (
-        "warning: 8 of 8 images resemble more than 3 others; some of their near-copies may be missed\n"
-    )
+    images += [np.clip(image[:, ::-1] + random.integers(-20, 21, image.shape), 0, 255).astype("uint8") for image in images]
+    thumbnails = np.stack([thumbnail(image) for image in images])
+    pairs = {tuple(pair) for pair in copies.near_pairs(thumbnails)}
+    rows = thumbnails.astype("float32")
+    near = copies._near(rows[:, None], rows[None])
+    assert pairs == {(a, b) for a, b in np.argwhere(near).tolist() if a < b}
+    assert len(pairs) >= 300
+    positions = copies._positions(thumbnails, *copies._principal_components(thumbnails))
+    cells, _ = copies._cells(positions)
+    assert 10 < np.sum(cells[:300] != cells[300:]) < 300

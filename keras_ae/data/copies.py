@@ -6,47 +6,37 @@ above 1 - NEAR**2 / 2. Among 8,389 distinct cat faces there are 71 such pairs; e
 If more than `CROWD` images resemble each other (frames of a film, digits), they are not treated as copies: otherwise one group
 would contain most of the data set.
 
-Up to `WINDOW` images are compared in the order of one number. More are looked up in a k-d tree of principal components, those
-of the antisymmetric part without their sign. Two images are never farther apart there than their thumbnails, one of them
-possibly mirrored, so the tree misses no near-copy, except where an image has more candidates than the last of `CANDIDATES`:
-`near_pairs` warns about these.
+No pair is missed, however many images there are. Thumbnails are compared by their principal components first, those of the
+antisymmetric part without their sign: two images are never farther apart there than their thumbnails, one of them possibly
+mirrored. The first components divide the images into cells as wide as near-copies may be apart, so that only neighbouring
+cells are compared, by matrix products of all components; the thumbnails of the pairs that are left give the verdict.
 """
 
+import itertools
 import mmap
-import sys
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
+from tqdm import tqdm
 
 from keras_ae.data.thumbnails import SIDE
 
 NEAR = 0.28
-BLOCK = 1000
-# largest number of thumbnails that are compared in the order of one number alone; more are looked up in a tree
-WINDOW = 20_000
 # also bounds the memory and time of grouping
 CROWD = 32
-# dimensions of the tree and of positions, which its candidates are compared by first, and thumbnails that these are fitted to
-IN_TREE, DIMENSIONS, FITTED = 12, 32, 50_000
-# candidates of one thumbnail from the tree: first, and for those that may have more
-CANDIDATES = (64, 1024)
-# thumbnails are rounded to float16, so their distances in the tree are slightly wrong
-ROUNDING = 0.005
-LEAF = 64
+# thumbnails are rounded to float16, so their distances between principal components are slightly wrong
+RADIUS = NEAR + 0.005
+# principal components that cells are made of and that are compared, and thumbnails that these are fitted to
+CELLED, DIMENSIONS, FITTED = 4, 32, 50_000
+# images that are compared with WIDE others at a time, and pairs of thumbnails
+BLOCK, WIDE, PAIRS = 1000, 4000, 20_000
+# images above which progress is shown
+MANY = 20_000
 
 
 def _mirrored(thumbnails):
     return thumbnails.reshape(-1, SIDE, SIDE)[:, :, ::-1].reshape(thumbnails.shape)
-
-
-def _position(thumbnails):
-    """One mirror-invariant number per thumbnail; two numbers never differ by more than the two thumbnails."""
-    symmetric = (thumbnails + _mirrored(thumbnails)) / 2
-    # the first principal component separates images best
-    _, vectors = np.linalg.eigh(np.cov(symmetric.T))
-    return symmetric @ vectors[:, -1] / SIDE
 
 
 def _near(first, second):
@@ -92,92 +82,85 @@ def _positions(thumbnails, vectors, antisymmetric):
     return positions
 
 
-def _looked_up(tree, positions, order, thumbnails, places, candidates):
-    """Near-copies of the points `places` of the tree as pairs of places, and which of these had no room for all candidates."""
-    _, found = tree.query(tree.data[places], candidates, distance_upper_bound=NEAR + ROUNDING, workers=-1)
-    row, column = np.nonzero(found < tree.n)
-    first, second = places[row], found[row, column]
-    different = first != second
-    first, second = first[different], second[different]
-    near = np.zeros(len(first), bool)
-    for start in range(0, len(first), 20 * BLOCK):
-        squares = np.square(positions[first[start : start + 20 * BLOCK]] - positions[second[start : start + 20 * BLOCK]])
-        # few of the candidates are left, and thumbnails, which are on disk, are read for these alone
-        close = start + np.flatnonzero(squares.sum(axis=1) <= (NEAR + ROUNDING) ** 2)
-        near[close] = _near(*(thumbnails[order[side[close]]].astype("float32") for side in (first, second)))
-        _release(thumbnails)
-    return np.stack([first[near], second[near]], axis=1), found[:, -1] < tree.n
+def _cells(positions):
+    """The cell of each position, an int (n,), and what is added to it along each axis of the grid.
+
+    No cell lies at an edge of the grid, so that all have neighbours with numbers of their own.
+    """
+    coordinates = positions[:, :CELLED] - positions[:, :CELLED].min(axis=0)
+    bins = (coordinates / RADIUS).astype(int) + 1
+    sides = bins.max(axis=0) + 2
+    return np.ravel_multi_index(bins.T, sides), np.cumprod([1, *sides[:0:-1]])[::-1]
 
 
-def _pairs_by_tree(thumbnails, structured, crowd):
-    """`near_pairs` of many thumbnails. structured: the indices of those that are not flat."""
-    positions = _positions(thumbnails, *_principal_components(thumbnails))
-    if len(structured) < len(positions):
-        positions = positions[structured]
-    # neighbours lie together in memory: looking up is several times as fast
-    sorting = cKDTree(positions[:, :IN_TREE], LEAF, balanced_tree=False).indices.copy()
-    order, positions = structured[sorting], positions[sorting]
-    tree = cKDTree(positions[:, :IN_TREE], LEAF, balanced_tree=False)
-    neighbours = np.zeros(tree.n, int)
-    pairs, incomplete = [], 0
-    for start in range(0, tree.n, BLOCK):
-        places = np.arange(start, min(start + BLOCK, tree.n))
-        for candidates in CANDIDATES:
-            found, full = _looked_up(tree, positions, order, thumbnails, places, min(candidates, tree.n))
-            count = np.bincount(np.searchsorted(places, found[:, 0]), minlength=len(places))
-            neighbours[places] = count
-            # the others are complete, or known to be in a crowd
-            places = places[full & (count <= crowd)]
-            waiting = np.isin(found[:, 0], places)
-            pairs.append(found[~waiting & (neighbours[found[:, 0]] <= crowd)])
-            if not len(places):
-                break
-        pairs.append(found[waiting])
-        incomplete += len(places)
-    if incomplete:
-        print(
-            f"warning: {incomplete:,} of {len(thumbnails):,} images resemble more than {CANDIDATES[-1]:,} others; "
-            "some of their near-copies may be missed",
-            file=sys.stderr,
-        )
-    pairs = np.concatenate(pairs)
-    pairs = order[pairs[np.all(neighbours[pairs] <= crowd, axis=1)]]
-    return np.unique(np.sort(pairs, axis=1), axis=0)
+def _compared(cells, steps):
+    """What is compared: images first ... last - 1 of one cell with images start ... end - 1, as (first, last, start, end).
+
+    cells: that of each image, in ascending order. Each pair of images of one cell or of neighbouring cells is met once.
+    """
+    found, starts = np.unique(cells, return_index=True)
+    # along the last axis neighbouring cells follow each other; of all other directions, one of each two opposite ones
+    ahead = [way for way in itertools.product((-1, 0, 1), repeat=CELLED - 1) if way > (0,) * (CELLED - 1)]
+    towards = np.array(ahead) @ steps[:-1]
+    low = np.searchsorted(cells, found[:, None] + towards - 1)
+    high = np.searchsorted(cells, found[:, None] + towards + 1, "right")
+    beside = np.searchsorted(cells, found + 1, "right")
+    for number, (head, tail) in enumerate(zip(starts, [*starts[1:], len(cells)], strict=True)):
+        for first in range(head, tail, BLOCK):
+            last = min(first + BLOCK, tail)
+            for low_, high_ in ((first, beside[number]), *zip(low[number], high[number], strict=True)):
+                yield from ((first, last, start, min(start + WIDE, high_)) for start in range(low_, high_, WIDE))
+
+
+def _close(positions, first, last, start, end):
+    """Pairs (row, column), row < column, of these images whose positions are not farther apart than RADIUS."""
+    rows, columns = positions[first:last], positions[start:end]
+    halves = [np.square(part).sum(axis=1, keepdims=True) / 2 for part in (rows, columns)]
+    ones = [np.ones_like(half) for half in halves]
+    # minus half of the squared distances, as one product
+    product = np.hstack([rows, -halves[0], ones[0]]) @ np.hstack([columns, ones[1], -halves[1]]).T
+    row, column = np.divmod(np.flatnonzero(product >= -(RADIUS**2) / 2), end - start)
+    row, column = row + first, column + start
+    return row[row < column], column[row < column]
+
+
+def _confirmed(row, column, thumbnails, order, neighbours, crowd):
+    """Those of the pairs that are near-copies of each other, (n, 2); `neighbours` of each image are counted."""
+    # between two images of crowds nothing is left to find out
+    unknown = (neighbours[row] <= crowd) | (neighbours[column] <= crowd)
+    row, column = row[unknown], column[unknown]
+    near = _near(*(thumbnails[order[side]].astype("float32") for side in (row, column)))
+    pairs = np.stack([row[near], column[near]], axis=1)
+    np.add.at(neighbours, pairs, 1)
+    return pairs[np.all(neighbours[pairs] <= crowd, axis=1)]
 
 
 def near_pairs(thumbnails, crowd=CROWD):
     """Index pairs (smaller, larger) of near-copies among thumbnails (n, SIDE * SIDE), int (pairs, 2).
 
-    An image with more than `crowd` near-copies has no pairs. thumbnails may be an array on disk.
+    An image with more than `crowd` near-copies has no pairs. thumbnails may be an array on disk. Progress is shown for many.
     """
     structured = np.flatnonzero(np.concatenate([block.any(axis=1) for _, block in _blocks(thumbnails)]))
     if len(structured) < 2:
         return np.empty((0, 2), int)
-    if len(thumbnails) > WINDOW:
-        return _pairs_by_tree(thumbnails, structured, crowd)
-    thumbnails = thumbnails.astype("float32")
-    position = _position(thumbnails[structured])
-    order = structured[np.argsort(position, kind="stable")]
-    position = np.sort(position)
-    pairs = []
-    neighbours = np.zeros(len(thumbnails), int)
-    for start in range(0, len(order), BLOCK):
-        rows = order[start : start + BLOCK]
-        end = np.searchsorted(position, position[start + len(rows) - 1] + NEAR, side="right")
-        others = order[start:end]
-        near = np.zeros((len(rows), len(others)), bool)
-        for versions in (thumbnails[others], _mirrored(thumbnails[others])):
-            near |= thumbnails[rows] @ versions.T / SIDE**2 > 1 - NEAR**2 / 2
-        # each pair once: only images that come later in the order
-        near = np.triu(near, 1)
-        count = near.sum(axis=1)
-        neighbours[rows] += count
-        neighbours[others] += near.sum(axis=0)
-        near[count > crowd] = False
-        row, column = np.nonzero(near)
-        pairs.append(np.sort(np.stack([rows[row], others[column]], axis=1), axis=1))
+    positions = _positions(thumbnails, *_principal_components(thumbnails))[structured]
+    cells, steps = _cells(positions)
+    sorting = np.argsort(cells, kind="stable")
+    order, positions = structured[sorting], positions[sorting]
+    neighbours = np.zeros(len(order), int)
+    pairs = [np.empty((0, 2), int)]
+    hidden = None if len(order) > MANY else True
+    with tqdm(None, "looking for near-copies", len(order), unit="image", disable=hidden) as progress:
+        for first, last, start, end in _compared(cells[sorting], steps):
+            row, column = _close(positions, first, last, start, end)
+            for n in range(0, len(row), PAIRS):
+                pairs.append(_confirmed(row[n : n + PAIRS], column[n : n + PAIRS], thumbnails, order, neighbours, crowd))
+            if start == first:
+                _release(thumbnails)
+                progress.update(last - first)
     pairs = np.concatenate(pairs)
-    return np.unique(pairs[np.all(neighbours[pairs] <= crowd, axis=1)], axis=0)
+    pairs = order[pairs[np.all(neighbours[pairs] <= crowd, axis=1)]]
+    return np.unique(np.sort(pairs, axis=1), axis=0)
 
 
 def groups(thumbnails, crowd=CROWD):
