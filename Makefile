@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 EXPERIMENTS := $(basename $(notdir $(wildcard experiments/*.toml)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint explorer soak bench bench-peers bench-scale course clean $(EXPERIMENTS:%=train-%)
+.PHONY: help install test docs lint explorer soak bench bench-peers bench-scale course clean $(EXPERIMENTS:%=train-%)
 
 # the course: make course MNIST=tensorflow-datasets-folder CATS=folder; without them MNIST is downloaded and cats are drawn
 COURSE ?= docs/course
@@ -92,6 +92,10 @@ MODEL ?= exported/cats
 
 explorer: $(READY) ## make explorer.html, a page to play with an export in a browser; MODEL=DIR
 	$(BIN)/python -m keras_ae.explore --model "$(MODEL)" --out explorer.html
+
+docs: $(READY) ## build the documentation into site/, which needs no network afterwards; open site/index.html
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 lint: $(READY) ## check the style of the code with ruff
 	$(BIN)/ruff check .

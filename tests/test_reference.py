@@ -1,4 +1,4 @@
-"""The pages of reference against the code: public names, commands and their options, tables of experiment files, the site's pages."""
+"""The pages of reference against the code: public names, commands and their options, tables of experiment files."""
 
 import importlib
 import re
@@ -13,7 +13,9 @@ REFERENCE = ROOT / "docs" / "reference"
 
 
 def test_the_interface_page_documents_every_public_name_where_it_is_defined():
-    documented = re.findall(r'^::: (\S+)\n    options:\n      heading: "(\w+)"$', (REFERENCE / "interface.md").read_text(), re.MULTILINE)
+    documented = re.findall(
+        r'^::: (\S+)\n    options:\n      heading: "(\w+)"$', (REFERENCE / "interface.md").read_text(), re.MULTILINE
+    )
     assert {name for _, name in documented} == set(keras_ae.__all__) - {"__version__"}
     for path, name in documented:
         module, _, attribute = path.rpartition(".")
@@ -33,23 +35,33 @@ def test_the_page_of_commands_has_every_command_and_only_options_that_exist():
 def described(annotation):
     """Type and bounds of a key, as words."""
     plain, bounds = schema._taken_apart(annotation)
-    words = [f"{word} {getattr(bound, limit):g}" for bound in bounds if type(bound) in schema.WORDS for word, limit in [schema.WORDS[type(bound)]]]
+    words = [
+        f"{word} {getattr(bound, limit):g}"
+        for bound in bounds
+        if type(bound) in schema.WORDS
+        for word, limit in [schema.WORDS[type(bound)]]
+    ]
     return schema._type_name(plain), ", ".join(words)
+
+
+TOML = {None: "none", True: "true", False: "false"}
 
 
 def rows():
     """The rows of tables and keys: table, name, key, type, bounds, default."""
-    every = [(table, name, [function]) for table, (functions, _) in schema.CHOICES.items() for name, function in functions.items()]
+    every = [
+        (table, name, [function]) for table, (functions, _) in schema.CHOICES.items() for name, function in functions.items()
+    ]
     every += [(table, "", functions) for table, functions in schema.SINGLE.items()]
     for table, name, functions in every:
-        # a name without keys is a name too
-        for key, parameter in schema.keys_of(*functions).items() or {"": None}.items():
-            default = "" if parameter is None else parameter.default
-            default = list(default) if isinstance(default, tuple) else default
-            kind, bounds = ("", "") if parameter is None else described(parameter.annotation)
-            default = {None: "none", True: "true", False: "false"}.get(default, default) if default is None or isinstance(default, bool) else default
-            cells = (f"`{table}`", f"`{name}`" if name else "", f"`{key}`" if key else "", kind, bounds, str(default))
-            yield "| " + " | ".join(cells) + " |"
+        keys = schema.keys_of(*functions)
+        if not keys:
+            yield f"| `{table}` | `{name}` | | | | |"
+        for key, parameter in keys.items():
+            kind, bounds = described(parameter.annotation)
+            default = list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
+            default = TOML[default] if default is None or isinstance(default, bool) else default
+            yield f"| `{table}` | {f'`{name}`' if name else ''} | `{key}` | {kind} | {bounds} | {default} |"
 
 
 def test_the_page_of_tables_is_the_schema():
