@@ -44,7 +44,7 @@ def described(annotation):
     return schema._type_name(plain), ", ".join(words)
 
 
-TOML = {None: "none", True: "true", False: "false"}
+TOML = {None: "not set", True: "true", False: "false"}
 
 
 def rows():
