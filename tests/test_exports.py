@@ -1,10 +1,7 @@
 """Exports: what is written, what is read, and what other programs can rely on."""
 
 import json
-import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -277,50 +274,6 @@ def test_a_readme_holds_the_metrics_that_its_card_knows():
     shorter = readme({key: value for key, value in card.items() if key not in ("held_out", "training_seconds")})
     assert "PSNR" not in shorter
     assert "863 held out), 44 epochs." in shorter
-
-
-GUIDE = (ROOT / "docs" / "guides" / "exporting.md").read_text()
-
-
-def guide_program():
-    """The Python block of the guide that loads an export in another program."""
-    block = next(block for block in re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL) if "saved_model.load" in block)
-    assert "keras_ae" not in block
-    assert len(block.splitlines()) <= 12
-    return block
-
-
-def test_the_guide_s_twelve_lines_run_where_keras_ae_cannot_be_imported(tmp_path):
-    program = "import sys\nsys.modules['keras_ae'] = None\n" + guide_program()
-    for name in ("vae", "cats"):
-        shutil.copytree(ROOT / "exported" / "cats", tmp_path / "exported" / name)
-    done = subprocess.run([sys.executable, "-I", "-c", program], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "(64, 64, 3)" in done.stdout
-
-
-def test_the_guide_s_lines_for_onnxruntime_run_without_keras_ae(tmp_path):
-    blocks = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
-    block = next(block for block in blocks if "onnxruntime" in block)
-    program = "import sys\nsys.modules['keras_ae'] = sys.modules['tensorflow'] = None\n" + block
-    done = subprocess.run([sys.executable, "-I", "-c", program], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "(1, 64, 64, 3)" in done.stdout
-
-
-def test_the_guide_s_lines_of_javascript_run(tmp_path):
-    if not (shutil.which("node") and shutil.which("npm")):
-        pytest.skip("needs Node.js with npm")
-    command = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(tmp_path), "onnxruntime-web"]
-    if subprocess.run(command, capture_output=True, timeout=300).returncode:
-        pytest.skip("npm cannot install onnxruntime-web")
-    (tmp_path / "exported").mkdir()
-    shutil.copytree(ROOT / "exported" / "cats", tmp_path / "exported" / "cats")
-    (block,) = re.findall(r"```js\n(.*?)```", GUIDE, re.DOTALL)
-    (tmp_path / "program.mjs").write_text(block)
-    done = subprocess.run(["node", "program.mjs"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert "[ 1, 64, 64, 3 ]" in done.stdout
 
 
 def full_disk(*_, **__):

@@ -1,9 +1,7 @@
 """What a Keras user expects of `import keras_ae`, tried as a Keras user would."""
 
-import re
 import subprocess
 import sys
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -12,7 +10,6 @@ import tensorflow as tf
 
 import keras_ae
 
-ROOT = Path(__file__).parents[1]
 RANDOM = np.random.default_rng(0)
 SHAPE = (8, 8, 1)
 
@@ -236,24 +233,3 @@ def test_every_public_name_is_there_and_documented():
         assert name.startswith("__") or getattr(keras_ae, name).__doc__
     with pytest.raises(AttributeError, match="module 'keras_ae' has no attribute 'VAEE'"):
         _ = keras_ae.VAEE
-
-
-def python_lines():
-    """The Python block of the README that trains a model."""
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    return next(block for block in blocks if "import keras_ae" in block)
-
-
-def test_the_readme_s_lines_of_python_run_in_a_fresh_process(tmp_path):
-    block = python_lines()
-    assert len([line for line in block.splitlines() if line.strip()]) <= 10
-    done = subprocess.run([sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "exported" / "mine" / "card.json").exists()
-
-
-def test_the_guide_s_lines_of_python_run_in_a_fresh_process(tmp_path):
-    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "guides" / "python.md").read_text(), re.DOTALL)
-    done = subprocess.run([sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "vae.keras").exists()

@@ -15,7 +15,7 @@ def make(*arguments):
 
 def test_make_help_lists_every_target_with_a_line():
     lines = {line.split()[0]: line.split()[1:] for line in make("help").splitlines()}
-    assert {"install", "test", "lint", "bench", *(f"train-{name}" for name in EXPERIMENTS)} <= set(lines)
+    assert {"install", "test", "lint", "bench", "docs", *(f"train-{name}" for name in EXPERIMENTS)} <= set(lines)
     assert all(lines.values())
 
 
@@ -33,8 +33,9 @@ def test_the_constraints_pin_every_dependency():
 
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
-    wanted = setup["options"]["install_requires"] + setup["options.extras_require"]["test"]
-    names = {re.split(r"[ <>=]", line)[0] for line in wanted.splitlines() if line and not line.startswith("#")}
+    extras = setup["options.extras_require"]
+    wanted = setup["options"]["install_requires"] + extras["test"] + extras["docs"]
+    names = {re.split(r"[ <>=[]", line)[0] for line in wanted.splitlines() if line and not line.startswith("#")}
     pinned = {line.split("==")[0] for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line}
     assert {name.lower() for name in names} <= {name.lower() for name in pinned}
 
