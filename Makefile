@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 EXPERIMENTS := $(basename $(notdir $(wildcard experiments/*.toml)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint cats explorer soak bench bench-peers bench-scale bench-small course clean $(EXPERIMENTS:%=train-%)
+.PHONY: help install test lint dist cats explorer soak bench bench-peers bench-scale bench-small course clean $(EXPERIMENTS:%=train-%)
 
 cats: $(READY) ## download the public cat faces into the cache; make train-vae DATA=cats trains on them
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[cats]'
@@ -97,6 +97,10 @@ MODEL ?= exported/cats
 explorer: $(READY) ## make explorer.html, a page to play with an export in a browser; MODEL=DIR
 	$(BIN)/python -m keras_ae.explore --model "$(MODEL)" --out explorer.html
 
+dist: $(READY) ## build the wheel and the sdist into dist/
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dist]'
+	$(BIN)/python -m build --outdir dist
+
 lint: $(READY) ## check the style of the code with ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -126,4 +130,4 @@ bench-small: $(READY) ## compare PCA, training from nothing and from exported/ca
 	$(BIN)/python benchmarks/small.py $(if $(CATS),--cats "$(CATS)") $(if $(OTHER),--other "$(OTHER)") $(ARGS)
 
 clean: ## remove the virtual environment and caches; runs and exports stay
-	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache

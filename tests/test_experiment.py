@@ -406,7 +406,7 @@ def test_an_estimate_changes_no_weight_of_what_is_built_afterwards(tmp_path):
 
 
 def test_a_missing_file_names_those_that_exist():
-    with pytest.raises(UserError, match="no experiment file nowhere.toml"):
+    with pytest.raises(UserError, match="no experiment file or name nowhere.toml"):
         experiment.read("nowhere.toml")
 
 
