@@ -5,7 +5,6 @@ import importlib
 import sys
 from pathlib import Path
 
-
 FOLDER = Path(__file__).parent
 
 
