@@ -14,6 +14,8 @@ from keras_ae.models import networks
 from keras_ae.models.blocks import Widths
 from keras_ae.training import checks, experiment, schema
 
+ROOT = Path(__file__).parents[1]
+
 SHAPES = {"mnist": (28, 28, 1), "melodies": (32, 32, 1)}
 FILES = sorted((Path(__file__).parents[1] / "experiments").glob("*.toml"))
 
