@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 EXPERIMENTS := $(basename $(notdir $(wildcard experiments/*.toml)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install test docs lint cats explorer soak bench bench-peers bench-scale bench-small course clean $(EXPERIMENTS:%=train-%)
+.PHONY: help install test docs lint dist cats explorer soak bench bench-peers bench-scale bench-small course clean $(EXPERIMENTS:%=train-%)
 
 cats: $(READY) ## download the public cat faces into the cache; make train-vae DATA=cats trains on them
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[cats]'
@@ -101,6 +101,10 @@ docs: $(READY) ## build the documentation into site/, which needs no network aft
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
+dist: $(READY) ## build the wheel and the sdist into dist/
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dist]'
+	$(BIN)/python -m build --outdir dist
+
 lint: $(READY) ## check the style of the code with ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -130,4 +134,4 @@ bench-small: $(READY) ## compare PCA, training from nothing and from exported/ca
 	$(BIN)/python benchmarks/small.py $(if $(CATS),--cats "$(CATS)") $(if $(OTHER),--other "$(OTHER)") $(ARGS)
 
 clean: ## remove the virtual environment and caches; runs and exports stay
-	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache

@@ -1,16 +1,18 @@
-"""List the commands: python -m keras_ae"""
+"""List the commands, or run one: python -m keras_ae, or keras-ae"""
 
 import ast
 import importlib
 import sys
 from pathlib import Path
 
+FOLDER = Path(__file__).parent
 
-def commands():
-    """{name: its line} of every command, from the docstrings of the modules beside this one; nothing is imported."""
+
+def commands(pattern="*"):
+    """{name: its line} of the commands so named, from the docstrings of the modules beside this one; nothing is imported."""
     docstrings = {
         path.stem: ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-        for path in sorted(Path(__file__).parent.glob("*.py"))
+        for path in sorted(FOLDER.glob(f"{pattern}.py"))
     }
     lines = {name: text.partition("\n")[0] for name, text in docstrings.items()}
     return {name: line.partition(":")[0] for name, line in lines.items() if f"python -m keras_ae.{name}" in line}
@@ -20,19 +22,23 @@ def listing(known):
     """The text that `python -m keras_ae` prints."""
     width = max(map(len, known))
     rows = [f"  {name:<{width}}  {line}" for name, line in known.items()]
-    return "\n".join(["usage: python -m keras_ae.COMMAND [--help]", "", *rows])
+    return "\n".join(["usage: python -m keras_ae.COMMAND [--help], or keras-ae COMMAND [--help]", "", *rows])
 
 
 def main(argv=None):
     """Without arguments print the list of commands; with the name of one, run it."""
-    argv = sys.argv[1:] if argv is None else argv
-    known = commands()
-    if not argv or argv[0] in ("-h", "--help"):
-        print(listing(known))
-    elif argv[0] in known:
-        importlib.import_module(f"keras_ae.{argv[0]}").main(argv[1:])
+    words = sys.argv[1:] if argv is None else argv
+    if not words or words[0] in ("-h", "--help"):
+        print(listing(commands()))
+    # one file is read, not all: --help stays quick
+    elif words[0].isidentifier() and words[0] in commands(words[0]):
+        if argv is None:
+            # the command ends the process, as with python -m keras_ae.COMMAND
+            del sys.argv[1]
+        importlib.import_module(f"keras_ae.{words[0]}").main(None if argv is None else words[1:])
     else:
-        print(f"python -m keras_ae: error: unknown command '{argv[0]}'; choose one of {', '.join(known)}", file=sys.stderr)
+        prog = "keras-ae" if Path(sys.argv[0]).stem == "keras-ae" else "python -m keras_ae"
+        print(f"{prog}: error: unknown command '{words[0]}'; choose one of {', '.join(commands())}", file=sys.stderr)
         sys.exit(2)
 
 

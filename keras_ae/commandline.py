@@ -10,7 +10,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from keras_ae.errors import UserError, first_line
+from keras_ae.errors import UserError, first_line, one_line
 
 # the first model that a user trains, and the one that the repository ships
 TRAINED, SHIPPED = "exported/vae", "exported/cats"
@@ -27,16 +27,12 @@ class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
         return action.help if has_none else super()._get_help_string(action)
 
 
-def one_line(text):
-    """A message with its line breaks and other control characters, such as those of a file name, as escapes."""
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in str(text))
-
-
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose errors are one line on stderr and exit status 2."""
 
     def __init__(self, verb, description, **kwargs):
-        super().__init__(f"python -m keras_ae.{verb}", description=description, formatter_class=_Formatter, **kwargs)
+        started = "keras-ae " if Path(sys.argv[0]).stem == "keras-ae" else "python -m keras_ae."
+        super().__init__(started + verb, description=description, formatter_class=_Formatter, **kwargs)
 
     def error(self, message):
         self.exit(2, f"{self.prog}: error: {one_line(message)}\n")
@@ -76,8 +72,11 @@ SEED = whole_number(0, 2**31 - 1)
 
 
 def default_model():
-    """The export that commands use without --model: `exported/vae` where it exists, else `exported/cats`."""
-    return TRAINED if Path(TRAINED).is_dir() else SHIPPED
+    """The export of commands without --model: `exported/vae` where it exists, else `exported/cats`. UserError without both."""
+    if found := [folder for folder in (TRAINED, SHIPPED) if Path(folder).is_dir()]:
+        return found[0]
+    advice = f"train one (keras-ae train vae; keras-ae export --model runs/vae), or copy {SHIPPED} from the repository"
+    raise UserError(f"no --model given, and neither {TRAINED} nor {SHIPPED} is here; {advice}")
 
 
 def add_common(parser, out, out_help, model=None, model_help="folder of an export"):
@@ -248,7 +247,7 @@ def run(parser, body, argv=None):
         except ModuleNotFoundError as error:
             if (error.name or "keras_ae").startswith("keras_ae"):
                 raise
-            missing = error.name.partition(".")[0]
+            missing = error.name.partition(".")[0].replace("skimage", "scikit-image")
             status, message = 2, f"error: this needs the package {missing}, which is not installed; pip install {missing}"
         except Exception as error:
             tensorflow = sys.modules.get("tensorflow")

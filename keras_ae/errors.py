@@ -19,3 +19,8 @@ def first_line(error):
     lines = (line.strip() for line in COLOUR.sub("", getattr(error, "message", None) or str(error)).splitlines())
     line = next((line for line in lines if line and not line.startswith(AROUND)), type(error).__name__)
     return line if len(line) <= 200 else f"{line[:120]} ... {line[-75:]}"
+
+
+def one_line(text):
+    """A message with its line breaks and other control characters, such as those of a file name, as escapes."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in str(text))

@@ -1,5 +1,6 @@
-"""Train an experiment: python -m keras_ae.train experiments/vae.toml [--data DIR] [--set table.key=value ...]"""
+"""Train an experiment: python -m keras_ae.train vae [--data DIR] [--set table.key=value ...]"""
 
+import argparse
 import json
 import shlex
 import sys
@@ -7,9 +8,21 @@ import sys
 from keras_ae import commandline
 
 
+class _List(argparse.Action):
+    """Print the experiments of the package and exit, as --help does."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        from keras_ae.training import named
+
+        print(named.listing())
+        parser.exit()
+
+
 def parser():
     parser = commandline.Parser("train", "Train the experiment of a TOML file into a new run folder.")
-    parser.add_argument("experiment", metavar="FILE.toml", help="experiment file, such as experiments/vae.toml")
+    text = "experiment file, or the name of one of the package, such as vae"
+    parser.add_argument("experiment", metavar="EXPERIMENT", help=text)
+    parser.add_argument("--list", action=_List, nargs=0, help="show the experiments of the package, and exit")
     parser.add_argument(
         "--data",
         metavar="DIR",

@@ -100,9 +100,10 @@ def test_without_a_model_the_trained_one_is_used_else_the_shipped_one_and_stderr
     def body(arguments):
         seen.append(arguments.model)
 
+    (tmp_path / "exported" / "cats").mkdir(parents=True)
     commandline.run(parser, body, [])
     assert capfd.readouterr() == ("", "model     exported/cats (no --model given)\n")
-    (tmp_path / "exported" / "vae").mkdir(parents=True)
+    (tmp_path / "exported" / "vae").mkdir()
     commandline.run(parser, body, [])
     assert capfd.readouterr() == ("", "model     exported/vae (no --model given)\n")
     commandline.run(parser, body, ["--model", "other"])

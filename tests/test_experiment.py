@@ -14,6 +14,8 @@ from keras_ae.models import networks
 from keras_ae.models.blocks import Widths
 from keras_ae.training import checks, experiment, schema
 
+ROOT = Path(__file__).parents[1]
+
 SHAPES = {"mnist": (28, 28, 1), "melodies": (32, 32, 1)}
 FILES = sorted((Path(__file__).parents[1] / "experiments").glob("*.toml"))
 
@@ -405,9 +407,22 @@ def test_an_estimate_changes_no_weight_of_what_is_built_afterwards(tmp_path):
     assert all(np.array_equal(a, b) for a, b in zip(without, trained(), strict=True))
 
 
-def test_a_missing_file_names_those_that_exist():
-    with pytest.raises(UserError, match="no experiment file nowhere.toml"):
-        experiment.read("nowhere.toml")
+def test_experiments_go_by_name_in_any_folder_and_a_near_name_is_proposed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert experiment.read("vae").tables == experiment.read(ROOT / "experiments" / "vae.toml").tables
+    for wrong in ("vae_mnits", "experiments/vae_mnits.toml", "vae_mnits.toml"):
+        with pytest.raises(UserError, match=f"no experiment file or name {wrong}; did you mean vae_mnist"):
+            experiment.read(wrong)
+    with pytest.raises(UserError, match="no experiment file or name zzz; keras-ae train --list shows the names"):
+        experiment.read("zzz")
+
+
+def test_a_file_of_the_user_comes_before_an_experiment_of_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "vae").mkdir()
+    (tmp_path / "ae.toml").write_text("[latent]\ndim = 3\n")
+    assert experiment.read("vae").latent_dim == 128
+    assert experiment.read("ae.toml").latent_dim == 3
 
 
 def test_the_same_seed_builds_the_same_model(tmp_path):

@@ -140,7 +140,10 @@ class Exported:
 
     def decode(self, z, labels=None):
         """Images (n, H, W, C) of codes (n, latent_dim)."""
-        return self._run(self._runtime.decode, np.asarray(z), labels, None)["images"]
+        z = np.asarray(z)
+        if z.shape[1:] != (self.latent_dim,):
+            raise UserError(f"{self.folder} takes codes of shape (n, {self.latent_dim}). Received: {z.shape}")
+        return self._run(self._runtime.decode, z, labels, None)["images"]
 
     def refine(self, images, z, steps=20, labels=None, progress=None):
         """Codes (n, latent_dim) that rebuild images (n, H, W, C) better than codes z do, after `steps` of gradient descent.

@@ -29,8 +29,21 @@ def _save(network, endpoints, folder):
     # Keras' ExportArchive writes every weight twice
     module = tf.Module()
     module.weights = [variable.value for variable in network.variables]
-    functions = {name: tf.function(function, specs).get_concrete_function() for name, (function, specs) in endpoints.items()}
-    tf.saved_model.save(module, str(folder), functions)
+    functions = {name: tf.function(function, specs) for name, (function, specs) in endpoints.items()}
+    module.serve = _served(functions["serving_default"], endpoints["serving_default"][1])
+    tf.saved_model.save(module, str(folder), {name: function.get_concrete_function() for name, function in functions.items()})
+
+
+def _served(function, specs):
+    """The function of one argument that `keras.layers.TFSMLayer` calls: a tensor, or a dict where there are several."""
+    if len(specs) == 1:
+        return tf.function(function, specs)
+
+    @tf.function(input_signature=[{spec.name: spec for spec in specs}])
+    def serve(inputs):
+        return function(*(inputs[spec.name] for spec in specs))
+
+    return serve
 
 
 def write_encoder(encoder, outputs, folder):

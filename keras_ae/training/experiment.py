@@ -13,7 +13,7 @@ from keras_ae.data.tasks import identity
 from keras_ae.errors import UserError
 from keras_ae.models.losses import Likelihood
 from keras_ae.models.refinement import RefinedVAE, critic
-from keras_ae.training import checks, devices
+from keras_ae.training import checks, devices, named
 from keras_ae.training.few import Few
 from keras_ae.training.schema import CHOICES, RENAMED_TABLES, Data, SecondStage, Training, completed, renamed, shown
 
@@ -203,14 +203,12 @@ def _tables(path):
 def read(path, overrides=()):
     """Read an experiment file, apply overrides "table.key=value" in order, and complete it. Raises UserError.
 
-    Overrides are read as TOML values, or as plain text where that fails.
+    path: of a file, or the name of one that the package contains, such as "vae". Overrides are read as TOML values,
+    or as plain text where that fails.
     """
-    path = Path(path)
+    path = named.found(path)
     try:
         tables = _tables(path)
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        known = ", ".join(sorted(str(file) for file in Path("experiments").glob("*.toml")))
-        raise UserError(f"no experiment file {path}" + (f"; there are {known}" if known else "")) from None
     except RecursionError:
         raise UserError(f"{path} is not valid TOML: its brackets are nested too deeply") from None
     # those of tomllib and of decoding, and what int() raises for thousands of digits, with advice to programmers at the end

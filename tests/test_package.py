@@ -1,0 +1,153 @@
+"""What `pip install keras_ae` gives: the wheel and the sdist, in an environment and a folder without the repository."""
+
+import ast
+import configparser
+import re
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+EXPERIMENTS = sorted(path.stem for path in (ROOT / "experiments").glob("*.toml"))
+SETUP = configparser.ConfigParser()
+SETUP.read(ROOT / "setup.cfg", encoding="utf-8")
+# import names that are not the names of their distributions
+DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "skimage": "scikit-image", "umap": "umap-learn"}
+DISTRIBUTIONS |= {"tensorflow_datasets": "tensorflow-datasets", "annotated_types": "annotated-types"}
+# what tensorflow and tensorboard need themselves, and cannot be without
+BROUGHT = {"google": "tensorboard"}
+
+
+def built(source, out, kind):
+    """Build from `source` what `kind` says; nothing is downloaded."""
+    command = [sys.executable, "-m", "build", "--no-isolation", f"--{kind}", "--outdir", str(out), str(source)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (made,) = out.glob("*.whl" if kind == "wheel" else "*.tar.gz")
+    return made
+
+
+@pytest.fixture(scope="session")
+def sdist(once):
+    """The unpacked sdist."""
+
+    def make(out):
+        # a copy of what git knows, or is new: builds leave nothing in the repository
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
+        )
+        for name in listed.stdout.decode().split("\0"):
+            if name and not name.startswith(("docs/", "exported/", "benchmarks/")) and (ROOT / name).is_file():
+                target = out / "source" / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes((ROOT / name).read_bytes())
+        with tarfile.open(built(out / "source", out, "sdist")) as archive:
+            archive.extractall(out / "unpacked", filter="data")
+
+    (folder,) = (once("sdist", make) / "unpacked").iterdir()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def wheel(once, sdist):
+    """The wheel, built from the sdist as pip builds it."""
+    (made,) = once("wheel", lambda out: built(sdist, out, "wheel")).glob("*.whl")
+    return made
+
+
+@pytest.fixture(scope="session")
+def python(once, wheel):
+    """An interpreter of a new environment with the wheel; dependencies come from the environment of the tests."""
+
+    def make(out):
+        venv.create(out / "env", with_pip=False)
+        (purelib,) = [path for path in (out / "env").rglob("site-packages") if path.is_dir()][:1]
+        (purelib / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+        install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--disable-pip-version-check"]
+        command = [*install, "--prefix", str(out / "env"), "--ignore-installed", str(wheel)]
+        subprocess.run(command, check=True, capture_output=True)
+
+    scripts = once("environment", make) / "env" / ("Scripts" if sys.platform == "win32" else "bin")
+    return scripts / "python"
+
+
+def ran(python, folder, *words, status=0):
+    """Output and errors of a process in `folder`."""
+    done = subprocess.run([str(word) for word in (python, *words)], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == status, done.stderr
+    return done.stdout, done.stderr
+
+
+def test_the_list_of_packages_is_that_of_the_folders():
+    found = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "keras_ae").rglob("__init__.py")}
+    assert set(SETUP["options"]["packages"].split()) == found | {"keras_ae.experiments"}
+
+
+def test_the_wheel_holds_the_experiments_the_page_and_the_mark_of_types_and_nothing_beside(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name for name in names if name.endswith(".toml")} == {f"keras_ae/experiments/{name}.toml" for name in EXPERIMENTS}
+    assets = {f"keras_ae/explorer/assets/{path.name}" for path in (ROOT / "keras_ae" / "explorer" / "assets").iterdir()}
+    assert assets | {"keras_ae/py.typed"} <= set(names)
+    assert all(name.startswith(("keras_ae/", "keras_ae-")) for name in names)
+    assert wheel.stat().st_size < 2_000_000
+
+
+def test_the_sdist_can_be_tested_and_built_again(sdist):
+    names = {path.relative_to(sdist).as_posix() for path in sdist.rglob("*")}
+    assert {"setup.cfg", "pyproject.toml", "Makefile", "constraints.txt", "ruff.toml", "LICENSE", "README.md"} <= names
+    assert {f"tests/{path.name}" for path in (ROOT / "tests").glob("*.py")} <= names
+
+
+def test_commands_of_the_wheel_work_in_an_empty_folder(python, tmp_path):
+    place, _ = ran(python, tmp_path, "-c", "import keras_ae; print(keras_ae.__file__)")
+    assert Path(place.strip()).is_relative_to(python.parents[1])
+    listed, _ = ran(python, tmp_path, "-m", "keras_ae.train", "--list")
+    assert [line.split()[0] for line in listed.splitlines()] == EXPERIMENTS
+    assert all(len(line.split()) > 3 for line in listed.splitlines())
+    script = python.with_name("keras-ae")
+    assert ran(script, tmp_path, "train", "--list")[0] == listed
+    assert "usage: keras-ae generate [-h]" in ran(script, tmp_path, "generate", "--help")[0]
+    _, error = ran(script, tmp_path, "generate", status=2)
+    assert error.startswith("keras-ae generate: error: no --model given")
+    assert "keras-ae train vae" in error and len(error.splitlines()) == 1
+    _, error = ran(script, tmp_path, "train", "vae_mnits", status=2)
+    assert error == "keras-ae train: error: no experiment file or name vae_mnits; did you mean vae_mnist? " + (
+        "keras-ae train --list shows the names\n"
+    )
+
+
+def test_the_wheel_trains_by_name_exports_draws_and_explores_in_an_empty_folder(python, tmp_path):
+    script = python.with_name("keras-ae")
+    quick = ["encoder.widths=[4]", "decoder.widths=[4]", "training.epochs=1", "refinement.epochs=0"]
+    ran(script, tmp_path, "train", "digits", *(word for setting in quick for word in ("--set", setting)))
+    ran(script, tmp_path, "export", "--model", "runs/digits", "--out", "exported/vae")
+    ran(script, tmp_path, "generate", "--n", "4")
+    ran(script, tmp_path, "explore", "--out", "page.html")
+    assert (tmp_path / "samples.png").exists() and (tmp_path / "page.html").stat().st_size > 10_000
+
+
+def imported():
+    """{import name of a package: first module that imports it} of the third-party imports."""
+    found = {}
+    for path in sorted((ROOT / "keras_ae").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            else:
+                names = [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
+            found |= {name.split(".")[0]: path.name for name in names if name.split(".")[0] not in found}
+    return {name: path for name, path in found.items() if name not in sys.stdlib_module_names and name != "keras_ae"}
+
+
+def test_every_import_is_declared():
+    extras = [text for name, text in SETUP["options.extras_require"].items() if name not in ("test", "bench", "peers", "dist")]
+    lines = "\n".join([SETUP["options"]["install_requires"], *extras]).splitlines()
+    declared = {re.split(r"[ \[<>=]", line)[0] for line in lines if line and not line.startswith("#")}
+    needed = {name: DISTRIBUTIONS.get(name, BROUGHT.get(name, name)) for name in imported()}
+    assert {name: found for name, found in needed.items() if found not in declared} == {}
