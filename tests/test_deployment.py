@@ -55,7 +55,7 @@ def test_a_layer_of_an_export_trains_on(exported):
 
 
 def test_the_layout_of_tensorflow_serving_loads_and_answers(exported, tmp_path):
-    # the command of docs/deploy.md, in Python: a folder of a number below the name of the model
+    # the command of docs/guides/exporting.md, in Python: a folder of a number below the name of the model
     for name in ("encoder", "decoder", "generator"):
         shutil.copytree(exported / name, tmp_path / name / "1")
     served = tf.saved_model.load(str(tmp_path / "decoder" / "1"))
