@@ -226,7 +226,8 @@ def test_figures_in_sentences(pattern, values):
 @pytest.mark.parametrize("path", [*PAGES, *sorted((ROOT / "experiments").glob("*.toml"))], ids=lambda path: path.name)
 def test_every_elbo_is_a_negative_one(path):
     text = " ".join(re.sub(r"^# ?", "", path.read_text(), flags=re.MULTILINE).split())
-    assert not re.findall(r"(?<!negative )\bELBO.{,30}", text, re.IGNORECASE)
+    # `elbo` is the name of an objective
+    assert not re.findall(r"(?<!negative )(?<!`)\bELBO.{,30}", text, re.IGNORECASE)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
