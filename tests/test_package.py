@@ -2,7 +2,9 @@
 
 import ast
 import configparser
+import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -24,6 +26,11 @@ DISTRIBUTIONS |= {"tensorflow_datasets": "tensorflow-datasets", "annotated_types
 BROUGHT = {"google": "tensorboard"}
 
 
+def python_of(folder):
+    """The interpreter of the environment in `folder`."""
+    return folder / "env" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+
+
 def built(source, out, kind):
     """Build from `source` what `kind` says; nothing is downloaded."""
     command = [sys.executable, "-m", "build", "--no-isolation", f"--{kind}", "--outdir", str(out), str(source)]
@@ -38,16 +45,14 @@ def sdist(once):
     """The unpacked sdist."""
 
     def make(out):
-        # a copy of what git knows, or is new: builds leave nothing in the repository
-        listed = subprocess.run(
-            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
-        )
-        for name in listed.stdout.decode().split("\0"):
-            if name and not name.startswith(("docs/", "exported/", "benchmarks/")) and (ROOT / name).is_file():
-                target = out / "source" / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes((ROOT / name).read_bytes())
-        with tarfile.open(built(out / "source", out, "sdist")) as archive:
+        # a copy: builds leave nothing in the repository
+        source = out / "source"
+        for name in ("keras_ae", "experiments", "tests"):
+            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for path in ROOT.iterdir():
+            if path.is_file() and not path.name.startswith("."):
+                shutil.copy(path, source)
+        with tarfile.open(built(source, out, "sdist")) as archive:
             archive.extractall(out / "unpacked", filter="data")
 
     (folder,) = (once("sdist", make) / "unpacked").iterdir()
@@ -67,19 +72,20 @@ def python(once, wheel):
 
     def make(out):
         venv.create(out / "env", with_pip=False)
-        (purelib,) = [path for path in (out / "env").rglob("site-packages") if path.is_dir()][:1]
+        purelib = next((out / "env").rglob("site-packages"))
         (purelib / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
-        install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--disable-pip-version-check"]
-        command = [*install, "--prefix", str(out / "env"), "--ignore-installed", str(wheel)]
-        subprocess.run(command, check=True, capture_output=True)
+        # pip in the new environment, so that its scripts start its own interpreter
+        pip = [sys.executable, "-m", "pip", "--python", str(python_of(out)), "--disable-pip-version-check", "--quiet"]
+        subprocess.run([*pip, "install", "--no-deps", "--no-index", str(wheel)], check=True, capture_output=True)
 
-    scripts = once("environment", make) / "env" / ("Scripts" if sys.platform == "win32" else "bin")
-    return scripts / "python"
+    return python_of(once("environment", make))
 
 
 def ran(python, folder, *words, status=0):
     """Output and errors of a process in `folder`."""
-    done = subprocess.run([str(word) for word in (python, *words)], cwd=folder, capture_output=True, text=True)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [str(word) for word in (python, *words)]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == status, done.stderr
     return done.stdout, done.stderr
 
