@@ -111,6 +111,17 @@ def _threads(n, shape, known):
     yield lambda files: [read(data, shape, known) for data in files]
 
 
+def in_order(pool, function, values, ahead):
+    """The function of each value, in their order, while the threads of `pool` compute it for up to `ahead` later ones."""
+    waiting = collections.deque()
+    for value in values:
+        waiting.append(pool.submit(function, value))
+        if len(waiting) > ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
 def decoded(items, count, shape, known):
     """`sources.Encoded` items in their order, in lists of pairs (item, what `read` returns).
 
@@ -118,21 +129,17 @@ def decoded(items, count, shape, known):
     """
     cores = os.cpu_count() or 1
     most = max(1, min(PIECE, BYTES // int(np.prod(shape)), count // (8 * cores)))
-    waiting = collections.deque()
     with contextlib.ExitStack() as stack:
         pool = ThreadPoolExecutor(cores)
         # last, when the processes have ended, for which threads may wait
         stack.callback(pool.shutdown)
         ask = stack.enter_context((_threads if count <= FEW else _processes)(cores, shape, known))
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)
-        for piece in _pieces(items, most):
-            waiting.append((piece, pool.submit(ask, [item.data for item in piece])))
-            if len(waiting) > 2 * cores:
-                piece, answer = waiting.popleft()
-                yield list(zip(piece, answer.result(), strict=True))
-        while waiting:
-            piece, answer = waiting.popleft()
-            yield list(zip(piece, answer.result(), strict=True))
+
+        def answered(piece):
+            return list(zip(piece, ask([item.data for item in piece]), strict=True))
+
+        yield from in_order(pool, answered, _pieces(items, most), 2 * cores)
 
 
 def main():

@@ -1,6 +1,5 @@
 """Folders of picture files: local ones, and those of Google Cloud Storage (`gs://`), which are read through etils.epath."""
 
-import collections
 import contextlib
 import hashlib
 import itertools
@@ -11,6 +10,7 @@ from pathlib import Path
 import tensorflow as tf
 from etils import epath
 
+from keras_ae.data.decoders import in_order
 from keras_ae.data.encoded import Encoded, Source
 from keras_ae.errors import UserError
 from keras_ae.media import images
@@ -43,17 +43,11 @@ def listing(root, names):
     return described.hexdigest()
 
 
-def _in_order(function, values):
+def _requested(function, values):
     """The function of each value, in their order, up to REQUESTS at a time."""
-    waiting = collections.deque()
     with ThreadPoolExecutor(REQUESTS) as pool:
         try:
-            for value in values:
-                waiting.append(pool.submit(function, value))
-                if len(waiting) > REQUESTS:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+            yield from in_order(pool, function, values, REQUESTS)
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -86,7 +80,7 @@ def _remote_names(root):
 
 def _remote_listing(root, names):
     described = hashlib.sha256()
-    for name, status in zip(names, _in_order(lambda name: (root / name).stat(), names), strict=True):
+    for name, status in zip(names, _requested(lambda name: (root / name).stat(), names), strict=True):
         described.update(f"{name}\0{status.length}\0{status.mtime}\n".encode())
     return described.hexdigest()
 
@@ -96,7 +90,7 @@ def _remote_contents(root, names):
         with reading(root), (root / name).open("rb") as file:
             return file.read(images.MOST_BYTES + 1)
 
-    return _in_order(contents, names)
+    return _requested(contents, names)
 
 
 def _top(name):

@@ -32,7 +32,7 @@ def listing():
 def found(experiment):
     """The path of an experiment file, given as a path, or as the name of one that the package contains. Raises UserError."""
     path = Path(experiment)
-    if path.is_file() or path.exists() and not path.is_dir():
+    if path.exists() and not path.is_dir():
         return path
     known = lines()
     # experiments/vae.toml outside the repository is a mistake for vae

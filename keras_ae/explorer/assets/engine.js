@@ -173,6 +173,13 @@ function gemm(memory, [x, weights, bias]) {
   return result;
 }
 
+// The shape of what is computed of two shapes: axes are compared from the last one, and those of length 1 are repeated.
+function broadcast(a, b) {
+  const rank = Math.max(a.length, b.length);
+  const side = (shape, axis) => shape[axis - rank + shape.length] ?? 1;
+  return Array.from({ length: rank }, (_, axis) => Math.max(side(a, axis), side(b, axis)));
+}
+
 // The steps from one number to the next along each axis, 0 along axes of length 1 that are repeated.
 function steps(shape, rank) {
   const found = Array(rank).fill(0);
@@ -235,11 +242,9 @@ function joined(shape, a, b) {
 // row(floats, to, a, byA, b, byB, length): computes numbers to ... to + length - 1 from those of both operands, byA and byB apart.
 // Each operation has a loop of its own: a common one with a function for each number takes four times as long.
 const binary = (row) => (memory, [a, b]) => {
-  const rank = Math.max(a.shape.length, b.shape.length);
-  const side = (shape, axis) => shape[axis - rank + shape.length] ?? 1;
-  const shape = Array.from({ length: rank }, (_, axis) => Math.max(side(a.shape, axis), side(b.shape, axis)));
+  const shape = broadcast(a.shape, b.shape);
   const result = memory.value(shape);
-  const axes = joined(shape, steps(a.shape, rank), steps(b.shape, rank));
+  const axes = joined(shape, steps(a.shape, shape.length), steps(b.shape, shape.length));
   const [length, byA, byB] = axes.pop() ?? [1, 0, 0];
   let to = result.at;
   const fill = (axis, atA, atB) => {
@@ -379,12 +384,10 @@ function gather(memory, [table, indices]) {
 }
 
 const expanded = (memory, [x, { list }]) => {
-  const rank = Math.max(x.shape.length, list.length);
-  const side = (shape, axis) => shape[axis - rank + shape.length] ?? 1;
-  const shape = Array.from({ length: rank }, (_, axis) => Math.max(side(x.shape, axis), side(list, axis)));
+  const shape = broadcast(x.shape, list);
   const result = memory.value(shape);
   let to = result.at;
-  walk(shape, steps(x.shape, rank), (at) => { memory.floats[to++] = memory.floats[x.at + at]; });
+  walk(shape, steps(x.shape, shape.length), (at) => { memory.floats[to++] = memory.floats[x.at + at]; });
   return result;
 };
 
