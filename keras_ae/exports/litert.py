@@ -8,6 +8,7 @@ import warnings
 
 import tensorflow as tf
 
+from keras_ae import commandline
 from keras_ae.errors import first_line
 from keras_ae.exports import portable
 
@@ -20,7 +21,9 @@ class Interpreted:
             # the interpreter inside TensorFlow, on its way into a package of its own, is enough for a comparison
             warnings.simplefilter("ignore")
             models = (tf.lite.Interpreter(str(folder / f"{name}.tflite")) for name in ("encoder", "decoder"))
-            self._encode, self._decode = (model.get_signature_runner("serving_default") for model in models)
+            # it says that it has made a delegate
+            with commandline.native_lines_hidden():
+                self._encode, self._decode = (model.get_signature_runner("serving_default") for model in models)
 
     def encode(self, images, label):
         return self._encode(images=images, **({} if label is None else {"label": label}))
