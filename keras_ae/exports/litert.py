@@ -21,9 +21,7 @@ class Interpreted:
             # the interpreter inside TensorFlow, on its way into a package of its own, is enough for a comparison
             warnings.simplefilter("ignore")
             models = (tf.lite.Interpreter(str(folder / f"{name}.tflite")) for name in ("encoder", "decoder"))
-            # it says that it has made a delegate
-            with commandline.native_lines_hidden():
-                self._encode, self._decode = (model.get_signature_runner("serving_default") for model in models)
+            self._encode, self._decode = (model.get_signature_runner("serving_default") for model in models)
 
     def encode(self, images, label):
         return self._encode(images=images, **({} if label is None else {"label": label}))
@@ -56,6 +54,8 @@ def write(place, encoder, decoder, prior, classes):
     folder.mkdir()
     for name, content in files.items():
         (folder / f"{name}.tflite").write_bytes(content)
-    found = portable.differences(Interpreted(folder), encoder, decoder, prior, classes)
+    # the interpreter says that it makes a delegate
+    with commandline.native_lines_hidden():
+        found = portable.differences(Interpreted(folder), encoder, decoder, prior, classes)
     portable.check(found, "LiteRT")
     return {"weights": "float16", "levels_of_difference": found}
