@@ -9,8 +9,6 @@ from keras_ae.data import pipeline
 from keras_ae.data.sources import SOURCES
 
 BATCH = 256
-# images and labels
-Pair = tuple[np.ndarray, np.ndarray]
 
 
 def _is_folder(name, directory):
@@ -34,7 +32,7 @@ def load_data(
     directory: str | os.PathLike | None = None,
     size: int | None = None,
     channels: int | None = None,
-) -> tuple[Pair, Pair]:
+) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Load a whole data set into memory.
 
     Args:
