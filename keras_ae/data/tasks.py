@@ -1,7 +1,7 @@
 """Tasks: what the encoder receives instead of the image that it must reconstruct.
 
-A task maps images (batch, H, W, C) in [-1, 1] and a seed (2,) int32 to inputs for the encoder, also in [-1, 1]. The same seed
-gives the same inputs. With several devices the images are `rows` of a batch. To add a task, write a function and add it to
+A task maps images (batch, H, W, C), floats in [-1, 1], and a seed of two integers to inputs for the encoder, a tensor in [-1, 1].
+The same seed gives the same inputs. With several devices the images are `rows` of a batch. To add a task, write a function and add it to
 `TASKS`. Its signature defines the keys in experiment files and their bounds.
 """
 
