@@ -15,6 +15,7 @@ Importing the package is quick: TensorFlow is imported when a name of it is firs
 
 import importlib
 import sys
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
@@ -50,18 +51,48 @@ _NAMES = {
 }
 __all__ = ["__version__", *_NAMES]
 
+if TYPE_CHECKING:
+    # type checkers and editors see no lazy names; a test compares these with _NAMES
+    from keras_ae.codes.flow import Flow as Flow
+    from keras_ae.codes.priors import Mixture as Mixture
+    from keras_ae.codes.priors import Normal as Normal
+    from keras_ae.data.arrays import load_data as load_data
+    from keras_ae.exports.reading import Exported
+    from keras_ae.exports.writing import write_model
+    from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder as AdversarialAutoencoder
+    from keras_ae.models.conditions import on_label as on_label
+    from keras_ae.models.latents import Features as Features
+    from keras_ae.models.latents import Gaussian as Gaussian
+    from keras_ae.models.latents import Point as Point
+    from keras_ae.models.losses import Likelihood as Likelihood
+    from keras_ae.models.networks import conv_decoder as conv_decoder
+    from keras_ae.models.networks import conv_encoder as conv_encoder
+    from keras_ae.models.networks import dense_decoder as dense_decoder
+    from keras_ae.models.networks import dense_encoder as dense_encoder
+    from keras_ae.models.networks import residual_decoder as residual_decoder
+    from keras_ae.models.networks import residual_encoder as residual_encoder
+    from keras_ae.models.normalizer_free import normalizer_free_decoder as normalizer_free_decoder
+    from keras_ae.models.normalizer_free import normalizer_free_encoder as normalizer_free_encoder
+    from keras_ae.models.spatial import spatial_decoder as spatial_decoder
+    from keras_ae.models.spatial import spatial_encoder as spatial_encoder
+    from keras_ae.models.vae import VAE as VAE
+    from keras_ae.training.experiment import read as read
 
-def __getattr__(name):
-    if name not in _NAMES:
-        raise AttributeError(f"module 'keras_ae' has no attribute '{name}'")
-    if "tensorflow" not in sys.modules:
-        from keras_ae.commandline import import_tensorflow
+    load = Exported
+    save = write_model
+else:
 
-        import_tensorflow()
-    module, _, attribute = _NAMES[name].partition(":")
-    value = getattr(importlib.import_module(f"keras_ae.{module}"), attribute or name)
-    globals()[name] = value
-    return value
+    def __getattr__(name):
+        if name not in _NAMES:
+            raise AttributeError(f"module 'keras_ae' has no attribute '{name}'")
+        if "tensorflow" not in sys.modules:
+            from keras_ae.commandline import import_tensorflow
+
+            import_tensorflow()
+        module, _, attribute = _NAMES[name].partition(":")
+        value = getattr(importlib.import_module(f"keras_ae.{module}"), attribute or name)
+        globals()[name] = value
+        return value
 
 
 def __dir__():

@@ -8,17 +8,20 @@ velocity from noise to a code. Before training, a flow is the normal distributio
 import dataclasses
 import functools
 import math
-from typing import Annotated
+from typing import Annotated, Self, TypeAlias
 
+import keras
 import numpy as np
 import tensorflow as tf
 from annotated_types import Ge, Gt, Le, Lt
+from numpy.typing import ArrayLike
 
 from keras_ae.codes import matching
 from keras_ae.codes.drawn import BLOCK, of_normal
 from keras_ae.codes.velocities import followed, velocity_network
 
 DROPOUT = 0.1
+Number: TypeAlias = float | tf.Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,16 +43,16 @@ class Flow:
     @classmethod
     def fit(
         cls,
-        codes,
-        seed=0,
-        labels=None,
+        codes: ArrayLike,
+        seed: int = 0,
+        labels: ArrayLike | None = None,
         *,
         width: Annotated[int, Ge(8), Le(4096)] = 320,
         blocks: Annotated[int, Ge(1), Le(32)] = 3,
         steps: Annotated[int, Ge(1), Le(1_000_000)] = 4000,
         learning_rate: Annotated[float, Gt(0), Le(1)] = 2e-3,
         weight_decay: Annotated[float, Ge(0), Lt(1)] = 0.01,
-    ):
+    ) -> Self:
         """Train a flow on codes (n, latent_dim), or (views, n, latent_dim) of several views of each image.
 
         labels: class numbers (n,) of a conditional model, or None. AdamW with cosine decay over `steps` steps; of the moving
@@ -67,15 +70,17 @@ class Flow:
         return cls(mean.astype("float32"), scale.astype("float32"), width, blocks, classes, weights)
 
     @property
-    def latent_dim(self):
+    def latent_dim(self) -> int:
         """Length of a code."""
         return len(self.mean)
 
-    def arrays(self):
+    def arrays(self) -> dict[str, np.ndarray]:
         """The arrays that make this prior again: {name: array}."""
         return dataclasses.asdict(self)
 
-    def sample(self, n, seed=0, temperature=1.0, first=0, label=None):
+    def sample(
+        self, n: Number, seed: Number = 0, temperature: Number = 1.0, first: Number = 0, label: ArrayLike | None = None
+    ) -> tf.Tensor:
         """Draw codes `first` ... `first + n - 1` of the endless sequence of `seed`: a tensor (n, latent_dim), float32.
 
         Code i depends on (seed, i) alone, and on its label, so a long sequence can be drawn in pieces. `temperature` scales the
@@ -94,7 +99,7 @@ class Flow:
         with tf.init_scope():
             return velocity_network(self.latent_dim, int(self.width), int(self.blocks), int(self.classes))
 
-    def velocity(self):
+    def velocity(self) -> keras.Model:
         """The trained network, as `codes.velocities.velocity_network` describes it."""
         network = velocity_network(self.latent_dim, int(self.width), int(self.blocks), int(self.classes))
         sizes = np.cumsum([math.prod(variable.shape) for variable in network.weights])[:-1]

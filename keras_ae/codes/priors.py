@@ -11,16 +11,19 @@ itself, then images varied as in training. To add a prior, write the class and n
 import dataclasses
 import sys
 import warnings
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Self
 
 import numpy as np
+import tensorflow as tf
 from annotated_types import Ge, Le, MaxLen
+from numpy.typing import ArrayLike
 
-from keras_ae.codes.flow import Flow
+from keras_ae.codes.flow import Flow, Number
 
 # more codes change the fit little, and take long
 MOST = 10_000
-Counts = Annotated[list[Annotated[int, Ge(1), Le(1000)]], MaxLen(16)]
+Counts = Annotated[Sequence[Annotated[int, Ge(1), Le(1000)]], MaxLen(16)]
 # of expectation maximization; scikit-learn's default of 100 can end before the fit converges
 ITERATIONS = 300
 # nats by which the likelihood of a code still rises at the end of a fit that only chooses the number of components
@@ -41,7 +44,15 @@ class Mixture:
     views = 1
 
     @classmethod
-    def fit(cls, codes, seed=0, labels=None, *, components: Counts = (1, 5, 10, 20), iterations=ITERATIONS):
+    def fit(
+        cls,
+        codes: ArrayLike,
+        seed: int = 0,
+        labels: ArrayLike | None = None,
+        *,
+        components: Counts = (1, 5, 10, 20),
+        iterations: int = ITERATIONS,
+    ) -> Self:
         """Fit a mixture to codes (n, latent_dim), or (views, n, latent_dim), with scikit-learn.
 
         Numbers of components are tried in ascending order, as long as the likelihood of a held-out tenth of the codes rises.
@@ -70,22 +81,22 @@ class Mixture:
         )
 
     @property
-    def latent_dim(self):
+    def latent_dim(self) -> int:
         """Length of a code."""
         return self.means.shape[1]
 
-    def arrays(self):
+    def arrays(self) -> dict[str, np.ndarray]:
         """The arrays that make this prior again: {name: array}."""
         return dataclasses.asdict(self)
 
-    def sample(self, n, seed=0, temperature=1.0, first=0, label=None):
+    def sample(
+        self, n: Number, seed: Number = 0, temperature: Number = 1.0, first: Number = 0, label: ArrayLike | None = None
+    ) -> tf.Tensor:
         """Draw codes `first` ... `first + n - 1` of the endless sequence of `seed`: a tensor (n, latent_dim), float32.
 
         Code i depends on (seed, i) alone, so a long sequence can be drawn in pieces. `temperature` scales the deviation from
         each component's mean; the label plays no role. The arguments are numbers or TensorFlow scalars.
         """
-        import tensorflow as tf
-
         logits = tf.math.log(self.weights)[None]
         means, scales = tf.constant(self.means), tf.constant(self.scales)
 
@@ -101,7 +112,7 @@ class Normal(Mixture):
     """The standard normal prior N(0, I) of a VAE, independent of the codes: a mixture of one component."""
 
     @classmethod
-    def of(cls, latent_dim):
+    def of(cls, latent_dim: int) -> Self:
         """N(0, I) over codes of `latent_dim` numbers."""
         return cls(
             weights=np.ones(1, "float32"),
@@ -110,7 +121,7 @@ class Normal(Mixture):
         )
 
     @classmethod
-    def fit(cls, codes, seed=0, labels=None):
+    def fit(cls, codes: ArrayLike, seed: int = 0, labels: ArrayLike | None = None) -> Self:
         """N(0, I) over codes of the length of `codes` (..., latent_dim), whose values play no role."""
         return cls.of(np.shape(codes)[-1])
 

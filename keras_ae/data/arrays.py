@@ -9,6 +9,8 @@ from keras_ae.data import pipeline
 from keras_ae.data.sources import SOURCES
 
 BATCH = 256
+# images and labels
+Pair = tuple[np.ndarray, np.ndarray]
 
 
 def _is_folder(name, directory):
@@ -27,7 +29,12 @@ def _arrays(image_set, side, n):
     return images, labels
 
 
-def load_data(name="synthetic_cats", directory=None, size=None, channels=None):
+def load_data(
+    name: str | os.PathLike = "synthetic_cats",
+    directory: str | os.PathLike | None = None,
+    size: int | None = None,
+    channels: int | None = None,
+) -> tuple[Pair, Pair]:
     """Load a whole data set into memory.
 
     Args:

@@ -4,9 +4,13 @@ TensorFlow or onnxruntime is imported when it is first used, so that this module
 """
 
 import functools
+import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_ae.codes import paths
 from keras_ae.codes.batches import batched
@@ -32,7 +36,12 @@ class Exported:
     Raises UserError if the folder is missing, is not an export, or was written by a newer keras_ae, or the class is unknown.
     """
 
-    def __init__(self, folder, label=None, runtime="tensorflow"):
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        label: str | int | None = None,
+        runtime: Literal["tensorflow", "onnx", "auto"] = "tensorflow",
+    ):
         self.folder = Path(folder)
         opening.check_folder(self.folder)
         self.place = opening.pinned(self, self.folder)
@@ -57,7 +66,7 @@ class Exported:
         known = ", ".join(f"{index} {name}" if str(index) != name else name for index, name in enumerate(self.labels))
         raise UserError(f"unknown label '{label}'; choose one of {known}")
 
-    def labels_of(self, files, directory=None):
+    def labels_of(self, files: Sequence[Path], directory: str | os.PathLike | None = None) -> np.ndarray | None:
         """Class numbers (n,) of picture files for a conditional model; None for others.
 
         The class is `label` where it was given, else the name of the sub-folder of `directory` that contains it. Raises
@@ -90,14 +99,14 @@ class Exported:
             raise UserError(f"{self.folder} is conditional; name a class with --label: {', '.join(self.labels)}")
         return np.broadcast_to(np.asarray(self.label if labels is None else labels, "int32"), (n,))
 
-    def check_rebuilds(self):
+    def check_rebuilds(self) -> None:
         """Raises UserError if the encoder takes images of another shape than the decoder makes, as for super-resolution."""
         if self.input_shape != self.shape:
             small, large = ("x".join(map(str, shape[:2])) for shape in (self.input_shape, self.shape))
             raise UserError(f"{self.folder} makes {large} of {small}: use python -m keras_ae.upscale --model {self.folder}")
 
     @property
-    def generates(self):
+    def generates(self) -> bool:
         """Whether the export has a generator."""
         return self._runtime.generates
 
@@ -126,7 +135,7 @@ class Exported:
             raise UserError(f"images must be uint8, or floats in [-1, 1]. Received: {images.dtype} from {low:g} to {high:g}")
         return images
 
-    def codes(self, images, labels=None, progress=None):
+    def codes(self, images: ArrayLike, labels: ArrayLike | None = None, progress: str | None = None) -> dict[str, np.ndarray]:
         """The outputs of the encoder, (n, latent_dim) each: "z", the mean code; of a VAE "z_mean" and "z_log_var" too.
 
         images: (n, *input_shape). labels: class numbers (n,) of a conditional model, by default `label`; also below. progress:
@@ -134,18 +143,25 @@ class Exported:
         """
         return self._run(self._runtime.encode, self._floats(images), labels, progress)
 
-    def encode(self, images, labels=None, progress=None):
+    def encode(self, images: ArrayLike, labels: ArrayLike | None = None, progress: str | None = None) -> np.ndarray:
         """Mean codes (n, latent_dim) of images (n, *input_shape)."""
         return self.codes(images, labels, progress)["z"]
 
-    def decode(self, z, labels=None):
+    def decode(self, z: ArrayLike, labels: ArrayLike | None = None) -> np.ndarray:
         """Images (n, H, W, C) of codes (n, latent_dim)."""
         z = np.asarray(z)
         if z.shape[1:] != (self.latent_dim,):
             raise UserError(f"{self.folder} takes codes of shape (n, {self.latent_dim}). Received: {z.shape}")
         return self._run(self._runtime.decode, z, labels, None)["images"]
 
-    def refine(self, images, z, steps=20, labels=None, progress=None):
+    def refine(
+        self,
+        images: ArrayLike,
+        z: np.ndarray,
+        steps: int = 20,
+        labels: ArrayLike | None = None,
+        progress: str | None = None,
+    ) -> np.ndarray:
         """Codes (n, latent_dim) that rebuild images (n, H, W, C) better than codes z do, after `steps` of gradient descent.
 
         No code becomes worse, and each depends on its own image alone. progress: text of a progress bar on stderr. Gradients
@@ -160,11 +176,11 @@ class Exported:
 
         return batched(on_rows, np.arange(len(z)), refining.BATCH, progress)
 
-    def reconstruct(self, images, labels=None):
+    def reconstruct(self, images: ArrayLike, labels: ArrayLike | None = None) -> np.ndarray:
         """Images (n, H, W, C) decoded from the mean codes of images (n, *input_shape)."""
         return self.decode(self.encode(images, labels), labels)
 
-    def interpolate(self, image_a, image_b, steps=10, spherical=False):
+    def interpolate(self, image_a: ArrayLike, image_b: ArrayLike, steps: int = 10, spherical: bool = False) -> np.ndarray:
         """`steps` images (steps, H, W, C) decoded along a straight line, or an arc, between the codes of two images (H, W, C).
 
         The first and the last are the reconstructions of the two images.
@@ -172,7 +188,14 @@ class Exported:
         z_a, z_b = (self.encode(np.asarray(image)[None])[0] for image in (image_a, image_b))
         return self.decode((paths.spherical if spherical else paths.linear)(z_a, z_b, steps))
 
-    def generate(self, n, seed=0, temperature=1.0, prior="fitted", first=0):
+    def generate(
+        self,
+        n: int,
+        seed: int = 0,
+        temperature: float = 1.0,
+        prior: Literal["fitted", "normal"] = "fitted",
+        first: int = 0,
+    ) -> tuple[np.ndarray, np.ndarray]:
         """New images `first` ... `first + n - 1` of the seed's sequence, uint8 (n, H, W, C), and their codes (n, latent_dim).
 
         temperature: scales the spread of the codes. prior: "fitted" or "normal", the density that they are drawn from. A

@@ -1,10 +1,12 @@
 """Exports on disk: three SavedModels, card.json and README.md, from networks, a prior and what is known of both."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from keras_ae import files, outputs
 from keras_ae.codes import priors
@@ -16,6 +18,7 @@ from keras_ae.exports.reading import Exported
 from keras_ae.exports.readme import readme
 from keras_ae.media import images as pictures
 from keras_ae.models import networks
+from keras_ae.models.vae import VAE
 from keras_ae.versions import versions
 
 
@@ -199,7 +202,15 @@ def write_run(run, folder, license="unknown"):
     return write(folder, encoder, decoder, priors.load(run.prior), card_of(run) | {"license": license})
 
 
-def write_model(model, folder, images, labels=None, name=None, seed=0, prior="mixture"):
+def write_model(
+    model: VAE,
+    folder: str | os.PathLike,
+    images: ArrayLike,
+    labels: ArrayLike | None = None,
+    name: str | None = None,
+    seed: int = 0,
+    prior: str = "mixture",
+) -> Exported:
     """Export a `models.vae.VAE` that was trained in Python to `folder`, for `Exported` and every command on exports.
 
     images: training images (n, H, W, C), uint8 or floats in [-1, 1]; the prior of the generator is fitted to their codes.

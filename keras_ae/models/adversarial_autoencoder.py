@@ -1,6 +1,6 @@
 """The adversarial autoencoder: a discriminator instead of the KL makes the distribution of all codes match N(0, I)."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import keras
 import tensorflow as tf
@@ -8,7 +8,8 @@ from annotated_types import Ge, Gt, Le
 from keras import layers, ops
 
 from keras_ae.models import replicas
-from keras_ae.models.vae import VAE
+from keras_ae.models.losses import Reconstruction
+from keras_ae.models.vae import VAE, Tensors
 
 
 def discriminator(latent_dim, widths=(512, 512)):
@@ -36,9 +37,9 @@ class AdversarialAutoencoder(VAE):
 
     def __init__(
         self,
-        encoder,
-        decoder,
-        reconstruction="gaussian_optimal_variance",
+        encoder: keras.Model,
+        decoder: keras.Model,
+        reconstruction: Reconstruction = "gaussian_optimal_variance",
         *,
         weight: Annotated[float, Ge(0), Le(1e9)] = 5.0,
         discriminator_learning_rate: Annotated[float, Gt(0), Le(10)] = 5e-4,
@@ -52,19 +53,19 @@ class AdversarialAutoencoder(VAE):
         self.trackers += [keras.metrics.Mean(name) for name in ("adversarial", "discriminator")]
 
     @property
-    def trainable_variables(self):
+    def trainable_variables(self) -> list[keras.Variable]:
         """Those of the two networks: the discriminator has an optimizer of its own."""
         return self.encoder.trainable_variables + self.decoder.trainable_variables
 
-    def objective(self, terms, codes, training):
+    def objective(self, terms: Tensors, codes: Tensors, training: bool) -> tf.Tensor:
         """The loss, a scalar: reconstruction + weight * adversarial loss, which weights of examples leave as it is."""
         return terms["reconstruction"] + self.weight * self.adversarial(codes["z"]) + sum(self.losses)
 
-    def adversarial(self, z):
+    def adversarial(self, z: tf.Tensor) -> tf.Tensor:
         """The loss of codes z (batch, latent_dim) that should be classified as draws of N(0, I), a scalar."""
         return replicas.mean(ops.softplus(-self.discriminator(z)))
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> Tensors:
         x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
         batch = self.batch_of(x, y)
         step = ops.cast(self.optimizer.iterations, "int32")
@@ -85,10 +86,10 @@ class AdversarialAutoencoder(VAE):
         replicas.step(self.discriminator_optimizer, judging, judge)
         return self.logged({"loss": loss, **terms, "adversarial": adversarial, "discriminator": mistaken}, batch)
 
-    def state(self):
+    def state(self) -> list[keras.Variable]:
         parts = (self.discriminator, self.discriminator_optimizer)
         return [*super().state(), *(variable for part in parts for variable in part.variables)]
 
-    def improves(self, loss, least):
+    def improves(self, loss: float, least: float) -> bool:
         """Always: the last epoch's weights count."""
         return True

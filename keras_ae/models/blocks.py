@@ -1,14 +1,17 @@
 """What the builders of networks share: sides of feature maps, normalization, residual blocks."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from annotated_types import Ge, Le, MaxLen
 from keras import layers
 
+# height, width, channels
+ImageShape = tuple[int, int, int]
 Width = Annotated[int, Ge(1), Le(4096)]
-Widths = Annotated[list[Width], MaxLen(16)]
+Widths = Annotated[Sequence[Width], MaxLen(16)]
 Count = Annotated[int, Ge(0), Le(64)]
-Counts = Annotated[list[Count], MaxLen(16)]
+Counts = Annotated[Sequence[Count], MaxLen(16)]
 
 
 def sides(size, halvings):

@@ -1,9 +1,12 @@
 """Conditions: whether both networks of a model take a class label besides their input."""
 
+from collections.abc import Callable
+
 import keras
 from keras import layers
 
 from keras_ae.errors import UserError
+from keras_ae.models.latents import Latent
 
 
 def unconditional(make_encoder, make_decoder, latent, classes):
@@ -11,7 +14,12 @@ def unconditional(make_encoder, make_decoder, latent, classes):
     return make_encoder(latent, 0), make_decoder(latent.dim)
 
 
-def on_label(make_encoder, make_decoder, latent, classes):
+def on_label(
+    make_encoder: Callable[[Latent, int], keras.Model],
+    make_decoder: Callable[[int], keras.Model],
+    latent: Latent,
+    classes: int,
+) -> tuple[keras.Model, keras.Model]:
     """Both networks take the class as a second input, `label` int32 (batch,): p(x | z, label).
 
     Sohn et al. 2015, Kingma et al. 2014 (arXiv:1406.5298). The encoder gets one more channel for each class, the decoder one

@@ -4,9 +4,10 @@
 dimension from N(0, 1) in nats. To add a latent, write a layer and name it in `LATENTS`.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import keras
+import tensorflow as tf
 from annotated_types import Ge, Le
 from keras import layers, ops
 
@@ -24,12 +25,12 @@ class Latent(layers.Layer):
     dim: length of a code. seed: of a layer that draws random numbers. kwargs: those of `keras.layers.Layer`.
     """
 
-    def __init__(self, dim: Dim = 128, seed=None, name="codes", dtype="float32", **kwargs):
+    def __init__(self, dim: Dim = 128, seed: int | None = None, name: str = "codes", dtype: str = "float32", **kwargs: Any):
         super().__init__(name=name, dtype=dtype, **kwargs)
         self.dim = dim
         self.seed = seed
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"dim": self.dim, "seed": self.seed}
 
 
@@ -37,14 +38,14 @@ class Latent(layers.Layer):
 class Point(Latent):
     """The code of a plain autoencoder: one point, no divergence."""
 
-    def __init__(self, dim: Dim = 128, seed=None, **kwargs):
+    def __init__(self, dim: Dim = 128, seed: int | None = None, **kwargs: Any):
         super().__init__(dim, seed, **kwargs)
         self.project = layers.Dense(dim, dtype="float32")
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.project.build(input_shape)
 
-    def call(self, features):
+    def call(self, features: tf.Tensor) -> dict[str, tf.Tensor]:
         z = self.project(features)
         return {"z": z, "z_mean": z, "kl": ops.zeros_like(z)}
 
@@ -57,17 +58,17 @@ class Gaussian(Latent):
     without it.
     """
 
-    def __init__(self, dim: Dim = 128, seed=None, **kwargs):
+    def __init__(self, dim: Dim = 128, seed: int | None = None, **kwargs: Any):
         super().__init__(dim, seed, **kwargs)
         self.project_mean = layers.Dense(dim, dtype="float32")
         self.project_log_var = layers.Dense(dim, dtype="float32")
         self.seed_generator = keras.random.SeedGenerator(seed)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.project_mean.build(input_shape)
         self.project_log_var.build(input_shape)
 
-    def call(self, features):
+    def call(self, features: tf.Tensor) -> dict[str, tf.Tensor]:
         z_mean = self.project_mean(features)
         z_log_var = ops.clip(self.project_log_var(features), *LOG_VAR_LIMITS)
         epsilon = replicas.rows(lambda shape: keras.random.normal(shape, seed=self.seed_generator), ops.shape(z_mean))
@@ -82,12 +83,12 @@ class Features(Latent):
     # a map that was flattened into features is still a map
     keeps_layout = True
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
         # not in `call`: Keras adds lines to the messages of errors there
         if input_shape[-1] != self.dim:
             raise UserError(f"the latent 'features' has latent.dim {self.dim}, but the encoder ends in {input_shape[-1]}")
 
-    def call(self, features):
+    def call(self, features: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"z": features, "z_mean": features, "kl": ops.zeros_like(features)}
 
 

@@ -7,11 +7,14 @@ the keys of the table [reconstruction] in experiment files.
 
 import difflib
 import math
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any, Self, TypeAlias
 
 import keras
+import tensorflow as tf
 from annotated_types import Gt, Le
 from keras import ops
+from numpy.typing import ArrayLike
 
 from keras_ae.codes import gaussian as normal
 from keras_ae.models import replicas
@@ -76,7 +79,7 @@ class Likelihood:
     Raises ValueError for an unknown name.
     """
 
-    def __init__(self, name="gaussian_optimal_variance", **arguments):
+    def __init__(self, name: str = "gaussian_optimal_variance", **arguments: float):
         if name not in RECONSTRUCTIONS:
             close = difflib.get_close_matches(str(name), RECONSTRUCTIONS, n=1)
             hint = f"did you mean '{close[0]}'? " if close else ""
@@ -84,14 +87,18 @@ class Likelihood:
         self.name = name
         self.arguments = arguments
 
-    def __call__(self, images, reconstructions):
+    def __call__(self, images: ArrayLike, reconstructions: ArrayLike) -> tf.Tensor:
         return RECONSTRUCTIONS[self.name](images, reconstructions, **self.arguments)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Name and arguments, from which `from_config` makes it again."""
         return {"name": self.name, **self.arguments}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         """The likelihood with this configuration."""
         return cls(**config)
+
+
+# what models take as one: its name, or a function of images and reconstructions, too
+Reconstruction: TypeAlias = Likelihood | str | Callable[[tf.Tensor, tf.Tensor], tf.Tensor]

@@ -11,7 +11,8 @@ import math
 import keras
 from keras import layers, ops
 
-from keras_ae.models.blocks import Counts, ResidualBlock, Widths, normalized, sides, stages
+from keras_ae.models.blocks import Counts, ImageShape, ResidualBlock, Widths, normalized, sides, stages
+from keras_ae.models.latents import Latent
 from keras_ae.models.normalizer_free import normalizer_free_decoder, normalizer_free_encoder
 from keras_ae.models.spatial import spatial_decoder, spatial_encoder
 
@@ -48,7 +49,7 @@ def described(encoder, decoder):
     }
 
 
-def dense_encoder(image_shape, latent, *, widths: Widths = (512,)):
+def dense_encoder(image_shape: ImageShape, latent: Latent, *, widths: Widths = (512,)) -> keras.Model:
     """Dense layers with ReLU on the pixels in a row."""
     images = keras.Input(image_shape, name="images")
     x = layers.Flatten()(images)
@@ -57,7 +58,7 @@ def dense_encoder(image_shape, latent, *, widths: Widths = (512,)):
     return keras.Model(images, latent(x), name="encoder")
 
 
-def dense_decoder(image_shape, latent_dim, *, widths: Widths = (512,)):
+def dense_decoder(image_shape: ImageShape, latent_dim: int, *, widths: Widths = (512,)) -> keras.Model:
     """The mirror image of `dense_encoder`; tanh."""
     z = keras.Input((latent_dim,), name="z")
     x = z
@@ -67,7 +68,7 @@ def dense_decoder(image_shape, latent_dim, *, widths: Widths = (512,)):
     return keras.Model(z, layers.Activation("tanh", dtype="float32")(x), name="decoder")
 
 
-def conv_encoder(image_shape, latent, *, widths: Widths = (32, 64, 128, 256)):
+def conv_encoder(image_shape: ImageShape, latent: Latent, *, widths: Widths = (32, 64, 128, 256)) -> keras.Model:
     """Strided 4x4 convolutions with ReLU. The latent's dense layer on the last map is a convolution down to 1x1."""
     images = keras.Input(image_shape, name="images")
     x = images
@@ -76,7 +77,7 @@ def conv_encoder(image_shape, latent, *, widths: Widths = (32, 64, 128, 256)):
     return keras.Model(images, latent(layers.Flatten()(x)), name="encoder")
 
 
-def conv_decoder(image_shape, latent_dim, *, widths: Widths = (32, 64, 128, 256)):
+def conv_decoder(image_shape: ImageShape, latent_dim: int, *, widths: Widths = (32, 64, 128, 256)) -> keras.Model:
     """The mirror image: a transposed convolution from 1x1 (a dense layer), then strided ones with ReLU, tanh at the end."""
     *_, channels = image_shape
     maps = stages(image_shape, widths)
@@ -90,7 +91,9 @@ def conv_decoder(image_shape, latent_dim, *, widths: Widths = (32, 64, 128, 256)
     return keras.Model(z, layers.Activation("tanh", dtype="float32")(x), name="decoder")
 
 
-def residual_encoder(image_shape, latent, *, widths: Widths = (32, 64, 128, 256), blocks: Counts = (0, 0, 1, 1)):
+def residual_encoder(
+    image_shape: ImageShape, latent: Latent, *, widths: Widths = (32, 64, 128, 256), blocks: Counts = (0, 0, 1, 1)
+) -> keras.Model:
     """Strided 4x4 convolutions, each followed by as many residual blocks as `blocks` says for its stage."""
     images = keras.Input(image_shape, name="images")
     x = images
@@ -101,7 +104,9 @@ def residual_encoder(image_shape, latent, *, widths: Widths = (32, 64, 128, 256)
     return keras.Model(images, latent(layers.Flatten()(normalized(x))), name="encoder")
 
 
-def residual_decoder(image_shape, latent_dim, *, widths: Widths = (32, 64, 128, 256), blocks: Counts = (0, 0, 1, 1)):
+def residual_decoder(
+    image_shape: ImageShape, latent_dim: int, *, widths: Widths = (32, 64, 128, 256), blocks: Counts = (0, 0, 1, 1)
+) -> keras.Model:
     """The mirror image of `residual_encoder`: residual blocks, then transposed convolutions, plus a linear path; tanh.
 
     The linear path, the decoder of a PCA, maps z to a 32x32 image that is added to the output: training starts several times as

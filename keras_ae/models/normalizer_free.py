@@ -7,12 +7,13 @@ zero do without them (Zhang et al. 2019, arXiv:1901.09321; Brock et al. 2021, ar
 import keras
 from keras import layers
 
-from keras_ae.models.blocks import Counts, ResidualBlock, Width, Widths, rectified, stages
+from keras_ae.models.blocks import Counts, ImageShape, ResidualBlock, Width, Widths, rectified, stages
+from keras_ae.models.latents import Latent
 
 
 def normalizer_free_encoder(
-    image_shape, latent, *, widths: Widths = (32, 64, 128), blocks: Counts = (0,), bottleneck: Width = 32
-):
+    image_shape: ImageShape, latent: Latent, *, widths: Widths = (32, 64, 128), blocks: Counts = (0,), bottleneck: Width = 32
+) -> keras.Model:
     """Strided 4x4 convolutions and residual blocks with ReLU, then a 1x1 convolution to `bottleneck` channels.
 
     widths, blocks: channels and residual blocks after each halving of the side; the last of each repeats where it is too short.
@@ -28,8 +29,13 @@ def normalizer_free_encoder(
 
 
 def normalizer_free_decoder(
-    image_shape, latent_dim, *, widths: Widths = (32, 64, 128), blocks: Counts = (0, 1, 1), bottleneck: Width = 32
-):
+    image_shape: ImageShape,
+    latent_dim: int,
+    *,
+    widths: Widths = (32, 64, 128),
+    blocks: Counts = (0, 1, 1),
+    bottleneck: Width = 32,
+) -> keras.Model:
     """Transposed 4x4 convolutions, linear, between residual blocks with ReLU; tanh.
 
     Without the branches of the blocks it is a linear map, such as the decoder of a PCA: training starts there, and the branches

@@ -10,7 +10,8 @@ from annotated_types import Ge, Le
 from keras import layers
 
 from keras_ae.errors import UserError
-from keras_ae.models.blocks import Count, ResidualBlock, Width, normalized
+from keras_ae.models.blocks import Count, ImageShape, ResidualBlock, Width, normalized
+from keras_ae.models.latents import Latent
 
 Halvings = Annotated[int, Ge(0), Le(8)]
 
@@ -29,7 +30,9 @@ def _depth(latent_dim, side):
     return latent_dim // side**2
 
 
-def spatial_encoder(image_shape, latent, *, width: Width = 64, blocks: Count = 2, halvings: Halvings = 0):
+def spatial_encoder(
+    image_shape: ImageShape, latent: Latent, *, width: Width = 64, blocks: Count = 2, halvings: Halvings = 0
+) -> keras.Model:
     """A code that is a map, flattened: residual blocks at a side halved `halvings` times, then the channels that fit `latent`.
 
     Keeps the spatial layout: a cell of the map describes its surroundings in the image. Only the statistics of GroupNorm, which
@@ -47,7 +50,9 @@ def spatial_encoder(image_shape, latent, *, width: Width = 64, blocks: Count = 2
     return keras.Model(images, latent(layers.Flatten()(x)), name="encoder")
 
 
-def spatial_decoder(image_shape, latent_dim, *, width: Width = 64, blocks: Count = 4, doublings: Halvings = 0):
+def spatial_decoder(
+    image_shape: ImageShape, latent_dim: int, *, width: Width = 64, blocks: Count = 4, doublings: Halvings = 0
+) -> keras.Model:
     """Residual blocks on the map of `spatial_encoder`, its side doubled `doublings` times, plus a linear path; tanh."""
     side, channels = _halved(image_shape[0], doublings, "decoder.doublings"), image_shape[-1]
     z = keras.Input((latent_dim,), name="z")

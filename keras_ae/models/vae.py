@@ -1,19 +1,25 @@
 """The variational autoencoder: an encoder, a decoder, and the negative evidence lower bound that trains both."""
 
-from typing import Annotated
+import os
+from typing import Annotated, Any, Self, TypeAlias
 
 import keras
 import numpy as np
 import tensorflow as tf
 from annotated_types import Ge, Le
 from keras import ops
+from numpy.typing import ArrayLike
 
 from keras_ae.models import replicas
-from keras_ae.models.losses import Likelihood
+from keras_ae.models.losses import Likelihood, Reconstruction
 from keras_ae.models.networks import apply, is_conditional
 
 Beta = Annotated[float, Ge(0), Le(1e6)]
 Steps = Annotated[int, Ge(0), Le(10**9)]
+# what `fit`, `evaluate` and `predict` take, and a batch of it with the names of its parts
+Images: TypeAlias = np.ndarray | tf.Tensor | tf.data.Dataset | keras.utils.PyDataset | dict[str, Any]
+Batch = dict[str, Any]
+Tensors = dict[str, tf.Tensor]
 
 
 @keras.saving.register_keras_serializable("keras_ae")
@@ -36,7 +42,13 @@ class VAE(keras.Model):
     """
 
     def __init__(
-        self, encoder, decoder, reconstruction="gaussian_optimal_variance", *, beta: Beta = 1.0, warmup_steps: Steps = 0
+        self,
+        encoder: keras.Model,
+        decoder: keras.Model,
+        reconstruction: Reconstruction = "gaussian_optimal_variance",
+        *,
+        beta: Beta = 1.0,
+        warmup_steps: Steps = 0,
     ):
         super().__init__(name="vae")
         self.encoder = encoder
@@ -48,13 +60,13 @@ class VAE(keras.Model):
         # both networks are functional, so there is nothing left to build
         self.built = True
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """Networks, likelihood and numbers, from which `from_config` makes the model again."""
         parts = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in self.PARTS}
         return parts | {name: getattr(self, name) for name in self.NUMBERS}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Self:
         """The model with this configuration, untrained."""
         parts = {name: keras.saving.deserialize_keras_object(config[name], custom_objects) for name in cls.PARTS}
         return cls(**(config | parts))
@@ -63,15 +75,15 @@ class VAE(keras.Model):
     NUMBERS = ("beta", "warmup_steps")
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.metrics.Metric]:
         return self.trackers
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Images, training: bool = False) -> tf.Tensor:
         """Rebuild images from their mean codes: inputs as for `predict` -> images (batch, H, W, C) in [-1, 1]."""
         batch = self.batch_of(inputs)
         return self.decode(self.encode(batch, training)["z_mean"], batch, training)
 
-    def batch_of(self, x, y=None):
+    def batch_of(self, x: np.ndarray | tf.Tensor | Batch, y: ArrayLike | None = None) -> Batch:
         """A batch as a dict {"images": targets, "inputs"[, "label"]} of what `fit` and `predict` take. Raises ValueError."""
         batch = dict(x) if isinstance(x, dict) else {"images": x}
         if "image" in batch:
@@ -85,15 +97,15 @@ class VAE(keras.Model):
         batch["images"] = batch.get("images", batch["inputs"]) if y is None else y
         return batch
 
-    def encode(self, batch, training=False):
+    def encode(self, batch: Batch, training: bool = False) -> Tensors:
         """The codes of a batch, a dict as the latent layer returns it."""
         return apply(self.encoder, training, images=batch["inputs"], label=batch.get("label"))
 
-    def decode(self, z, batch, training=False):
+    def decode(self, z: ArrayLike, batch: Batch, training: bool = False) -> tf.Tensor:
         """Images of codes z (batch, latent_dim) with the labels of the batch."""
         return apply(self.decoder, training, z=z, label=batch.get("label"))
 
-    def terms(self, batch, codes, decoded, weights=None):
+    def terms(self, batch: Batch, codes: Tensors, decoded: tf.Tensor, weights: ArrayLike | None = None) -> Tensors:
         """Terms of the objective for a batch, its codes and what was decoded from them: a dict of scalars.
 
         weights: of the examples, (batch,), or None for 1.
@@ -108,7 +120,7 @@ class VAE(keras.Model):
         squared = mean(ops.mean(ops.square(images - decoded), axis=(1, 2, 3)))
         return {"neg_elbo": reconstruction + kl, "reconstruction": reconstruction, "kl": kl, "mse": squared}
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> Tensors:
         x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
         batch = self.batch_of(x, y)
         with tf.GradientTape() as tape:
@@ -120,14 +132,14 @@ class VAE(keras.Model):
         replicas.step(self.optimizer, gradients, self.trainable_variables)
         return self.logged({"loss": loss, **terms}, batch)
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> Tensors:
         x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
         batch = self.batch_of(x, y)
         codes = self.encode(batch)
         terms = self.terms(batch, codes, self.decode(codes["z"], batch), weights)
         return self.logged({"loss": self.objective(terms, codes, training=False), **terms}, batch)
 
-    def objective(self, terms, codes, training):
+    def objective(self, terms: Tensors, codes: Tensors, training: bool) -> tf.Tensor:
         """The loss, a scalar: reconstruction + weight * KL, where the weight is beta, and rises to it in training.
 
         Regularization losses of layers, such as those of `kernel_regularizer`, are added.
@@ -138,7 +150,7 @@ class VAE(keras.Model):
             weight = weight * ops.minimum(1.0, (step + 1) / max(self.warmup_steps, 1))
         return terms["reconstruction"] + weight * terms["kl"] + sum(self.losses)
 
-    def logged(self, terms, batch):
+    def logged(self, terms: Tensors, batch: Batch) -> Tensors:
         """Update the trackers of these terms and return their means over the epoch."""
         # the last batch of an evaluation is smaller and must count for less
         examples = replicas.summed(ops.shape(batch["images"])[0])
@@ -156,7 +168,7 @@ class VAE(keras.Model):
         if tf.distribute.has_strategy():
             self.state()
 
-    def export(self, filepath, *args, input_signature=None, **kwargs):
+    def export(self, filepath: str | os.PathLike, *args: Any, input_signature: list[Any] | None = None, **kwargs: Any) -> None:
         """As `keras.Model.export`; the signature is that of the encoder's inputs."""
         if input_signature is None:
             specs = [keras.InputSpec(shape=tensor.shape, dtype=tensor.dtype) for tensor in self.encoder.inputs]
@@ -164,19 +176,27 @@ class VAE(keras.Model):
             input_signature = [named if is_conditional(self.encoder) else specs[0]]
         return super().export(filepath, *args, input_signature=input_signature, **kwargs)
 
-    def compile(self, optimizer="adam", **kwargs):
+    def compile(self, optimizer: str | keras.optimizers.Optimizer = "adam", **kwargs: Any) -> None:
         """As `keras.Model.compile`. Raises ValueError for a loss or metrics: the model has its own."""
         for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
             if kwargs.get(name):
                 raise ValueError(f"compile takes no {name}: the model has its own; choose a reconstruction likelihood")
         super().compile(optimizer=optimizer, **kwargs)
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile a model that was loaded: Keras leaves it to models with a `compile` of their own."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
 
-    def fit(self, x=None, y=None, *args, sample_weight=None, validation_data=None, **kwargs):
+    def fit(
+        self,
+        x: Images | None = None,
+        y: ArrayLike | None = None,
+        *args: Any,
+        sample_weight: ArrayLike | None = None,
+        validation_data: Any = None,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
         """As `keras.Model.fit`; without `y`, the targets are the images themselves, also in `validation_data`."""
         if isinstance(validation_data, tuple) and len(validation_data) == 3:
             held_out, targets, weights = validation_data
@@ -184,7 +204,14 @@ class VAE(keras.Model):
         kwargs |= {"sample_weight": sample_weight, "validation_data": validation_data}
         return super().fit(x, self._checked(x, y, sample_weight), *args, **kwargs)
 
-    def evaluate(self, x=None, y=None, *args, sample_weight=None, **kwargs):
+    def evaluate(
+        self,
+        x: Images | None = None,
+        y: ArrayLike | None = None,
+        *args: Any,
+        sample_weight: ArrayLike | None = None,
+        **kwargs: Any,
+    ) -> Any:
         """As `keras.Model.evaluate`; without `y`, the targets are the images themselves."""
         return super().evaluate(x, self._checked(x, y, sample_weight), *args, sample_weight=sample_weight, **kwargs)
 
@@ -206,12 +233,12 @@ class VAE(keras.Model):
         # Keras drops the weights of data without targets
         return self.batch_of(x)["images"] if y is None and sample_weight is not None else y
 
-    def state(self):
+    def state(self) -> list[keras.Variable]:
         """Every variable that training changes, in a fixed order: what a resumed run needs."""
         self.optimizer.build(self.trainable_variables)
         # `variables` of the networks includes the states of seed generators
         return [*self.encoder.variables, *self.decoder.variables, *self.optimizer.variables]
 
-    def improves(self, loss, least):
+    def improves(self, loss: float, least: float) -> bool:
         """Whether weights with the held-out loss `loss` replace those of the least so far."""
         return loss < least

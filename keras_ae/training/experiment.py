@@ -3,16 +3,22 @@
 import contextlib
 import dataclasses
 import functools
+import os
 import tomllib
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any, Self
 
 import keras
 import tensorflow as tf
 
+from keras_ae.codes.priors import Flow, Mixture
 from keras_ae.data.tasks import identity
 from keras_ae.errors import UserError
+from keras_ae.models.blocks import ImageShape
 from keras_ae.models.losses import Likelihood
 from keras_ae.models.refinement import RefinedVAE, critic
+from keras_ae.models.vae import VAE
 from keras_ae.training import checks, devices, named
 from keras_ae.training.few import Few
 from keras_ae.training.schema import CHOICES, RENAMED_TABLES, Data, SecondStage, Training, completed, renamed, shown
@@ -71,42 +77,42 @@ class Experiment:
     """
 
     name: str
-    tables: dict
-    chosen: frozenset = frozenset()
+    tables: dict[str, dict[str, Any]]
+    chosen: frozenset[str] = frozenset()
 
     @property
-    def training(self):
+    def training(self) -> Training:
         """The table [training]."""
         return Training(**self.tables["training"])
 
     @property
-    def data(self):
+    def data(self) -> Data:
         """The table [data]."""
         return Data(**self.tables["data"])
 
     @property
-    def few(self):
+    def few(self) -> Few:
         """The table [few]."""
         return Few(**self.tables["few"])
 
     @property
-    def second_stage(self):
+    def second_stage(self) -> SecondStage:
         """Epochs and batch of the second stage."""
         return SecondStage(**{key: self.tables["refinement"][key] for key in ("epochs", "batch")})
 
-    def with_data(self, name, directory):
+    def with_data(self, name: str, directory: str | None) -> Self:
         """The same experiment on another data set."""
         return dataclasses.replace(
             self, tables=self.tables | {"data": self.tables["data"] | {"name": name, "directory": directory}}
         )
 
     @property
-    def latent_dim(self):
+    def latent_dim(self) -> int:
         """Length of a code."""
         return self.tables["latent"]["dim"]
 
     @property
-    def precision(self):
+    def precision(self) -> str:
         """The dtype policy of training: "auto" is mixed_bfloat16 where the GPUs, or else the processor, have it; or float32."""
         wanted = self.training.precision
         if wanted != "auto":
@@ -117,7 +123,7 @@ class Experiment:
         arguments = dict(self.tables[table])
         return CHOICES[table][0][arguments.pop("name")], arguments
 
-    def task(self):
+    def task(self) -> Callable[..., tf.Tensor] | None:
         """What the encoder is shown: images, seed[, rows] -> inputs; None where it is the images themselves."""
         function, arguments = self._named("task")
         return None if function is identity else functools.partial(function, **arguments)
@@ -131,7 +137,7 @@ class Experiment:
         task = self.task()
         return shape if task is None else tuple(task(tf.zeros((1, *shape)), (0, 0)).shape[1:])
 
-    def networks(self, shape, classes=0, precision="float32"):
+    def networks(self, shape: ImageShape, classes: int = 0, precision: str = "float32") -> tuple[keras.Model, keras.Model]:
         """The encoder and decoder for images of `shape` (H, W, C) in so many classes, freshly initialized."""
         with _policy(precision):
             with self._building("latent"):
@@ -154,11 +160,11 @@ class Experiment:
             with self._building("condition"):
                 return condition(make_encoder, make_decoder, latent, classes, **arguments)
 
-    def likelihood(self):
+    def likelihood(self) -> Likelihood:
         """The reconstruction likelihood: images, reconstructions -> nats (batch,)."""
         return Likelihood(**self.tables["reconstruction"])
 
-    def model(self, shape, steps_per_epoch, classes=0):
+    def model(self, shape: ImageShape, steps_per_epoch: int, classes: int = 0) -> tuple[VAE, list[keras.callbacks.Callback]]:
         """A compiled model, and the callbacks that its learning-rate schedule needs."""
         keras.utils.set_random_seed(self.training.seed)
         encoder, decoder = self.networks(shape, classes, self.precision)
@@ -174,7 +180,7 @@ class Experiment:
             model.compile(optimizer=make_optimizer(learning_rate, **arguments), jit_compile=devices.compiles())
         return model, callbacks
 
-    def refined(self, encoder, decoder, prior):
+    def refined(self, encoder: keras.Model, decoder: keras.Model, prior: Flow | Mixture) -> RefinedVAE:
         """The compiled second stage, from networks and a prior that the first stage made."""
         keras.utils.set_random_seed(self.training.seed)
         arguments = {key: value for key, value in self.tables["refinement"].items() if key not in ("epochs", "batch")}
@@ -200,21 +206,21 @@ def _tables(path):
     return tomllib.loads(text)
 
 
-def read(path, overrides=()):
+def read(path: str | os.PathLike, overrides: Iterable[str] = ()) -> Experiment:
     """Read an experiment file, apply overrides "table.key=value" in order, and complete it. Raises UserError.
 
     path: of a file, or the name of one that the package contains, such as "vae". Overrides are read as TOML values,
     or as plain text where that fails.
     """
-    path = named.found(path)
+    found = named.found(path)
     try:
-        tables = _tables(path)
+        tables = _tables(found)
     except RecursionError:
-        raise UserError(f"{path} is not valid TOML: its brackets are nested too deeply") from None
+        raise UserError(f"{found} is not valid TOML: its brackets are nested too deeply") from None
     # those of tomllib and of decoding, and what int() raises for thousands of digits, with advice to programmers at the end
     except ValueError as error:
-        raise UserError(f"{path} is not valid TOML: {checks.first_line(error).partition('; use sys.')[0]}") from None
-    asked = complete(path.stem, _overridden(renamed(tables), overrides))
+        raise UserError(f"{found} is not valid TOML: {checks.first_line(error).partition('; use sys.')[0]}") from None
+    asked = complete(found.stem, _overridden(renamed(tables), overrides))
     chosen = renamed(_overridden({}, overrides))
     asked = dataclasses.replace(asked, chosen=frozenset(f"{table}.{key}" for table, keys in chosen.items() for key in keys))
     if asked.data.size:

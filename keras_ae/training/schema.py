@@ -1,10 +1,12 @@
 """Tables of experiment files: which names and keys there are, their types, bounds and defaults.
 
 A table is a `name` plus keyword arguments of the function of that name, or keyword arguments alone where there is no choice.
-The signatures are the schema: an annotated parameter is a key, its annotation gives type and bounds, such as
-`Annotated[float, Gt(0)]`, its default the default. Anything else is a UserError.
+The signatures are the schema: of a function, each parameter whose annotation has bounds, such as `Annotated[float, Gt(0)]`, is
+a key; the program sets the others. Of a dataclass, every field is a key. The annotation gives type and bounds, the default the
+default. Anything else is a UserError.
 """
 
+import collections.abc
 import dataclasses
 import difflib
 import inspect
@@ -135,10 +137,13 @@ def unknown(kind, name, known):
 
 
 def keys_of(*functions):
-    """The keys of a table: {name: inspect.Parameter} of the annotated parameters of the functions."""
-    parameters = [parameter for function in functions for parameter in inspect.signature(function).parameters.values()]
-    # a parameter without annotation is set by the program
-    return {p.name: p for p in parameters if p.annotation is not p.empty}
+    """The keys of a table: {name: inspect.Parameter} of the fields and of the parameters with bounds of the functions."""
+    return {
+        name: parameter
+        for function in functions
+        for name, parameter in inspect.signature(function).parameters.items()
+        if dataclasses.is_dataclass(function) or _taken_apart(parameter.annotation)[1]
+    }
 
 
 def _taken_apart(annotation):
@@ -150,7 +155,7 @@ def _taken_apart(annotation):
     if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
         parts = [_taken_apart(option) for option in typing.get_args(annotation)]
         return typing.Union[tuple(plain for plain, _ in parts)], [bound for _, bounds in parts for bound in bounds]  # noqa: UP007
-    if typing.get_origin(annotation) is list:
+    if typing.get_origin(annotation) is collections.abc.Sequence:
         plain, bounds = _taken_apart(*typing.get_args(annotation))
         return list[plain], bounds
     return annotation, []
