@@ -133,7 +133,7 @@ def interpolation(frames, path, title):
     writing.write_animation(path.with_suffix(".gif"), pixels)
 
 
-def show(images, columns=None):
+def show(images: np.ndarray | dict[str, np.ndarray], columns: int | None = None) -> Image.Image:
     """A picture of images for a notebook, each pixel enlarged to a square: a Pillow image.
 
     images: uint8, or floats in [-1, 1], (n, H, W, C), drawn in a grid of `columns`, by default as square as possible; or
@@ -143,7 +143,8 @@ def show(images, columns=None):
     kinds = [np.asarray(kind) for kind in kinds]
     shapes = [kind.shape for kind in kinds]
     if not shapes or len(set(shapes)) > 1 or len(shapes[0]) != 4 or 0 in shapes[0]:
-        raise UserError(f"show takes images of shape (n, H, W, C), as many in each row. Received: {', '.join(map(str, shapes))}")
+        received = ", ".join(map(str, shapes))
+        raise UserError(f"show takes images of shape (n, H, W, C), as many in each row. Received: {received}")
     pixels = np.concatenate([kind if kind.dtype == np.uint8 else to_uint8(kind) for kind in kinds])
     per_row = len(kinds[0]) if labels else columns or int(np.ceil(np.sqrt(len(pixels))))
     return _labelled(pixels, per_row, labels)
