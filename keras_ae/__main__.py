@@ -5,6 +5,8 @@ import importlib
 import sys
 from pathlib import Path
 
+from keras_ae import ending
+
 FOLDER = Path(__file__).parent
 
 
@@ -29,7 +31,8 @@ def main(argv=None):
     """Without arguments print the list of commands; with the name of one, run it."""
     words = sys.argv[1:] if argv is None else argv
     if not words or words[0] in ("-h", "--help"):
-        print(listing(commands()))
+        with ending.when_unread():
+            print(listing(commands()))
     # one file is read, not all: --help stays quick
     elif words[0].isidentifier() and words[0] in commands(words[0]):
         if argv is None:

@@ -2,21 +2,16 @@
 
 import argparse
 import contextlib
-import logging
 import os
-import signal
 import sys
 import tempfile
-import threading
 from pathlib import Path
 
+from keras_ae import ending
 from keras_ae.errors import UserError, first_line, one_line
 
 # the first model that a user trains, and the one that the repository ships
 TRAINED, SHIPPED = "exported/vae", "exported/cats"
-
-# inside it, signals end the process at once; `_signals` puts it here while a command runs
-_ending_at_once = contextlib.nullcontext
 
 
 class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
@@ -127,21 +122,15 @@ def warn(text):
     tqdm.write(f"warning: {one_line(text)}", file=sys.stderr)
 
 
-def import_tensorflow():
-    """Import TensorFlow without the lines that it prints at its start; they are printed after all if the import fails.
-
-    Ctrl-C meanwhile ends a command at once: an exception would break the import.
-    """
-    # TensorFlow leaves oneDNN off on processors without AVX-512, at half the speed, and takes the whole memory of each GPU
-    wanted = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
-    os.environ.update(wanted | dict(os.environ))
+@contextlib.contextmanager
+def native_lines_hidden():
+    """Leave out what native code, such as TensorFlow's, prints on stderr; it is printed after all if the block raises."""
     sys.stderr.flush()
     shown = os.dup(2)
     with tempfile.TemporaryFile() as hidden:
         os.dup2(hidden.fileno(), 2)
         try:
-            with _ending_at_once():
-                import tensorflow
+            yield
         except BaseException:
             hidden.seek(0)
             os.write(shown, hidden.read())
@@ -149,6 +138,18 @@ def import_tensorflow():
         finally:
             os.dup2(shown, 2)
             os.close(shown)
+
+
+def import_tensorflow():
+    """Import TensorFlow without the lines that it prints at its start.
+
+    Ctrl-C meanwhile ends a command at once: an exception would break the import.
+    """
+    # TensorFlow leaves oneDNN off on processors without AVX-512, at half the speed, and takes the whole memory of each GPU
+    wanted = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+    os.environ.update(wanted | dict(os.environ))
+    with native_lines_hidden(), ending.at_once():
+        import tensorflow
     return tensorflow
 
 
@@ -159,52 +160,6 @@ def _choose_model(arguments):
     if "model" in arguments and arguments.model is None and not getattr(arguments, "compare", None):
         arguments.model = default_model()
         print(f"model     {arguments.model} (no --model given)", file=sys.stderr)
-
-
-@contextlib.contextmanager
-def _signals(prog, ends_process):
-    """Ctrl-C and SIGTERM while a command starts, runs and ends; yields a function to call when it has started.
-
-    During the start they end the process at once, with one line: an exception would break an import. Then they raise
-    KeyboardInterrupt. When the command is done they change nothing any more, or do what they did before, unless `ends_process`.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: None
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.getsignal(number) for number in numbers]
-    stderr = os.dup(2)
-
-    def end(number, frame):
-        os.write(stderr, f"{prog}: interrupted\n".encode())
-        os._exit(130)
-
-    def interrupt(number, frame):
-        # TensorFlow reports objects that the interruption leaves unused
-        logging.getLogger("tensorflow").setLevel(logging.CRITICAL + 1)
-        raise KeyboardInterrupt
-
-    def handle(handlers):
-        for number, handler in zip(numbers, handlers, strict=True):
-            signal.signal(number, handler)
-
-    @contextlib.contextmanager
-    def at_once():
-        handle([end, end])
-        try:
-            yield
-        finally:
-            handle([interrupt, interrupt])
-
-    global _ending_at_once
-    _ending_at_once = at_once
-    handle([end, end])
-    try:
-        yield lambda: handle([interrupt, interrupt])
-    finally:
-        _ending_at_once = contextlib.nullcontext
-        handle([signal.SIG_IGN] * 2 if ends_process else before)
-        os.close(stderr)
 
 
 @contextlib.contextmanager
@@ -219,22 +174,27 @@ def _without_keras():
         os.environ.pop(name) if before is None else os.environ.update({name: before})
 
 
+def _run(parser, body, argv, started):
+    arguments = parser.parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        # names of files need not be text
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    on_export = "runtime" in arguments
+    if not on_export:
+        import_tensorflow()
+    started()
+    _choose_model(arguments)
+    with _without_keras() if on_export else contextlib.nullcontext():
+        body(arguments)
+
+
 def run(parser, body, argv=None):
     """Parse the command line, run `body(arguments)`, and exit: 0, 2 with one line for a user's mistake, 130 after Ctrl-C."""
-    with _signals(parser.prog, argv is None) as started:
-        arguments = parser.parse_args(argv)
-        for stream in (sys.stdout, sys.stderr):
-            # names of files need not be text
-            if hasattr(stream, "reconfigure"):
-                stream.reconfigure(errors="backslashreplace")
-        on_export = "runtime" in arguments
-        if not on_export:
-            import_tensorflow()
-        started()
+    with ending.at_signals(parser.prog, argv is None) as started:
         try:
-            _choose_model(arguments)
-            with _without_keras() if on_export else contextlib.nullcontext():
-                body(arguments)
+            with ending.when_unread():
+                _run(parser, body, argv, started)
             return
         except UserError as error:
             status, message = 2, f"error: {error}"

@@ -20,7 +20,7 @@ def export(arguments):
     run = folders.find_complete(arguments.model)
     out = f"exported/{run.experiment().name}" if arguments.out is None else arguments.out
     out = writing.write_run(run, out, arguments.license)
-    card = json.loads((out / "card.json").read_text())
+    card = json.loads((out / "card.json").read_text(encoding="utf-8"))
     for kind in ("onnx", "litert"):
         if reason := card[kind].get("missing"):
             commandline.warn(f"{out} has no folder {kind}: {reason}")

@@ -32,7 +32,7 @@ def written(folder):
     More than one digest: a file was about to be replaced when its process ended.
     """
     try:
-        listed = json.loads((folder / MANIFEST).read_text())["files"]
+        listed = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
         return {name: list(digests) for name, digests in listed.items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return {}
@@ -40,7 +40,7 @@ def written(folder):
 
 def _write_manifest(folder, listed):
     with files.written_whole(folder / MANIFEST) as partial:
-        partial.write_text(json.dumps({"files": listed}, indent=1, sort_keys=True) + "\n")
+        partial.write_text(json.dumps({"files": listed}, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _inside(folder):

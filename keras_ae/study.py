@@ -19,7 +19,7 @@ def found():
     """{name: description} of every module with a function `run` in `keras_ae.studies`, read without importing them."""
     descriptions = {}
     for module in pkgutil.iter_modules(studies.__path__):
-        tree = ast.parse((Path(module.module_finder.path) / f"{module.name}.py").read_text())
+        tree = ast.parse((Path(module.module_finder.path) / f"{module.name}.py").read_text(encoding="utf-8"))
         if any(isinstance(node, ast.FunctionDef) and node.name == "run" for node in tree.body):
             descriptions[module.name] = ast.get_docstring(tree)
     return descriptions
@@ -79,7 +79,7 @@ def study(arguments):
     with outputs.into(out) as partial:
         numbers = run(models, image_set, arguments.seed, partial)
         every = {"study": arguments.name, "exports": list(models), **protocol, **numbers}
-        (partial / f"{arguments.name}.json").write_text(json.dumps(every, indent=2) + "\n")
+        (partial / f"{arguments.name}.json").write_text(json.dumps(every, indent=2) + "\n", encoding="utf-8")
     for path in sorted(out.glob(f"{arguments.name}*.png")):
         if path.stat().st_size > HEAVY:
             commandline.warn(

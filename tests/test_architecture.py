@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "keras_ae"
-LEAVES = {"commandline", "errors", "files", "outputs", "versions"}
+LEAVES = {"commandline", "ending", "errors", "files", "outputs", "versions"}
 # an arrow goes to a lower level, or stays in its room, or ends at a leaf
 LEVELS = {"media": 1, "codes": 1, "data": 2, "models": 2, "judging": 3, "exports": 3, "explorer": 4}
 LEVELS |= {"training": 4, "studies": 5}
@@ -115,3 +115,23 @@ def test_every_room_says_in_one_to_three_lines_what_lives_there():
 def test_modules_stay_small():
     lengths = {str(path): len((PACKAGE / path).read_text().splitlines()) for path in MODULES}
     assert not {path: length for path, length in lengths.items() if length > 260}
+
+
+def mode_of(call):
+    """The mode of a call of `open`, of a file's method too: a constant such as "wb", "r" by default."""
+    place = 1 if isinstance(call.func, ast.Name) else 0
+    given = [keyword.value for keyword in call.keywords if keyword.arg == "mode"] + call.args[place : place + 1]
+    return given[0].value if given and isinstance(given[0], ast.Constant) else "r"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_text_is_read_and_written_as_utf_8_whatever_the_system_prefers(path):
+    tree = ast.parse((PACKAGE / path).read_text(encoding="utf-8"))
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        name = getattr(call.func, "id", getattr(call.func, "attr", ""))
+        keywords = {keyword.arg for keyword in call.keywords}
+        # of archives, pictures and the operating system: bytes
+        elsewhere = ast.unparse(call.func) in ("os.open", "Image.open", "archive.open", "webbrowser.open")
+        is_text = name == "open" and "b" not in mode_of(call) and not elsewhere
+        if is_text or name in ("read_text", "write_text") or keywords & {"text", "universal_newlines"}:
+            assert "encoding" in keywords, f"{path}:{call.lineno}"

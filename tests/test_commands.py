@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from keras_ae import __main__ as listing
-from keras_ae import commandline, denoise, edit, embed, generate, interpolate, reconstruct, score, upscale
+from keras_ae import commandline, denoise, edit, embed, ending, generate, interpolate, reconstruct, score, upscale
 from keras_ae.data.sets.cat_drawing import draw
 from keras_ae.data.sets.cat_factors import sample_factors
 from keras_ae.data.sets.melodies import compose
@@ -503,3 +503,16 @@ def test_a_package_that_is_not_installed_is_named_in_one_line(monkeypatch, expor
     monkeypatch.setattr(generate, "generated", lacking)
     line = fails(generate.main, "--model", exported, "--out", tmp_path / "a.png")
     assert line.endswith("error: this needs the package tensorboard, which is not installed; pip install tensorboard")
+
+
+@pytest.mark.parametrize("buffered", ["", "1"])
+@pytest.mark.parametrize("words", [["keras_ae"], ["keras_ae.train", "--list"], ["keras_ae.generate", "--help"]], ids=str)
+def test_a_reader_that_has_ended_ends_a_command_without_a_word(words, buffered):
+    reading, writing = os.pipe()
+    os.close(reading)
+    environment = os.environ | {"PYTHONUNBUFFERED": buffered}
+    done = subprocess.run([sys.executable, "-m", *words], stdout=writing, stderr=subprocess.PIPE, text=True, env=environment)
+    os.close(writing)
+    # argparse says nothing of a help text that it could not write
+    assert done.returncode in (ending.UNREAD, 0 if "--help" in words else ending.UNREAD)
+    assert done.stderr == ""

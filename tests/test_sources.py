@@ -114,6 +114,7 @@ def kaggle(tmp_path, folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "kagglehub", stand_in)
     monkeypatch.setattr(public_cats, "FILES", 151)
     monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "kaggle"))
+    monkeypatch.setenv("KERAS_AE_CACHE", str(tmp_path / "cache"))
     known = {name: hashlib.sha256((faces / name).read_bytes()).hexdigest() for name in ("3.png", "9.png")}
     monkeypatch.setattr(public_cats, "DIGESTS", known)
     stand_in.faces = faces
@@ -126,6 +127,18 @@ def test_real_cats_come_by_name_and_their_copies_are_counted(kaggle, name):
     assert kaggle.asked == ["spandan2/cats-faces-64x64-for-generative-models"]
     assert faces.n_train + faces.n_test == 150
     assert "151 images - 1 byte-for-byte copies = 150 distinct images" in faces.summary[0]
+
+
+def test_the_second_time_nobody_asks_kaggle_unless_the_files_are_damaged(kaggle, monkeypatch):
+    first = pipeline.load("cat_faces", size=16)
+    with monkeypatch.context() as offline:
+        offline.setitem(sys.modules, "kagglehub", None)
+        assert pipeline.load("cat_faces", size=16).summary == first.summary
+    damaged = kaggle.faces / "9.png"
+    damaged.write_bytes(b"")
+    with pytest.raises(UserError, match="9.png is missing or not the file"):
+        pipeline.load("cat_faces", size=16)
+    assert len(kaggle.asked) == 2
 
 
 def test_a_folder_called_cats_is_a_folder(tmp_path, monkeypatch):

@@ -70,3 +70,26 @@ def test_a_run_below_pca_says_what_to_try(run, psnr):
     advice = [line for line in results.summary(runs.Run(run), measured).splitlines() if line.startswith("below PCA-6")]
     assert len(advice) == (psnr < 20)
     assert all("by 10.00 dB; try --start-from exported/cats, or more pictures than" in line for line in advice)
+
+
+class Same:
+    """A model whose codes are the images, and whose images are the codes."""
+
+    def encode(self, batch):
+        return {"z_mean": batch["images"]}
+
+    def decode(self, codes, batch):
+        return codes
+
+
+def test_samples_of_the_preview_come_from_where_the_codes_lie():
+    codes = np.random.default_rng(0).normal([100, -100, 7], [1, 10, 0], (64, 3)).astype("float32")
+    rows = preview.Rows({"images": codes}, 32, seed=0)
+    originals, rebuilt, samples = rows.of(Same())
+    assert originals.shape == rebuilt.shape == samples.shape == (32, 3)
+    np.testing.assert_array_equal(rebuilt, codes[:32])
+    np.testing.assert_allclose(samples.mean(axis=0), [100, -100, 7], atol=6)
+    assert 0.6 < samples[:, 0].std() < 1.5 and 6 < samples[:, 1].std() < 15 and samples[:, 2].std() < 1e-4
+    np.testing.assert_array_equal(rows.of(Same())[2], samples)
+    (alone,) = preview.Rows({"images": codes[:1]}, 32, seed=0).of(Same())[2]
+    np.testing.assert_allclose(alone, codes[0])

@@ -96,7 +96,7 @@ def load(name="synthetic_cats", directory=None, size=None, channels=None):
         return _streamed(source, (size, size, channels))
     place = f"{name} {folders.place(directory) if directory else ''}"
     folder = records.prepared(source, place, size, channels)
-    index = json.loads((folder / "index.json").read_text())
+    index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
     for line in index["warnings"]:
         print(f"warning: {line}", file=sys.stderr)
     return ImageSet(

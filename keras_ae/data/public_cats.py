@@ -1,9 +1,12 @@
 """The public set of 64x64 cat faces, downloaded from Kaggle into the cache."""
 
+import contextlib
 import hashlib
+import json
 import os
 from pathlib import Path
 
+from keras_ae import files
 from keras_ae.errors import UserError, first_line
 from keras_ae.media import images
 
@@ -40,6 +43,20 @@ def check(folder):
 
 def fetched(cache):
     """The folder of the public set in the folder `cache`, downloaded unless it is there, and checked. Raises UserError."""
+    # kagglehub asks Kaggle for the newest version, also where it has one
+    place = Path(cache) / f"{NAME}.json"
+    with contextlib.suppress(OSError, ValueError, UserError):
+        folder = Path(json.loads(place.read_text(encoding="utf-8")))
+        check(folder)
+        return folder
+    folder = _downloaded(cache)
+    check(folder)
+    with files.written_whole(place) as partial:
+        partial.write_text(json.dumps(str(folder)), encoding="utf-8")
+    return folder
+
+
+def _downloaded(cache):
     try:
         import kagglehub
     except ImportError:
@@ -47,9 +64,7 @@ def fetched(cache):
     # read when it downloads
     os.environ.setdefault("KAGGLEHUB_CACHE", str(Path(cache) / "kagglehub"))
     try:
-        folder = Path(kagglehub.dataset_download(HANDLE))
+        return Path(kagglehub.dataset_download(HANDLE))
     except Exception as error:
         # of its network library, of Kaggle, or of the disk
         raise _instead(first_line(error)) from error
-    check(folder)
-    return folder

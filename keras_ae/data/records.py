@@ -181,12 +181,12 @@ def _build(arrivals, source):
         "warnings": warnings,
     }
     with written_whole(folder / "index.json") as partial:
-        partial.write_text(json.dumps(index))
+        partial.write_text(json.dumps(index), encoding="utf-8")
 
 
 def _stamp_of(folder):
     try:
-        return (folder / "stamp").read_text()
+        return (folder / "stamp").read_text(encoding="utf-8")
     except (OSError, ValueError):
         return None
 
@@ -200,7 +200,7 @@ def _earlier(stamp):
 def _whole(folder):
     """Whether a cache is as it was written: digests of all files, or, where there are many records, sizes of theirs."""
     try:
-        index = json.loads((folder / "index.json").read_text())
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
         # length and two checksums, class, pixels
         record = 16 + 4 + int(np.prod(index["shape"]))
         sizes = {}
@@ -243,7 +243,7 @@ def prepared(source, place, size, channels):
                 if _stamp_of(preparing) != stamp:
                     remove(preparing)
                     preparing.mkdir(parents=True)
-                    (preparing / "stamp").write_text(stamp)
+                    (preparing / "stamp").write_text(stamp, encoding="utf-8")
                 arrivals = Arrivals(preparing, shape, shards_for(source.count, shape))
                 try:
                     # written last

@@ -65,7 +65,7 @@ def read(place, folder):
     """
     path = folder / "card.json"
     try:
-        card = json.loads((place / "card.json").read_text())
+        card = json.loads((place / "card.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:

@@ -76,4 +76,4 @@ def write_projector(folder, names, classes, pixels, z):
     entry = config.embeddings.add(tensor_name="codes", tensor_path="codes.tsv", metadata_path="metadata.tsv")
     entry.sprite.image_path = "sprite.png"
     entry.sprite.single_image_dim.extend([side, side])
-    (folder / "projector_config.pbtxt").write_text(text_format.MessageToString(config))
+    (folder / "projector_config.pbtxt").write_text(text_format.MessageToString(config), encoding="utf-8")

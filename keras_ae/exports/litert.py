@@ -8,6 +8,7 @@ import warnings
 
 import tensorflow as tf
 
+from keras_ae import commandline
 from keras_ae.errors import first_line
 from keras_ae.exports import portable
 
@@ -53,6 +54,8 @@ def write(place, encoder, decoder, prior, classes):
     folder.mkdir()
     for name, content in files.items():
         (folder / f"{name}.tflite").write_bytes(content)
-    found = portable.differences(Interpreted(folder), encoder, decoder, prior, classes)
+    # the interpreter says that it makes a delegate
+    with commandline.native_lines_hidden():
+        found = portable.differences(Interpreted(folder), encoder, decoder, prior, classes)
     portable.check(found, "LiteRT")
     return {"weights": "float16", "levels_of_difference": found}

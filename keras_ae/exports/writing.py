@@ -163,8 +163,8 @@ def write(folder, encoder, decoder, prior, card):
         card["onnx"] = portable.write(partial, encoder, decoder, prior, card)
         card["litert"] = litert.write(partial, encoder, decoder, prior, len(known["labels"]))
         card["files"] = describe.described(partial)
-        (partial / "card.json").write_text(json.dumps(card, indent=2) + "\n")
-        (partial / "README.md").write_text(readme(card))
+        (partial / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+        (partial / "README.md").write_text(readme(card), encoding="utf-8")
         pictures.write_png(partial / "samples.png", pictures.grid(_samples(decoder, prior, known["labels"]), 4))
     return folder
 

@@ -110,10 +110,10 @@ def write(out, judge, names, judged, arrays, warnings=()):
     }
     with outputs.folder(out) as folder:
         numbers = {"protocol": protocol, "real": real, "models": judged}
-        (folder / "metrics.json").write_text(json.dumps(numbers, indent=2) + "\n")
+        (folder / "metrics.json").write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
         (folder / "pictures").mkdir()
         pictures = drawing.draw(folder / "pictures", judged, arrays)
-        (folder / "index.html").write_text(report.page(protocol, judged, real, pictures))
+        (folder / "index.html").write_text(report.page(protocol, judged, real, pictures), encoding="utf-8")
     return summary(judged, real, judge.frechet_name)
 
 

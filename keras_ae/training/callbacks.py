@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from keras_ae.errors import UserError
 from keras_ae.judging.metrics import psnr
-from keras_ae.media import charts, images
+from keras_ae.media import charts
 from keras_ae.training.runs import weights_of
 
 # what changes in Keras' EarlyStopping and ReduceLROnPlateau; the rest are settings (min_delta changes its sign at the start)
@@ -137,27 +137,6 @@ class TensorBoard(keras.callbacks.TensorBoard):
     def on_test_end(self, logs=None):
         # without logs: else each evaluation would be written again, over the steps of its stage alone
         super().on_test_end({})
-
-
-class ImageLogger(keras.callbacks.Callback):
-    """Reconstructions under their originals and fixed-seed samples from N(0, I), every few epochs, for TensorBoard."""
-
-    def __init__(self, run, batch, latent_dim, seed, every):
-        super().__init__()
-        self.run = run
-        self.batch = batch
-        self.codes = tf.random.stateless_normal((len(batch["images"]), latent_dim), (seed, 0))
-        self.every = every
-
-    def on_epoch_end(self, epoch, logs=None):
-        if (self.every and (epoch + 1) % self.every == 0) or epoch == 0:
-            with tf.summary.create_file_writer(str(self.run.tensorboard / "pictures")).as_default(step=epoch + 1):
-                self._write("reconstructions", np.concatenate([self.batch["images"], self.model(self.batch)]))
-                self._write("samples", self.model.decode(self.codes, self.batch))
-
-    def _write(self, name, arrays):
-        grid = images.grid(images.to_uint8(np.asarray(arrays, "float32")), columns=len(self.codes))
-        tf.summary.image(name, grid[None])
 
 
 class Bookkeeping(keras.callbacks.Callback):

@@ -135,7 +135,10 @@ class Devices:
     @contextlib.contextmanager
     def quiet(self):
         """Nothing is printed but by the chief; errors are."""
-        with open(os.devnull, "w") as nowhere, contextlib.nullcontext() if self.chief else contextlib.redirect_stdout(nowhere):
+        with (
+            open(os.devnull, "w", encoding="utf-8") as nowhere,
+            contextlib.nullcontext() if self.chief else contextlib.redirect_stdout(nowhere),
+        ):
             yield
 
     @contextlib.contextmanager

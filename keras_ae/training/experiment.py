@@ -53,7 +53,7 @@ def _overridden(tables, overrides):
 def has_bfloat16():
     """Whether this processor multiplies bfloat16 natively (Linux; elsewhere False)."""
     try:
-        text = Path("/proc/cpuinfo").read_text()
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
         return False
     return "avx512_bf16" in text or "amx_bf16" in text

@@ -30,7 +30,7 @@ def _free_ports(n):
 
 def last_line(path):
     """The last line of a text file that is not empty, or "" where there is none."""
-    lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
+    lines = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     return lines[-1] if lines else ""
 
 
@@ -85,7 +85,7 @@ def started(n, command):
         done = False
         try:
             for index in range(1, n):
-                with open(folder / f"{index}.log", "w") as log:
+                with open(folder / f"{index}.log", "w", encoding="utf-8") as log:
                     environment = os.environ | {"TF_CONFIG": config(index)}
                     # of a session of their own: Ctrl-C reaches the chief, which ends them
                     workers.append(

@@ -11,9 +11,6 @@ from keras_ae.data.variation import Variation
 from keras_ae.errors import UserError
 from keras_ae.training import callbacks, checks, preview, results, starting
 
-# held-out images that are drawn while training
-SHOWN = 16
-
 
 @dataclasses.dataclass
 class Stage:
@@ -81,7 +78,7 @@ def second_stage(run, experiment, image_set, position, devices):
 def fit_stage(run, experiment, image_set, stage, reporting, devices):
     """Train the epochs of a stage, or until patience ends it. reporting: callbacks that show what was saved."""
     options, task = experiment.training, experiment.task()
-    shown = pipeline.first_batch(image_set, "test", SHOWN, task)
+    shown = pipeline.first_batch(image_set, "test", preview.CODES, task)
 
     def training(share):
         return pipeline.training(image_set, stage.batch, options.seed, stage.first, stage.variation, task, share)
@@ -104,7 +101,7 @@ def fit_stage(run, experiment, image_set, stage, reporting, devices):
             callbacks=[
                 callbacks.StopOnNaN(),
                 *stage.counting,
-                callbacks.ImageLogger(run, shown, experiment.latent_dim, options.seed, options.pictures_every),
+                preview.ImageLogger(run, shown, options.seed, options.pictures_every),
                 callbacks.Bookkeeping(run, stage.number, stage.counting),
                 # an epoch is logged and reported only after it is saved
                 callbacks.TensorBoard(run.tensorboard),
@@ -130,8 +127,8 @@ def fit(run, experiment, image_set, stage, devices, show=False):
     if not planned:
         return
     progress = callbacks.Progress(planned, devices.chief)
-    shown = pipeline.first_batch(image_set, "test", SHOWN, experiment.task())
-    drawing = preview.Preview(run.preview, shown, experiment.latent_dim, options.seed, show)
+    shown = pipeline.first_batch(image_set, "test", preview.CODES, experiment.task())
+    drawing = preview.Preview(run.preview, shown, options.seed, show)
     reporting = [drawing, progress] if devices.chief else [progress]
     try:
         if stage:

@@ -1,4 +1,4 @@
-"""preview.png of a run: what the model makes of held-out images while it learns."""
+"""Pictures of a model while it learns: preview.png of a run, and TensorBoard's."""
 
 import time
 
@@ -9,15 +9,40 @@ import tensorflow as tf
 from keras_ae import outputs
 from keras_ae.media import images
 
-# images of a row; pixels of the side of an image in the file, at least
-COLUMNS = 8
+# held-out images whose codes say where codes lie
+CODES = 64
+# images of a row of preview.png, and of TensorBoard; pixels of the side of an image in preview.png, at least
+COLUMNS, LOGGED = 8, 16
 SIDE = 64
 # of the time of training
 SHARE = 0.02
 
 
+class Rows:
+    """Rows of held-out originals, their reconstructions and samples, of the same length.
+
+    The codes of the samples are drawn from the normal distribution with the mean and covariance of the codes of `batch`, with
+    the same random numbers each time. N(0, I) would be far from the codes of a model without KL, and of one that begins.
+
+    batch: of `pipeline.first_batch`.
+    """
+
+    def __init__(self, batch, columns, seed):
+        self.batch = batch
+        self.shown = {name: values[:columns] for name, values in batch.items()}
+        n = len(batch["images"])
+        self.noise = tf.random.stateless_normal((min(columns, n), n), (seed, 0)) / n**0.5
+
+    def of(self, model):
+        """The three rows of a model, each (columns, H, W, C) in [-1, 1]."""
+        z = model.encode(self.batch)["z_mean"]
+        mean = tf.reduce_mean(z, axis=0)
+        rows = [model.decode(codes, self.shown) for codes in (z[: len(self.noise)], mean + self.noise @ (z - mean))]
+        return [np.asarray(row, "float32") for row in (self.shown["images"], *rows)]
+
+
 class Preview(keras.callbacks.Callback):
-    """Rows of held-out originals, their reconstructions and fixed-seed samples from N(0, I), replaced after an epoch.
+    """preview.png with `Rows`, replaced after an epoch.
 
     The picture takes at most `SHARE` of the time: where epochs are short, some epochs have none. The first and the last of a
     stage have one. Training is not changed: random layers continue as if nothing had been drawn.
@@ -25,12 +50,11 @@ class Preview(keras.callbacks.Callback):
     path: of the file. batch: of `pipeline.first_batch`. show: whether to open the picture when it is first drawn.
     """
 
-    def __init__(self, path, batch, latent_dim, seed, show=False):
+    def __init__(self, path, batch, seed, show=False):
         super().__init__()
         self.path, self.show = path, show
-        self.batch = {name: values[:COLUMNS] for name, values in batch.items()}
+        self.rows = Rows(batch, COLUMNS, seed)
         self.began, self.spent = time.monotonic(), 0.0
-        self.codes = tf.random.stateless_normal((len(self.batch["images"]), latent_dim), (seed, 0))
 
     def on_epoch_end(self, epoch, logs=None):
         began = time.monotonic()
@@ -47,13 +71,29 @@ class Preview(keras.callbacks.Callback):
         encoder = self.model.encoder
         weights = {id(variable) for variable in encoder.weights}
         random = [(variable, variable.numpy()) for variable in encoder.variables if id(variable) not in weights]
-        rows = [self.batch["images"], self.model(self.batch), self.model.decode(self.codes, self.batch)]
+        rows = self.rows.of(self.model)
         for variable, value in random:
             variable.assign(value)
-        pixels = np.concatenate([images.to_uint8(np.asarray(row, "float32")) for row in rows])
+        pixels = images.to_uint8(np.concatenate(rows))
         scale = max(1, SIDE // pixels.shape[1])
         enlarged = pixels.repeat(scale, axis=1).repeat(scale, axis=2)
-        images.write_png(self.path, images.grid(enlarged, len(self.batch["images"])))
+        images.write_png(self.path, images.grid(enlarged, len(rows[0])))
         if self.show:
             outputs.show(self.path)
             self.show = False
+
+
+class ImageLogger(keras.callbacks.Callback):
+    """`Rows` every few epochs, and after the first, for TensorBoard. run: of which they are. batch: as for `Preview`."""
+
+    def __init__(self, run, batch, seed, every):
+        super().__init__()
+        self.run, self.every = run, every
+        self.rows = Rows(batch, LOGGED, seed)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if (self.every and (epoch + 1) % self.every == 0) or epoch == 0:
+            originals, rebuilt, samples = self.rows.of(self.model)
+            with tf.summary.create_file_writer(str(self.run.tensorboard / "pictures")).as_default(step=epoch + 1):
+                for name, rows in {"reconstructions": [originals, rebuilt], "samples": [samples]}.items():
+                    tf.summary.image(name, images.grid(images.to_uint8(np.concatenate(rows)), len(originals))[None])

@@ -140,10 +140,10 @@ class Run:
 
     def write_json(self, name, values):
         with written_whole(self.folder / f"{name}.json") as path:
-            path.write_text(json.dumps(values, indent=2) + "\n")
+            path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
     def read_json(self, name):
-        return json.loads((self.folder / f"{name}.json").read_text())
+        return json.loads((self.folder / f"{name}.json").read_text(encoding="utf-8"))
 
     def _write_arrays(self, name, arrays):
         with written_whole(self.folder / f"{name}.npz") as path, open(path, "wb") as file:
@@ -154,7 +154,7 @@ class Run:
             return dict(arrays)
 
     def _write_history(self, rows):
-        with written_whole(self.folder / "history.csv") as path, open(path, "w", newline="") as file:
+        with written_whole(self.folder / "history.csv") as path, open(path, "w", encoding="utf-8", newline="") as file:
             # the second stage has more columns than the first
             writer = csv.DictWriter(file, max(rows, key=len))
             writer.writeheader()
@@ -162,7 +162,7 @@ class Run:
 
     def history(self):
         """One dict of numbers per finished epoch."""
-        with open(self.folder / "history.csv", newline="") as file:
+        with open(self.folder / "history.csv", encoding="utf-8", newline="") as file:
             return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
 
     def best(self):
