@@ -19,7 +19,7 @@ from keras_ae.data import pipeline  # noqa: E402
 from keras_ae.files import written_whole  # noqa: E402
 from keras_ae.media import figures, images  # noqa: E402
 from keras_ae.models.networks import apply  # noqa: E402
-from keras_ae.training import devices, experiment, few, loop, results, runs, starting  # noqa: E402
+from keras_ae.training import devices, experiment, loop, results, runs, starting  # noqa: E402
 
 SHIPPED = "exported/cats"
 WAYS = {"from nothing": [], f"started from {SHIPPED}": [f"training.start_from={SHIPPED}"]}
@@ -61,21 +61,19 @@ def run_of(folder, way):
 
 def trained(folder, way):
     """The finished run of vae.toml on the pictures of a folder, trained unless it is there, and its images."""
-    asked = experiment.read("experiments/vae.toml", WAYS[way]).with_data("folder", str(folder))
-    asked = starting.adopted(asked)
-    image_set = pipeline.load("folder", str(folder), asked.data.size, asked.data.channels)
-    run = run_of(folder, way)
-    if not run.complete:
-        asked, line = few.adapted(asked, image_set.n_train)
-        print(line)
-        one = devices.opened("one")
-        with one.explained(), one.quiet():
-            run.write_json("config", runs.config_of(asked, image_set))
-            loop.fit(run, asked, image_set, loop.first_stage(asked, image_set, run.position(), one), one)
-        measured = results.measure(*run.best_networks(), image_set, None)
-        measured["baseline"] = results.baseline(image_set, DIM, None)
-        measured["seconds"] = sum(row["seconds"] for row in run.history())
-        run.write_json("metrics", measured)
+    asked = starting.adopted(experiment.read("experiments/vae.toml", WAYS[way]).with_data("folder", str(folder)))
+    run, one = run_of(folder, way), devices.opened("one")
+    with one.explained(), one.quiet():
+        asked, image_set = loop.loaded(asked, one)
+        if run.complete:
+            return run, image_set
+        run.write_json("config", runs.config_of(asked, image_set))
+        loop.fit(run, asked, image_set, loop.first_stage(asked, image_set, run.position(), one), one)
+    measured = results.measure(*run.best_networks(), image_set, None)
+    # of the same size in all rows
+    measured["baseline"] = results.baseline(image_set, DIM, None)
+    measured["seconds"] = sum(row["seconds"] for row in run.history())
+    run.write_json("metrics", measured)
     return run, image_set
 
 

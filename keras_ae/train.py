@@ -99,24 +99,6 @@ def prepared(arguments):
     return starting.adopted(chosen)
 
 
-def loaded(experiment, devices):
-    """The data set of an experiment and the experiment for so many images, checked against each other and the devices."""
-    from keras_ae.data import pipeline
-    from keras_ae.training import few, loop, starting
-
-    source = experiment.data
-    image_set = pipeline.load(source.name, source.directory, source.size, source.channels)
-    experiment, changes = few.adapted(experiment, image_set.n_train)
-    loop.check_size(experiment, image_set, devices)
-    for line in image_set.summary:
-        print(line)
-    if experiment.training.start_from:
-        print(starting.summary(experiment))
-    if changes:
-        print(changes)
-    return experiment, image_set
-
-
 def fit(arguments, run, experiment, image_set, devices, stage):
     """Train, and let the chief measure and draw. The metrics, or None in other processes."""
     from keras_ae.training import loop, results
@@ -195,11 +177,11 @@ def train(arguments):
 
 def train_on_devices(arguments, experiment):
     """Train on the devices that the experiment names."""
-    from keras_ae.training import devices
+    from keras_ae.training import devices, loop
 
     used = devices.opened(experiment.training.devices)
     with used.explained(), used.quiet():
-        experiment, image_set = loaded(experiment, used)
+        experiment, image_set = loop.loaded(experiment, used)
         (train_as_chief if used.chief else train_with_chief)(arguments, experiment, image_set, used)
 
 

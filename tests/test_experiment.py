@@ -460,11 +460,11 @@ def test_every_key_of_every_table_has_bounds_or_a_finite_choice():
     functions += [function for group in schema.SINGLE.values() for function in group]
     for function in functions:
         for key, parameter in schema.keys_of(function).items():
-            plain, bounds = schema._taken_apart(parameter.annotation)
-            numeric = any(kind in str(plain) for kind in ("int", "float"))
-            kinds = [type(bound).__name__ for bound in bounds]
-            assert not numeric or {kind[0] for kind in kinds} - {"M"} == {"G", "L"}, (function.__name__, key)
-            assert ("list" in str(plain)) == ("MaxLen" in kinds), (function.__name__, key)
+            described = schema.described(parameter.annotation)
+            numeric = any(kind in described.type for kind in ("int", "float"))
+            sides = ["above" in limit or "least" in limit for limit in described.limits]
+            assert not numeric or sorted(sides) == [False, True], (function.__name__, key)
+            assert ("list" in described.type) == (described.longest is not None), (function.__name__, key)
 
 
 def test_the_second_stage_keeps_the_meaning_of_the_first_stage_s_numbers(tmp_path):

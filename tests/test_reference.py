@@ -32,18 +32,6 @@ def test_the_page_of_commands_has_every_command_and_only_options_that_exist():
         assert options <= set(re.findall(r"--[a-z]+", help_text)), name
 
 
-def described(annotation):
-    """Type and bounds of a key, as words."""
-    plain, bounds = schema._taken_apart(annotation)
-    words = [
-        f"{word} {getattr(bound, limit):g}"
-        for bound in bounds
-        if type(bound) in schema.WORDS
-        for word, limit in [schema.WORDS[type(bound)]]
-    ]
-    return schema._type_name(plain), ", ".join(words)
-
-
 TOML = {None: "not set", True: "true", False: "false"}
 
 
@@ -58,10 +46,11 @@ def rows():
         if not keys:
             yield f"| `{table}` | `{name}` | | | | |"
         for key, parameter in keys.items():
-            kind, bounds = described(parameter.annotation)
+            described = schema.described(parameter.annotation)
             default = list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
             default = TOML[default] if default is None or isinstance(default, bool) else default
-            yield f"| `{table}` | {f'`{name}`' if name else ''} | `{key}` | {kind} | {bounds} | {default} |"
+            limits, name_of = ", ".join(described.limits), f"`{name}`" if name else ""
+            yield f"| `{table}` | {name_of} | `{key}` | {described.type} | {limits} | {default} |"
 
 
 def test_the_page_of_tables_is_the_schema():

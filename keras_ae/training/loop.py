@@ -9,7 +9,7 @@ from keras_ae.codes import priors
 from keras_ae.data import pipeline
 from keras_ae.data.variation import Variation
 from keras_ae.errors import UserError
-from keras_ae.training import callbacks, checks, preview, results, starting
+from keras_ae.training import callbacks, checks, few, preview, results, starting
 
 
 @dataclasses.dataclass
@@ -42,6 +42,24 @@ def check_size(experiment, image_set, devices):
             )
     checks.check_tables(experiment.tables, image_set.shape, len(image_set.labels))
     checks.check_memory(experiment, image_set.shape, len(image_set.labels), image_set.n_train)
+
+
+def loaded(experiment, devices):
+    """The data set of an experiment and the experiment for so many images, checked against each other and the devices.
+
+    Prints what both are.
+    """
+    source = experiment.data
+    image_set = pipeline.load(source.name, source.directory, source.size, source.channels)
+    experiment, changes = few.adapted(experiment, image_set.n_train)
+    check_size(experiment, image_set, devices)
+    for line in image_set.summary:
+        print(line)
+    if experiment.training.start_from:
+        print(starting.summary(experiment))
+    if changes:
+        print(changes)
+    return experiment, image_set
 
 
 def first_stage(experiment, image_set, position, devices):

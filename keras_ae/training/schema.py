@@ -180,20 +180,35 @@ def _type_name(plain):
     return str(plain) if typing.get_args(plain) else plain.__name__
 
 
+class Described(typing.NamedTuple):
+    """What a key takes, in words: its type, the limits of its numbers; and the most numbers of a list, None for other keys."""
+
+    type: str
+    limits: list[str]
+    longest: int | None
+
+
+def described(annotation):
+    """The annotation of a key as `Described`."""
+    plain, bounds = _taken_apart(annotation)
+    words = [(bound, *WORDS[type(bound)]) for bound in bounds if type(bound) in WORDS]
+    limits = [f"{word} {getattr(bound, limit):g}" for bound, word, limit in words]
+    return Described(_type_name(plain), limits, min((b.max_length for b in bounds if isinstance(b, MaxLen)), default=None))
+
+
 def _check_value(where, key, value, annotation):
     plain, bounds = _taken_apart(annotation)
+    allowed = described(annotation)
     if not _fits(value, plain):
-        raise UserError(f"{where} {key} must be of type {_type_name(plain)}. Received: {shown(value)}")
+        raise UserError(f"{where} {key} must be of type {allowed.type}. Received: {shown(value)}")
     if isinstance(value, str) and (len(value) > LONGEST or "\0" in value):
         raise UserError(f"{where} {key} must be a text of at most {LONGEST} characters without NUL. Received: {shown(value)}")
-    longest = min((bound.max_length for bound in bounds if isinstance(bound, MaxLen)), default=1)
-    if isinstance(value, list) and len(value) > longest:
-        raise UserError(f"{where} {key} must have at most {longest} numbers. Received: {len(value):,}")
+    if isinstance(value, list) and len(value) > allowed.longest:
+        raise UserError(f"{where} {key} must have at most {allowed.longest} numbers. Received: {len(value):,}")
     limits = [bound for bound in bounds if type(bound) in WORDS]
     numbers = [number for number in (value if isinstance(value, list) else [value]) if isinstance(number, int | float)]
     if not all(COMPARED[type(bound)](number, getattr(bound, WORDS[type(bound)][1])) for number in numbers for bound in limits):
-        allowed = " and ".join(f"{word} {getattr(bound, limit):g}" for bound in limits for word, limit in [WORDS[type(bound)]])
-        raise UserError(f"{where} {key} must be {allowed}. Received: {shown(value)}")
+        raise UserError(f"{where} {key} must be {' and '.join(allowed.limits)}. Received: {shown(value)}")
 
 
 def _completed(where, functions, given):
