@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 EXPERIMENTS := $(basename $(notdir $(wildcard experiments/*.toml)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install test docs lint dist cats explorer soak bench bench-peers bench-scale bench-small course clean $(EXPERIMENTS:%=train-%)
+.PHONY: help install test notebooks docs lint dist cats explorer soak bench bench-peers bench-scale bench-small course clean $(EXPERIMENTS:%=train-%)
 
 cats: $(READY) ## download the public cat faces into the cache; make train-vae DATA=cats trains on them
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[cats]'
@@ -96,6 +96,9 @@ MODEL ?= exported/cats
 
 explorer: $(READY) ## make explorer.html, a page to play with an export in a browser; MODEL=DIR
 	$(BIN)/python -m keras_ae.explore --model "$(MODEL)" --out explorer.html
+
+notebooks: $(READY) ## run notebooks/*.ipynb and store their outputs (about 15 minutes); NOTEBOOK=FILE runs one
+	$(BIN)/python notebooks/execute.py $(NOTEBOOK)
 
 docs: $(READY) ## build the documentation into site/, which needs no network afterwards; open site/index.html
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'

@@ -42,6 +42,9 @@ _NAMES = {
     "Normal": "codes.priors",
     "Flow": "codes.flow",
     "load_data": "data.arrays",
+    "add_noise": "data.tasks",
+    "downscale": "data.tasks",
+    "show": "media.figures",
     "read": "training.experiment",
     "load": "exports.reading:Exported",
     "save": "exports.writing:write_model",
@@ -54,8 +57,11 @@ if TYPE_CHECKING:
     from keras_ae.codes.priors import Mixture as Mixture
     from keras_ae.codes.priors import Normal as Normal
     from keras_ae.data.arrays import load_data as load_data
+    from keras_ae.data.tasks import add_noise as add_noise
+    from keras_ae.data.tasks import downscale as downscale
     from keras_ae.exports.reading import Exported
     from keras_ae.exports.writing import write_model
+    from keras_ae.media.figures import show as show
     from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder as AdversarialAutoencoder
     from keras_ae.models.conditions import on_label as on_label
     from keras_ae.models.latents import Features as Features

@@ -266,6 +266,23 @@ def test_a_model_trained_in_python_is_exported_with_what_is_known_of_it(tmp_path
     )
 
 
+def test_networks_of_mixed_precision_are_exported_in_float32(tmp_path):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        mixed = small_vae()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    pixels = RANDOM.integers(0, 256, (40, 16, 16, 3), "uint8")
+    model = writing.write_model(mixed, tmp_path / "mixed", pixels)
+    whole = small_vae()
+    for network, other in ((whole.encoder, mixed.encoder), (whole.decoder, mixed.decoder)):
+        assert other.compute_dtype == "bfloat16"
+        network.set_weights(other.get_weights())
+    np.testing.assert_allclose(model.encode(pixels), whole.encoder(images.to_float(pixels))["z_mean"], atol=1e-5)
+    z = RANDOM.standard_normal((3, 4), "float32")
+    np.testing.assert_allclose(model.decode(z), whole.decoder(z), atol=1e-5)
+
+
 def test_a_readme_holds_the_metrics_that_its_card_knows():
     card = json.loads((ROOT / "exported" / "cats" / "card.json").read_text())
     text = readme(card)

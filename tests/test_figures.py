@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_ae.errors import UserError
 from keras_ae.media import charts, figures
 from keras_ae.media.images import to_uint8
 
@@ -46,6 +47,8 @@ DRAWN = {
     "samples": lambda images, path: figures.samples(images[:8], path, "t"),
     "reconstructions": lambda images, path: figures.reconstructions({"a": images[:4], "b": images[4:8]}, path, "t"),
     "squares": lambda images, path: figures.squares({"a": images[:4], "b": images[4:8]}, path, "t"),
+    "shown": lambda images, path: figures.show(images[:8], columns=4).save(path),
+    "shown rows": lambda images, path: figures.show({"one": images[:4], "a label": to_uint8(images[4:8])}).save(path),
 }
 
 
@@ -222,3 +225,11 @@ def test_the_same_chart_gives_the_same_bytes(tmp_path, draw):
         draw(tmp_path / name)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
     assert Image.open(tmp_path / "one.png").size[0] > 200
+
+
+@pytest.mark.parametrize(
+    "images", [np.zeros((8, 8, 3)), np.zeros((0, 8, 8, 3)), {}, {"a": np.zeros((2, 8, 8, 3)), "b": np.zeros((3, 8, 8, 3))}]
+)
+def test_show_says_what_it_takes(images):
+    with pytest.raises(UserError, match=r"show takes images of shape \(n, H, W, C\)"):
+        figures.show(images)

@@ -222,9 +222,11 @@ def write_model(
     images = pictures.scaled(images.astype("float32")) if images.dtype == np.uint8 else images.astype("float32")
     labels = None if labels is None else np.asarray(labels, "int32")
 
+    encoder, decoder = networks.in_float32(model.encoder), networks.in_float32(model.decoder)
+
     def encode(rows):
         label = None if labels is None else labels[rows]
-        return networks.apply(model.encoder, images=images[rows], label=label)["z_mean"]
+        return networks.apply(encoder, images=images[rows], label=label)["z_mean"]
 
     if prior not in priors.PRIORS:
         raise UserError(f"unknown prior {prior!r}; choose one of {', '.join(priors.PRIORS)}")
@@ -241,4 +243,4 @@ def write_model(
         "seed": seed,
         "versions": versions(),
     }
-    return Exported(write(folder, model.encoder, model.decoder, fitted, card))
+    return Exported(write(folder, encoder, decoder, fitted, card))

@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from keras_ae.errors import UserError
 from keras_ae.files import written_whole
 from keras_ae.media import writing
 from keras_ae.media.images import grid, stacked, to_pillow, to_uint8
@@ -130,6 +131,23 @@ def interpolation(frames, path, title):
     pixels = to_uint8(frames)
     _titled(_labelled(pixels[np.linspace(0, len(frames) - 1, FRAMES).round().astype(int)], FRAMES), title, path)
     writing.write_animation(path.with_suffix(".gif"), pixels)
+
+
+def show(images: np.ndarray | dict[str, np.ndarray], columns: int | None = None) -> Image.Image:
+    """A picture of images for a notebook, each pixel enlarged to a square: a Pillow image.
+
+    images: uint8, or floats in [-1, 1], (n, H, W, C), drawn in a grid of `columns`, by default as square as possible; or
+    {label: images}, drawn in a row for each label. Raises UserError for arrays of another shape, and for rows of other lengths.
+    """
+    labels, kinds = (list(images), list(images.values())) if isinstance(images, dict) else ([], [images])
+    kinds = [np.asarray(kind) for kind in kinds]
+    shapes = [kind.shape for kind in kinds]
+    if not shapes or len(set(shapes)) > 1 or len(shapes[0]) != 4 or 0 in shapes[0]:
+        received = ", ".join(map(str, shapes))
+        raise UserError(f"show takes images of shape (n, H, W, C), as many in each row. Received: {received}")
+    pixels = np.concatenate([kind if kind.dtype == np.uint8 else to_uint8(kind) for kind in kinds])
+    per_row = len(kinds[0]) if labels else columns or int(np.ceil(np.sqrt(len(pixels))))
+    return _labelled(pixels, per_row, labels)
 
 
 def squares(panels, path, title):

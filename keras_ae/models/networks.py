@@ -49,6 +49,19 @@ def described(encoder, decoder):
     }
 
 
+def in_float32(network):
+    """The network with the same weights, computing in float32: itself, or a copy of one that was built for mixed precision."""
+    if all(layer.compute_dtype == "float32" for layer in network.layers if layer.weights):
+        return network
+
+    def copied(layer):
+        return type(layer).from_config(layer.get_config() | {"dtype": "float32"})
+
+    copy = keras.models.clone_model(network, clone_function=copied)
+    copy.set_weights(network.get_weights())
+    return copy
+
+
 def dense_encoder(image_shape: ImageShape, latent: Latent, *, widths: Widths = (512,)) -> keras.Model:
     """Dense layers with ReLU on the pixels in a row."""
     images = keras.Input(image_shape, name="images")
