@@ -36,7 +36,11 @@ def executed(path, fast=False):
     client = nbclient.NotebookClient(
         notebook, km=manager, timeout=PATIENCE, record_timing=False, resources={"metadata": {"path": str(ROOT)}}
     )
-    client.execute(env=os.environ | {"PATH": searched})
+    try:
+        client.execute(env=os.environ | {"PATH": searched})
+    finally:
+        # a client ends only kernels that it started
+        manager.shutdown_kernel(now=True)
     for output in (output for cell in notebook.cells for output in cell.get("outputs", ())):
         # Pillow shows each picture in two formats
         output.get("data", {}).pop("image/jpeg", None)
