@@ -34,7 +34,12 @@ def executed(path, fast=False):
     # "python" in the commands of a notebook is this one
     searched = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     client = nbclient.NotebookClient(
-        notebook, km=manager, timeout=PATIENCE, record_timing=False, resources={"metadata": {"path": str(ROOT)}}
+        notebook,
+        km=manager,
+        timeout=PATIENCE,
+        record_timing=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(ROOT)}},
     )
     try:
         client.execute(env=os.environ | {"PATH": searched})
