@@ -47,8 +47,11 @@ def executed(path, fast=False):
         # a client ends only kernels that it started
         manager.shutdown_kernel(now=True)
     for output in (output for cell in notebook.cells for output in cell.get("outputs", ())):
-        # Pillow shows each picture in two formats
-        output.get("data", {}).pop("image/jpeg", None)
+        data = output.get("data", {})
+        # Pillow shows each picture in two formats: the smaller one stays
+        kinds = sorted({"image/png", "image/jpeg"} & set(data), key=lambda kind: len(data[kind]))
+        for kind in kinds[1:]:
+            del data[kind]
     return notebook
 
 
