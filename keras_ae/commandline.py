@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import logging
 import os
 import sys
 import tempfile
@@ -138,6 +139,18 @@ def native_lines_hidden():
         finally:
             os.dup2(shown, 2)
             os.close(shown)
+
+
+@contextlib.contextmanager
+def logged_lines_hidden():
+    """Without what TensorFlow's logger says below a warning; in notebooks its level is INFO."""
+    logger = logging.getLogger("tensorflow")
+    before = logger.level
+    logger.setLevel(max(before, logging.WARNING))
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def import_tensorflow():

@@ -34,9 +34,24 @@ def executed(path, fast=False):
     # "python" in the commands of a notebook is this one
     searched = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     client = nbclient.NotebookClient(
-        notebook, km=manager, timeout=PATIENCE, record_timing=False, resources={"metadata": {"path": str(ROOT)}}
+        notebook,
+        km=manager,
+        timeout=PATIENCE,
+        record_timing=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(ROOT)}},
     )
-    client.execute(env=os.environ | {"PATH": searched})
+    try:
+        client.execute(env=os.environ | {"PATH": searched})
+    finally:
+        # a client ends only kernels that it started
+        manager.shutdown_kernel(now=True)
+    for output in (output for cell in notebook.cells for output in cell.get("outputs", ())):
+        data = output.get("data", {})
+        # Pillow shows each picture in two formats: the smaller one stays
+        kinds = sorted({"image/png", "image/jpeg"} & set(data), key=lambda kind: len(data[kind]))
+        for kind in kinds[1:]:
+            del data[kind]
     return notebook
 
 

@@ -266,6 +266,12 @@ def test_a_model_trained_in_python_is_exported_with_what_is_known_of_it(tmp_path
     )
 
 
+def test_saving_prints_nothing_where_tensorflows_logger_is_verbose(tmp_path, caplog):
+    with caplog.at_level("INFO", logger="tensorflow"):
+        writing.write_model(small_vae(), tmp_path / "mine", RANDOM.integers(0, 256, (40, 16, 16, 3), "uint8"))
+    assert [record for record in caplog.records if record.name == "tensorflow"] == []
+
+
 def test_networks_of_mixed_precision_are_exported_in_float32(tmp_path):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
-from keras_ae import files, outputs
+from keras_ae import commandline, files, outputs
 from keras_ae.codes import priors
 from keras_ae.codes.batches import batched
 from keras_ae.errors import UserError
@@ -34,7 +34,9 @@ def _save(network, endpoints, folder):
     module.weights = [variable.value for variable in network.variables]
     functions = {name: tf.function(function, specs) for name, (function, specs) in endpoints.items()}
     module.serve = _served(functions["serving_default"], endpoints["serving_default"][1])
-    tf.saved_model.save(module, str(folder), {name: function.get_concrete_function() for name, function in functions.items()})
+    signatures = {name: function.get_concrete_function() for name, function in functions.items()}
+    with commandline.logged_lines_hidden():
+        tf.saved_model.save(module, str(folder), signatures)
 
 
 def _served(function, specs):
