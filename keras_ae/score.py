@@ -3,6 +3,8 @@
 from keras_ae import commandline
 
 PRINTED = 10
+# images of --reference in memory
+REFERENCE = 10_000
 
 
 def parser():
@@ -11,6 +13,8 @@ def parser():
     )
     folder = "folder of picture files; the names of its sub-folders are the classes for a conditional model"
     commandline.add_pictures(parser, data=folder)
+    reference = "folder of usual pictures, such as the training images: the score is then how unusual the missing texture is"
+    parser.add_argument("--reference", metavar="DIR", help=reference)
     parser.add_argument("--against", metavar="DIR", help="folder of other pictures: how well the scores separate the two")
     commandline.add_common(parser, "scores.csv", "table to write; a picture of the most unusual is written beside it")
     commandline.add_label(parser)
@@ -28,6 +32,23 @@ def separated(rows, others, one, other):
         yield f"ROC-AUC of {name} {area:.3f}: {meaning}"
 
 
+def texture_of(model, directory, report):
+    """The score by texture from a folder of usual pictures: at most `REFERENCE` of them, evenly spaced by name."""
+    import numpy as np
+
+    from keras_ae.exports import scoring
+    from keras_ae.judging.texture import Texture
+    from keras_ae.media import images
+
+    found = images.find(directory)
+    paths = [found[index] for index in np.linspace(0, len(found) - 1, min(len(found), REFERENCE)).astype(int)]
+    size, _, channels = model.shape
+    labels = model.labels_of(paths, directory)
+    numbers, usual = images.read_all(paths, size, channels, report)
+    _, rebuilt = scoring.scored(model, usual, None if labels is None else labels[numbers])
+    return Texture(images.to_float(usual), rebuilt)
+
+
 def score(arguments):
     from keras_ae import outputs
     from keras_ae.exports import scoring
@@ -39,14 +60,16 @@ def score(arguments):
     model = Exported(arguments.model, arguments.label, arguments.runtime)
     model.check_rebuilds()
     paths = images.chosen(arguments.pictures, arguments.data)
-    rows, shown = scoring.score_all(model, paths, arguments.data, commandline.warn)
+    texture = texture_of(model, arguments.reference, commandline.warn) if arguments.reference else None
+    rows, shown = scoring.score_all(model, paths, arguments.data, commandline.warn, texture)
     picture = scoring.write(out, rows, shown)
     for row in rows[:PRINTED]:
         nats = f"{row['neg_elbo']:10.0f} nats" if "neg_elbo" in row else ""
-        print(f"  mse {row['mse']:.4f} {nats}  {row['file']}")
+        missing = f"  texture {row['texture']:8.1f}" if "texture" in row else ""
+        print(f"  mse {row['mse']:.4f} {nats}{missing}  {row['file']}")
     print(f"{len(rows)} pictures scored by {model.folder}, the most unusual first -> {out}, {picture}")
     if arguments.against:
-        others, _ = scoring.score_all(model, images.find(arguments.against), arguments.against, commandline.warn)
+        others, _ = scoring.score_all(model, images.find(arguments.against), arguments.against, commandline.warn, texture)
         one = arguments.data or "the given files"
         print("\n".join(separated(rows, others, one, arguments.against)))
 

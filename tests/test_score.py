@@ -10,6 +10,7 @@ from scipy import stats
 from keras_ae import score
 from keras_ae.exports import scoring
 from keras_ae.exports.reading import Exported
+from keras_ae.judging import features, texture
 from keras_ae.media import images
 
 
@@ -38,6 +39,33 @@ def test_noise_is_more_unusual_than_cats_and_the_printed_lines_say_what_the_area
     assert nats == sorted(nats, reverse=True)
     # eight originals over eight reconstructions, twice
     assert Image.open(out.with_suffix(".png")).size == (8 * 18 - 2, 4 * 18 - 2)
+
+
+def test_with_a_reference_the_missing_texture_is_the_score(exported, folder, noise, tmp_path, capsys, fails):
+    out = tmp_path / "scores.csv"
+    words = ["--model", str(exported), "--data", str(folder), "--reference", str(folder), "--against", str(noise)]
+    score.main([*words, "--out", str(out)])
+    (area,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("ROC-AUC of texture")]
+    assert float(area.split()[3].rstrip(":")) > 0.95
+    scores = [float(row["texture"]) for row in csv.DictReader(out.open())]
+    assert scores == sorted(scores, reverse=True)
+    for path in images.find(noise)[19:]:
+        path.unlink()
+    line = fails(score.main, "--model", exported, "--data", folder, "--reference", noise, "--out", tmp_path / "t.csv")
+    assert "19 usual images are too few; name a folder of at least 20 with --reference" in line
+
+
+def test_texture_is_the_squared_mahalanobis_distance():
+    random = np.random.default_rng(0)
+    usual, rebuilt = random.uniform(-1, 1, (2, 60, 16, 16, 3)).astype("float32")
+    measure = texture.Texture(usual, rebuilt)
+    extract = features.extractor("gabor")
+    missing = extract(usual) - extract(rebuilt)
+    covariance = np.cov(missing.T)
+    covariance += texture.SHRINKAGE * np.diag(covariance).mean() * np.eye(len(covariance))
+    centred = missing[:5] - missing.mean(axis=0)
+    expected = np.sum(centred * np.linalg.solve(covariance, centred.T).T, axis=1)
+    np.testing.assert_allclose(measure(usual[:5], rebuilt[:5]), expected, rtol=1e-6)
 
 
 def test_the_area_is_the_share_of_pairs_in_which_the_other_scores_higher():

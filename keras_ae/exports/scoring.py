@@ -33,15 +33,16 @@ def scored(model, originals, labels=None):
 
 
 def strangeness(row):
-    """What rows are sorted by: the negative ELBO where there is one, else the error."""
-    return row.get("neg_elbo", row["mse"])
+    """What rows are sorted by: the first there is of texture, negative ELBO and error."""
+    return next(row[name] for name in ("texture", "neg_elbo", "mse") if name in row)
 
 
-def score_all(model, paths, directory, report):
-    """Score picture files: rows {"file", "mse"[, "neg_elbo"]}, the highest score first, and the first with their images.
+def score_all(model, paths, directory, report, texture=None):
+    """Score picture files: rows {"file", "mse"[, "neg_elbo"][, "texture"]}, the highest first, and the first with their images.
 
     directory: the folder whose sub-folders name the classes for a conditional model. report: see `media.images.readable`.
-    Returns the rows, and up to 16 triples (row, original, reconstruction). Raises UserError if no file can be read.
+    texture: a further score, (images, reconstructions) in [-1, 1] -> (n,), or None. Returns the rows, and up to 16 triples
+    (row, original, reconstruction). Raises UserError if no file can be read.
     """
     size, _, channels = model.shape
     labels = model.labels_of(paths, directory)
@@ -50,6 +51,8 @@ def score_all(model, paths, directory, report):
     while batch := list(itertools.islice(readable, BATCH)):
         numbers, originals = zip(*batch, strict=True)
         scores, rebuilt = scored(model, np.stack(originals), None if labels is None else labels[list(numbers)])
+        if texture:
+            scores["texture"] = texture(images.to_float(np.stack(originals)), rebuilt)
         for index, number in enumerate(numbers):
             row = {"file": images.printable(paths[number]), **{name: float(values[index]) for name, values in scores.items()}}
             rows.append(row)

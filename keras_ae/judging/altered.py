@@ -2,7 +2,7 @@
 
 To tell a whole face from one whose halves are of two cats, a network must know where eyes and ears belong. Energies of filters
 do not. The idea is that of pretext tasks (Doersch et al. 2015, arXiv:1505.05192; Jenni & Favaro 2018, arXiv:1806.05024). Such
-features know little of what distinguishes one cat from another, so they are joined with those of `features.gabor`.
+features know little of what distinguishes one cat from another, so they are joined with those of `gist`.
 """
 
 import zipfile
@@ -17,23 +17,16 @@ from keras_ae.data import pipeline, sources
 from keras_ae.data.variation import Variation
 from keras_ae.files import written_whole
 from keras_ae.judging.alterations import ALTERATIONS, altered
+from keras_ae.judging.gist import SIDE, in_colour
 
 # raise when anything changes what is learned
 VERSION = 2
-SIDE = 64
 WIDTHS = (32, 64, 128, 128)
 DIM = 128
 BATCH = 64
 # more of them fit these alterations ever better, and order models worse
 STEPS = 600
 LEARNING_RATE = 1e-3
-
-
-def in_colour(images):
-    """Images as (n, 64, 64, 3), whatever their size and channels."""
-    if images.shape[1] != SIDE:
-        images = tf.image.resize(images, (SIDE, SIDE), antialias=True)
-    return tf.image.grayscale_to_rgb(images) if images.shape[-1] == 1 else images
 
 
 def networks():
