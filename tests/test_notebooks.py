@@ -1,9 +1,12 @@
 """The notebooks: each has its parts, its stored outputs are those of a run without errors, and it runs in a fast setting."""
 
+import contextlib
 import importlib.util
 import json
+import os
 from pathlib import Path
 
+import nbclient
 import nbformat
 import pytest
 
@@ -72,3 +75,15 @@ def test_a_notebook_runs_in_its_fast_setting(path, tmp_path, monkeypatch):
     # raises where a cell fails
     outputs = [output for cell in EXECUTE.executed(path, fast=True).cells for output in cell.get("outputs", ())]
     assert any(pictured(output) for output in outputs)
+
+
+@pytest.mark.parametrize("last", ["None", "1 / 0"], ids=["whole", "failing"])
+def test_the_kernel_of_a_notebook_ends_with_it(last, tmp_path, monkeypatch):
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    noted, path = tmp_path / "process", tmp_path / "notebook.ipynb"
+    program = f"import os, pathlib; pathlib.Path({str(noted)!r}).write_text(str(os.getpid())); {last}"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(program)]), path)
+    with contextlib.nullcontext() if last == "None" else pytest.raises(nbclient.exceptions.CellExecutionError):
+        EXECUTE.executed(path)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(noted.read_text()), 0)
