@@ -102,7 +102,7 @@ def trade(arguments):
         decoder.set_weights([(1 - share) * a + share * b for a, b in zip(first, last, strict=True)])
         rows.append({"share": share} | measured(judge, decoder, z_test, z_drawn))
     baseline = judge.baseline(z_test.shape[1])
-    pca = judge.reconstruction(baseline) | {"fd": judge.samples(baseline)[0]["fd_gabor"]}
+    pca = judge.reconstruction(baseline, judge.held_out) | {"fd": judge.samples(baseline)[0]["fd_gabor"]}
     path = Path(arguments.out)
     draw(rows, pca, path)
     numbers = {"run": str(run), "data": judge.image_set.name, "n_held_out": len(judge.held_out), "n_samples": judge.n}
