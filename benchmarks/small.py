@@ -22,8 +22,12 @@ from keras_ae.models.networks import apply  # noqa: E402
 from keras_ae.training import devices, experiment, loop, results, runs, starting  # noqa: E402
 
 SHIPPED = "exported/cats"
-WAYS = {"from nothing": [], f"started from {SHIPPED}": [f"training.start_from={SHIPPED}"]}
-PICTURED = 300
+# reconstructions are compared: no second stage
+WAYS = {
+    "from nothing": ["refinement.epochs=0"],
+    f"started from {SHIPPED}": ["refinement.epochs=0", f"training.start_from={SHIPPED}"],
+}
+PICTURED = 40
 # the code of vae.toml and of the export
 DIM = 128
 SHOWN = 8

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,8 @@ import pytest
 from keras_ae import train
 from keras_ae.training import experiment, few, runs
 
-VAE = Path(__file__).parents[1] / "experiments" / "vae.toml"
+ROOT = Path(__file__).parents[1]
+VAE = ROOT / "experiments" / "vae.toml"
 # training images of the large cat set and of the built-in one
 MANY = (7526, 9000)
 
@@ -33,7 +35,13 @@ def test_the_second_stage_needs_a_number_of_images():
     asked = experiment.read(VAE)
     least = asked.few.refined_from
     assert few.adapted(asked, least - 1)[0].second_stage.epochs == 0
-    assert few.adapted(asked, least)[0].second_stage.epochs == asked.second_stage.epochs
+    # and a number of steps where there are few
+    for n_train in (least, asked.few.images - 1):
+        second = few.adapted(asked, n_train)[0].second_stage
+        assert second.epochs >= asked.second_stage.epochs
+        assert asked.few.refined_steps <= second.epochs * (n_train // second.batch) < 1.2 * asked.few.refined_steps
+    # a file without a second stage gets none
+    assert few.adapted(experiment.read(VAE, ["refinement.epochs=0"]), least)[0].second_stage.epochs == 0
 
 
 def test_what_the_user_sets_stays():
@@ -74,3 +82,17 @@ def test_a_run_on_a_handful_of_pictures_works_and_says_what_was_chosen(tmp_path,
     assert run.experiment().training.batch == 2
     assert run.experiment().latent_dim == 4
     assert run.complete
+
+
+def test_the_page_has_the_numbers_that_were_measured():
+    measured = json.loads((ROOT / "docs" / "results" / "small_folders.json").read_text())
+    page = (ROOT / "docs" / "small_folders.md").read_text().replace("**", "")
+    assert len(measured) == 8
+    for name, ways in measured.items():
+        number, kind = name.split()
+        nothing, started = ways.values()
+        baseline = nothing["baseline"]
+        numbers = [baseline["psnr"], nothing["reconstruction"]["psnr"], started["reconstruction"]["psnr"]]
+        cells = " | ".join(f"{value:.2f}" for value in numbers)
+        kind = {"other": "photographs", "cats": "drawn cats"}[kind]
+        assert f"| {int(number):,} {kind} | {baseline['n']} | {cells} |" in page

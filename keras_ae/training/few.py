@@ -15,8 +15,8 @@ class Few:
     """Other values below `images` training images (0: never), for what --set leaves open.
 
     steps: of the first stage, at least: an epoch of few images is short, and there are more of them. batch: at most.
-    dim: of the code. shift, scale, rotation: of [data]. refined_from: least number of training images for the second stage,
-    whose critic would know fewer by heart.
+    dim: of the code. shift, scale, rotation: of [data]. refined_from: least number of training images for the second stage.
+    refined_steps: of the second stage, at least.
     start_rate, start_steps: learning rate and steps of the first stage where training starts from an export, for any number
     of images: its weights are near the end of their way, and a higher rate would lose them.
     """
@@ -29,13 +29,14 @@ class Few:
     scale: Annotated[float, Ge(0), Le(0.5)] = 0.08
     rotation: Annotated[float, Ge(0), Le(180)] = 8.0
     refined_from: Annotated[int, Ge(0), Le(10**9)] = 0
+    refined_steps: Annotated[int, Ge(1), Le(10**9)] = 600
     start_rate: Annotated[float, Gt(0), Lt(10)] | None = None
     start_steps: Annotated[int, Ge(1), Le(10**9)] | None = None
 
 
 def _wanted(experiment, n_train):
     """{(table, key): value} that [few] asks for."""
-    few, starts = experiment.few, experiment.training.start_from
+    few, starts, second = experiment.few, experiment.training.start_from, experiment.second_stage
     values = {}
     if n_train < few.images:
         values["training", "batch"] = max(1, min(few.batch, n_train // STEPS))
@@ -44,8 +45,9 @@ def _wanted(experiment, n_train):
             values["latent", "dim"] = min(few.dim, experiment.latent_dim)
         if n_train < few.refined_from and "refinement.epochs" not in experiment.chosen:
             values["refinement", "epochs"] = 0
-        elif n_train < experiment.second_stage.batch:
-            values["refinement", "batch"] = max(2, n_train)
+        elif second.epochs:
+            batch = values["refinement", "batch"] = min(second.batch, max(2, n_train))
+            values["refinement", "epochs"] = max(second.epochs, math.ceil(few.refined_steps / max(1, n_train // batch)))
     if starts and few.start_rate and "learning_rate" in experiment.tables["schedule"]:
         values["schedule", "learning_rate"] = few.start_rate
     return values
