@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from keras_ae.data import pipeline
 from keras_ae.errors import UserError
-from keras_ae.judging import alterations, altered, distances, features
+from keras_ae.judging import alterations, altered, distances, features, gist
 from keras_ae.media import images as media
 
 RANDOM = np.random.default_rng(0)
@@ -19,23 +19,23 @@ def waves(angle, period=3.5, side=64):
 
 def finest(values):
     """Energies of the finest scale by cell and orientation."""
-    cells = features.GRID**2
-    return values[0, 3 * cells : (3 + features.ORIENTATIONS) * cells].reshape(cells, features.ORIENTATIONS)
+    cells = gist.GRID**2
+    return values[0, 3 * cells : (3 + gist.ORIENTATIONS) * cells].reshape(cells, gist.ORIENTATIONS)
 
 
-@pytest.mark.parametrize("index", range(features.ORIENTATIONS))
+@pytest.mark.parametrize("index", range(gist.ORIENTATIONS))
 def test_each_orientation_answers_to_its_own_waves(index):
     extract = features.extractor("gabor")
-    energies = finest(extract(waves(np.pi * index / features.ORIENTATIONS)))
+    energies = finest(extract(waves(np.pi * index / gist.ORIENTATIONS)))
     assert np.all(energies.argmax(axis=1) == index)
 
 
 def test_flat_images_have_no_energy_and_their_own_colour():
     extract = features.extractor("gabor")
     values = extract(np.full((1, 64, 64, 3), 0.5, "float32"))
-    np.testing.assert_allclose(finest(values), np.log(features.FLOOR + 1e-4), atol=1e-3)
-    colours = values[0, : 3 * features.GRID**2].reshape(-1, 3)
-    np.testing.assert_allclose(colours, [[0.5, 0, 0]] * features.GRID**2, atol=1e-6)
+    np.testing.assert_allclose(finest(values), np.log(gist.FLOOR + 1e-4), atol=1e-3)
+    colours = values[0, : 3 * gist.GRID**2].reshape(-1, 3)
+    np.testing.assert_allclose(colours, [[0.5, 0, 0]] * gist.GRID**2, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(64, 64, 3), (28, 28, 1), (128, 128, 3)])

@@ -41,17 +41,20 @@ def test_noise_is_more_unusual_than_cats_and_the_printed_lines_say_what_the_area
     assert Image.open(out.with_suffix(".png")).size == (8 * 18 - 2, 4 * 18 - 2)
 
 
-def test_with_a_reference_the_missing_texture_is_the_score(exported, folder, noise, tmp_path, capsys, fails):
+def test_with_a_reference_the_missing_texture_is_the_score(exported, folder, noise, tmp_path, capfd):
     out = tmp_path / "scores.csv"
     words = ["--model", str(exported), "--data", str(folder), "--reference", str(folder), "--against", str(noise)]
     score.main([*words, "--out", str(out)])
-    (area,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("ROC-AUC of texture")]
+    (area,) = [line for line in capfd.readouterr().out.splitlines() if line.startswith("ROC-AUC of texture")]
     assert float(area.split()[3].rstrip(":")) > 0.95
     scores = [float(row["texture"]) for row in csv.DictReader(out.open())]
     assert scores == sorted(scores, reverse=True)
-    for path in images.find(noise)[19:]:
-        path.unlink()
-    line = fails(score.main, "--model", exported, "--data", folder, "--reference", noise, "--out", tmp_path / "t.csv")
+
+
+def test_few_usual_images_are_refused(exported, folder, tmp_path, fails):
+    for path in images.find(folder)[:19]:
+        shutil.copy(path, tmp_path)
+    line = fails(score.main, "--model", exported, "--data", folder, "--reference", tmp_path, "--out", tmp_path / "t.csv")
     assert "19 usual images are too few; name a folder of at least 20 with --reference" in line
 
 
