@@ -72,6 +72,23 @@ def test_a_run_below_pca_says_what_to_try(run, psnr):
     assert all("by 10.00 dB; try --start-from exported/cats, or more pictures than" in line for line in advice)
 
 
+@pytest.mark.parametrize(("epochs", "psnr", "sharpness"), [(6, 19.5, 0.4), (6, 19.0, 0.7), (0, 19.5, 0.7)])
+def test_the_price_of_a_second_stage_needs_no_advice(epochs, psnr, sharpness):
+    from keras_ae.training import experiment, results
+
+    class Run:
+        def experiment(self):
+            return experiment.read("vae", [f"refinement.epochs={epochs}"])
+
+        def read_json(self, name):
+            return {"data": {"n_train": 100}}
+
+    baseline = {"name": "PCA-128", "psnr": 20.0, "sharpness": 0.5}
+    assert results.advice(Run(), {"reconstruction": {"psnr": psnr, "sharpness": sharpness}, "baseline": baseline})
+    if epochs:
+        assert not results.advice(Run(), {"reconstruction": {"psnr": 19.5, "sharpness": 0.7}, "baseline": baseline})
+
+
 class Same:
     """A model whose codes are the images, and whose images are the codes."""
 
