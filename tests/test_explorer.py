@@ -223,8 +223,14 @@ def test_new_reset_seed_temperature_and_links(shown):
     assert download.value.suggested_filename == "cat_3_1.png"
     assert images.read(download.value.path(), 16).shape == (16, 16, 3)
     for wrong in ("#seed=-1", "#code=AAAA", "#moves=99", "#seed=x", "#temperature=9"):
-        tab.evaluate("link => { location.hash = link; }", wrong)
-        tab.wait_for_function("document.getElementById('status').textContent.includes('does not fit')")
+        # again where the page, which was still drawing, has put its own link in place
+        tab.wait_for_function(
+            """link => {
+                location.hash = link;
+                return document.getElementById('status').textContent.includes('does not fit');
+            }""",
+            arg=wrong,
+        )
         tab.evaluate("location.hash = 'seed=0'")
         tab.wait_for_function("document.getElementById('status').textContent === ''")
     assert picture(tab) == first
