@@ -32,16 +32,13 @@ def separated(rows, others, one, other):
         yield f"ROC-AUC of {name} {area:.3f}: {meaning}"
 
 
-def texture_of(model, directory, report):
-    """The score by texture from a folder of usual pictures: at most `REFERENCE` of them, evenly spaced by name."""
-    import numpy as np
-
+def texture_of(model, directory, seed, report):
+    """The score by texture from a folder of usual pictures: at most `REFERENCE` of them, chosen by `seed`."""
     from keras_ae.exports import scoring
     from keras_ae.judging.texture import Texture
     from keras_ae.media import images
 
-    found = images.find(directory)
-    paths = [found[index] for index in np.linspace(0, len(found) - 1, min(len(found), REFERENCE)).astype(int)]
+    paths = images.chosen((), directory, REFERENCE, seed)
     size, _, channels = model.shape
     labels = model.labels_of(paths, directory)
     numbers, usual = images.read_all(paths, size, channels, report)
@@ -60,7 +57,8 @@ def score(arguments):
     model = Exported(arguments.model, arguments.label, arguments.runtime)
     model.check_rebuilds()
     paths = images.chosen(arguments.pictures, arguments.data)
-    texture = texture_of(model, arguments.reference, commandline.warn) if arguments.reference else None
+    reference = arguments.reference
+    texture = texture_of(model, reference, arguments.seed, commandline.warn) if reference else None
     rows, shown = scoring.score_all(model, paths, arguments.data, commandline.warn, texture)
     picture = scoring.write(out, rows, shown)
     for row in rows[:PRINTED]:

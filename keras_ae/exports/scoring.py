@@ -50,9 +50,10 @@ def score_all(model, paths, directory, report, texture=None):
     readable = images.readable(tqdm(paths, unit="file", disable=None, leave=False), size, channels, report)
     while batch := list(itertools.islice(readable, BATCH)):
         numbers, originals = zip(*batch, strict=True)
-        scores, rebuilt = scored(model, np.stack(originals), None if labels is None else labels[list(numbers)])
+        pixels = np.stack(originals)
+        scores, rebuilt = scored(model, pixels, None if labels is None else labels[list(numbers)])
         if texture:
-            scores["texture"] = texture(images.to_float(np.stack(originals)), rebuilt)
+            scores["texture"] = texture(images.to_float(pixels), rebuilt)
         for index, number in enumerate(numbers):
             row = {"file": images.printable(paths[number]), **{name: float(values[index]) for name, values in scores.items()}}
             rows.append(row)
