@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from timing import timed, wall_time
 
+from keras_ae import commandline
 from keras_ae.explorer import page
 from keras_ae.exports.litert import Interpreted
 from keras_ae.exports.reading import Exported
@@ -99,7 +100,9 @@ def table(folder):
     if "LiteRT" in present:
         lite = Interpreted(folder / "litert")
         decoders["LiteRT"] = lambda z: lite.decode(z, None)["images"]
-        pictures["LiteRT"] = to_uint8(np.concatenate([decoders["LiteRT"](part) for part in np.split(z, PICTURES // 50)]))
+        # the interpreter says that it makes a delegate
+        with commandline.native_lines_hidden():
+            pictures["LiteRT"] = to_uint8(np.concatenate([decoders["LiteRT"](part) for part in np.split(z, PICTURES // 50)]))
     lines = ["| | decoder, MB | generate --n 16, s | images/s one by one | by 16 | by 64 | difference |", "|---" * 7 + "|"]
     for name, decode in decoders.items():
         starts = "-"

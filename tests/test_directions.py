@@ -38,3 +38,18 @@ def test_separate_directions_change_one_of_two_properties_that_come_together():
     assert directions.direction(codes, values[:, 0])[1] > 1
     constant = np.concatenate([values, np.ones((5000, 1))], axis=1)
     assert not directions.separate(codes, constant)[2].any()
+
+
+def test_calibrated_directions_move_their_own_property_by_one_deviation():
+    # properties of a code are its products with the columns; the second is measured at a third of its size
+    read = np.array([[1.0, 0.4], [0.0, 1.0], [0.2, 0.0]])
+    ways = np.array([[0.5, 0.0, 0.0], [0.2, 0.3, 0.0]])
+    found = directions.calibrated(ways, ways @ read, ridge=1e-3)
+    np.testing.assert_allclose(found @ read, np.eye(2), atol=1e-3)
+
+
+def test_calibration_does_not_amplify_what_does_not_move():
+    ways = np.eye(2)
+    found = directions.calibrated(ways, np.diag([0.5, 0.001]))
+    assert found[0, 0] == pytest.approx(2, rel=0.1)
+    assert abs(found[1, 1]) < 0.5

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from keras_ae.codes import priors
-from keras_ae.models import networks, refinement
+from keras_ae.models import conditions, networks, refinement
 from keras_ae.models.latents import Gaussian
 from keras_ae.models.losses import Likelihood
 from keras_ae.models.refinement import RefinedVAE, varied
@@ -48,6 +48,41 @@ def test_a_critic_brings_back_the_contrast_that_a_likelihood_blurs_away():
     after = contrast(model.decoder(RANDOM.normal(size=(64, 2))))
     assert contrast(images) > 1.5
     assert after > before + 0.4
+
+
+def test_a_critic_with_classes_recognizes_images_of_another_class():
+    critic = refinement.critic(SHAPE, 2, widths=(16, 32))
+    optimizer = keras.optimizers.Adam(1e-3)
+    label = tf.constant([0, 1] * 16)
+    images = 0.5 * (2 * tf.cast(label, tf.float32) - 1)[:, None, None, None] + tf.random.normal((32, *SHAPE), 0, 0.3, seed=1)
+
+    def logits(label):
+        return critic([images, label])["logits"][0]
+
+    for _ in range(30):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.nn.softplus(-logits(label)) + tf.nn.softplus(logits(1 - label)))
+        optimizer.apply(tape.gradient(loss, critic.trainable_variables[-4:]), critic.trainable_variables[-4:])
+    assert float(tf.reduce_mean(tf.cast(logits(label) > logits(1 - label), tf.float32))) > 0.9
+
+
+def test_a_conditional_decoder_is_trained_with_a_critic_of_its_classes():
+    keras.utils.set_random_seed(0)
+
+    def make_encoder(latent, planes):
+        return networks.conv_encoder((16, 16, 3 + planes), latent, widths=[8])
+
+    def make_decoder(latent_dim):
+        return networks.conv_decoder(SHAPE, latent_dim, widths=[8])
+
+    encoder, decoder = conditions.on_label(make_encoder, make_decoder, Gaussian(2, seed=0), 3)
+    critic = refinement.critic(SHAPE, 3, widths=(8, 16))
+    model = RefinedVAE(encoder, decoder, Likelihood(), critic, priors.Normal.of(2))
+    before = critic.get_weights()
+    batch = {"images": tf.constant(stripes(9)), "label": tf.constant([0, 1, 2] * 3)}
+    assert all(np.isfinite(value) for value in model.train_on_batch(batch, return_dict=True).values())
+    changed = [np.any(old != new) for old, new in zip(before, critic.get_weights(), strict=True)]
+    assert all(changed)
 
 
 def test_the_encoder_stays_and_the_decoder_is_the_average_of_the_student():

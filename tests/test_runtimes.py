@@ -102,6 +102,11 @@ OWN = {
     "odd strides": [keras.layers.Conv2D(4, 3, 2, "valid"), keras.layers.Conv2DTranspose(2, 3, 2, "same", activation="elu")],
     "upsampling": [keras.layers.UpSampling2D(2), keras.layers.UpSampling2D(2, interpolation="bilinear")],
     "layer normalization": [keras.layers.Flatten(), keras.layers.Dense(9, "softplus"), keras.layers.LayerNormalization()],
+    "flat kernels": [
+        keras.layers.Conv2D(4, (16, 1)),
+        keras.layers.Conv2D(5, (1, 4), (1, 2), padding="same", activation="relu"),
+        keras.layers.Conv2DTranspose(2, (6, 1), (2, 1), padding="same"),
+    ],
     "groups": [keras.layers.Conv2D(6, 3, groups=3, dilation_rate=2), keras.layers.Dropout(0.5), keras.layers.ReLU()],
 }
 

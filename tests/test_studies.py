@@ -41,8 +41,8 @@ SIZES = {
     "labels": {"drawn": 200},
     "denoising": {"held_out": 100, "strengths": (0.1, 0.5)},
     "edits": {"learned": 40, "edited": 3},
-    "attributes": {"trained": 300, "learned": 100, "edited": 4, "readable": -1e9},
-    "disentanglement": {"scored": 300},
+    "attributes": {"trained": 128, "epochs": 1, "learned": 100, "edited": 4, "readable": -1e9},
+    "disentanglement": {"scored": 300, "seen": 20},
     "melodies": {"n": 60},
 }
 
@@ -223,7 +223,7 @@ def test_sizes_are_compared_by_the_numbers_of_the_cards(studied):
 def test_attributes_are_measured_for_every_factor(studied):
     numbers = studied("attributes").numbers
     assert set(numbers["edited_moves"]) == set(numbers["others_move"]) == set(RANGES)
-    assert max(numbers["regressor_r2"].values()) < 1
+    assert max(numbers["reader_r2"].values()) < 1
     assert numbers["mean"]["edited"] == pytest.approx(np.mean(list(numbers["edited_moves"].values())), abs=1e-3)
     assert all(value >= 0 for value in numbers["others_move"].values())
 
@@ -235,6 +235,8 @@ def test_numbers_of_the_code_are_shown_in_the_order_of_their_effect(studied):
     assert changes == sorted(changes, reverse=True)
     assert 0 < changes[0] < 1
     assert 0 <= found["mig"] <= 1
+    assert 0 <= found["dci"] <= 1
+    assert found["factors"] == 24
     assert found["kl"] == pytest.approx(sum(row["kl"] for row in found["shown"].values()))
 
 
@@ -252,17 +254,6 @@ def test_a_traversal_moves_one_number_over_its_own_distribution_and_leaves_the_o
         mean, deviation = codes[:, number].mean(), codes[:, number].std()
         np.testing.assert_allclose(images[number, :, number], mean + np.array([-3, 0, 3]) * deviation, rtol=1e-5)
         np.testing.assert_array_equal(np.delete(images[number], number, axis=1), [np.delete(z, number)] * 3)
-
-
-def test_the_gap_is_large_for_separate_codes_and_closes_when_two_codes_share_a_factor():
-    random = np.random.default_rng(0)
-    factors = random.integers(0, 10, (2, 20_000))
-    apart = np.stack([factors[0], factors[1], random.normal(size=20_000)], axis=1)
-    mig, gaps = disentanglement.mutual_information_gap(apart, {"a": factors[0], "b": factors[1]})
-    assert mig > 0.95
-    assert set(gaps) == {"a", "b"}
-    shared = np.stack([factors[0] + 0.01 * factors[1], factors[0] - 0.01 * factors[1]], axis=1)
-    assert disentanglement.mutual_information_gap(shared, {"a": factors[0]})[0] < 0.1
 
 
 def test_a_code_that_is_a_map_is_shown_by_channel_and_any_other_as_one_image():

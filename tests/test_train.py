@@ -117,29 +117,27 @@ def test_a_run_killed_in_its_second_stage_resumes_to_the_same_end(tmp_path, tiny
 
 def test_a_run_killed_between_two_files_of_an_epoch_resumes_to_the_same_end(tmp_path, tiny, folder, monkeypatch):
     more = ["--set", "training.epochs=1", "--set", "refinement.epochs=2", "--set", "refinement.batch=16"]
-    whole = arguments(tiny, folder, tmp_path / "whole", *more)
-    train.main(whole)
-    real = files.os.replace
-    # the weights and the state of the first stage's epoch, and of the second stage's first
-    for number, name in enumerate(["state.npz", "weights.npz", "history.csv"] * 2):
-        seen = []
+    whole, real, states = tmp_path / "whole", files.os.replace, []
 
-        def killed(source, target, name=name, number=number, seen=seen):
-            if Path(target).name == name and Path(target).parent.name.startswith("killed"):
-                seen.append(target)
-                if len(seen) == 1 + number // 3:
-                    raise RuntimeError("killed")
-            real(source, target)
+    def copied(source, target):
+        """What a kill before the file is replaced would leave, in the first stage's epoch and the second stage's first."""
+        name = Path(target).name
+        before = sum(state.suffix[1:] in name for state in states)
+        if name in ("state.npz", "weights.npz", "history.csv") and before < 2:
+            states.append(tmp_path / f"{before}.{name.partition('.')[0]}")
+            shutil.copytree(whole, states[-1])
+        real(source, target)
 
-        command = arguments(tiny, folder, tmp_path / f"killed{number}", *more)
-        monkeypatch.setattr(files.os, "replace", killed)
-        with pytest.raises(RuntimeError, match="killed"):
-            train.main(command)
-        monkeypatch.undo()
-        train.main([*command, "--resume"])
-        same_history(tmp_path / f"killed{number}", tmp_path / "whole")
+    monkeypatch.setattr(files.os, "replace", copied)
+    train.main(arguments(tiny, folder, whole, *more))
+    monkeypatch.undo()
+    assert len(states) == 6
+    for killed in states:
+        assert not (killed / "metrics.json").exists()
+        train.main(arguments(tiny, folder, killed, *more, "--resume"))
+        same_history(killed, whole)
         for file in ("weights", "first_stage", "prior"):
-            one, other = (Run(tmp_path / name).read_arrays(file) for name in (f"killed{number}", "whole"))
+            one, other = (Run(path).read_arrays(file) for path in (killed, whole))
             assert set(one) == set(other)
             for key in one:
                 np.testing.assert_array_equal(one[key], other[key])

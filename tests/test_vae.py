@@ -53,6 +53,35 @@ def test_the_loss_is_reconstruction_plus_beta_times_kl():
     assert terms["neg_elbo"] == pytest.approx(terms["reconstruction"] + terms["kl"], rel=1e-5)
 
 
+def test_the_total_correlation_of_normal_codes_is_that_of_their_correlation():
+    # draws of posteriors with variance 0.3 around means with variance 0.7
+    correlation, n = 0.8, 2000
+    for shared in (0.0, correlation):
+        z_mean = RANDOM.multivariate_normal([0, 0], 0.7 * np.array([[1, shared / 0.7], [shared / 0.7, 1]]), n, "ignore")
+        z_log_var = np.full((n, 2), np.log(0.3))
+        z = z_mean + np.sqrt(0.3) * RANDOM.normal(size=(n, 2))
+        found = losses.total_correlation(*(tf.constant(values, tf.float32) for values in (z, z_mean, z_log_var)))
+        actual = np.corrcoef(z.T)[0, 1]
+        assert float(found) == pytest.approx(-0.5 * np.log(1 - actual**2), abs=0.05)
+
+
+def test_the_weight_of_the_total_correlation_makes_numbers_independent():
+    train = batches(blobs(1024), 128)
+
+    def correlation_of(weight):
+        model = built(beta=0.1, total_correlation=weight, likelihood=losses.gaussian)
+        model.fit(train, epochs=12, verbose=0, shuffle=False)
+        codes = model.encoder.predict(blobs(512), verbose=0)
+        return float(losses.total_correlation(codes["z"], codes["z_mean"], codes["z_log_var"]))
+
+    assert correlation_of(20.0) < correlation_of(0.0) - 0.1
+
+
+def test_the_total_correlation_needs_posteriors():
+    with pytest.raises(ValueError, match="total_correlation needs a Gaussian latent. Received: 2 with a point"):
+        built(Point, total_correlation=2.0)
+
+
 def test_the_kl_weight_warms_up_in_training_but_not_in_evaluation():
     model = built(beta=2.0, warmup_steps=4, learning_rate=0.0)
     images = blobs(32)

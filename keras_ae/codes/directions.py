@@ -34,6 +34,16 @@ def separate(codes, values):
     return np.where(deviations[:, None] > 0, ways, 0)
 
 
+def calibrated(ways, movements, ridge=0.1):
+    """Combinations of k ways (k, latent_dim), each of which moves its own property by one standard deviation and no other.
+
+    movements (k, k): how far each way (rows) moves each property (columns) as measured, in standard deviations. Least
+    squares; properties that hardly move, by less than `ridge`, are not amplified.
+    """
+    gram = movements @ movements.T + ridge**2 * np.eye(len(movements))
+    return np.linalg.solve(gram, movements).T @ ways
+
+
 def moved(z, way, strengths=STRENGTHS):
     """The codes z + strength * way, float32 (len(strengths), latent_dim), for one code z (latent_dim,)."""
     return (z + np.asarray(strengths, "float64")[:, None] * way).astype("float32")

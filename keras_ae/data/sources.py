@@ -25,7 +25,7 @@ from keras_ae.media.melodies import SHAPE, to_image
 
 MELODIES = 10_000
 # data sets that need no network
-BUILT_IN = ("synthetic_cats", "digits", "melodies")
+BUILT_IN = ("synthetic_cats", "simple_cats", "digits", "melodies")
 
 
 def cache_root():
@@ -34,10 +34,15 @@ def cache_root():
     return Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "keras_ae"
 
 
-def synthetic_cats(directory):
+def synthetic_cats(directory, name="synthetic_cats", config="default"):
     """The built-in drawn cat faces, generated in the data directory `directory` or in the cache."""
-    builder = SyntheticCats(data_dir=directory or cache_root() / "tfds")
-    return builders.source(builders.prepared(builder, "synthetic_cats"), "synthetic_cats")
+    builder = SyntheticCats(data_dir=directory or cache_root() / "tfds", config=config)
+    return builders.source(builders.prepared(builder, name), name)
+
+
+def simple_cats(directory):
+    """Built-in cats that differ in position, size and the hue of the background alone."""
+    return synthetic_cats(directory, "simple_cats", "simple")
 
 
 def cat_faces(directory):
@@ -114,6 +119,7 @@ SOURCES = {
     "folder": folders.folder,
     "cat_faces": cat_faces,
     "synthetic_cats": synthetic_cats,
+    "simple_cats": simple_cats,
     "digits": digits,
     "melodies": melodies,
 }

@@ -21,7 +21,14 @@ from keras_ae.media import melodies
 
 # each needs only modules before it; the last one starts the page
 MODULES = "engine random resize model drawing state sliders map morph mix photo melody page".split()
-NOUNS = {"cat_faces": "cat", "synthetic_cats": "cat", "digits": "digit", "mnist": "digit", "melodies": "melody"}
+NOUNS = {
+    "cat_faces": "cat",
+    "synthetic_cats": "cat",
+    "simple_cats": "cat",
+    "digits": "digit",
+    "mnist": "digit",
+    "melodies": "melody",
+}
 EXPORTED = re.compile(r"^export (?=(?:async )?(?:function\*?|class|const) (\w+))", re.MULTILINE)
 IMPORTED = re.compile(r'^import (\{[^}]*\}) from "\./(\w+)\.js";$', re.MULTILINE)
 

@@ -26,17 +26,17 @@ def _activated(graph, value, function):
     return graph.elementwise(kinds[name], value)
 
 
-def _around(total):
-    """`total` pixels in each direction, the odd one at the end."""
-    return [total // 2, total // 2, total - total // 2, total - total // 2]
+def _around(totals):
+    """So many pixels of padding down and across, as ONNX has them, the odd ones at the end."""
+    return [total // 2 for total in totals] + [total - total // 2 for total in totals]
 
 
-def _pads(layer, side):
-    """Padding of a convolution: TensorFlow's "same" puts the odd pixel at the end."""
-    (size, *_), (stride, *_) = layer.kernel_size, layer.strides
+def _pads(layer, sides):
+    """Padding of a convolution: TensorFlow's "same" puts the odd pixel at the end. sides: height and width of its input."""
     if layer.padding == "valid":
         return [0, 0, 0, 0]
-    return _around(max((-(-side // stride) - 1) * stride + size - side, 0))
+    sizes = zip(sides, layer.kernel_size, layer.strides, layer.dilation_rate, strict=True)
+    return _around([max((-(-side // step) - 1) * step + rate * (size - 1) + 1 - side, 0) for side, size, step, rate in sizes])
 
 
 def _bias(graph, layer):
@@ -47,13 +47,14 @@ def _conv(graph, layer, value, node):
     kernel = graph.constant(np.transpose(layer.kernel, (3, 2, 0, 1)))
     attributes = {"strides": list(layer.strides), "dilations": list(layer.dilation_rate), "group": layer.groups}
     inputs = [graph.channels_first(value), kernel, *_bias(graph, layer)]
-    found = graph.add("Conv", inputs, pads=_pads(layer, node.input_tensors[0].shape[1]), **attributes)
+    found = graph.add("Conv", inputs, pads=_pads(layer, node.input_tensors[0].shape[1:3]), **attributes)
     return _activated(graph, graph.marked_first(found), layer.activation)
 
 
 def _conv_transpose(graph, layer, value, node):
     kernel = graph.constant(np.transpose(layer.kernel, (3, 2, 0, 1)))
-    pads = _around(max(layer.kernel_size[0] - layer.strides[0], 0) if layer.padding == "same" else 0)
+    same = layer.padding == "same"
+    pads = _around([max(size - step, 0) if same else 0 for size, step in zip(layer.kernel_size, layer.strides, strict=True)])
     inputs = [graph.channels_first(value), kernel, *_bias(graph, layer)]
     found = graph.add("ConvTranspose", inputs, strides=list(layer.strides), pads=pads)
     return _activated(graph, graph.marked_first(found), layer.activation)

@@ -42,16 +42,16 @@ def rectified(x):
     return layers.Activation("relu")(x)
 
 
-def ResidualBlock(width, activated=normalized):
-    """x + conv(activated(conv(activated(x)))) with 3x3 convolutions, the last of which begins as zero (He et al. 2016).
+def ResidualBlock(width, activated=normalized, kernel=3):
+    """x + conv(activated(conv(activated(x)))) with two convolutions, the last of which begins as zero (He et al. 2016).
 
-    activated: `normalized` (Wu & He 2018) or `rectified`.
+    activated: `normalized` (Wu & He 2018) or `rectified`. kernel: side of the kernels, or their height and width.
     """
 
     def apply(x):
         residual = x
-        x = layers.Conv2D(width, 3, padding="same")(activated(x))
-        x = layers.Conv2D(width, 3, padding="same", kernel_initializer="zeros")(activated(x))
+        x = layers.Conv2D(width, kernel, padding="same")(activated(x))
+        x = layers.Conv2D(width, kernel, padding="same", kernel_initializer="zeros")(activated(x))
         return layers.Add()([residual, x])
 
     return apply

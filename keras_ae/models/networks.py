@@ -14,6 +14,7 @@ from keras import layers, ops
 from keras_ae.models.blocks import Counts, ImageShape, ResidualBlock, Widths, normalized, sides, stages
 from keras_ae.models.latents import Latent
 from keras_ae.models.normalizer_free import normalizer_free_decoder, normalizer_free_encoder
+from keras_ae.models.sequence import sequence_decoder, sequence_encoder
 from keras_ae.models.spatial import spatial_decoder, spatial_encoder
 
 
@@ -147,6 +148,7 @@ ENCODERS = {
     "residual": residual_encoder,
     "normalizer_free": normalizer_free_encoder,
     "dense": dense_encoder,
+    "sequence": sequence_encoder,
     "spatial": spatial_encoder,
 }
 DECODERS = {
@@ -154,5 +156,6 @@ DECODERS = {
     "residual": residual_decoder,
     "normalizer_free": normalizer_free_decoder,
     "dense": dense_decoder,
+    "sequence": sequence_decoder,
     "spatial": spatial_decoder,
 }

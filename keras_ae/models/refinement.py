@@ -56,11 +56,13 @@ def varied(images, seed, pairs):
     return _hole(_moved(images, drawn(0, -(height // 8), height // 8 + 1)), drawn(1, 0, height))
 
 
-def critic(image_shape, widths=(48, 96, 192), bottleneck=32):
+def critic(image_shape, classes=0, widths=(48, 96, 192), bottleneck=32):
     """A critic of images: {"logits": [whole (batch, 1), patches (batch, n)], "features": [maps, finest first]}.
 
     Strided 4x4 convolutions with leaky ReLU; one logit for each patch of the coarsest map, and one for the whole of it, read
-    from `bottleneck` channels.
+    from `bottleneck` channels. classes: of a conditional model, 0 for others. The critic then takes `label` (batch,) as a
+    second input, and the projection of the whole on a vector of the class is added to its logit (Miyato & Koyama 2018,
+    arXiv:1802.05637): it recognizes images of another class than their label.
     """
 
     def conv(width, size, strides=1):
@@ -74,10 +76,16 @@ def critic(image_shape, widths=(48, 96, 192), bottleneck=32):
     patches = layers.LeakyReLU(0.2)(conv(128, 3)(x))
     patches = layers.Conv2D(1, 1, dtype="float32")(patches)
     whole = layers.LeakyReLU(0.2)(conv(bottleneck, 1)(x))
-    whole = layers.LeakyReLU(0.2)(layers.Dense(256)(layers.Flatten()(whole)))
-    whole = layers.Dense(1, dtype="float32")(whole)
+    seen = layers.LeakyReLU(0.2)(layers.Dense(256)(layers.Flatten()(whole)))
+    whole = layers.Dense(1, dtype="float32")(seen)
+    inputs = images
+    if classes:
+        label = keras.Input((), name="label", dtype="int32")
+        inputs = [images, label]
+        of_class = layers.Dot(1, dtype="float32")([seen, layers.Embedding(classes, 256)(label)])
+        whole = layers.Add(dtype="float32")([whole, of_class])
     return keras.Model(
-        images, {"logits": [whole, layers.Flatten(dtype="float32")(patches)], "features": features}, name="critic"
+        inputs, {"logits": [whole, layers.Flatten(dtype="float32")(patches)], "features": features}, name="critic"
     )
 
 
@@ -153,13 +161,14 @@ class RefinedVAE(VAE):
         n = images.shape[0]
         step = ops.cast(self.optimizer.iterations, "int32")
         codes = self.encode(batch)
-        labels = tf.concat([batch["label"]] * 2, axis=0) if "label" in batch else None
-        drawn = self._drawn(n, step, batch.get("label"))
+        label = batch.get("label")
+        labels = [None if label is None else tf.concat([label] * kinds, axis=0) for kinds in (2, 3)]
+        drawn = self._drawn(n, step, label)
         z = tf.concat([codes["z"], drawn], axis=0)
         with tf.GradientTape(persistent=True) as tape:
-            decoded = apply(self.student, True, z=z, label=labels)
+            decoded = apply(self.student, True, z=z, label=labels[0])
             shown = varied(tf.concat([images, decoded], axis=0), tf.stack([step, self.seed]), n)
-            judged = self.critic(shown, training=True)
+            judged = apply(self.critic, True, images=shown, label=labels[1])
             terms = self.terms(batch, codes, decoded[:n])
             # real, rebuilt, drawn; the gradient of a split is one concatenation, that of slices a sum of padded ones
             kinds = [tf.split(logits, 3)[1:] for logits in judged["logits"]]
@@ -172,7 +181,7 @@ class RefinedVAE(VAE):
             loss = terms["reconstruction"] + self.weight * (adversarial + self.feature_weight * difference)
             critic = sum(replicas.mean(ops.softplus(-x[:n])) + replicas.mean(ops.softplus(x[n:])) for x in judged["logits"])
             few = max(1, replicas.count() * n // 8)
-            penalized = critic + 0.5 * self.penalty * self._squared_gradient(*replicas.first(few, shown))
+            penalized = critic + 0.5 * self.penalty * self._squared_gradient(*replicas.first(few, shown), label)
         student, judge = self.trainable_variables, self.critic.trainable_variables
         gradients, judging = tape.gradient(loss, student), tape.gradient(penalized, judge)
         del tape
@@ -188,12 +197,17 @@ class RefinedVAE(VAE):
             label = replicas.together(tf.ensure_shape(label, (n,))) if is_conditional(self.decoder) else None
         return replicas.rows(lambda shape: self.prior.sample(shape[0], self.seed, 1.0, step * shape[0], label), (n,))
 
-    def _squared_gradient(self, images, weights=None):
-        """Mean squared norm of the gradient of the critic's logits at real images, a scalar. weights: of images, or None."""
+    def _squared_gradient(self, images, weights=None, labels=None):
+        """Mean squared norm of the gradient of the critic's logits at real images, a scalar.
+
+        weights: of the images, or None. labels: of these and further images, or None.
+        """
         images = tf.stop_gradient(images)
+        labels = None if labels is None else labels[: images.shape[0]]
         with tf.GradientTape() as tape:
             tape.watch(images)
-            logits = sum(ops.sum(ops.mean(x, axis=1)) for x in self.critic(images, training=True)["logits"])
+            judged = apply(self.critic, True, images=images, label=labels)
+            logits = sum(ops.sum(ops.mean(x, axis=1)) for x in judged["logits"])
         squared = ops.sum(ops.square(tape.gradient(logits, images)), axis=(1, 2, 3))
         return replicas.mean(squared if weights is None else squared * weights)
 

@@ -11,7 +11,7 @@ from keras import ops
 from numpy.typing import ArrayLike
 
 from keras_ae.models import replicas
-from keras_ae.models.losses import Likelihood, Reconstruction
+from keras_ae.models.losses import Likelihood, Reconstruction, total_correlation
 from keras_ae.models.networks import apply, is_conditional
 
 Beta = Annotated[float, Ge(0), Le(1e6)]
@@ -31,6 +31,8 @@ class VAE(keras.Model):
     reconstruction: a `Likelihood`, its name, or a function: images, reconstructions -> nats, (batch,).
     beta: weight of the KL; 1 is the evidence lower bound (Kingma & Welling 2014), more is a beta-VAE (Higgins et al. 2017).
     warmup_steps: in training the weight rises linearly from 0 to beta over this many steps.
+    total_correlation: weight of the `losses.total_correlation` of codes, beside that within the KL: beta - 1 of a beta-TCVAE
+    (Chen et al. 2018, arXiv:1802.04942), which makes numbers of the code independent. It needs a `Gaussian` latent.
 
     `fit`, `evaluate` and `predict` take images as a NumPy array or a `tf.data.Dataset` of batches; pairs (inputs, targets),
     such as noisy and clean images; or dicts with "images", and "inputs" where the encoder takes something else, and "label"
@@ -49,6 +51,7 @@ class VAE(keras.Model):
         *,
         beta: Beta = 1.0,
         warmup_steps: Steps = 0,
+        total_correlation: Beta = 0.0,
     ):
         super().__init__(name="vae")
         self.encoder = encoder
@@ -56,6 +59,9 @@ class VAE(keras.Model):
         self.reconstruction = Likelihood(reconstruction) if isinstance(reconstruction, str) else reconstruction
         self.beta = beta
         self.warmup_steps = warmup_steps
+        self.total_correlation = total_correlation
+        if total_correlation and "z_log_var" not in encoder.output:
+            raise ValueError(f"total_correlation needs a Gaussian latent. Received: {total_correlation:g} with a point")
         self.trackers = [keras.metrics.Mean(name) for name in ("loss", "neg_elbo", "reconstruction", "kl", "mse")]
         # both networks are functional, so there is nothing left to build
         self.built = True
@@ -72,7 +78,7 @@ class VAE(keras.Model):
         return cls(**(config | parts))
 
     PARTS = ("encoder", "decoder", "reconstruction")
-    NUMBERS = ("beta", "warmup_steps")
+    NUMBERS = ("beta", "warmup_steps", "total_correlation")
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -140,15 +146,19 @@ class VAE(keras.Model):
         return self.logged({"loss": self.objective(terms, codes, training=False), **terms}, batch)
 
     def objective(self, terms: Tensors, codes: Tensors, training: bool) -> tf.Tensor:
-        """The loss, a scalar: reconstruction + weight * KL, where the weight is beta, and rises to it in training.
+        """The loss, a scalar: reconstruction + beta * KL + the weighted total correlation.
 
-        Regularization losses of layers, such as those of `kernel_regularizer`, are added.
+        In training, both weights rise over the first steps. Regularization losses of layers, such as those of
+        `kernel_regularizer`, are added.
         """
-        weight = self.beta
+        divergence = self.beta * terms["kl"]
         if training:
+            if self.total_correlation:
+                of_codes = total_correlation(codes["z"], codes["z_mean"], codes["z_log_var"])
+                divergence += self.total_correlation * of_codes
             step = ops.cast(self.optimizer.iterations, "float32")
-            weight = weight * ops.minimum(1.0, (step + 1) / max(self.warmup_steps, 1))
-        return terms["reconstruction"] + weight * terms["kl"] + sum(self.losses)
+            divergence *= ops.minimum(1.0, (step + 1) / max(self.warmup_steps, 1))
+        return terms["reconstruction"] + divergence + sum(self.losses)
 
     def logged(self, terms: Tensors, batch: Batch) -> Tensors:
         """Update the trackers of these terms and return their means over the epoch."""

@@ -1,85 +1,78 @@
-"""Drawn cats edited along each of their factors; how far a regressor of factors sees the edited one and the others move."""
+"""Drawn cats edited along each of their factors; how far the edited one and the others move, as a network reads them."""
 
 import numpy as np
 from sklearn.metrics import r2_score
-from sklearn.neural_network import MLPRegressor
-from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
 from keras_ae.codes import directions
 from keras_ae.data.sets.cat_drawing import drawn
-from keras_ae.data.sets.cat_factors import RANGES, factor_value
-from keras_ae.judging import baselines
-from keras_ae.judging.features import extractor
+from keras_ae.data.sets.cat_factors import RANGES
 from keras_ae.media import charts, figures
 from keras_ae.media.images import to_float
 from keras_ae.studies import movements
+from keras_ae.studies.reading import reader, standardised
 
-TRAINING_SEED, LEARNING_SEED, TEST_SEED = 101, 102, 103
+# different cats for the network that measures edits, for that which directions are calibrated with, and for the directions
+MEASURING_SEED, CALIBRATING_SEED, LEARNING_SEED, CALIBRATED_SEED, TEST_SEED = 101, 104, 102, 105, 103
 SHOWN_STRENGTHS = (-3, -1.5, 0, 1.5, 3)
 
 
-def _cats(n, shape, seed):
-    """Factors of n drawn cats, and their images (n, H, W, C)."""
-    factors, pixels = drawn(n, shape, seed)
-    return factors, to_float(pixels)
+def _codes(model, n, seed):
+    """Number factors of n drawn cats in standard deviations, (n, 18), and their codes (n, latent_dim)."""
+    factors, pixels = drawn(n, model.shape, seed)
+    return standardised(factors), model.encode(to_float(pixels))
 
 
-def standardised(factors):
-    """The number factors in standard deviations of their uniform distributions, from the middle of their ranges: (n, 18)."""
-    values = np.array([[factor_value(one, name) for name in RANGES] for one in factors])
-    low, high = np.array(list(RANGES.values())).T
-    return (values - (low + high) / 2) / ((high - low) / np.sqrt(12))
+def slopes(model, z, ways, read):
+    """Movement of each factor (columns) for an edit of one standard deviation along each way (rows), in standard deviations.
+
+    z (n, latent_dim): the codes that are edited; the mean over them. read: images -> factors.
+    """
+
+    def at(side, way):
+        return read(model.decode((z + side * way).astype("float32"))).mean(axis=0)
+
+    return np.stack([(at(1, way) - at(-1, way)) / 2 for way in tqdm(ways, "editing", disable=None, leave=False)])
 
 
-def regressor(shape, seed, n=5000, tested=1000):
-    """A function images -> number factors (n, 18), trained on drawn cats, and the R^2 of each factor on other drawn cats."""
-    factors, images = _cats(n, shape, TRAINING_SEED)
-    pca, extract = baselines.fit_pca(lambda: [images], 128), extractor("gabor")
-
-    def seen(images):
-        return np.concatenate([extract(images), pca.encode(images)], axis=1)
-
-    scaler = StandardScaler().fit(seen(images))
-    network = MLPRegressor(hidden_layer_sizes=(256,), alpha=1e-2, early_stopping=True, random_state=seed)
-    network.fit(scaler.transform(seen(images)), standardised(factors))
-
-    def read(images):
-        return network.predict(scaler.transform(seen(images)))
-
-    factors, images = _cats(tested, shape, TEST_SEED)
-    return read, r2_score(standardised(factors), read(images), multioutput="raw_values")
-
-
-def run(models, image_set, seed, folder, *, trained=5000, learned=2000, edited=100, readable=0.5):
+def run(models, image_set, seed, folder, *, trained=12_000, epochs=15, learned=5000, edited=100, readable=0.5):
     """Movement of each factor for an edit of one standard deviation, in standard deviations.
 
-    Only factors that the regressor reads with an R^2 above `readable` are edited. trained, learned, edited: numbers of drawn
-    cats that the regressor is trained on, that directions are fitted to, that are edited.
+    Directions are regressions of codes on all factors. They are combined so that each moves its own factor by one standard
+    deviation and no other, as far as one network sees it; another network, trained on other cats, measures what they do. Only
+    factors that it reads with an R^2 above `readable` from drawings are edited. trained, epochs: of both networks. learned:
+    number of drawn cats that directions are fitted to. edited: number of cats that they are calibrated on, and of others that
+    are edited.
     """
     name, model = next(iter(models.items()))
-    read, r2 = regressor(model.shape, seed, trained)
-    factors, images = _cats(learned, model.shape, LEARNING_SEED)
-    codes = model.encode(images)
-    z = model.encode(_cats(edited, model.shape, TEST_SEED)[1])
+    factors, pixels = drawn(1000, model.shape, TEST_SEED)
+    measure = reader(model.shape, MEASURING_SEED, cats=trained, epochs=epochs)
+    r2 = r2_score(standardised(factors), measure(to_float(pixels)), multioutput="raw_values")
     chosen = [factor for factor, score in zip(RANGES, r2, strict=True) if score > readable]
     columns = [list(RANGES).index(factor) for factor in chosen]
-    rows, slopes = [], []
-    for factor in tqdm(chosen, "editing", disable=None, leave=False):
-        way = directions.direction(codes, [factor_value(one, factor) for one in factors])
-        rows.append(model.decode(directions.moved(z[0], way, SHOWN_STRENGTHS)))
-        less, more = (read(model.decode((z + side * way).astype("float32")))[:, columns].mean(axis=0) for side in (-1, 1))
-        slopes.append((more - less) / 2)
+    values, codes = _codes(model, learned, LEARNING_SEED)
+    single = directions.separate(codes, values)[columns]
+    calibrate = reader(model.shape, CALIBRATING_SEED, cats=trained, epochs=epochs)
+    _, others = _codes(model, edited, CALIBRATED_SEED)
+    ways = directions.calibrated(single, slopes(model, others, single, calibrate)[:, columns])
+    z = model.encode(to_float(pixels[:edited]))
+    rows = [model.decode(directions.moved(z[0], way, SHOWN_STRENGTHS)) for way in ways]
     headings = [f"{strength:g}" for strength in SHOWN_STRENGTHS]
     title = f"{name}: a cat edited by -3 to 3 standard deviations of each factor"
     figures.rows(rows, chosen, folder / "attributes.png", title, headings)
-    slopes = np.array(slopes)
+    moved = slopes(model, z, ways, measure)[:, columns]
     title = f"{name}: movement of each factor (columns) when one is edited (rows)"
-    charts.matrix(slopes, chosen, chosen, folder / "attributes_matrix.png", title)
-    own, others = movements.own_and_others(slopes)
+    charts.matrix(moved, chosen, chosen, folder / "attributes_matrix.png", title)
+    plain = slopes(model, z, single, measure)[:, columns]
+
+    def mean(of):
+        kinds = zip(("edited", "others"), movements.own_and_others(of), strict=True)
+        return {kind: float(found.mean()) for kind, found in kinds}
+
     return {
         "n": edited,
-        "regressor_r2": dict(zip(RANGES, r2.round(3).tolist(), strict=True)),
-        **movements.named(chosen, slopes),
-        "mean": {"edited": float(own.mean()), "others": float(others.mean())},
+        "reader_r2": dict(zip(RANGES, r2.round(3).tolist(), strict=True)),
+        **movements.named(chosen, moved),
+        "mean": mean(moved),
+        "mean_before_calibration": mean(plain),
     }

@@ -1,39 +1,24 @@
-"""Traversals of single numbers of the code, and the mutual information gap with the factors of drawn cats."""
+"""Traversals of single numbers of the code, and whether each factor of drawn cats has a number of its own."""
 
 import numpy as np
-from sklearn.metrics import mutual_info_score
 
-from keras_ae.data import pipeline
-from keras_ae.data.sets.cat_drawing import drawn
-from keras_ae.data.sets.cat_factors import CLASSES, RANGES
+from keras_ae.data.sets.cat_drawing import draw, drawn
+from keras_ae.data.sets.cat_factors import CLASSES, RANGES, SIMPLE
 from keras_ae.errors import UserError
+from keras_ae.judging import factors as measures
 from keras_ae.judging import likelihood
 from keras_ae.media import figures
 from keras_ae.media.images import to_float
 
-BINS = 20
 CATS_SEED = 101
 STEPS = (-3, -1.5, 0, 1.5, 3)
 
 
-def mutual_information_gap(codes, factors, bins=BINS):
-    """Mean over factors of (largest - second largest mutual information with a number of the code) / entropy, and each.
-
-    codes (n, latent_dim); factors: {name: integers (n,)}. Each number is cut into bins of equal width. Chen et al. 2018
-    (arXiv:1802.04942), section 4.1; the bins are those of Locatello et al. 2019.
-    """
-    cut = [np.digitize(column, np.histogram(column, bins)[1][:-1]) for column in codes.T]
-    gaps = {}
-    for name, values in factors.items():
-        information = sorted((mutual_info_score(values, column) for column in cut), reverse=True)
-        gaps[name] = float((information[0] - information[1]) / mutual_info_score(values, values))
-    return float(np.mean(list(gaps.values()))), gaps
-
-
-def classes_of(factors):
-    """Every factor as integers (n,): classes as they are, number factors in ten equal parts of their range."""
-    values = {name: np.array([getattr(one, name) for one in factors]) for name in (*CLASSES, *RANGES)}
-    for name, (low, high) in RANGES.items():
+def classes_of(factors, simple=False):
+    """Every factor that varies as integers (n,): classes as they are, number factors in ten equal parts of their range."""
+    ranges = SIMPLE if simple else RANGES
+    values = {name: np.array([getattr(one, name) for one in factors]) for name in (*(() if simple else CLASSES), *ranges)}
+    for name, (low, high) in ranges.items():
         values[name] = np.clip(10 * (values[name] - low) / (high - low), 0, 9).astype(int)
     return values
 
@@ -65,28 +50,37 @@ def _draw(name, images, kl, path, shown):
     return {f"number {number + 1}": {"kl": float(kl[number]), "change": float(effect[number])} for number in order}
 
 
-def run(models, image_set, seed, folder, *, scored=5000, shown=6):
-    """Mutual information gap, KL and active units of each VAE on drawn cats; for the picture, the KL and effect of each row.
+def run(models, image_set, seed, folder, *, scored=5000, shown=6, seen=300):
+    """Disentanglement, KL and active units of each VAE on drawn cats; for the picture, the KL and effect of each row.
 
-    The effect of a number is the mean absolute difference on [0, 1] between the images of both ends of its traversal.
+    Cats vary as those that the model was trained on. The effect of a number is the mean absolute difference on [0, 1] between
+    the images of both ends of its traversal. seen: cats that the visibility of each factor is measured on.
     """
-    numbers = {}
+    numbers, visible = {}, {}
     for name, model in models.items():
-        factors, pixels = drawn(scored, model.shape, CATS_SEED)
+        simple = model.card["data"]["name"] == "simple_cats"
+        factors, pixels = drawn(scored, model.shape, CATS_SEED, simple)
         codes = model.codes(to_float(pixels))
         if "z_log_var" not in codes:
             raise UserError(f"{name} has no Gaussian latent; this study needs a VAE")
         mean = codes["z_mean"]
         kl = likelihood.rate(mean, codes["z_log_var"]).mean(axis=0)
-        mig, gaps = mutual_information_gap(mean, classes_of(factors))
-        z = model.encode(pipeline.examples(image_set, "test", 1))[0]
+        classes = classes_of(factors, simple)
+        mig, gaps = measures.mutual_information_gap(mean, classes)
+        importance = measures.importances(mean, classes, CLASSES, seed)
+        if simple not in visible:
+            visible[simple] = measures.visibility(draw, factors[:seen], classes)
+        z = mean[0]
         images = traversals(model, z, mean)
         numbers[name] = {
+            "factors": len(classes),
             "mig": mig,
+            "dci": measures.disentanglement(importance),
             "best": {factor: round(gaps[factor], 3) for factor in sorted(gaps, key=gaps.get, reverse=True)[:5]},
             "kl": float(kl.sum()),
             "active": int((mean.var(axis=0) > likelihood.ACTIVE).sum()),
             "psnr": model.card["held_out"]["psnr"],
             "shown": _draw(name, images, kl, folder / f"disentanglement_{name}.png", shown),
         }
-    return {"n": scored, "models": numbers}
+    shares = {"simple_cats" if simple else "synthetic_cats": shares for simple, shares in visible.items()}
+    return {"n": scored, "models": numbers, "visibility": shares}

@@ -17,6 +17,7 @@ from keras_ae.data.tasks import identity
 from keras_ae.errors import UserError
 from keras_ae.models.blocks import ImageShape
 from keras_ae.models.losses import Likelihood
+from keras_ae.models.networks import is_conditional
 from keras_ae.models.refinement import RefinedVAE, critic
 from keras_ae.models.vae import VAE
 from keras_ae.training import checks, devices, named
@@ -180,13 +181,13 @@ class Experiment:
             model.compile(optimizer=make_optimizer(learning_rate, **arguments), jit_compile=devices.compiles())
         return model, callbacks
 
-    def refined(self, encoder: keras.Model, decoder: keras.Model, prior: Flow | Mixture) -> RefinedVAE:
-        """The compiled second stage, from networks and a prior that the first stage made."""
+    def refined(self, encoder: keras.Model, decoder: keras.Model, prior: Flow | Mixture, classes: int = 0) -> RefinedVAE:
+        """The compiled second stage, from networks and a prior that the first stage made, for images in so many classes."""
         keras.utils.set_random_seed(self.training.seed)
         arguments = {key: value for key, value in self.tables["refinement"].items() if key not in ("epochs", "batch")}
         beta = self.tables["objective"].get("beta", 1.0)
         with _policy(self.precision), self._building("refinement"):
-            judge = critic(decoder.output_shape[1:])
+            judge = critic(decoder.output_shape[1:], classes if is_conditional(decoder) else 0)
             return RefinedVAE(
                 encoder, decoder, self.likelihood(), judge, prior, beta=beta, seed=self.training.seed, **arguments
             )

@@ -86,7 +86,8 @@ def second_stage(run, experiment, image_set, position, devices):
         devices.send(path)
     run.keep_first_stage()
     with devices.scope():
-        model = experiment.refined(*run.best_networks(experiment.precision), priors.load(run.prior))
+        networks = run.best_networks(experiment.precision)
+        model = experiment.refined(*networks, priors.load(run.prior), len(image_set.labels))
     options = experiment.second_stage
     # interpolated images would teach the critic that real ones are soft
     variation = experiment.data.variation.sharp

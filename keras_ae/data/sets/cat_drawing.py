@@ -214,14 +214,17 @@ def draw(factors, size=64):
 
 
 def draw_numbered(numbers):
-    """Factors and 64x64 image of the cat with numbers = (seed, index); one argument, as `multiprocessing` needs."""
+    """Factors and 64x64 image of the cat with numbers = (seed, index, simple); one argument, as `multiprocessing` needs."""
     factors = sample_factors(*numbers)
     return factors, draw(factors)
 
 
-def drawn(n, shape, seed):
-    """n cats of the sequence `seed`, drawn for a model of images of `shape` (H, W, C): list of Factors, uint8 (n, H, W, C)."""
+def drawn(n, shape, seed, simple=False):
+    """n cats of the sequence `seed`, drawn for a model of images of `shape` (H, W, C): list of Factors, uint8 (n, H, W, C).
+
+    simple: see `sample_factors`.
+    """
     size, _, channels = shape
-    factors = [sample_factors(seed, index) for index in range(n)]
+    factors = [sample_factors(seed, index, simple) for index in range(n)]
     images = np.stack([draw(one, size) for one in factors])
     return factors, images if channels == 3 else np.rint(images.mean(axis=-1, keepdims=True)).astype("uint8")

@@ -77,9 +77,20 @@ class Factors:
     texture: int
 
 
-def sample_factors(seed, index):
-    """Factors of cat number `index` of the sequence `seed`: independent, each uniform over its classes or its range."""
+# the number factors that vary between simple cats, and their ranges: a hue is an angle, and a third of the circle is a line
+SIMPLE = {name: RANGES[name] for name in ("x", "y", "scale")} | {"background_hue": (0.33, 0.67)}
+
+
+def sample_factors(seed, index, simple=False):
+    """Factors of cat number `index` of the sequence `seed`: independent, each uniform over its classes or its range.
+
+    simple: only the factors of `SIMPLE` vary. The others are the first class and the middle of the range, the same in all cats.
+    """
     random = np.random.default_rng((seed, index))
+    if simple:
+        numbers = {name: (low + high) / 2 for name, (low, high) in RANGES.items()}
+        numbers |= {name: float(np.float32(random.uniform(*span))) for name, span in SIMPLE.items()}
+        return Factors(**dict.fromkeys(CLASSES, 0), **numbers, texture=0)
     classes = {name: int(random.integers(len(known))) for name, known in CLASSES.items()}
     numbers = {name: float(np.float32(random.uniform(*span))) for name, span in RANGES.items()}
     return Factors(**classes, **numbers, texture=int(random.integers(2**31)))

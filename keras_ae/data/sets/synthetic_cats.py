@@ -16,10 +16,11 @@ SEEDS = {"train": 0, "test": 1}
 
 @dataclasses.dataclass
 class SyntheticCatsConfig(tfds.core.BuilderConfig):
-    """Number of cats in the training and in the test split."""
+    """Number of cats in the training and in the test split; simple: only position, size and background vary."""
 
     n_train: int = 8400
     n_test: int = 1000
+    simple: bool = False
 
 
 class SyntheticCats(tfds.core.GeneratorBasedBuilder):
@@ -29,6 +30,7 @@ class SyntheticCats(tfds.core.GeneratorBasedBuilder):
     RELEASE_NOTES = {"1.0.0": "First cats.", "1.1.0": "Drawn in float64: the same bytes on every processor."}
     BUILDER_CONFIGS = [
         SyntheticCatsConfig(name="default", description="8,400 training cats, 1,000 test cats."),
+        SyntheticCatsConfig(name="simple", description="Only position, size and background hue vary.", simple=True),
         SyntheticCatsConfig(name="tiny", description="For tests.", n_train=160, n_test=20),
     ]
 
@@ -55,7 +57,7 @@ class SyntheticCats(tfds.core.GeneratorBasedBuilder):
         return {side: self._generate_examples(side, count) for side, count in counts.items()}
 
     def _generate_examples(self, side, count):
-        numbers = [(SEEDS[side], index) for index in range(count)]
+        numbers = [(SEEDS[side], index, self.builder_config.simple) for index in range(count)]
         # spawned workers import NumPy only: forking a process that runs TensorFlow may hang
         with multiprocessing.get_context("spawn").Pool() as pool:
             for index, (factors, image) in enumerate(pool.imap(draw_numbered, numbers, chunksize=50)):
