@@ -23,7 +23,7 @@ from keras_ae.data.sets.synthetic_cats import SyntheticCats
 from keras_ae.errors import UserError
 from keras_ae.media.melodies import SHAPE, to_image
 
-MELODIES = 10_000
+MELODIES = 30_000
 # data sets that need no network
 BUILT_IN = ("synthetic_cats", "simple_cats", "digits", "melodies")
 
@@ -84,7 +84,7 @@ def digits(directory):
 
 
 def melodies(directory):
-    """10,000 different melodies of two bars as piano rolls, from `keras_ae.data.sets.melodies`; no download."""
+    """30,000 different melodies of two bars as piano rolls, from `keras_ae.data.sets.melodies`; no download."""
 
     def items(first=0):
         known = set()
@@ -97,7 +97,7 @@ def melodies(directory):
                 if len(known) > first:
                     yield Encoded(str(index), builders.encoded(image), 0, "train" if len(known) <= 0.9 * MELODIES else "test")
 
-    return Source("melodies", MELODIES, "composed 1", items, (), SHAPE[0], 1, True)
+    return Source("melodies", MELODIES, "composed 2", items, (), SHAPE[0], 1, True)
 
 
 def named(name, directory):

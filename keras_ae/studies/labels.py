@@ -5,13 +5,17 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from keras_ae.data import pipeline
 from keras_ae.errors import UserError
+from keras_ae.judging import metrics
 from keras_ae.judging.features import extractor
 from keras_ae.media import figures
 from keras_ae.media.images import to_float
 
 
 def run(models, image_set, seed, folder, *, k=5, drawn=1000, training=20_000, held_out=2000):
-    """Agreement of a classifier, `k` nearest neighbours in Gabor features, with the classes of generated and of real images."""
+    """Agreement of a classifier, `k` nearest neighbours in Gabor features, with the classes of generated and of real images.
+
+    And the sharpness of generated images, as the judge measures it: 1 is that of real ones.
+    """
     name, model = next(iter(models.items()))
     if not model.labels:
         raise UserError(f"{name} is not conditional; train experiments/cvae_mnist.toml or another conditional experiment")
@@ -24,10 +28,12 @@ def run(models, image_set, seed, folder, *, k=5, drawn=1000, training=20_000, he
     extract = extractor("gabor")
     classifier = KNeighborsClassifier(k).fit(extract(train["images"]), train["label"])
     generated = to_float(model.generate(drawn, seed)[0])
+    energy = metrics.gradient_energy
     return {
         "n": drawn,
         "agreement": {
             "generated": float(classifier.score(extract(generated), np.arange(drawn) % classes)),
             "real held-out": float(classifier.score(extract(test["images"]), test["label"])),
         },
+        "sharpness": float(np.mean(energy(generated)) / np.mean(energy(test["images"]))),
     }
