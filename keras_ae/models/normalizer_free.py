@@ -7,16 +7,26 @@ zero do without them (Zhang et al. 2019, arXiv:1901.09321; Brock et al. 2021, ar
 import keras
 from keras import layers
 
-from keras_ae.models.blocks import Counts, ImageShape, ResidualBlock, Width, Widths, rectified, stages
+from keras_ae.models.blocks import Count, Counts, ImageShape, ResidualBlock, Width, Widths, rectified, stages
 from keras_ae.models.latents import Latent
+
+# features of a hidden dense layer
+HIDDEN = 256
 
 
 def normalizer_free_encoder(
-    image_shape: ImageShape, latent: Latent, *, widths: Widths = (32, 64, 128), blocks: Counts = (0,), bottleneck: Width = 32
+    image_shape: ImageShape,
+    latent: Latent,
+    *,
+    widths: Widths = (32, 64, 128),
+    blocks: Counts = (0,),
+    bottleneck: Width = 32,
+    hidden: Count = 0,
 ) -> keras.Model:
     """Strided 4x4 convolutions and residual blocks with ReLU, then a 1x1 convolution to `bottleneck` channels.
 
     widths, blocks: channels and residual blocks after each halving of the side; the last of each repeats where it is too short.
+    hidden: dense layers of 256 features with ReLU before the code. A code of two numbers needs some, a long one none.
     """
     images = keras.Input(image_shape, name="images")
     x = images
@@ -24,8 +34,10 @@ def normalizer_free_encoder(
         x = layers.Conv2D(width, 4, strides=2, padding="same")(rectified(x) if stage else x)
         for _ in range(blocks[min(stage, len(blocks) - 1)]):
             x = ResidualBlock(width, rectified)(x)
-    x = layers.Conv2D(bottleneck, 1)(rectified(x))
-    return keras.Model(images, latent(layers.Flatten()(x)), name="encoder")
+    x = layers.Flatten()(layers.Conv2D(bottleneck, 1)(rectified(x)))
+    for _ in range(hidden):
+        x = layers.Dense(HIDDEN, activation="relu")(x)
+    return keras.Model(images, latent(x), name="encoder")
 
 
 def normalizer_free_decoder(
@@ -35,17 +47,21 @@ def normalizer_free_decoder(
     widths: Widths = (32, 64, 128),
     blocks: Counts = (0, 1, 1),
     bottleneck: Width = 32,
+    hidden: Count = 0,
 ) -> keras.Model:
     """Transposed 4x4 convolutions, linear, between residual blocks with ReLU; tanh.
 
     Without the branches of the blocks it is a linear map, such as the decoder of a PCA: training starts there, and the branches
-    learn the rest. widths, blocks, bottleneck: as for the encoder, from its end to its start.
+    learn the rest. widths, blocks, bottleneck, hidden: as for the encoder, from its end to its start.
     """
     *_, channels = image_shape
     maps = stages(image_shape, widths)
     base, width = maps[-1]
     z = keras.Input((latent_dim,), name="z")
-    x = layers.Reshape((base, base, bottleneck))(layers.Dense(base * base * bottleneck)(z))
+    x = z
+    for _ in range(hidden):
+        x = layers.Dense(HIDDEN, activation="relu")(x)
+    x = layers.Reshape((base, base, bottleneck))(layers.Dense(base * base * bottleneck)(x))
     x = layers.Conv2D(width, 1)(x)
     for stage in reversed(range(len(maps))):
         for _ in range(blocks[min(stage, len(blocks) - 1)]):
