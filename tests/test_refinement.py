@@ -52,7 +52,7 @@ def test_a_critic_brings_back_the_contrast_that_a_likelihood_blurs_away():
 
 def test_a_critic_with_classes_recognizes_images_of_another_class():
     critic = refinement.critic(SHAPE, 2, widths=(16, 32))
-    optimizer = keras.optimizers.Adam(1e-3)
+    optimizer = keras.optimizers.Adam(3e-3)
     label = tf.constant([0, 1] * 16)
     images = 0.5 * (2 * tf.cast(label, tf.float32) - 1)[:, None, None, None] + tf.random.normal((32, *SHAPE), 0, 0.3, seed=1)
 
@@ -62,7 +62,8 @@ def test_a_critic_with_classes_recognizes_images_of_another_class():
     for _ in range(30):
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(tf.nn.softplus(-logits(label)) + tf.nn.softplus(logits(1 - label)))
-        optimizer.apply(tape.gradient(loss, critic.trainable_variables[-4:]), critic.trainable_variables[-4:])
+        gradients = tape.gradient(loss, critic.trainable_variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        optimizer.apply(gradients, critic.trainable_variables)
     assert float(tf.reduce_mean(tf.cast(logits(label) > logits(1 - label), tf.float32))) > 0.9
 
 
