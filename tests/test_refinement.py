@@ -62,8 +62,9 @@ def test_a_critic_with_classes_recognizes_images_of_another_class():
     for _ in range(30):
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(tf.nn.softplus(-logits(label)) + tf.nn.softplus(logits(1 - label)))
-        gradients = tape.gradient(loss, critic.trainable_variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        optimizer.apply(gradients, critic.trainable_variables)
+        # the patches have no part in the verdict on the whole
+        learning = [variable for variable in critic.trainable_variables if "conv2d" not in variable.path]
+        optimizer.apply(tape.gradient(loss, learning), learning)
     assert float(tf.reduce_mean(tf.cast(logits(label) > logits(1 - label), tf.float32))) > 0.9
 
 
