@@ -55,11 +55,12 @@ def bernoulli(images, reconstructions):
 def categorical(images, reconstructions):
     """Cross-entropy of images with one white pixel in each column: the row of that pixel, summed over columns.
 
-    The decoder ends in tanh; its inverse gives half the logits of a softmax over the rows.
+    The brightness (x + 1) / 2 of a pixel, divided by the sum over its column, is the probability of its row. A softmax of the
+    values before tanh would ignore a constant that is added to all of them: several rows could then be white.
     """
     targets = (images + 1) / 2
-    logits = 2 * ops.arctanh(ops.clip(reconstructions, -1 + 1e-6, 1 - 1e-6))
-    return -_summed(targets * ops.log_softmax(logits, axis=1))
+    brightness = ops.clip((reconstructions + 1) / 2, 1e-6, 1)
+    return -_summed(targets * (ops.log(brightness) - ops.log(ops.sum(brightness, axis=1, keepdims=True))))
 
 
 def total_correlation(z, z_mean, z_log_var):
