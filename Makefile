@@ -52,6 +52,14 @@ exported/%/card.json: | $(READY)
 exported/beta_cats_%/card.json: | $(READY)
 	$(call made,beta_cats_$*,beta_cats,--set objective.beta=$*)
 
+# all factors vary, not position, size and background alone
+exported/tc_cats_all/card.json: | $(READY)
+	$(call made,tc_cats_all,tc_cats,--set data.name=synthetic_cats --set latent.dim=12 --set training.epochs=8 --set training.batch=128)
+
+# the default on the built-in cats, whatever exported/vae was trained on
+exported/vae_cats/card.json: | $(READY)
+	$(call made,vae_cats,vae,)
+
 exported/sizes_mnist_%/card.json: | $(READY)
 	$(call made,sizes_mnist_$*,sizes,--set latent.dim=$* --set training.epochs=2 --set data.name=mnist $(ON_MNIST))
 
@@ -81,9 +89,10 @@ $(eval $(call study,priors,priors,vae_mnist aae_mnist,$$(ON_MNIST)))
 $(eval $(call study,densities,densities,vae_mnist,$$(ON_MNIST)))
 $(eval $(call study,neighbours,neighbours,vae_mnist aae_mnist,$$(ON_MNIST)))
 $(eval $(call study,clusters,clusters,vae_mnist,$$(ON_MNIST)))
-$(eval $(call study,attributes,attributes,beta_cats_1,))
+$(eval $(call study,attributes,attributes,vae_cats,))
 $(eval $(call study,edits,edits,beta_cats_1,))
 $(eval $(call study,disentanglement,disentanglement,beta_cats_1 beta_cats_4 beta_cats_10,))
+$(eval $(call study,factors,disentanglement,tc_cats tc_cats_all,))
 $(eval $(call study,melodies,melodies,music,))
 
 course: $(COURSE_STUDIES) ## train, draw and measure every experiment of the course (about 90 minutes)

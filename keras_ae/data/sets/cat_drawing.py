@@ -5,11 +5,16 @@ whiskers) are drawn once, on the absolute value of x. Computed in float64: NumPy
 processors, which changes a pixel in some images.
 """
 
+import functools
+import multiprocessing
+
 import numpy as np
 
 from keras_ae.data.sets.cat_factors import BACKGROUNDS, EAR_SHAPES, PATTERNS, sample_factors
 from keras_ae.data.sets.shapes import ellipse, noise, rainbow, segment, smooth_step, smooth_union, triangle
 
+# cats whose drawing takes longer than to start processes for it
+MANY = 2000
 COAT_COLOURS = np.array(
     [[0.17, 0.16, 0.18], [0.50, 0.52, 0.56], [0.90, 0.55, 0.23], [0.93, 0.80, 0.60], [0.47, 0.33, 0.23], [0.94, 0.92, 0.89]]
 )
@@ -213,18 +218,26 @@ def draw(factors, size=64):
     return np.rint(255 * np.clip(canvas.image, 0, 1)).astype("uint8")
 
 
-def draw_numbered(numbers):
-    """Factors and 64x64 image of the cat with numbers = (seed, index, simple); one argument, as `multiprocessing` needs."""
+def draw_numbered(numbers, size=64):
+    """Factors and image (size, size, 3) of the cat with numbers = (seed, index, simple), which `multiprocessing` passes on."""
     factors = sample_factors(*numbers)
-    return factors, draw(factors)
+    return factors, draw(factors, size)
 
 
 def drawn(n, shape, seed, simple=False):
     """n cats of the sequence `seed`, drawn for a model of images of `shape` (H, W, C): list of Factors, uint8 (n, H, W, C).
 
-    simple: see `sample_factors`.
+    simple: see `sample_factors`. Many cats are drawn on all cores.
     """
     size, _, channels = shape
-    factors = [sample_factors(seed, index, simple) for index in range(n)]
-    images = np.stack([draw(one, size) for one in factors])
-    return factors, images if channels == 3 else np.rint(images.mean(axis=-1, keepdims=True)).astype("uint8")
+    numbers = [(seed, index, simple) for index in range(n)]
+    draw_one = functools.partial(draw_numbered, size=size)
+    if n < MANY:
+        pairs = [draw_one(one) for one in numbers]
+    else:
+        # spawned workers import NumPy only: forking a process that runs TensorFlow may hang
+        with multiprocessing.get_context("spawn").Pool() as pool:
+            pairs = pool.map(draw_one, numbers, chunksize=50)
+    factors, images = zip(*pairs, strict=True)
+    images = np.stack(images)
+    return list(factors), images if channels == 3 else np.rint(images.mean(axis=-1, keepdims=True)).astype("uint8")
