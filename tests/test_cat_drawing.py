@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from keras_ae.data.sets import cat_drawing
 from keras_ae.data.sets.cat_drawing import draw, drawn
 from keras_ae.data.sets.cat_factors import CLASSES, RANGES, factor_names, factor_value, sample_factors
 
@@ -60,3 +61,11 @@ def test_drawing_imports_numpy_alone():
     heavy = "{'tensorflow', 'keras', 'PIL', 'scipy', 'matplotlib'}"
     program = f"import sys; import keras_ae.data.sets.cat_drawing; assert not {heavy} & set(sys.modules), sorted(sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_cats_drawn_on_all_cores_are_the_same(monkeypatch):
+    factors, images = drawn(5, (16, 16, 1), 3)
+    monkeypatch.setattr(cat_drawing, "MANY", 5)
+    again, same = drawn(5, (16, 16, 1), 3)
+    assert again == factors
+    np.testing.assert_array_equal(same, images)
