@@ -150,6 +150,21 @@ def test_disentanglement():
     assert f"PSNR {result('disentanglement', 'models', 'beta_cats_1', 'psnr'):.2f} dB" in header("beta_cats")
 
 
+def test_disentanglement_of_fewer_factors():
+    rows = table("beta-TCVAE of")
+    for row, name in (("simple cats", "tc_cats"), ("all cats", "tc_cats_all")):
+        numbers = result("factors", "models", name)
+        best = ", ".join(f"{factor.replace('_', ' ')} {gap:.2f}" for factor, gap in list(numbers["best"].items())[:3])
+        measured = [str(numbers["factors"]), *(f"{numbers[key]:.3f}" for key in ("mig", "dci")), f"{numbers['kl']:.0f} nats"]
+        assert rows[row] == [*measured, f"{numbers['psnr']:.2f}", best]
+    assert f"PSNR {result('factors', 'models', 'tc_cats', 'psnr'):.2f} dB" in header("tc_cats")
+    shares = result("factors", "visibility", "synthetic_cats")
+    for name in ("coat", "pattern", "x", "roll", "y", "yaw"):
+        assert f"{name} ({shares[name]:.2f})" in TEXT
+    assert f"The other {sum(share <= 0.105 for share in shares.values())} have 0.10 or less each" in TEXT
+    assert f"{sum(share < 0.03 for share in shares.values())} of them less than 0.03" in TEXT
+
+
 def test_the_shipped_model_and_its_baseline():
     held_out, pca = CARD["held_out"], CARD["held_out_baseline"]
     measured = f"PSNR {held_out['psnr']:.2f} dB, SSIM {held_out['ssim']:.3f}, sharpness {held_out['sharpness']:.2f}"
@@ -180,7 +195,7 @@ def test_figures_that_follow_from_others():
     assert f"are {models['vae_mnist']['psnr'] - models['aae_mnist']['psnr']:.1f} dB worse" in TEXT
     gain = max(numbers["autoencoder"] - numbers["PCA"] for numbers in result("sizes_mnist", "psnr_mnist").values())
     assert f"the autoencoder gains up to {gain:.0f} dB" in TEXT
-    r2 = list(result("attributes", "regressor_r2").values())
+    r2 = list(result("attributes", "reader_r2").values())
     assert f"can read {sum(value > 0.5 for value in r2)} of {len(r2)} number factors" in TEXT
 
 
@@ -201,6 +216,7 @@ def test_figures_that_follow_from_others():
             r"to (\d+) % of 1,000 generated cats \((\d+) % of real renderings",
             lambda: [f"{100 * value:.0f}" for value in result("labels_cats", "agreement").values()],
         ),
+        (r"Their sharpness is ([\d.]+) of that of renderings", lambda: [f"{result('labels_cats', 'sharpness'):.2f}"]),
         (
             r"mutual information of its clusters and the classes is ([\d.]+)\.",
             lambda: [f"{result('clusters', 'normalized_mutual_information_with_labels'):.2f}"],
