@@ -155,6 +155,21 @@ def test_files_that_differ_from_the_networks_are_not_exported(tmp_path, monkeypa
     assert not (tmp_path / "own").exists()
 
 
+def test_weights_stay_in_float32_where_float16_would_change_pictures(tmp_path):
+    from keras_ae.models.latents import Point
+
+    images = keras.Input((16, 16, 3))
+    encoder = keras.Model(images, Point(4)(keras.layers.Flatten()(images)))
+    z = keras.Input((4,))
+    steep = keras.layers.Dense(16 * 16 * 3, "tanh", kernel_initializer=keras.initializers.RandomNormal(stddev=10, seed=0))(z)
+    decoder = keras.Model(z, keras.layers.Reshape((16, 16, 3))(steep))
+    folder = writing.write(tmp_path / "own", encoder, decoder, priors.Normal.of(4), {"experiment": "own"})
+    card = json.loads((folder / "card.json").read_text())
+    for kind in ("onnx", "litert"):
+        assert card[kind]["weights"] == "float32"
+        assert max(card[kind]["levels_of_difference"].values()) <= 1
+
+
 def test_litert_files_have_the_signature_and_are_compared(course):
     card = json.loads((course / "cvae" / "card.json").read_text())
     assert max(card["litert"]["levels_of_difference"].values()) <= 1

@@ -14,7 +14,8 @@ from keras_ae.studies.reading import reader, standardised
 
 # different cats for the network that measures edits, for that which directions are calibrated with, and for the directions
 MEASURING_SEED, CALIBRATING_SEED, LEARNING_SEED, CALIBRATED_SEED, TEST_SEED = 101, 104, 102, 105, 103
-SHOWN_STRENGTHS = (-3, -1.5, 0, 1.5, 3)
+# factors are uniform: their ranges end at 1.7 standard deviations
+SHOWN_STRENGTHS = (-1.5, -0.75, 0, 0.75, 1.5)
 
 
 def _codes(model, n, seed):
@@ -35,7 +36,7 @@ def slopes(model, z, ways, read):
     return np.stack([(at(1, way) - at(-1, way)) / 2 for way in tqdm(ways, "editing", disable=None, leave=False)])
 
 
-def run(models, image_set, seed, folder, *, trained=12_000, epochs=15, learned=5000, edited=100, readable=0.5):
+def run(models, image_set, seed, folder, *, trained=6000, epochs=10, learned=4000, edited=100, readable=0.5):
     """Movement of each factor for an edit of one standard deviation, in standard deviations.
 
     Directions are regressions of codes on all factors. They are combined so that each moves its own factor by one standard
@@ -58,7 +59,7 @@ def run(models, image_set, seed, folder, *, trained=12_000, epochs=15, learned=5
     z = model.encode(to_float(pixels[:edited]))
     rows = [model.decode(directions.moved(z[0], way, SHOWN_STRENGTHS)) for way in ways]
     headings = [f"{strength:g}" for strength in SHOWN_STRENGTHS]
-    title = f"{name}: a cat edited by -3 to 3 standard deviations of each factor"
+    title = f"{name}: a cat edited by -1.5 to 1.5 standard deviations of each factor"
     figures.rows(rows, chosen, folder / "attributes.png", title, headings)
     moved = slopes(model, z, ways, measure)[:, columns]
     title = f"{name}: movement of each factor (columns) when one is edited (rows)"
