@@ -57,10 +57,14 @@ def run(models, image_set, seed, folder, *, trained=6000, epochs=10, learned=400
     _, others = _codes(model, edited, CALIBRATED_SEED)
     ways = directions.calibrated(single, slopes(model, others, single, calibrate)[:, columns])
     z = model.encode(to_float(pixels[:edited]))
-    rows = [model.decode(directions.moved(z[0], way, SHOWN_STRENGTHS)) for way in ways]
-    headings = [f"{strength:g}" for strength in SHOWN_STRENGTHS]
-    title = f"{name}: a cat edited by -1.5 to 1.5 standard deviations of each factor"
-    figures.rows(rows, chosen, folder / "attributes.png", title, headings)
+    strips = [model.decode(directions.moved(z[0], way, SHOWN_STRENGTHS)) for way in ways]
+    # two factors in a row, so that many fit on a page
+    pairs = [range(first, min(first + 2, len(strips))) for first in range(0, len(strips), 2)]
+    rows = [np.concatenate([strips[index] for index in (pair[0], pair[-1])]) for pair in pairs]
+    labels = [", ".join(chosen[index] for index in pair) for pair in pairs]
+    headings = [f"{strength:g}" for strength in SHOWN_STRENGTHS] * 2
+    title = f"{name}: a cat edited by -1.5 to 1.5 standard deviations of each factor, two factors in a row"
+    figures.rows(rows, labels, folder / "attributes.png", title, headings)
     moved = slopes(model, z, ways, measure)[:, columns]
     title = f"{name}: movement of each factor (columns) when one is edited (rows)"
     charts.matrix(moved, chosen, chosen, folder / "attributes_matrix.png", title)
