@@ -222,8 +222,12 @@ def test_figures_that_follow_from_others():
             lambda: [f"{result('clusters', 'normalized_mutual_information_with_labels'):.2f}"],
         ),
         (
-            r"by ([\d.]+) of its standard deviation on average, and each other factor by ([\d.]+)\.",
-            lambda: [f"{result('attributes', 'mean', name):.2f}" for name in ("edited", "others")],
+            r"by ([\d.]+) of its standard deviation on average, and each other factor by ([\d.]+)\..* it moves its factor by "
+            r"([\d.]+)\. So",
+            lambda: [
+                *(f"{result('attributes', 'mean', name):.2f}" for name in ("edited", "others")),
+                f"{result('attributes', 'mean_before_calibration', 'edited'):.2f}",
+            ],
         ),
         (
             r"have (\d+) % of the steps right .* and (\d+) % of the whole melodies\.",
