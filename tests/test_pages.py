@@ -230,7 +230,7 @@ def test_figures_that_follow_from_others():
             ],
         ),
         (
-            r"have (\d+) % of the steps right .* and (\d+) % of the whole melodies\.",
+            r"have (\d+) % of the steps right.* and (\d+) % of the whole melodies\.",
             lambda: [f"{100 * result('melodies', name):.0f}" for name in ("steps_right", "melodies_right")],
         ),
         (
