@@ -341,7 +341,9 @@ def test_classes_planes_and_melodies(shown, exports):
     assert picture(tab) != before
     assert tab.evaluate("location.hash").startswith("#code=")
     tab = shown("music")
-    expected = Exported(exports / "music").generate(1)[0][0]
+    music = Exported(exports / "music")
+    # not the picture of whole levels, in which rows of a model that is hardly trained are equally bright
+    expected = music.decode(music.generate(1)[1])[0]
     tab.click("#tab-melody")
     assert tab.locator("#tab-photo").is_hidden()
     script = "Array.from(explorer.notes(explorer.model.decode(explorer.state.z)))"

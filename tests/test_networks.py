@@ -15,8 +15,9 @@ SHAPES = [(16, 16, 1), (28, 28, 1), (32, 32, 3), (60, 60, 3), (64, 64, 3), (12, 
 @pytest.mark.parametrize("name", sorted(set(ENCODERS) - {"spatial"}))
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_network_fits_every_promised_size(name, shape):
-    encoder = ENCODERS[name](shape, Gaussian(5, seed=0), widths=[8, 16])
-    decoder = DECODERS[name](shape, 5, widths=[8, 16])
+    small = {"width": 8} if name == "sequence" else {"widths": [8, 16]}
+    encoder = ENCODERS[name](shape, Gaussian(5, seed=0), **small)
+    decoder = DECODERS[name](shape, 5, **small)
     codes = encoder(np.zeros((2, *shape), "float32"))
     images = np.asarray(decoder(10 * np.asarray(codes["z"])))
     assert images.shape == (2, *shape)

@@ -47,7 +47,7 @@ def test_classes_are_the_top_sub_folders_in_alphabetical_order(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "count", "classes", "shape"), [("digits", 1797, 10, (8, 8, 1)), ("melodies", 10_000, 0, (32, 32, 1))]
+    ("name", "count", "classes", "shape"), [("digits", 1797, 10, (8, 8, 1)), ("melodies", 30_000, 0, (32, 32, 1))]
 )
 def test_built_in_digits_and_melodies_need_no_files(name, count, classes, shape):
     source = sources.open_source(name, None)
