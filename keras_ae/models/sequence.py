@@ -8,15 +8,27 @@ normalization.
 import keras
 from keras import layers
 
+from keras_ae.errors import UserError
 from keras_ae.models.blocks import Count, ImageShape, ResidualBlock, Width, rectified
 from keras_ae.models.latents import Latent
 
 # steps that a convolution sees, about a beat
 KERNEL = (1, 5)
+# TensorFlow 2.21 ends with a segmentation fault in a transposed convolution with a kernel of 256 rows
+MOST_ROWS = 128
+
+
+def _check(rows):
+    if rows > MOST_ROWS:
+        raise UserError(f"sequence networks take images of at most {MOST_ROWS} rows. Received: {rows}; set a smaller data.size")
 
 
 def sequence_encoder(image_shape: ImageShape, latent: Latent, *, width: Width = 128, blocks: Count = 2) -> keras.Model:
-    """A linear layer on each column, then `blocks` residual blocks of convolutions over time with `width` channels."""
+    """A linear layer on each column, then `blocks` residual blocks of convolutions over time with `width` channels.
+
+    Raises UserError for images of more than 128 rows.
+    """
+    _check(image_shape[0])
     images = keras.Input(image_shape, name="images")
     x = layers.Conv2D(width, (image_shape[0], 1))(images)
     for _ in range(blocks):
@@ -27,6 +39,7 @@ def sequence_encoder(image_shape: ImageShape, latent: Latent, *, width: Width = 
 def sequence_decoder(image_shape: ImageShape, latent_dim: int, *, width: Width = 128, blocks: Count = 2) -> keras.Model:
     """The mirror image of `sequence_encoder`; tanh. All steps are decoded at once, not one after another."""
     rows, steps, channels = image_shape
+    _check(rows)
     z = keras.Input((latent_dim,), name="z")
     x = layers.Reshape((1, steps, width))(layers.Dense(steps * width)(z))
     for _ in range(blocks):
