@@ -224,20 +224,23 @@ def draw_numbered(numbers, size=64):
     return factors, draw(factors, size)
 
 
+def draw_all(numbers, size=64):
+    """What `draw_numbered` makes of each of a list of numbers, in their order, one after another; many on all cores."""
+    draw_one = functools.partial(draw_numbered, size=size)
+    if len(numbers) < MANY:
+        yield from map(draw_one, numbers)
+        return
+    # spawned workers import NumPy only: forking a process that runs TensorFlow may hang
+    with multiprocessing.get_context("spawn").Pool() as pool:
+        yield from pool.imap(draw_one, numbers, chunksize=50)
+
+
 def drawn(n, shape, seed, simple=False):
     """n cats of the sequence `seed`, drawn for a model of images of `shape` (H, W, C): list of Factors, uint8 (n, H, W, C).
 
-    simple: see `sample_factors`. Many cats are drawn on all cores.
+    simple: see `sample_factors`.
     """
     size, _, channels = shape
-    numbers = [(seed, index, simple) for index in range(n)]
-    draw_one = functools.partial(draw_numbered, size=size)
-    if n < MANY:
-        pairs = [draw_one(one) for one in numbers]
-    else:
-        # spawned workers import NumPy only: forking a process that runs TensorFlow may hang
-        with multiprocessing.get_context("spawn").Pool() as pool:
-            pairs = pool.map(draw_one, numbers, chunksize=50)
-    factors, images = zip(*pairs, strict=True)
+    factors, images = zip(*draw_all([(seed, index, simple) for index in range(n)], size), strict=True)
     images = np.stack(images)
     return list(factors), images if channels == 3 else np.rint(images.mean(axis=-1, keepdims=True)).astype("uint8")

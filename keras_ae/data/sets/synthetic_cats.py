@@ -1,12 +1,11 @@
 """synthetic_cats for tensorflow-datasets: drawn cat faces with their factors. Needs no download."""
 
 import dataclasses
-import multiprocessing
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from keras_ae.data.sets.cat_drawing import draw_numbered
+from keras_ae.data.sets.cat_drawing import draw_all
 from keras_ae.data.sets.cat_factors import CLASSES, RANGES
 
 SIZE = 64
@@ -58,7 +57,5 @@ class SyntheticCats(tfds.core.GeneratorBasedBuilder):
 
     def _generate_examples(self, side, count):
         numbers = [(SEEDS[side], index, self.builder_config.simple) for index in range(count)]
-        # spawned workers import NumPy only: forking a process that runs TensorFlow may hang
-        with multiprocessing.get_context("spawn").Pool() as pool:
-            for index, (factors, image) in enumerate(pool.imap(draw_numbered, numbers, chunksize=50)):
-                yield index, {"image": image, "label": factors.pattern, **dataclasses.asdict(factors)}
+        for index, (factors, image) in enumerate(draw_all(numbers)):
+            yield index, {"image": image, "label": factors.pattern, **dataclasses.asdict(factors)}
