@@ -103,6 +103,7 @@ def test_a_loss_that_is_no_number_ends_a_run_on_two_devices_in_one_line(trained)
 
 def test_a_worker_that_is_killed_ends_the_run_in_one_line_and_resume_goes_on(trained, tmp_path, small):
     command = [sys.executable, "-u", "-m", "keras_ae.train", str(small), "--out", str(tmp_path / "run"), "--workers", "2"]
+    command += ["--set", "objective.total_correlation=0.5"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment) as chief:
         output = []

@@ -261,7 +261,7 @@ def test_links_lead_somewhere_and_pictures_have_alternative_texts(page):
 def test_pictures_of_the_course_are_light():
     # each pixel of an image is a whole number of pixels of the picture, which makes larger files than interpolation does
     # the largest shows fourteen factors of five cats each
-    assert not [str(path) for path in COURSE.rglob("*.png") if path.stat().st_size > 470_000]
+    assert not [str(path) for path in COURSE.rglob("*.png") if path.stat().st_size > 410_000]
 
 
 def test_every_picture_is_shown_on_a_page():

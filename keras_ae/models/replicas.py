@@ -71,11 +71,17 @@ def rows(draw, shape):
 
 def together(numbers):
     """The whole numbers (n,) of all rows of the batch in their order, from those of each replica, which has as many rows."""
+    # float32 is what every kind of device can add up
+    return numbers if count() == 1 else tf.cast(gathered(tf.cast(numbers, tf.float32)), tf.int32)
+
+
+def gathered(values):
+    """The rows (n, ...) of all replicas in the order of the batch, from those of each, which has as many: differentiable."""
     if count() == 1:
-        return numbers
-    n = numbers.shape[0]
+        return values
+    n = values.shape[0]
     places = tf.range(n) * count() + _number()
-    return summed(tf.scatter_nd(places[:, None], numbers, (n * count(),)))
+    return _reduced(tf.distribute.ReduceOp.SUM, tf.scatter_nd(places[:, None], values, (n * count(), *values.shape[1:])))
 
 
 def first(n, values):

@@ -15,7 +15,8 @@ from keras_ae.studies.reading import reader, standardised
 # different cats for the network that measures edits, for that which directions are calibrated with, and for the directions
 MEASURING_SEED, CALIBRATING_SEED, LEARNING_SEED, CALIBRATED_SEED, TEST_SEED = 101, 104, 102, 105, 103
 # factors are uniform: their ranges end at 1.7 standard deviations
-SHOWN_STRENGTHS = (-1.5, -0.75, 0, 0.75, 1.5)
+SHOWN_STRENGTHS = (-1.5, 0, 1.5)
+FACTORS_IN_A_ROW = 3
 
 
 def _codes(model, n, seed):
@@ -36,14 +37,14 @@ def slopes(model, z, ways, read):
     return np.stack([(at(1, way) - at(-1, way)) / 2 for way in tqdm(ways, "editing", disable=None, leave=False)])
 
 
-def run(models, image_set, seed, folder, *, trained=6000, epochs=10, learned=4000, edited=100, readable=0.5):
+def run(models, image_set, seed, folder, *, trained=6000, epochs=10, learned=4000, edited=100, readable=0.5, rounds=2):
     """Movement of each factor for an edit of one standard deviation, in standard deviations.
 
     Directions are regressions of codes on all factors. They are combined so that each moves its own factor by one standard
     deviation and no other, as far as one network sees it; another network, trained on other cats, measures what they do. Only
     factors that it reads with an R^2 above `readable` from drawings are edited. trained, epochs: of both networks. learned:
     number of drawn cats that directions are fitted to. edited: number of cats that they are calibrated on, and of others that
-    are edited.
+    are edited. rounds: of calibration; a decoder is not linear, and each round corrects what is left after the one before.
     """
     name, model = next(iter(models.items()))
     factors, pixels = drawn(1000, model.shape, TEST_SEED)
@@ -55,15 +56,18 @@ def run(models, image_set, seed, folder, *, trained=6000, epochs=10, learned=400
     single = directions.separate(codes, values)[columns]
     calibrate = reader(model.shape, CALIBRATING_SEED, cats=trained, epochs=epochs)
     _, others = _codes(model, edited, CALIBRATED_SEED)
-    ways = directions.calibrated(single, slopes(model, others, single, calibrate)[:, columns])
+    ways = single
+    for _ in range(rounds):
+        ways = directions.calibrated(ways, slopes(model, others, ways, calibrate)[:, columns])
     z = model.encode(to_float(pixels[:edited]))
     strips = [model.decode(directions.moved(z[0], way, SHOWN_STRENGTHS)) for way in ways]
-    # two factors in a row, so that many fit on a page
-    pairs = [range(first, min(first + 2, len(strips))) for first in range(0, len(strips), 2)]
-    rows = [np.concatenate([strips[index] for index in (pair[0], pair[-1])]) for pair in pairs]
-    labels = [", ".join(chosen[index] for index in pair) for pair in pairs]
-    headings = [f"{strength:g}" for strength in SHOWN_STRENGTHS] * 2
-    title = f"{name}: a cat edited by -1.5 to 1.5 standard deviations of each factor, two factors in a row"
+    # several factors in a row, so that many fit on a page
+    last = len(strips) - 1
+    lines = [range(first, first + FACTORS_IN_A_ROW) for first in range(0, len(strips), FACTORS_IN_A_ROW)]
+    rows = [np.concatenate([strips[min(index, last)] for index in line]) for line in lines]
+    labels = [", ".join(chosen[line.start : line.stop]) for line in lines]
+    headings = [f"{strength:g}" for strength in SHOWN_STRENGTHS] * FACTORS_IN_A_ROW
+    title = f"{name}: a cat edited by -1.5 to 1.5 standard deviations of each factor, {FACTORS_IN_A_ROW} factors in a row"
     figures.rows(rows, labels, folder / "attributes.png", title, headings)
     moved = slopes(model, z, ways, measure)[:, columns]
     title = f"{name}: movement of each factor (columns) when one is edited (rows)"
