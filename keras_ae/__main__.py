@@ -30,9 +30,14 @@ def listing(known):
 def main(argv=None):
     """Without arguments print the list of commands; with the name of one, run it."""
     words = sys.argv[1:] if argv is None else argv
+    prog = "keras-ae" if Path(sys.argv[0]).stem == "keras-ae" else "python -m keras_ae"
     if not words or words[0] in ("-h", "--help"):
-        with ending.when_unread():
-            print(listing(commands()))
+        try:
+            with ending.when_unread():
+                print(listing(commands()))
+        except OSError as error:
+            print(f"{prog}: error: {error.strerror}", file=sys.stderr)
+            sys.exit(2)
     # one file is read, not all: --help stays quick
     elif words[0].isidentifier() and words[0] in commands(words[0]):
         if argv is None:
@@ -40,7 +45,6 @@ def main(argv=None):
             del sys.argv[1]
         importlib.import_module(f"keras_ae.{words[0]}").main(None if argv is None else words[1:])
     else:
-        prog = "keras-ae" if Path(sys.argv[0]).stem == "keras-ae" else "python -m keras_ae"
         print(f"{prog}: error: unknown command '{words[0]}'; choose one of {', '.join(commands())}", file=sys.stderr)
         sys.exit(2)
 

@@ -51,6 +51,13 @@ def test_help_is_quick_and_needs_no_tensorflow(command):
     assert ("--seed" in done.stdout) == (command != "watch")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device /dev/full of Linux")
+def test_the_list_on_a_full_disk_is_one_line():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-m", "keras_ae"], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (2, "python -m keras_ae: error: No space left on device\n")
+
+
 @pytest.mark.parametrize("words", [(), ("--help",)])
 def test_the_package_lists_every_command_with_a_line(words):
     program = f"import runpy, sys\nsys.argv = ['x', *{words!r}]\nrunpy.run_module('keras_ae', run_name='__main__')\n"

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from keras_ae.errors import UserError, first_line
 from keras_ae.models.blocks import sides
+from keras_ae.models.networks import is_conditional
 from keras_ae.models.refinement import critic
 
 # bytes of a number: weights are float32 in every precision, and mixed_bfloat16 kept only a tenth less for the gradient
@@ -109,7 +110,8 @@ def needs(experiment, shape, classes=0, n_train=0):
         latent, into = _latent_weights(model)
         encoder, decoder = model.encoder.count_params() - latent, model.decoder.count_params() - into
         kept = _values(model.encoder), _values(model.decoder)
-        judged = _values(critic(shape)) if experiment.second_stage.epochs else 0
+        known = classes if is_conditional(model.decoder) else 0
+        judged = _values(critic(shape, known)) if experiment.second_stage.epochs else 0
     parts = {
         "latent.dim": each * (weights - encoder - decoder),
         _key("encoder", tables): each * encoder,
