@@ -20,6 +20,11 @@ from keras_ae.codes import matching
 from keras_ae.codes.drawn import BLOCK, of_normal
 from keras_ae.codes.velocities import followed, velocity_network
 
+Width = Annotated[int, Ge(8), Le(4096)]
+Blocks = Annotated[int, Ge(1), Le(32)]
+Steps = Annotated[int, Ge(1), Le(1_000_000)]
+Rate = Annotated[float, Gt(0), Le(1)]
+Decay = Annotated[float, Ge(0), Lt(1)]
 DROPOUT = 0.1
 Number: TypeAlias = float | tf.Tensor
 
@@ -47,11 +52,11 @@ class Flow:
         seed: int = 0,
         labels: ArrayLike | None = None,
         *,
-        width: Annotated[int, Ge(8), Le(4096)] = 320,
-        blocks: Annotated[int, Ge(1), Le(32)] = 3,
-        steps: Annotated[int, Ge(1), Le(1_000_000)] = 4000,
-        learning_rate: Annotated[float, Gt(0), Le(1)] = 2e-3,
-        weight_decay: Annotated[float, Ge(0), Lt(1)] = 0.01,
+        width: Width = 320,
+        blocks: Blocks = 3,
+        steps: Steps = 4000,
+        learning_rate: Rate = 2e-3,
+        weight_decay: Decay = 0.01,
     ) -> Self:
         """Train a flow on codes (n, latent_dim), or (views, n, latent_dim) of several views of each image.
 

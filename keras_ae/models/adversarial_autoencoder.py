@@ -4,12 +4,15 @@ from typing import Annotated, Any
 
 import keras
 import tensorflow as tf
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Le
 from keras import layers, ops
 
 from keras_ae.models import replicas
 from keras_ae.models.losses import Reconstruction
+from keras_ae.models.optimizers import Rate
 from keras_ae.models.vae import VAE, Tensors
+
+Weight = Annotated[float, Ge(0), Le(1e9)]
 
 
 def discriminator(latent_dim, widths=(512, 512)):
@@ -41,8 +44,8 @@ class AdversarialAutoencoder(VAE):
         decoder: keras.Model,
         reconstruction: Reconstruction = "gaussian_optimal_variance",
         *,
-        weight: Annotated[float, Ge(0), Le(1e9)] = 5.0,
-        discriminator_learning_rate: Annotated[float, Gt(0), Le(10)] = 5e-4,
+        weight: Weight = 5.0,
+        discriminator_learning_rate: Rate = 5e-4,
     ):
         super().__init__(encoder, decoder, reconstruction)
         self.weight = weight
