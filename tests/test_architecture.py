@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "keras_ae"
-LEAVES = {"commandline", "ending", "errors", "files", "outputs", "versions"}
+LEAVES = {"commandline", "ending", "errors", "files", "outputs", "processes", "versions"}
 # an arrow goes to a lower level, or stays in its room, or ends at a leaf
 LEVELS = {"media": 1, "codes": 1, "data": 2, "models": 2, "judging": 3, "exports": 3, "explorer": 4}
 LEVELS |= {"training": 4, "studies": 5}

@@ -2,6 +2,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,3 +70,16 @@ def test_cats_drawn_on_all_cores_are_the_same(monkeypatch):
     again, same = drawn(5, (16, 16, 1), 3)
     assert again == factors
     np.testing.assert_array_equal(same, images)
+
+
+def test_a_program_without_a_main_guard_draws_on_all_cores(tmp_path):
+    # processes of multiprocessing would run the program again, without end
+    program = tmp_path / "program.py"
+    program.write_text(
+        "from keras_ae.data.sets import cat_drawing\n"
+        "cats = list(cat_drawing.draw_all([(0, index, False) for index in range(cat_drawing.MANY)], 8))\n"
+        "print(len(cats), all((cats[-1][1] == cat_drawing.draw(cats[-1][0], 8)).flat))\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, env=environment, timeout=120)
+    assert (done.stdout, done.stderr) == ("2000 True\n", "")

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_ae import processes
 from keras_ae.data import arrivals, decoders, pipeline, records, sources
 from keras_ae.data.known import Known
 from keras_ae.data.sets.cat_drawing import draw
@@ -138,7 +139,7 @@ def test_a_file_that_vanishes_is_an_error_of_threads_and_of_processes(tmp_path, 
 def test_a_process_that_ends_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(decoders, "FEW", 0)
     # no shape: the process ends with a traceback of its own
-    monkeypatch.setattr(decoders.sys, "executable", shutil.which("false"))
+    monkeypatch.setattr(processes.sys, "executable", shutil.which("false"))
     with pytest.raises(UserError, match="a process that decoded pictures ended with status 1"):
         list(decoders.decoded([sources.Encoded("a.png", b"data")], 1, (16, 16, 3), ()))
 

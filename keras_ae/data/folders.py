@@ -10,10 +10,10 @@ from pathlib import Path
 import tensorflow as tf
 from etils import epath
 
-from keras_ae.data.decoders import in_order
 from keras_ae.data.encoded import Encoded, Source
 from keras_ae.errors import UserError
 from keras_ae.media import images
+from keras_ae.processes import in_order
 
 REMOTE = "gs://"
 # requests that wait for an answer at a time

@@ -5,16 +5,18 @@ whiskers) are drawn once, on the absolute value of x. Computed in float64: NumPy
 processors, which changes a pixel in some images.
 """
 
-import functools
-import multiprocessing
+import os
 
 import numpy as np
 
+from keras_ae import processes
 from keras_ae.data.sets.cat_factors import BACKGROUNDS, EAR_SHAPES, PATTERNS, sample_factors
 from keras_ae.data.sets.shapes import ellipse, noise, rainbow, segment, smooth_step, smooth_union, triangle
 
 # cats whose drawing takes longer than to start processes for it
 MANY = 2000
+# drawn by a process at a time
+PIECE = 50
 COAT_COLOURS = np.array(
     [[0.17, 0.16, 0.18], [0.50, 0.52, 0.56], [0.90, 0.55, 0.23], [0.93, 0.80, 0.60], [0.47, 0.33, 0.23], [0.94, 0.92, 0.89]]
 )
@@ -218,21 +220,29 @@ def draw(factors, size=64):
     return np.rint(255 * np.clip(canvas.image, 0, 1)).astype("uint8")
 
 
-def draw_numbered(numbers, size=64):
-    """Factors and image (size, size, 3) of the cat with numbers = (seed, index, simple), which `multiprocessing` passes on."""
-    factors = sample_factors(*numbers)
-    return factors, draw(factors, size)
+def _draws(size):
+    """A function that draws a list of cats: numbers = (seed, index, simple) of each -> factors and image (size, size, 3)."""
+
+    def draw_piece(piece):
+        sampled = [sample_factors(*numbers) for numbers in piece]
+        return [(factors, draw(factors, size)) for factors in sampled]
+
+    return draw_piece
 
 
 def draw_all(numbers, size=64):
-    """What `draw_numbered` makes of each of a list of numbers, in their order, one after another; many on all cores."""
-    draw_one = functools.partial(draw_numbered, size=size)
+    """Factors and image (size, size, 3) of each of a list of cats, numbers = (seed, index, simple), in their order.
+
+    A generator, which draws many cats on all cores.
+    """
+    pieces = [numbers[first : first + PIECE] for first in range(0, len(numbers), PIECE)]
     if len(numbers) < MANY:
-        yield from map(draw_one, numbers)
-        return
-    # spawned workers import NumPy only: forking a process that runs TensorFlow may hang
-    with multiprocessing.get_context("spawn").Pool() as pool:
-        yield from pool.imap(draw_one, numbers, chunksize=50)
+        drawn_pieces = map(_draws(size), pieces)
+    else:
+        cores = os.cpu_count() or 1
+        drawn_pieces = processes.answers(cores, processes.opened(cores, __name__, size, "drew cats"), pieces)
+    for piece in drawn_pieces:
+        yield from piece
 
 
 def drawn(n, shape, seed, simple=False):
@@ -244,3 +254,7 @@ def drawn(n, shape, seed, simple=False):
     factors, images = zip(*draw_all([(seed, index, simple) for index in range(n)], size), strict=True)
     images = np.stack(images)
     return list(factors), images if channels == 3 else np.rint(images.mean(axis=-1, keepdims=True)).astype("uint8")
+
+
+if __name__ == "__main__":
+    processes.serve(_draws)
