@@ -51,6 +51,7 @@ class Flow:
         codes: ArrayLike,
         seed: int = 0,
         labels: ArrayLike | None = None,
+        classes: int | None = None,
         *,
         width: Width = 320,
         blocks: Blocks = 3,
@@ -60,7 +61,8 @@ class Flow:
     ) -> Self:
         """Train a flow on codes (n, latent_dim), or (views, n, latent_dim) of several views of each image.
 
-        labels: class numbers (n,) of a conditional model, or None. AdamW with cosine decay over `steps` steps; of the moving
+        labels: class numbers (n,) of a conditional model, or None. classes: how many the model has; by default as many as the
+        labels say. AdamW with cosine decay over `steps` steps; of the moving
         averages of the weights, the one with the least loss on a held-out twentieth of the images is kept. A progress bar is
         shown on stderr.
         """
@@ -68,7 +70,7 @@ class Flow:
         codes = codes.reshape(-1, *codes.shape[-2:])
         mean, scale, whitened = _whitened(codes)
         labels = None if labels is None else np.asarray(labels, "int32")
-        classes = 0 if labels is None else int(labels.max()) + 1
+        classes = 0 if labels is None else classes or int(labels.max()) + 1
         network = velocity_network(codes.shape[-1], width, blocks, classes, DROPOUT, seed)
         weights = matching.trained(network, whitened, labels, seed, steps, learning_rate, weight_decay)
         weights = np.concatenate([np.ravel(array) for array in weights]).astype("float16")

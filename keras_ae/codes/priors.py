@@ -49,6 +49,7 @@ class Mixture:
         codes: ArrayLike,
         seed: int = 0,
         labels: ArrayLike | None = None,
+        classes: int | None = None,
         *,
         components: Counts = (1, 5, 10, 20),
         iterations: int = ITERATIONS,
@@ -58,10 +59,12 @@ class Mixture:
         Numbers of components are tried in ascending order, as long as the likelihood of a held-out tenth of the codes rises.
         Fewer are used where there are fewer than 2 * latent_dim codes for each. A thousandth of the codes' variance is added to
         the diagonals of the covariances, so that small data sets and unused dimensions stay well-conditioned. The first 10,000
-        codes are used; labels play no role. A fit ends after `iterations` at the latest, with a warning.
+        codes are used; labels and classes play no role. A fit ends after `iterations` at the latest, with a warning.
         """
         codes = np.asarray(codes)
         codes = codes.reshape(-1, codes.shape[-1])[:MOST].astype("float64")
+        # scikit-learn takes no single code
+        codes = np.repeat(codes, 2, axis=0) if len(codes) == 1 else codes
         n, latent_dim = codes.shape
         choices = sorted({max(1, min(count, n // (2 * latent_dim))) for count in components})
         regularisation = 1e-3 * float(codes.var(axis=0).mean()) + 1e-6
@@ -121,9 +124,21 @@ class Normal(Mixture):
         )
 
     @classmethod
-    def fit(cls, codes: ArrayLike, seed: int = 0, labels: ArrayLike | None = None) -> Self:
+    def fit(
+        cls, codes: ArrayLike, seed: int = 0, labels: ArrayLike | None = None, classes: int | None = None
+    ) -> Self:
         """N(0, I) over codes of the length of `codes` (..., latent_dim), whose values play no role."""
         return cls.of(np.shape(codes)[-1])
+
+    def sample(
+        self, n: Number, seed: Number = 0, temperature: Number = 1.0, first: Number = 0, label: ArrayLike | None = None
+    ) -> tf.Tensor:
+        """What `Mixture.sample` draws, without a product with the identity, which a SavedModel would contain."""
+
+        def draw(index):
+            return temperature * tf.random.stateless_normal((self.latent_dim,), tf.stack([seed, 2 * index + 1]))
+
+        return tf.map_fn(draw, first + tf.range(n), fn_output_signature=tf.TensorSpec((self.latent_dim,), tf.float32))
 
 
 PRIORS = {"mixture": Mixture, "flow": Flow, "normal": Normal}

@@ -89,9 +89,13 @@ class TensorFlow:
 
     def draw(self, prior, first, n, seed, temperature, labels):
         """{"images": uint8, "z"} from the signature `prior`; first: None for `serving_default`, which draws from the start."""
-        counts = {"n": n, "seed": seed} | ({} if first is None else {"first": first})
+        # generators of earlier versions may round one image alone in another way
+        several = max(n, 2)
+        labels = None if labels is None else np.resize(labels, several)
+        counts = {"n": several, "seed": seed} | ({} if first is None else {"first": first})
         arguments = {name: self._tf.constant(value, self._tf.int32) for name, value in counts.items()}
-        return self._generator.signatures[prior](**arguments, **self._tensors(labels, temperature=temperature))
+        drawn = self._generator.signatures[prior](**arguments, **self._tensors(labels, temperature=temperature))
+        return {name: values[:n] for name, values in drawn.items()}
 
     @functools.cached_property
     def _descend(self):

@@ -103,8 +103,11 @@ def write_generator(decoder, latent_dim, prior, folder):
     # one function for all signatures, so that the SavedModel contains the network's graph and the prior once
     @tf.function(input_signature=[tf.TensorSpec((None, latent_dim), tf.float32), *_label(decoder).values()])
     def decode(z, *label):
-        labels = tf.broadcast_to(label[0], tf.shape(z)[:1]) if label else None
-        return {"images": _to_uint8(networks.apply(decoder, z=z, label=labels)), "z": z}
+        n = tf.shape(z)[0]
+        # convolutions of one image alone may round in another way
+        codes = tf.pad(z, [[0, tf.cast(n == 1, tf.int32)], [0, 0]])
+        labels = tf.broadcast_to(label[0], tf.shape(codes)[:1]) if label else None
+        return {"images": _to_uint8(networks.apply(decoder, z=codes, label=labels))[:n], "z": z}
 
     @tf.function(input_signature=[*counts.values(), *others])
     def fitted(first, n, seed, temperature, *label):

@@ -52,13 +52,14 @@ def described(encoder, decoder):
 
 def in_float32(network):
     """The network with the same weights, computing in float32: itself, or a copy of one that was built for mixed precision."""
-    if all(layer.compute_dtype == "float32" for layer in network.layers if layer.weights):
+    # those of networks inside it, too: a conditional network contains one
+    if all(layer.compute_dtype == "float32" for layer in network._flatten_layers() if layer.weights):
         return network
 
     def copied(layer):
         return type(layer).from_config(layer.get_config() | {"dtype": "float32"})
 
-    copy = keras.models.clone_model(network, clone_function=copied)
+    copy = keras.models.clone_model(network, clone_function=copied, recursive=True)
     copy.set_weights(network.get_weights())
     return copy
 

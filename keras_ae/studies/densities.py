@@ -49,7 +49,8 @@ def run(models, image_set, seed, folder, *, n=2000, components=COMPONENTS, **flo
         rows, measured = {}, {}
         for prior, (kind, arguments) in fits(components, flow).items():
             began = time.perf_counter()
-            fitted = kind.fit(codes[: kind.views], seed, labels if model.labels else None, **arguments)
+            known = (labels, len(model.labels)) if model.labels else (None, None)
+            fitted = kind.fit(codes[: kind.views], seed, *known, **arguments)
             seconds = time.perf_counter() - began
             images = model.decode(fitted.sample(judge.n, seed, label=drawn_labels), drawn_labels)
             rows[prior] = images[:SHOWN]

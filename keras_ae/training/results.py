@@ -60,7 +60,8 @@ def fit_prior(run, image_set):
         codes, labels = training_codes(encode, image_set, kind.views, experiment.data.variation, experiment.task())
         if len(labels) < image_set.n_train:
             print(f"the prior and PCA are fitted to {len(labels):,} of {image_set.n_train:,} training images")
-        prior = kind.fit(codes, experiment.training.seed, labels if is_conditional(encoder) else None, **arguments)
+        known = (labels, len(image_set.labels)) if is_conditional(encoder) else (None, None)
+        prior = kind.fit(codes, experiment.training.seed, *known, **arguments)
         with written_whole(run.prior) as path:
             priors.save(prior, path)
     return priors.load(run.prior)
@@ -118,7 +119,9 @@ def draw(run, image_set, folder, seed):
     figures.rows(list(rows.values()), list(rows), folder / "priors.png", f"{name}: samples by the prior of their codes")
 
     for path in (paths.linear, paths.spherical):
-        frames = np.asarray(apply(decoder, z=path(z_mean[0], z_mean[1], STEPS), label=np.repeat(shown["label"][:1], STEPS)))
+        # of a single held-out image, to itself
+        between = path(z_mean[0], z_mean[min(1, len(z_mean) - 1)], STEPS)
+        frames = np.asarray(apply(decoder, z=between, label=np.repeat(shown["label"][:1], STEPS)))
         title = f"{name}: {path.__name__} interpolation between two held-out images"
         figures.interpolation(frames, folder / f"interpolation_{path.__name__}.png", title)
 
