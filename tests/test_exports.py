@@ -16,7 +16,7 @@ from keras_ae.exports.card import FORMAT
 from keras_ae.exports.reading import Exported
 from keras_ae.exports.readme import readme
 from keras_ae.media import images
-from keras_ae.models import latents, networks
+from keras_ae.models import conditions, latents, networks
 from keras_ae.models.vae import VAE
 from keras_ae.training.runs import Run
 
@@ -301,6 +301,30 @@ def test_networks_of_mixed_precision_are_exported_in_float32(tmp_path):
     np.testing.assert_allclose(model.encode(pixels), whole.encoder(images.to_float(pixels))["z_mean"], atol=1e-5)
     z = RANDOM.standard_normal((3, 4), "float32")
     np.testing.assert_allclose(model.decode(z), whole.decoder(z), atol=1e-5)
+
+
+def test_a_conditional_network_of_mixed_precision_becomes_one_of_float32():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        encoder, _ = conditions.on_label(
+            lambda latent, planes: networks.conv_encoder((8, 8, 1 + planes), latent, widths=[4]),
+            lambda latent_dim: networks.conv_decoder((8, 8, 1), latent_dim, widths=[4]),
+            latents.Gaussian(2),
+            3,
+        )
+    finally:
+        keras.config.set_dtype_policy("float32")
+    whole = networks.in_float32(encoder)
+    assert {layer.compute_dtype for layer in whole._flatten_layers() if layer.weights} == {"float32"}
+    inputs = {"images": RANDOM.uniform(-1, 1, (5, 8, 8, 1)).astype("float32"), "label": np.array([0, 1, 2, 0, 1])}
+    means = [networks.apply(network, **inputs)["z_mean"] for network in (whole, encoder)]
+    np.testing.assert_allclose(*means, atol=0.05)
+
+
+def test_labels_of_a_model_that_takes_none_change_nothing(tmp_path):
+    pixels = RANDOM.integers(0, 256, (40, 16, 16, 3), "uint8")
+    model = writing.write_model(small_vae(), tmp_path / "mine", pixels, labels=np.arange(40) % 3, prior="normal")
+    assert model.labels == [] and model.generate(2)[0].shape == (2, 16, 16, 3)
 
 
 def test_a_readme_holds_the_metrics_that_its_card_knows():

@@ -119,6 +119,11 @@ def test_a_flow_in_a_generator_draws_what_it_draws_in_python(tmp_path, fitted):
     np.testing.assert_array_equal(found["z"], model.generate(4, 3)[1])
 
 
+def test_a_class_without_codes_is_drawn_as_well():
+    prior = Flow.fit(ring(200), labels=np.arange(200) % 2, classes=3, width=8, blocks=1, steps=2)
+    assert np.isfinite(prior.sample(3, label=[0, 1, 2])).all()
+
+
 def test_a_conditional_generator_draws_codes_of_the_class(tmp_path):
     prior = untrained(2, classes=3)
     prior = dataclasses.replace(prior, weights=RANDOM.normal(size=len(prior.weights)).astype("float16"))

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 import keras_ae
+from keras_ae.errors import UserError
 
 RANDOM = np.random.default_rng(0)
 SHAPE = (8, 8, 1)
@@ -206,6 +207,13 @@ def test_mistakes_say_what_was_received_and_what_works(arguments, message):
         compiled().fit(*arguments, epochs=1, verbose=0)
     with pytest.raises(ValueError, match="a conditional model needs labels"):
         conditional().fit(IMAGES, epochs=1, verbose=0)
+
+
+def test_a_conditional_model_is_saved_with_the_class_of_each_image(tmp_path):
+    for labels, received in ((None, "none"), ([0, 1], "2")):
+        with pytest.raises(UserError, match=f"needs the class number of each of 96 images as labels. Received: {received}"):
+            keras_ae.save(conditional(), tmp_path / "made", IMAGES, labels)
+    assert not (tmp_path / "made").exists()
 
 
 def test_a_prior_fitted_to_the_codes_draws_new_ones():

@@ -25,6 +25,11 @@ def test_a_fitted_mixture_draws_codes_like_those_it_saw():
         assert stats.ks_2samp(drawn[:, dimension], codes[:, dimension]).pvalue > 1e-3
 
 
+def test_a_single_code_is_enough():
+    drawn = priors.Mixture.fit([[1.0, -2.0]]).sample(50).numpy()
+    np.testing.assert_allclose(drawn.mean(axis=0), [1, -2], atol=0.01)
+
+
 def test_the_normal_prior_is_normal_with_independent_dimensions():
     drawn = priors.Normal.of(3).sample(5000, 0, 1.0).numpy()
     assert drawn.shape == (5000, 3)

@@ -124,9 +124,7 @@ class Normal(Mixture):
         )
 
     @classmethod
-    def fit(
-        cls, codes: ArrayLike, seed: int = 0, labels: ArrayLike | None = None, classes: int | None = None
-    ) -> Self:
+    def fit(cls, codes: ArrayLike, seed: int = 0, labels: ArrayLike | None = None, classes: int | None = None) -> Self:
         """N(0, I) over codes of the length of `codes` (..., latent_dim), whose values play no role."""
         return cls.of(np.shape(codes)[-1])
 

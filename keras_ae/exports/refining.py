@@ -8,7 +8,7 @@ import numpy as np
 
 # codes that are improved together
 BATCH = 32
-# of Adam: step size as a share of the deviation of the numbers of a code, and decays
+# of Adam: step size as a share of the deviation of the numbers of a code, or of half their size, and decays
 RATE = 0.05
 DECAYS = 0.9, 0.99
 
@@ -28,7 +28,9 @@ def descent(decode, latent_dim, shape, conditional):
 
     @tf.function(input_signature=[*signature, *([tf.TensorSpec((None,), tf.int32)] * conditional)])
     def descend(z, images, steps, *label):
-        rate = RATE * tf.math.reduce_std(z, axis=1, keepdims=True) + 1e-6
+        deviation = tf.math.reduce_std(z, axis=1, keepdims=True)
+        # the numbers of a short code may be alike
+        rate = RATE * tf.maximum(deviation, tf.sqrt(tf.reduce_mean(tf.square(z), axis=1, keepdims=True)) / 2) + 1e-6
         best, least = z, tf.fill(tf.shape(z)[:1], np.inf)
         first, second = tf.zeros_like(z), tf.zeros_like(z)
         for step in tf.range(1, steps + 1):

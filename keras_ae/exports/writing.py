@@ -207,6 +207,16 @@ def write_run(run, folder, license="unknown"):
     return write(folder, encoder, decoder, priors.load(run.prior), card_of(run) | {"license": license})
 
 
+def _labels(model, labels, n):
+    """Class numbers (n,) of images for a conditional model, None for others."""
+    if not networks.is_conditional(model.encoder):
+        return None
+    if labels is None or len(labels) != n:
+        received = "none" if labels is None else str(len(labels))
+        raise UserError(f"a conditional model needs the class number of each of {n} images as labels. Received: {received}")
+    return np.asarray(labels, "int32")
+
+
 def write_model(
     model: VAE,
     folder: str | os.PathLike,
@@ -221,12 +231,11 @@ def write_model(
     images: training images (n, H, W, C), uint8 or floats in [-1, 1]; the prior of the generator is fitted to their codes.
     labels: their class numbers (n,) for a conditional model; the numbers become the names of the classes. name: of the
     experiment, by default that of the folder. prior: a name of `codes.priors.PRIORS`. The card contains no held-out metrics.
-    Returns the export, opened. Raises UserError for an unknown prior.
+    Returns the export, opened. Raises UserError for an unknown prior, or labels that do not fit the model or the images.
     """
     images = np.asarray(images)
     images = pictures.scaled(images.astype("float32")) if images.dtype == np.uint8 else images.astype("float32")
-    labels = None if labels is None else np.asarray(labels, "int32")
-
+    labels = _labels(model, labels, len(images))
     encoder, decoder = networks.in_float32(model.encoder), networks.in_float32(model.decoder)
 
     def encode(rows):

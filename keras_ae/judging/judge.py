@@ -97,6 +97,7 @@ class Judge:
         # as many real images as are drawn; the order by digest is random
         self.n = min(n, len(self.training_features))
         self.real = pipeline.examples(image_set, "train", self.n)
+        self.variance_images = pipeline.examples(image_set, "train", VARIANCE_IMAGES)
 
     def _training(self):
         return (batch["images"].numpy() for batch in pipeline.sample(self.image_set, BATCH))
@@ -147,7 +148,7 @@ class Judge:
 
     def likelihood(self, candidate):
         """The numbers and arrays of `likelihood.measure`; (None, {}) for a candidate without a posterior."""
-        return likelihood.measure(candidate, self.held_out, self.real[:VARIANCE_IMAGES], self.seed, **self.importance)
+        return likelihood.measure(candidate, self.held_out, self.variance_images, self.seed, **self.importance)
 
     def compared(self, images, features):
         """Comparison of a set of images with the held-out ones: numbers, and half the width of their 95 % intervals."""

@@ -64,11 +64,12 @@ def categorical(images, reconstructions):
 
 
 def total_correlation(z, z_mean, z_log_var):
-    """KL between the density of codes and the product of the densities of their numbers, in nats: 0 for independent numbers.
+    """KL between the density of codes and the product of the densities of their numbers, in nats, as a batch shows it.
 
     z, z_mean, z_log_var: (n, latent_dim), draws and posteriors of a batch. On several devices they are the rows of one of them,
     and the value is its share (`replicas.mean`). The density of codes is estimated as the mean of the posteriors of the whole
-    batch (Chen et al. 2018, arXiv:1802.04942, section 4), so that the value is too small by up to log(n) nats for each number.
+    batch (Chen et al. 2018, arXiv:1802.04942, section 4). It is too large where codes carry more than log(n) nats: that density
+    is then its own posterior's, and the value rises with the information in the code, also for independent numbers.
     """
     z_mean, z_log_var = replicas.gathered(z_mean), replicas.gathered(z_log_var)
     squared = ops.square(z[:, None] - z_mean[None])

@@ -2,7 +2,6 @@
 
 import numpy as np
 from sklearn.metrics import r2_score
-from tqdm import tqdm
 
 from keras_ae.codes import directions
 from keras_ae.data.sets.cat_drawing import drawn
@@ -12,7 +11,8 @@ from keras_ae.media.images import to_float
 from keras_ae.studies import movements
 from keras_ae.studies.reading import reader, standardised
 
-# different cats for the network that measures edits, for that which directions are calibrated with, and for the directions
+# added to the seed: different cats for the network that measures edits, for that which directions are calibrated with, and for
+# the directions
 MEASURING_SEED, CALIBRATING_SEED, LEARNING_SEED, CALIBRATED_SEED, TEST_SEED = 101, 104, 102, 105, 103
 # factors are uniform: their ranges end at 1.7 standard deviations
 SHOWN_STRENGTHS = (-1.5, 0, 1.5)
@@ -25,18 +25,6 @@ def _codes(model, n, seed):
     return standardised(factors), model.encode(to_float(pixels))
 
 
-def slopes(model, z, ways, read):
-    """Movement of each factor (columns) for an edit of one standard deviation along each way (rows), in standard deviations.
-
-    z (n, latent_dim): the codes that are edited; the mean over them. read: images -> factors.
-    """
-
-    def at(side, way):
-        return read(model.decode((z + side * way).astype("float32"))).mean(axis=0)
-
-    return np.stack([(at(1, way) - at(-1, way)) / 2 for way in tqdm(ways, "editing", disable=None, leave=False)])
-
-
 def run(models, image_set, seed, folder, *, trained=6000, epochs=10, learned=4000, edited=100, readable=0.5, rounds=2):
     """Movement of each factor for an edit of one standard deviation, in standard deviations.
 
@@ -47,32 +35,32 @@ def run(models, image_set, seed, folder, *, trained=6000, epochs=10, learned=400
     are edited. rounds: of calibration; a decoder is not linear, and each round corrects what is left after the one before.
     """
     name, model = next(iter(models.items()))
-    factors, pixels = drawn(1000, model.shape, TEST_SEED)
-    measure = reader(model.shape, MEASURING_SEED, cats=trained, epochs=epochs)
+    factors, pixels = drawn(1000, model.shape, seed + TEST_SEED)
+    measure = reader(model.shape, seed + MEASURING_SEED, cats=trained, epochs=epochs)
     r2 = r2_score(standardised(factors), measure(to_float(pixels)), multioutput="raw_values")
     chosen = [factor for factor, score in zip(RANGES, r2, strict=True) if score > readable]
     columns = [list(RANGES).index(factor) for factor in chosen]
-    values, codes = _codes(model, learned, LEARNING_SEED)
+    values, codes = _codes(model, learned, seed + LEARNING_SEED)
     single = directions.separate(codes, values)[columns]
-    calibrate = reader(model.shape, CALIBRATING_SEED, cats=trained, epochs=epochs)
-    _, others = _codes(model, edited, CALIBRATED_SEED)
+    calibrate = reader(model.shape, seed + CALIBRATING_SEED, cats=trained, epochs=epochs)
+    _, others = _codes(model, edited, seed + CALIBRATED_SEED)
     ways = single
     for _ in range(rounds):
-        ways = directions.calibrated(ways, slopes(model, others, ways, calibrate)[:, columns])
+        ways = directions.calibrated(ways, movements.slopes(model, others, ways, calibrate)[:, columns])
     z = model.encode(to_float(pixels[:edited]))
     strips = [model.decode(directions.moved(z[0], way, SHOWN_STRENGTHS)) for way in ways]
     # several factors in a row, so that many fit on a page
-    last = len(strips) - 1
-    lines = [range(first, first + FACTORS_IN_A_ROW) for first in range(0, len(strips), FACTORS_IN_A_ROW)]
-    rows = [np.concatenate([strips[min(index, last)] for index in line]) for line in lines]
-    labels = [", ".join(chosen[line.start : line.stop]) for line in lines]
+    lines = range(0, len(strips), FACTORS_IN_A_ROW)
+    strips += [np.ones_like(strips[0])] * (-len(strips) % FACTORS_IN_A_ROW)
+    rows = [np.concatenate(strips[first : first + FACTORS_IN_A_ROW]) for first in lines]
+    labels = [", ".join(chosen[first : first + FACTORS_IN_A_ROW]) for first in lines]
     headings = [f"{strength:g}" for strength in SHOWN_STRENGTHS] * FACTORS_IN_A_ROW
     title = f"{name}: a cat edited by -1.5 to 1.5 standard deviations of each factor, {FACTORS_IN_A_ROW} factors in a row"
     figures.rows(rows, labels, folder / "attributes.png", title, headings)
-    moved = slopes(model, z, ways, measure)[:, columns]
+    moved = movements.slopes(model, z, ways, measure)[:, columns]
     title = f"{name}: movement of each factor (columns) when one is edited (rows)"
     charts.matrix(moved, chosen, chosen, folder / "attributes_matrix.png", title)
-    plain = slopes(model, z, single, measure)[:, columns]
+    plain = movements.slopes(model, z, single, measure)[:, columns]
 
     def mean(of):
         kinds = zip(("edited", "others"), movements.own_and_others(of), strict=True)

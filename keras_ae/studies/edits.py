@@ -12,15 +12,6 @@ STRENGTHS = (-3, -1.5, 0, 1.5, 3)
 SHOWN = 2
 
 
-def _slopes(model, z, ways, measure, deviations):
-    """Change of each property (columns) for an edit of one standard deviation along each way (rows), in deviations."""
-
-    def at(side, way):
-        return measure(model.decode((z + side * way).astype("float32"))).mean(axis=0)
-
-    return np.stack([(at(1, way) - at(-1, way)) / 2 / deviations for way in ways])
-
-
 def run(models, image_set, seed, folder, *, learned=2000, edited=100):
     """Movement of each property for an edit of one standard deviation, along separate directions and along single ones.
 
@@ -40,7 +31,7 @@ def run(models, image_set, seed, folder, *, learned=2000, edited=100):
     def measure(images):
         return properties.measured(images)[:, varied]
 
-    slopes, plain = (_slopes(model, z, found, measure, values.std(axis=0)) for found in (ways, single))
+    slopes, plain = (movements.slopes(model, z, found, measure) / values.std(axis=0) for found in (ways, single))
     headings = [f"{strength:g}" for strength in STRENGTHS]
     shown = [np.concatenate([model.decode(directions.moved(one, way, STRENGTHS)) for one in z[:SHOWN]]) for way in ways]
     title = f"{name}: {SHOWN} held-out images, each edited by -3 to 3 standard deviations of each property"

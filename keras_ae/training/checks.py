@@ -118,7 +118,10 @@ def needs(experiment, shape, classes=0, n_train=0):
         _key("decoder", tables): each * decoder,
     }
     batch, second = experiment.training.batch, experiment.second_stage
-    wanted = {f"to train ({_count(weights)} weights)": parts | {"training.batch": STEP * FLOAT * batch * sum(kept)}}
+    # the density of each number of each code under each posterior of the batch, and its gradient
+    pairs = batch**2 * dim if tables["objective"].get("total_correlation") else 0
+    stepped = FLOAT * (STEP * batch * sum(kept) + 4 * pairs)
+    wanted = {f"to train ({_count(weights)} weights)": parts | {"training.batch": stepped}}
     if second.epochs:
         values = kept[0] + 2 * kept[1] + 3 * judged
         wanted["for its second stage"] = parts | {"refinement.batch": STEP * FLOAT * second.batch * values}

@@ -1,5 +1,6 @@
 """Pictures of a model while it learns: preview.png of a run, and TensorBoard's."""
 
+import contextlib
 import time
 
 import keras
@@ -16,6 +17,16 @@ COLUMNS, LOGGED = 8, 16
 SIDE = 64
 # of the time of training
 SHARE = 0.02
+
+
+@contextlib.contextmanager
+def _nothing_drawn(model):
+    """Random layers of a model continue afterwards as if nothing had been encoded inside: pictures do not change training."""
+    weights = {id(variable) for variable in model.encoder.weights}
+    random = [(variable, variable.numpy()) for variable in model.encoder.variables if id(variable) not in weights]
+    yield
+    for variable, value in random:
+        variable.assign(value)
 
 
 class Rows:
@@ -45,7 +56,7 @@ class Preview(keras.callbacks.Callback):
     """preview.png with `Rows`, replaced after an epoch.
 
     The picture takes at most `SHARE` of the time: where epochs are short, some epochs have none. The first and the last of a
-    stage have one. Training is not changed: random layers continue as if nothing had been drawn.
+    stage have one.
 
     path: of the file. batch: of `pipeline.first_batch`. show: whether to open the picture when it is first drawn.
     """
@@ -68,12 +79,8 @@ class Preview(keras.callbacks.Callback):
 
     def write(self):
         """Draw and replace the picture."""
-        encoder = self.model.encoder
-        weights = {id(variable) for variable in encoder.weights}
-        random = [(variable, variable.numpy()) for variable in encoder.variables if id(variable) not in weights]
-        rows = self.rows.of(self.model)
-        for variable, value in random:
-            variable.assign(value)
+        with _nothing_drawn(self.model):
+            rows = self.rows.of(self.model)
         pixels = images.to_uint8(np.concatenate(rows))
         scale = max(1, SIDE // pixels.shape[1])
         enlarged = pixels.repeat(scale, axis=1).repeat(scale, axis=2)
@@ -93,7 +100,8 @@ class ImageLogger(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if (self.every and (epoch + 1) % self.every == 0) or epoch == 0:
-            originals, rebuilt, samples = self.rows.of(self.model)
+            with _nothing_drawn(self.model):
+                originals, rebuilt, samples = self.rows.of(self.model)
             with tf.summary.create_file_writer(str(self.run.tensorboard / "pictures")).as_default(step=epoch + 1):
                 for name, rows in {"reconstructions": [originals, rebuilt], "samples": [samples]}.items():
                     tf.summary.image(name, images.grid(images.to_uint8(np.concatenate(rows)), len(originals))[None])
