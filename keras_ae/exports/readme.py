@@ -23,7 +23,7 @@ TITLE = """{header}# {name}
 """
 PORTABLE = """
 `onnx/` has the encoder and the decoder as ONNX files with the same inputs and outputs (the decoder gives `images_uint8` too),
-and the fitted prior in `prior.npz`; `litert/` has them for phones.
+and the fitted prior in `prior.npz`{phones}.
 
     import onnxruntime
     decoder = onnxruntime.InferenceSession("onnx/decoder.onnx")
@@ -89,6 +89,7 @@ def readme(card):
     text = TITLE + "".join(part for part, present in parts if present)
     return text.format(
         header=_yaml(card),
+        phones="; `litert/` has them for phones" if _has(card, "litert") else "",
         onnx_label=', "label": label' if labels else "",
         name=card["experiment"],
         origin=_origin(card),
