@@ -17,7 +17,7 @@ def epochs_of(run, known):
     """Lines of the epochs of a run after the first `known`."""
     from keras_ae.training import callbacks
 
-    experiment, rows = run.experiment(), run.history() if run.has_state else []
+    experiment, rows = run.experiment(), run.history()
     second, has_posterior = experiment.second_stage.epochs, experiment.tables["latent"]["name"] != "point"
     for index, row in list(enumerate(rows))[known:]:
         stage = [other for other in rows[: index + 1] if other["stage"] == row["stage"]]
