@@ -144,6 +144,22 @@ def test_a_folder_is_written_where_a_killed_process_with_the_same_number_left_ha
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
 
 
+def test_an_error_leaves_no_new_empty_folder(tmp_path):
+    def fail(place, *others):
+        with pytest.raises(UserError, match="too few"), outputs.into(tmp_path / place):
+            for name in others:
+                write(tmp_path / name)
+            raise UserError("too few")
+
+    fail("a/b")
+    assert not (tmp_path / "a").exists()
+    (tmp_path / "there").mkdir()
+    fail("there")
+    assert (tmp_path / "there").exists()
+    fail("c/d", "c/other.txt")
+    assert contents(tmp_path) == {"c/other.txt": "ours"}
+
+
 def test_nothing_moves_where_one_name_is_taken(tmp_path):
     (tmp_path / "b.png").write_text("theirs")
     with pytest.raises(UserError, match=r"b\.png exists"), outputs.into(tmp_path) as partial:
