@@ -1,6 +1,7 @@
 """Exports: what is written, what is read, and what other programs can rely on."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -167,11 +168,14 @@ def test_a_label_is_given_by_name_by_number_or_for_each_image(course):
         Exported(course / "vae", label=1)
 
 
-def test_sub_folders_name_the_classes_of_a_conditional_model(course):
+def test_sub_folders_name_the_classes_of_a_conditional_model(course, monkeypatch):
     model = Exported(course / "cvae")
     assert model.labels_of(["in/4/a.png", "in/9/deep/b.png"], "in").tolist() == [4, 9]
     assert Exported(course / "cvae", label=2).labels_of(["in/4/a.png", "b.png"]).tolist() == [2, 2]
     assert Exported(course / "vae").labels_of(["in/4/a.png"], "in") is None
+    latin = os.fsdecode(b"chat\xe9")
+    monkeypatch.setattr(model, "labels", ("4", images.printable(latin)))
+    assert model.labels_of([f"in/{latin}/a.png", "in/4/a.png"], "in").tolist() == [1, 0]
     with pytest.raises(UserError, match=r"in/cat/a.png is in the sub-folder 'cat', which is not one of its classes"):
         model.labels_of(["in/4/b.png", "in/cat/a.png"], "in")
     with pytest.raises(UserError, match="in/a.png has no class; name a class with --label, or sort the files of --data into"):

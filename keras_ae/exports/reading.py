@@ -76,6 +76,8 @@ class Exported:
             return np.full(len(files), self.label) if self.labels else None
         known = ", ".join(self.labels)
         names = pixels.classes(files, directory) if directory else [""] * len(files)
+        # as data sets name the classes
+        names = [pixels.printable(name) for name in names]
         for file, name in zip(files, names, strict=True):
             if name not in self.labels:
                 place = f"is in the sub-folder '{name}', which is not one of its classes" if name else "has no class"
