@@ -303,6 +303,17 @@ def test_a_readme_holds_the_metrics_that_its_card_knows():
     assert "863 held out), 44 epochs." in shorter
 
 
+@pytest.mark.parametrize("name", ["cats: 2024", "12", "no", "# cats", 'say "cat"', "cats.v2"])
+def test_the_header_of_a_readme_is_yaml_whatever_the_names_are(name):
+    yaml = pytest.importorskip("yaml")
+    card = json.loads((ROOT / "exported" / "cats" / "card.json").read_text())
+    header = yaml.safe_load(readme(card | {"experiment": name, "data": card["data"] | {"name": name}}).split("---\n")[1])
+    assert header["datasets"] == [name]
+    (model,) = header["model-index"]
+    assert model["name"] == name
+    assert model["results"][0]["dataset"] == {"name": name, "type": name}
+
+
 def full_disk(*_, **__):
     raise OSError(28, "No space left on device")
 

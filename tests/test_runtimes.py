@@ -170,6 +170,23 @@ def test_weights_stay_in_float32_where_float16_would_change_pictures(tmp_path):
         assert max(card[kind]["levels_of_difference"].values()) <= 1
 
 
+def test_litert_files_that_differ_do_not_stay_where_others_cannot_be_made(tmp_path, monkeypatch):
+    kinds = []
+
+    def converted(folder, half):
+        kinds.append(half)
+        if not half:
+            raise ValueError("no such operation")
+        return b"file"
+
+    monkeypatch.setattr(litert, "_converted", converted)
+    monkeypatch.setattr(litert, "Interpreted", lambda folder: None)
+    monkeypatch.setattr(litert.portable, "differences", lambda *_: {"decoder": 2.0})
+    assert litert.write(tmp_path, None, None, None, 0) == {"missing": "no such operation"}
+    assert kinds == [True, True, False]
+    assert not list(tmp_path.iterdir())
+
+
 def test_litert_files_have_the_signature_and_are_compared(course):
     card = json.loads((course / "cvae" / "card.json").read_text())
     assert max(card["litert"]["levels_of_difference"].values()) <= 1
