@@ -143,7 +143,7 @@ def test_images_that_do_not_fit_are_refused_with_what_would(exported):
     model = Exported(exported)
     with pytest.raises(UserError, match=r"takes images of shape \(n, 16, 16, 3\)\. Received: \(16, 16, 3\)"):
         model.encode(IMAGES[0])
-    with pytest.raises(UserError, match=r"floats in \[-1, 1\]\. Received: float64 from 0 to 255"):
+    with pytest.raises(UserError, match=r"floats in \[-1, 1\]\. Received: float64 values from 0 to 255"):
         model.encode(np.linspace(0, 255, 768).reshape(1, 16, 16, 3))
 
 
@@ -268,6 +268,16 @@ def test_a_model_trained_in_python_is_exported_with_what_is_known_of_it(tmp_path
         .split("---\n")[2]
         .startswith("\n# mine\n\n![Sixteen samples](samples.png)\n\nThree TensorFlow SavedModels")
     )
+
+
+def test_images_and_a_folder_that_do_not_fit_are_refused_before_the_prior_is_fitted(tmp_path, monkeypatch):
+    monkeypatch.setattr(writing.priors.Mixture, "fit", None)
+    pixels = RANDOM.integers(0, 256, (40, 16, 16, 3), "uint8")
+    with pytest.raises(UserError, match=r"uint8, or floats in \[-1, 1\]\. Received: float32 values from 0 to 255"):
+        writing.write_model(small_vae(), tmp_path / "mine", pixels.astype("float32"))
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(UserError, match="contains notes.txt"):
+        writing.write_model(small_vae(), tmp_path, pixels)
 
 
 def test_saving_prints_nothing_where_tensorflows_logger_is_verbose(tmp_path, caplog):

@@ -132,9 +132,8 @@ class Exported:
             raise UserError(f"{self.folder} takes images of shape {wanted}. Received: {images.shape}")
         if images.dtype == np.uint8:
             return pixels.to_float(images)
-        if images.size and not np.abs(images).max() <= UNSCALED:
-            low, high = images.min(), images.max()
-            raise UserError(f"images must be uint8, or floats in [-1, 1]. Received: {images.dtype} from {low:g} to {high:g}")
+        if found := pixels.beyond(images, UNSCALED):
+            raise UserError(f"images must be uint8, or floats in [-1, 1]. Received: {images.dtype} {found}")
         return images
 
     def codes(self, images: ArrayLike, labels: ArrayLike | None = None, progress: str | None = None) -> dict[str, np.ndarray]:

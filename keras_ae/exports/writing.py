@@ -218,9 +218,12 @@ def write_model(
     images: training images (n, H, W, C), uint8 or floats in [-1, 1]; the prior of the generator is fitted to their codes.
     labels: their class numbers (n,) for a conditional model; the numbers become the names of the classes. name: of the
     experiment, by default that of the folder. prior: a name of `codes.priors.PRIORS`. The card contains no held-out metrics.
-    Returns the export, opened. Raises UserError for an unknown prior.
+    Returns the export, opened. Raises UserError for images of another range, an unknown prior, or a folder of something else.
     """
+    outputs.check_folder(folder)
     images = np.asarray(images)
+    if images.dtype != np.uint8 and (found := pictures.beyond(images)):
+        raise UserError(f"images must be uint8, or floats in [-1, 1]. Received: {images.dtype} {found}")
     images = pictures.scaled(images.astype("float32")) if images.dtype == np.uint8 else images.astype("float32")
     labels = None if labels is None else np.asarray(labels, "int32")
 
