@@ -65,6 +65,11 @@ def test_a_thousand_pictures_differ_by_one_level_at_most_and_pieces_of_a_sequenc
         np.testing.assert_allclose(same, z, atol=1e-4)
         piece, _ = theirs.generate(7, 5, 0.9, prior, first=20)
         assert np.array_equal(piece, again[20:27])
+    for name in ("cvae", "vae"):
+        for runtime in ("tensorflow", "onnx"):
+            pixels, z = Exported(course / name, runtime=runtime).generate(0)
+            assert (pixels.shape, pixels.dtype, z.dtype) == ((0, 8, 8, 1), "uint8", "float32")
+            assert z.shape == (0, 3 if name == "cvae" else 2)
 
 
 @pytest.mark.parametrize("classes", [0, 3])

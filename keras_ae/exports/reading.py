@@ -204,6 +204,9 @@ class Exported:
         """
         if not self.generates:
             raise UserError(f"{self.folder} has no generator; it can only encode and decode")
+        if n == 0:
+            # not every runtime takes no rows
+            return tuple(array[:0] for array in self.generate(1, seed, temperature, prior, first))
         labels = None
         if self.labels:
             in_turn = (first + np.arange(n)) % len(self.labels)
