@@ -43,7 +43,7 @@ def watch(arguments):
         if run.complete:
             print(results.summary(run, run.read_json("metrics")))
         elif not lives:
-            print(f"no process trains in {run}; continue it with python -m keras_ae.train ... --out {run} --resume")
+            print(f"no process trains in {run}; continue it with {run.resume_command}")
         if arguments.once or run.complete or not lives:
             return
         time.sleep(SECONDS)

@@ -236,10 +236,10 @@ def test_a_missing_export_says_how_to_make_it(tmp_path, monkeypatch):
 def test_a_run_is_no_export_and_says_how_to_make_one_of_it(run, tmp_path):
     with pytest.raises(UserError, match=r"is a run, not an export; export it with python -m keras_ae\.export --model"):
         Exported(run)
-    (tmp_path / "vae" / "001").mkdir(parents=True)
-    (tmp_path / "vae" / "001" / "config.json").touch()
-    with pytest.raises(UserError, match="is a run, not an export"):
-        Exported(tmp_path / "vae")
+    (tmp_path / "my vae" / "001").mkdir(parents=True)
+    (tmp_path / "my vae" / "001" / "config.json").touch()
+    with pytest.raises(UserError, match="is a run, not an export; .* --model '.*/my vae'"):
+        Exported(tmp_path / "my vae")
 
 
 def small_vae():

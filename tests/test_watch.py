@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from keras_ae import outputs, train, watch
-from keras_ae.training import preview, runs
+from keras_ae.errors import UserError
+from keras_ae.training import folders, preview, runs
 
 
 def lines(capfd):
@@ -29,10 +30,14 @@ def test_a_finished_run_is_summarised(run, capfd):
 
 
 def test_a_run_that_nobody_continues_ends_the_watching(tmp_path, run, capfd):
-    begun = runs.Run(tmp_path / "begun")
+    begun = runs.Run(tmp_path / "just begun")
     begun.write_json("config", runs.Run(run).read_json("config"))
     watch.main([str(begun)])
-    assert lines(capfd)[-1].startswith("no process trains in")
+    (last,) = lines(capfd)[-1:]
+    assert last.startswith("no process trains in")
+    assert last.endswith(f" --out '{begun}' --resume")
+    with pytest.raises(UserError, match="--out '.*just begun' --resume"):
+        folders.find_complete(begun.folder)
 
 
 def test_once_prints_and_ends_while_a_run_is_trained(tmp_path, run, capfd):

@@ -5,6 +5,7 @@ TensorFlow or onnxruntime is imported when it is first used, so that this module
 
 import functools
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -105,7 +106,8 @@ class Exported:
         """Raises UserError if the encoder takes images of another shape than the decoder makes, as for super-resolution."""
         if self.input_shape != self.shape:
             small, large = ("x".join(map(str, shape[:2])) for shape in (self.input_shape, self.shape))
-            raise UserError(f"{self.folder} makes {large} of {small}: use python -m keras_ae.upscale --model {self.folder}")
+            command = f"python -m keras_ae.upscale --model {shlex.quote(str(self.folder))}"
+            raise UserError(f"{self.folder} makes {large} of {small}: use {command}")
 
     @property
     def generates(self) -> bool:

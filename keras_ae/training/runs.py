@@ -17,6 +17,7 @@ import contextlib
 import csv
 import dataclasses
 import json
+import shlex
 import shutil
 import zipfile
 import zlib
@@ -66,6 +67,11 @@ class Run:
 
     def __str__(self):
         return str(self.folder)
+
+    @property
+    def resume_command(self):
+        """The command that continues it, without the words that it began with."""
+        return f"python -m keras_ae.train ... --out {shlex.quote(str(self))} --resume"
 
     @property
     def exists(self):
