@@ -162,6 +162,8 @@ def test_a_label_is_given_by_name_by_number_or_for_each_image(course):
     three = Exported(course / "cvae", label="3")
     np.testing.assert_array_equal(three.encode(digits), Exported(course / "cvae").encode(digits, [3, 3, 3, 3]))
     assert three.interpolate(digits[0], digits[1], steps=4).shape == (4, 8, 8, 1)
+    with pytest.raises(UserError, match=r"is conditional; name a class \(--label of commands that have it\): 0, 1, 2"):
+        Exported(course / "cvae").encode(digits)
     with pytest.raises(UserError, match="unknown label '10'; choose one of 0, 1,"):
         Exported(course / "cvae", label=10)
     with pytest.raises(UserError, match="is not conditional"):

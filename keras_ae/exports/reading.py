@@ -99,7 +99,8 @@ class Exported:
         if not self.labels:
             return None
         if labels is None and self.label is None:
-            raise UserError(f"{self.folder} is conditional; name a class with --label: {', '.join(self.labels)}")
+            known = ", ".join(self.labels)
+            raise UserError(f"{self.folder} is conditional; name a class (--label of commands that have it): {known}")
         return np.broadcast_to(np.asarray(self.label if labels is None else labels, "int32"), (n,))
 
     def check_rebuilds(self) -> None:
