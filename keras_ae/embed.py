@@ -1,5 +1,7 @@
 """Write the codes of pictures as files, for TensorBoard's projector, and as a map: python -m keras_ae.embed --data DIR"""
 
+import shlex
+
 from keras_ae import commandline
 
 MOST_SHOWN = 1500
@@ -44,7 +46,7 @@ def embed(arguments):
     if len(kept) < len(z):
         print(f"the projector and the map show {len(kept):,} of {len(z):,} pictures, evenly spaced")
     print(f"codes of {len(z)} pictures, {z.shape[1]} numbers each -> {out}: codes.npz, codes.csv, map.png")
-    print(f"look    tensorboard --logdir {out / 'projector'}")
+    print(f"look    tensorboard --logdir {shlex.quote(str(out / 'projector'))}")
 
 
 def main(argv=None):

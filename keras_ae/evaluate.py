@@ -1,6 +1,7 @@
 """Measure exports on held-out images: python -m keras_ae.evaluate --model exported/vae --data DIR --out report"""
 
 import functools
+import shlex
 
 from keras_ae import commandline
 
@@ -47,7 +48,8 @@ def evaluate(arguments):
     for name, model in models.items():
         model.check_rebuilds()
         if model.labels:
-            raise UserError(f"{name} is conditional; judge it with python -m keras_ae.study labels --model {model.folder}")
+            command = f"python -m keras_ae.study labels --model {shlex.quote(str(model.folder))}"
+            raise UserError(f"{name} is conditional; judge it with {command}")
     chosen = arguments.features
     if chosen == "auto":
         chosen = "inception" if features.inception_is_present() else "learned"

@@ -9,10 +9,18 @@ from pathlib import Path
 
 from keras_ae.errors import UserError
 
+# what `beside` has returned in this process, absolute
+_of_this_process = set()
+
 
 def beside(path, kind):
-    """A hidden path of this process beside `path`, for files that are not complete ("partial") or replaced ("old")."""
-    return path.with_name(f".{path.name}.{kind}-{os.getpid()}")
+    """A hidden path of this process beside `path`, for files that are not complete ("partial") or replaced ("old").
+
+    `recover` leaves it to this process from then on.
+    """
+    place = path.with_name(f".{path.name}.{kind}-{os.getpid()}")
+    _of_this_process.add(os.path.abspath(place))
+    return place
 
 
 def remove(path):
@@ -23,7 +31,12 @@ def remove(path):
         path.unlink(missing_ok=True)
 
 
-def _has_ended(process):
+def _is_left_over(place):
+    """Whether the process that the path `place` of `beside` belongs to has ended."""
+    process = place.name.rpartition("-")[2]
+    if process == str(os.getpid()):
+        # in a container, a process often has the number of the one before it, which was killed
+        return os.path.abspath(place) not in _of_this_process
     # on Windows, os.kill ends the process
     if os.name == "nt" or not process.isdecimal():
         return False
@@ -40,7 +53,7 @@ def recover(path):
     """Undo what processes that were killed left of `path`: what they had moved away returns, what was not complete goes."""
     for kind in ("old", "partial"):
         for leftover in sorted(path.parent.glob(f".{glob.escape(path.name)}.{kind}-*")):
-            if _has_ended(leftover.name.rpartition("-")[2]):
+            if _is_left_over(leftover):
                 if kind == "old" and not path.exists():
                     os.replace(leftover, path)
                 else:
@@ -61,11 +74,11 @@ def written_whole(path):
 
 
 @contextlib.contextmanager
-def locked(path, busy, wait=False):
+def locked(path, busy, wait=False, patience=0):
     """Hold an exclusive lock on the file `path`; the operating system releases it however the process ends.
 
-    If another process holds the lock, raises UserError(`busy`), or, with `wait`, prints `busy` to stderr and waits. Without the
-    package filelock, which programs that only use exports may lack, nothing is locked.
+    If another process holds the lock for `patience` seconds, raises UserError(`busy`), or, with `wait`, prints `busy` to stderr
+    and waits. Without the package filelock, which programs that only use exports may lack, nothing is locked.
     """
     try:
         import filelock
@@ -77,7 +90,7 @@ def locked(path, busy, wait=False):
     lock = filelock.FileLock(path)
     # acquired outside the block that it protects: a Timeout of a lock inside that block is not ours
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=patience)
     except filelock.Timeout:
         if not wait:
             raise UserError(busy) from None
@@ -87,3 +100,25 @@ def locked(path, busy, wait=False):
         yield
     finally:
         lock.release()
+
+
+def is_locked(path):
+    """Whether a live process holds the lock on the file `path`. The file and its folder need not be writable."""
+    try:
+        import fcntl
+    except ImportError:
+        try:
+            with locked(path, "busy"):
+                return False
+        except UserError:
+            return True
+        except OSError:
+            return False
+    try:
+        with open(path, "rb") as file:
+            # for an instant, until the file is closed
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        # no lock yet, or none that this user may read
+        return isinstance(error, BlockingIOError)
+    return False

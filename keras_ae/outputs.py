@@ -176,9 +176,11 @@ def _lock_name(place):
 def into(place):
     """Yield a new folder; at the end of the block the files in it move into the folder `place`, beside what is there.
 
-    Raises UserError, and moves nothing, where one of the names is taken as `check_file` says.
+    Raises UserError, and moves nothing, where one of the names is taken as `check_file` says. After an error, folders that were
+    made for `place` and are empty are gone again.
     """
     place = Path(place)
+    missing = [folder for folder in (place, *place.parents) if not folder.exists()]
     place.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=".keras_ae.partial-", dir=place))
     try:
@@ -198,6 +200,10 @@ def into(place):
                 os.replace(partial / name, place / name)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        # only after an error are they empty
+        with contextlib.suppress(OSError):
+            for folder in missing:
+                folder.rmdir()
 
 
 @contextlib.contextmanager

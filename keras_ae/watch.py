@@ -17,7 +17,7 @@ def epochs_of(run, known):
     """Lines of the epochs of a run after the first `known`."""
     from keras_ae.training import callbacks
 
-    experiment, rows = run.experiment(), run.history() if run.has_state else []
+    experiment, rows = run.experiment(), run.history()
     second, has_posterior = experiment.second_stage.epochs, experiment.tables["latent"]["name"] != "point"
     for index, row in list(enumerate(rows))[known:]:
         stage = [other for other in rows[: index + 1] if other["stage"] == row["stage"]]
@@ -43,7 +43,7 @@ def watch(arguments):
         if run.complete:
             print(results.summary(run, run.read_json("metrics")))
         elif not lives:
-            print(f"no process trains in {run}; continue it with python -m keras_ae.train ... --out {run} --resume")
+            print(f"no process trains in {run}; continue it with {run.resume_command}")
         if arguments.once or run.complete or not lives:
             return
         time.sleep(SECONDS)

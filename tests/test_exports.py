@@ -1,6 +1,7 @@
 """Exports: what is written, what is read, and what other programs can rely on."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -156,7 +157,7 @@ def test_images_that_do_not_fit_are_refused_with_what_would(exported):
     model = Exported(exported)
     with pytest.raises(UserError, match=r"takes images of shape \(n, 16, 16, 3\)\. Received: \(16, 16, 3\)"):
         model.encode(IMAGES[0])
-    with pytest.raises(UserError, match=r"floats in \[-1, 1\]\. Received: float64 from 0 to 255"):
+    with pytest.raises(UserError, match=r"floats in \[-1, 1\]\. Received: float64 values from 0 to 255"):
         model.encode(np.linspace(0, 255, 768).reshape(1, 16, 16, 3))
 
 
@@ -175,17 +176,22 @@ def test_a_label_is_given_by_name_by_number_or_for_each_image(course):
     three = Exported(course / "cvae", label="3")
     np.testing.assert_array_equal(three.encode(digits), Exported(course / "cvae").encode(digits, [3, 3, 3, 3]))
     assert three.interpolate(digits[0], digits[1], steps=4).shape == (4, 8, 8, 1)
+    with pytest.raises(UserError, match=r"is conditional; name a class \(--label of commands that have it\): 0, 1, 2"):
+        Exported(course / "cvae").encode(digits)
     with pytest.raises(UserError, match="unknown label '10'; choose one of 0, 1,"):
         Exported(course / "cvae", label=10)
     with pytest.raises(UserError, match="is not conditional"):
         Exported(course / "vae", label=1)
 
 
-def test_sub_folders_name_the_classes_of_a_conditional_model(course):
+def test_sub_folders_name_the_classes_of_a_conditional_model(course, monkeypatch):
     model = Exported(course / "cvae")
     assert model.labels_of(["in/4/a.png", "in/9/deep/b.png"], "in").tolist() == [4, 9]
     assert Exported(course / "cvae", label=2).labels_of(["in/4/a.png", "b.png"]).tolist() == [2, 2]
     assert Exported(course / "vae").labels_of(["in/4/a.png"], "in") is None
+    latin = os.fsdecode(b"chat\xe9")
+    monkeypatch.setattr(model, "labels", ("4", images.printable(latin)))
+    assert model.labels_of([f"in/{latin}/a.png", "in/4/a.png"], "in").tolist() == [1, 0]
     with pytest.raises(UserError, match=r"in/cat/a.png is in the sub-folder 'cat', which is not one of its classes"):
         model.labels_of(["in/4/b.png", "in/cat/a.png"], "in")
     with pytest.raises(UserError, match="in/a.png has no class; name a class with --label, or sort the files of --data into"):
@@ -246,10 +252,10 @@ def test_a_missing_export_says_how_to_make_it(tmp_path, monkeypatch):
 def test_a_run_is_no_export_and_says_how_to_make_one_of_it(run, tmp_path):
     with pytest.raises(UserError, match=r"is a run, not an export; export it with python -m keras_ae\.export --model"):
         Exported(run)
-    (tmp_path / "vae" / "001").mkdir(parents=True)
-    (tmp_path / "vae" / "001" / "config.json").touch()
-    with pytest.raises(UserError, match="is a run, not an export"):
-        Exported(tmp_path / "vae")
+    (tmp_path / "my vae" / "001").mkdir(parents=True)
+    (tmp_path / "my vae" / "001" / "config.json").touch()
+    with pytest.raises(UserError, match="is a run, not an export; .* --model '.*/my vae'"):
+        Exported(tmp_path / "my vae")
 
 
 def small_vae():
@@ -278,6 +284,16 @@ def test_a_model_trained_in_python_is_exported_with_what_is_known_of_it(tmp_path
         .split("---\n")[2]
         .startswith("\n# mine\n\n![Sixteen samples](samples.png)\n\nThree TensorFlow SavedModels")
     )
+
+
+def test_images_and_a_folder_that_do_not_fit_are_refused_before_the_prior_is_fitted(tmp_path, monkeypatch):
+    monkeypatch.setattr(writing.priors.Mixture, "fit", None)
+    pixels = RANDOM.integers(0, 256, (40, 16, 16, 3), "uint8")
+    with pytest.raises(UserError, match=r"uint8, or floats in \[-1, 1\]\. Received: float32 values from 0 to 255"):
+        writing.write_model(small_vae(), tmp_path / "mine", pixels.astype("float32"))
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(UserError, match="contains notes.txt"):
+        writing.write_model(small_vae(), tmp_path, pixels)
 
 
 def test_saving_prints_nothing_where_tensorflows_logger_is_verbose(tmp_path, caplog):
@@ -335,6 +351,17 @@ def test_a_readme_holds_the_metrics_that_its_card_knows():
     shorter = readme({key: value for key, value in card.items() if key not in ("held_out", "training_seconds")})
     assert "PSNR" not in shorter
     assert "863 held out), 44 epochs." in shorter
+
+
+@pytest.mark.parametrize("name", ["cats: 2024", "12", "no", "# cats", 'say "cat"', "cats.v2"])
+def test_the_header_of_a_readme_is_yaml_whatever_the_names_are(name):
+    yaml = pytest.importorskip("yaml")
+    card = json.loads((ROOT / "exported" / "cats" / "card.json").read_text())
+    header = yaml.safe_load(readme(card | {"experiment": name, "data": card["data"] | {"name": name}}).split("---\n")[1])
+    assert header["datasets"] == [name]
+    (model,) = header["model-index"]
+    assert model["name"] == name
+    assert model["results"][0]["dataset"] == {"name": name, "type": name}
 
 
 def full_disk(*_, **__):

@@ -60,3 +60,9 @@ def test_simple_cats_differ_in_position_size_and_hue_alone():
     assert varied == set(SIMPLE)
     for name, (low, high) in SIMPLE.items():
         assert low <= min(getattr(one, name) for one in cats) < max(getattr(one, name) for one in cats) <= high
+
+
+def test_of_a_code_of_one_number_the_gap_is_all_that_it_says_of_a_factor():
+    values = np.arange(400) % 4
+    gap, gaps = factors.mutual_information_gap(values[:, None].astype(float), {"kind": values})
+    assert gap == gaps["kind"] == pytest.approx(1)

@@ -86,3 +86,13 @@ def test_what_a_killed_process_moved_away_returns_and_what_was_not_complete_goes
     recover(tmp_path / "a")
     assert names(tmp_path) == [f".a.partial-{os.getpid()}", "a"]
     assert names(tmp_path / "a") == ["old"]
+
+
+def test_what_a_killed_process_with_the_number_of_this_one_left_goes_too(tmp_path):
+    left = tmp_path / f".a.partial-{os.getpid()}"
+    left.mkdir()
+    recover(tmp_path / "a")
+    assert not left.exists()
+    beside(tmp_path / "a", "partial").mkdir()
+    recover(tmp_path / "a")
+    assert left.exists()

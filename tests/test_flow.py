@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
+from tqdm import tqdm
 
 from keras_ae import export
 from keras_ae.codes import velocities
@@ -79,6 +80,15 @@ def test_all_views_of_an_image_count():
     prior = Flow.fit(codes, width=16, blocks=1, steps=10)
     assert prior.latent_dim == 3
     np.testing.assert_allclose(prior.mean, codes.mean(axis=(0, 1)), atol=1e-5)
+
+
+@pytest.mark.parametrize("n", [39, 40])
+def test_the_bar_shows_a_loss_where_codes_are_held_out(monkeypatch, n):
+    shown = []
+    monkeypatch.setattr(tqdm, "set_postfix_str", lambda bar, text: shown.append(text))
+    Flow.fit(RANDOM.normal(size=(n, 2)), width=16, blocks=1, steps=2)
+    assert len(shown) == (n >= 40)
+    assert all(float(text.removeprefix("held-out loss ")) > 0 for text in shown)
 
 
 @pytest.mark.parametrize("n", [1, 7])

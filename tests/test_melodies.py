@@ -61,7 +61,21 @@ def test_midi_files_of_other_programs_are_read_and_their_octaves_shifted(tmp_pat
     assert melodies.notes(melodies.read(tmp_path / "x.mid")) == [(0, 4, 66), (4, 2, 76)]
 
 
-@pytest.mark.parametrize(("contents", "message"), [(b"not midi", "cannot read the MIDI file"), (b"", "cannot read")])
+# a key signature of 127 sharps in a track of one event
+KEY = b"MThd\x00\x00\x00\x06\x00\x00\x00\x01\x00`MTrk\x00\x00\x00\x06\x00\xffY\x02\x7f\x00"
+NO_TICKS = b"MThd\x00\x00\x00\x06\x00\x00\x00\x01\x00\x00MTrk\x00\x00\x00\x08\x00\x90\x3c\x40`\x80\x3c\x40"
+
+
+@pytest.mark.parametrize(
+    ("contents", "message"),
+    [
+        (b"not midi", "cannot read the MIDI file"),
+        (b"", "it ends early"),
+        (KEY, "cannot read the MIDI file .*key"),
+        (NO_TICKS, "its beat has 0 ticks"),
+        (NO_TICKS.replace(b"\x00\x00MTrk", b"\xe7\x28MTrk"), "its beat has -6360 ticks"),
+    ],
+)
 def test_broken_midi_files_are_refused(tmp_path, contents, message):
     (tmp_path / "x.mid").write_bytes(contents)
     with pytest.raises(UserError, match=message):

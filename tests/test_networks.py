@@ -55,6 +55,27 @@ def test_a_latent_dim_that_fits_no_map_is_refused():
         spatial_decoder((16, 16, 1), 10, doublings=2)
 
 
+@pytest.mark.parametrize("name", ["conv", "residual", "normalizer_free"])
+def test_images_that_cannot_be_halved_are_refused_with_the_network_that_takes_them(name):
+    for shape in ((9, 9, 1), (4, 4, 1)):
+        for build, code in ((ENCODERS[name], Gaussian(2)), (DECODERS[name], 2)):
+            with pytest.raises(UserError, match="an even side of at least 8 pixels; dense takes others. Received: "):
+                build(shape, code)
+    for given in ({"widths": ()}, {"blocks": ()})[: 1 if name == "conv" else 2]:
+        for build, code in ((ENCODERS[name], Gaussian(2)), (DECODERS[name], 2)):
+            with pytest.raises(UserError, match=r"widths and blocks must have at least one number\. Received: \(\)"):
+                build((16, 16, 1), code, **given)
+
+
+@pytest.mark.parametrize("name", ["conv", "residual", "normalizer_free", "spatial"])
+def test_networks_of_square_maps_refuse_other_images(name):
+    with pytest.raises(UserError, match=r"takes square images; dense takes others. Received: \(32, 64, 1\)"):
+        ENCODERS[name]((32, 64, 1), Features(2048))
+    with pytest.raises(UserError, match=r"takes square images; dense takes others. Received: \(32, 64, 1\)"):
+        DECODERS[name]((32, 64, 1), 2048)
+    assert DECODERS["dense"]((32, 64, 1), 2, widths=()).output_shape == (None, 32, 64, 1)
+
+
 def test_a_label_changes_codes_and_pictures():
     def encoder(latent, planes):
         return ENCODERS["conv"]((16, 16, 1 + planes), latent, widths=[8])

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from keras_ae import outputs
+from keras_ae import files, outputs
 from keras_ae.errors import UserError
 
 
@@ -130,6 +130,34 @@ def test_an_error_leaves_everything_as_it_was(tmp_path):
         raise OSError("full")
     assert contents(tmp_path) == {"a/inner/old": "1"}
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_folder_is_written_where_a_killed_process_with_the_same_number_left_half_of_it(tmp_path, monkeypatch):
+    write_folder(tmp_path / "b", x="first")
+    for kind in ("partial", "old"):
+        (tmp_path / f".b.{kind}-{os.getpid()}").mkdir()
+        (tmp_path / f".b.{kind}-{os.getpid()}" / "half").touch()
+    # of the write above, which belongs to the killed process here
+    monkeypatch.setattr(files, "_of_this_process", set())
+    write_folder(tmp_path / "b", x="second")
+    assert contents(tmp_path) == {"b/inner/x": "second"}
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+def test_an_error_leaves_no_new_empty_folder(tmp_path):
+    def fail(place, *others):
+        with pytest.raises(UserError, match="too few"), outputs.into(tmp_path / place):
+            for name in others:
+                write(tmp_path / name)
+            raise UserError("too few")
+
+    fail("a/b")
+    assert not (tmp_path / "a").exists()
+    (tmp_path / "there").mkdir()
+    fail("there")
+    assert (tmp_path / "there").exists()
+    fail("c/d", "c/other.txt")
+    assert contents(tmp_path) == {"c/other.txt": "ours"}
 
 
 def test_nothing_moves_where_one_name_is_taken(tmp_path):

@@ -4,6 +4,7 @@ import tensorflow as tf
 from scipy import stats
 
 from keras_ae.codes import priors
+from keras_ae.errors import UserError
 
 RANDOM = np.random.default_rng(0)
 
@@ -63,6 +64,11 @@ def test_the_number_of_components_is_chosen_on_held_out_codes():
     # one normal distribution in many dimensions: more components would only learn codes by heart
     codes = RANDOM.normal(size=(600, 10)).astype("float32")
     assert len(priors.Mixture.fit(codes, components=[1, 10, 20]).weights) == 1
+
+
+def test_a_mixture_needs_a_number_of_components():
+    with pytest.raises(UserError, match=r"components must have at least one number\. Received: \(\)"):
+        priors.Mixture.fit(np.zeros((20, 2)), components=())
 
 
 def test_a_dimension_that_never_varies_is_no_obstacle():

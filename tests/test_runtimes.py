@@ -65,6 +65,11 @@ def test_a_thousand_pictures_differ_by_one_level_at_most_and_pieces_of_a_sequenc
         np.testing.assert_allclose(same, z, atol=1e-4)
         piece, _ = theirs.generate(7, 5, 0.9, prior, first=20)
         assert np.array_equal(piece, again[20:27])
+    for name in ("cvae", "vae"):
+        for runtime in ("tensorflow", "onnx"):
+            pixels, z = Exported(course / name, runtime=runtime).generate(0)
+            assert (pixels.shape, pixels.dtype, z.dtype) == ((0, 8, 8, 1), "uint8", "float32")
+            assert z.shape == (0, 3 if name == "cvae" else 2)
 
 
 @pytest.mark.parametrize("classes", [0, 3])
@@ -168,6 +173,23 @@ def test_weights_stay_in_float32_where_float16_would_change_pictures(tmp_path):
     for kind in ("onnx", "litert"):
         assert card[kind]["weights"] == "float32"
         assert max(card[kind]["levels_of_difference"].values()) <= 1
+
+
+def test_litert_files_that_differ_do_not_stay_where_others_cannot_be_made(tmp_path, monkeypatch):
+    kinds = []
+
+    def converted(folder, half):
+        kinds.append(half)
+        if not half:
+            raise ValueError("no such operation")
+        return b"file"
+
+    monkeypatch.setattr(litert, "_converted", converted)
+    monkeypatch.setattr(litert, "Interpreted", lambda folder: None)
+    monkeypatch.setattr(litert.portable, "differences", lambda *_: {"decoder": 2.0})
+    assert litert.write(tmp_path, None, None, None, 0) == {"missing": "no such operation"}
+    assert kinds == [True, True, False]
+    assert not list(tmp_path.iterdir())
 
 
 def test_litert_files_have_the_signature_and_are_compared(course):

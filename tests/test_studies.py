@@ -11,13 +11,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import keras_ae
 from keras_ae import study
 from keras_ae.data import pipeline
 from keras_ae.data.sets.cat_factors import RANGES
 from keras_ae.exports.reading import Exported
 from keras_ae.judging import baselines, side_by_side
 from keras_ae.media import properties
-from keras_ae.studies import code_noise, disentanglement, melodies, sampling
+from keras_ae.media.images import write_png
+from keras_ae.models import latents, networks
+from keras_ae.models.vae import VAE
+from keras_ae.studies import code_noise, denoising, disentanglement, melodies, sampling
 
 # the exports that a study looks at; others look at the VAE
 COMPARED = {
@@ -98,6 +102,79 @@ def test_studies_refuse_models_that_they_cannot_show(course, tmp_path, fails):
     assert "vae is not conditional" in fails(study.main, "labels", "--model", course / "vae", *out)
     assert "was not trained on melodies" in fails(study.main, "melodies", "--model", course / "vae", *out)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    """A folder of five pictures in two classes: one is held out."""
+    root = tmp_path_factory.mktemp("few") / "pictures"
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), "uint8")
+    for index, image in enumerate(pixels):
+        write_png(root / str(index % 2) / f"{index}.png", image)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "needed"),
+    [
+        ("clusters", "ae", "10 held-out"),
+        ("labels", "cvae", "5 training"),
+        ("neighbours", "ae", "5 training"),
+        ("sampling", "ae", "4 held-out"),
+        ("melodies", "music", "3 held-out"),
+    ],
+)
+def test_too_few_images_are_one_line_that_says_how_many_a_study_needs(course, few, tmp_path, fails, name, model, needed):
+    line = fails(study.main, name, "--model", course / model, "--data", few, "--out", tmp_path / "new")
+    assert f"this study needs {needed} images; pictures has " in line
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["clusters", "code_noise", "disentanglement", "edits", "neighbours", "priors", "sampling"])
+def test_studies_without_classes_refuse_conditional_models_and_name_no_option_that_is_missing(course, tmp_path, fails, name):
+    line = fails(study.main, name, "--model", course / "cvae", "--out", tmp_path)
+    assert "cvae is conditional, and this study has no classes for it" in line
+    assert "--label" not in line
+
+
+@pytest.mark.parametrize("name", ["latent_map", "sizes"])
+def test_conditional_models_encode_images_with_their_classes(course, few, tmp_path, fails, name):
+    study.main([name, "--model", str(course / "cvae"), "--out", str(tmp_path)])
+    assert (tmp_path / f"{name}.json").exists()
+    line = fails(study.main, name, "--model", course / "cvae", "--data", few, "--out", tmp_path / "other")
+    assert "cvae has the classes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, and the images of pictures have 0, 1" in line
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """An export of `keras_ae.save`, whose code is one number."""
+    encoder = networks.conv_encoder((8, 8, 1), latents.Gaussian(1, seed=0), widths=[8])
+    vae = VAE(encoder, networks.conv_decoder((8, 8, 1), 1, widths=[8]))
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 1), "uint8")
+    return keras_ae.save(vae, tmp_path_factory.mktemp("saved") / "mine", pixels)
+
+
+@pytest.mark.parametrize("name", ["disentanglement", "sizes"])
+def test_models_that_were_saved_in_python_are_measured_on_the_images(saved, few, tmp_path, name):
+    image_set = side_by_side.load_images({"mine": saved}, str(few))
+    run = importlib.import_module(f"keras_ae.studies.{name}").run
+    numbers = run({"mine": saved}, image_set, 0, tmp_path, **SIZES.get(name, {}))
+    images = pipeline.examples(image_set, "test", 10)
+    expected = pytest.approx(psnr(images, np.clip(saved.reconstruct(images), -1, 1)), abs=1e-4)
+    if name == "sizes":
+        assert numbers["n"] == len(images)
+        assert numbers["psnr_pictures"]["1"]["autoencoder"] == expected
+        assert np.isfinite(numbers["psnr_pictures"]["1"]["PCA"])
+    else:
+        assert numbers["models"]["mine"]["psnr"] == expected
+
+
+def test_a_card_without_the_name_of_its_data_is_enough_for_denoising(course, tmp_path):
+    model = Exported(course / "denoiser")
+    del model.card["data"]
+    image_set = side_by_side.load_images({"denoiser": model}, None)
+    numbers = denoising.run({"denoiser": model}, image_set, 0, tmp_path, tuning=4, held_out=10, strengths=(0.1,))
+    assert "built-in cats" in numbers
 
 
 def test_real_images_are_nearer_to_real_ones_than_samples_are(studied):

@@ -1,9 +1,17 @@
+import errno
+import fcntl
+import os
+import shutil
+import threading
+import time
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from keras_ae import outputs, train, watch
-from keras_ae.training import preview, runs
+from keras_ae.errors import UserError
+from keras_ae.training import folders, preview, runs
 
 
 def lines(capfd):
@@ -22,10 +30,14 @@ def test_a_finished_run_is_summarised(run, capfd):
 
 
 def test_a_run_that_nobody_continues_ends_the_watching(tmp_path, run, capfd):
-    begun = runs.Run(tmp_path / "begun")
+    begun = runs.Run(tmp_path / "just begun")
     begun.write_json("config", runs.Run(run).read_json("config"))
     watch.main([str(begun)])
-    assert lines(capfd)[-1].startswith("no process trains in")
+    (last,) = lines(capfd)[-1:]
+    assert last.startswith("no process trains in")
+    assert last.endswith(f" --out '{begun}' --resume")
+    with pytest.raises(UserError, match="--out '.*just begun' --resume"):
+        folders.find_complete(begun.folder)
 
 
 def test_once_prints_and_ends_while_a_run_is_trained(tmp_path, run, capfd):
@@ -34,6 +46,49 @@ def test_once_prints_and_ends_while_a_run_is_trained(tmp_path, run, capfd):
     with begun.locked():
         watch.main([str(begun), "--once"])
     assert not any("no process trains" in line for line in lines(capfd))
+
+
+def test_a_look_between_the_state_and_the_history_of_the_first_epoch_finds_no_epoch(tmp_path, run, capfd):
+    begun = runs.Run(tmp_path / "begun")
+    begun.write_json("config", runs.Run(run).read_json("config"))
+    shutil.copy(run / "state.npz", begun.folder)
+    watch.main([str(begun)])
+    assert not any(line.startswith("epoch ") for line in lines(capfd))
+
+
+def test_a_run_in_a_folder_that_may_only_be_read_is_watched(tmp_path, run, capfd, monkeypatch):
+    begun = runs.Run(tmp_path / "begun")
+    begun.write_json("config", runs.Run(run).read_json("config"))
+    opened = os.open
+
+    def read_only(path, flags, *arguments, **options):
+        if str(path).endswith(runs.LOCK):
+            raise OSError(errno.EROFS, "Read-only file system", str(path))
+        return opened(path, flags, *arguments, **options)
+
+    # root may write where the mode of a folder forbids it
+    with begun.locked(), monkeypatch.context() as patched:
+        patched.setattr(os, "open", read_only)
+        assert begun.in_use()
+    monkeypatch.setattr(os, "open", read_only)
+    watch.main([str(begun)])
+    assert lines(capfd)[-1].startswith("no process trains in")
+
+
+def test_a_look_at_a_run_does_not_keep_training_from_going_on(tmp_path):
+    begun, done = runs.Run(tmp_path), threading.Event()
+
+    def look():
+        with open(tmp_path / runs.LOCK, "wb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            done.set()
+            time.sleep(0.3)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    assert done.wait(30)
+    with begun.locked():
+        looking.join()
 
 
 def test_no_run_is_one_line(tmp_path, fails):

@@ -70,8 +70,10 @@ def trained(network, whitened, labels, seed, steps, learning_rate, weight_decay)
         for index in bar:
             step(tf.constant(index))
             if index % EVERY == EVERY - 1 or index == steps - 1:
+                # without held-out codes, the last weights
                 value = float(measured()) if len(others) else -index
                 if value < least:
                     best, least = [np.asarray(average) for average in averages], value
-                bar.set_postfix_str(f"held-out loss {value:.4f}")
+                if len(others):
+                    bar.set_postfix_str(f"held-out loss {value:.4f}")
     return best

@@ -16,14 +16,15 @@ from typing import Annotated, Self
 
 import numpy as np
 import tensorflow as tf
-from annotated_types import Ge, Le, MaxLen
+from annotated_types import Ge, Le, MaxLen, MinLen
 from numpy.typing import ArrayLike
 
 from keras_ae.codes.flow import Flow, Number
+from keras_ae.errors import UserError
 
 # more codes change the fit little, and take long
 MOST = 10_000
-Counts = Annotated[Sequence[Annotated[int, Ge(1), Le(1000)]], MaxLen(16)]
+Counts = Annotated[Sequence[Annotated[int, Ge(1), Le(1000)]], MinLen(1), MaxLen(16)]
 # of expectation maximization; scikit-learn's default of 100 can end before the fit converges
 ITERATIONS = 300
 # nats by which the likelihood of a code still rises at the end of a fit that only chooses the number of components
@@ -61,6 +62,8 @@ class Mixture:
         the diagonals of the covariances, so that small data sets and unused dimensions stay well-conditioned. The first 10,000
         codes are used; labels and classes play no role. A fit ends after `iterations` at the latest, with a warning.
         """
+        if not len(components):
+            raise UserError(f"components must have at least one number. Received: {components}")
         codes = np.asarray(codes)
         codes = codes.reshape(-1, codes.shape[-1])[:MOST].astype("float64")
         # scikit-learn takes no single code

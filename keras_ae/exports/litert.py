@@ -8,7 +8,7 @@ import warnings
 
 import tensorflow as tf
 
-from keras_ae import commandline
+from keras_ae import commandline, files
 from keras_ae.errors import first_line
 from keras_ae.exports import portable
 
@@ -50,12 +50,13 @@ def write(place, encoder, decoder, prior, classes):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                files = {name: _converted(place / name, storage == "float16") for name in ("encoder", "decoder")}
+                converted = {name: _converted(place / name, storage == "float16") for name in ("encoder", "decoder")}
         except Exception as error:
-            # the converter raises whatever its compiler does
+            # the converter raises whatever its compiler does; what is there of float16 differs from the networks
+            files.remove(folder)
             return {"missing": first_line(error)}
         folder.mkdir(exist_ok=True)
-        for name, content in files.items():
+        for name, content in converted.items():
             (folder / f"{name}.tflite").write_bytes(content)
         # the interpreter says that it makes a delegate
         with commandline.native_lines_hidden():

@@ -2,6 +2,7 @@
 
 import glob
 import os
+import shlex
 import time
 import weakref
 from pathlib import Path
@@ -28,7 +29,7 @@ def check_folder(folder):
     whole = all((folder / name / "saved_model.pb").exists() for name in ("encoder", "decoder"))
     if not whole and not (folder / "onnx" / "decoder.onnx").exists():
         if (folder / "config.json").exists() or any(folder.glob("[0-9]*/config.json")):
-            command = f"python -m keras_ae.export --model {folder}"
+            command = f"python -m keras_ae.export --model {shlex.quote(str(folder))}"
             raise UserError(f"{folder} is a run, not an export; export it with {command}")
         raise UserError(f"{folder} is not an export: it has no SavedModels encoder/ and decoder/")
 

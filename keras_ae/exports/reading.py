@@ -5,6 +5,7 @@ TensorFlow or onnxruntime is imported when it is first used, so that this module
 
 import functools
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -76,6 +77,8 @@ class Exported:
             return np.full(len(files), self.label) if self.labels else None
         known = ", ".join(self.labels)
         names = pixels.classes(files, directory) if directory else [""] * len(files)
+        # as data sets name the classes
+        names = [pixels.printable(name) for name in names]
         for file, name in zip(files, names, strict=True):
             if name not in self.labels:
                 place = f"is in the sub-folder '{name}', which is not one of its classes" if name else "has no class"
@@ -96,14 +99,16 @@ class Exported:
         if not self.labels:
             return None
         if labels is None and self.label is None:
-            raise UserError(f"{self.folder} is conditional; name a class with --label: {', '.join(self.labels)}")
+            known = ", ".join(self.labels)
+            raise UserError(f"{self.folder} is conditional; name a class (--label of commands that have it): {known}")
         return np.broadcast_to(np.asarray(self.label if labels is None else labels, "int32"), (n,))
 
     def check_rebuilds(self) -> None:
         """Raises UserError if the encoder takes images of another shape than the decoder makes, as for super-resolution."""
         if self.input_shape != self.shape:
             small, large = ("x".join(map(str, shape[:2])) for shape in (self.input_shape, self.shape))
-            raise UserError(f"{self.folder} makes {large} of {small}: use python -m keras_ae.upscale --model {self.folder}")
+            command = f"python -m keras_ae.upscale --model {shlex.quote(str(self.folder))}"
+            raise UserError(f"{self.folder} makes {large} of {small}: use {command}")
 
     @property
     def generates(self) -> bool:
@@ -130,9 +135,8 @@ class Exported:
             raise UserError(f"{self.folder} takes images of shape {wanted}. Received: {images.shape}")
         if images.dtype == np.uint8:
             return pixels.to_float(images)
-        if images.size and not np.abs(images).max() <= UNSCALED:
-            low, high = images.min(), images.max()
-            raise UserError(f"images must be uint8, or floats in [-1, 1]. Received: {images.dtype} from {low:g} to {high:g}")
+        if found := pixels.beyond(images, UNSCALED):
+            raise UserError(f"images must be uint8, or floats in [-1, 1]. Received: {images.dtype} {found}")
         return images
 
     def codes(self, images: ArrayLike, labels: ArrayLike | None = None, progress: str | None = None) -> dict[str, np.ndarray]:
@@ -203,6 +207,9 @@ class Exported:
         """
         if not self.generates:
             raise UserError(f"{self.folder} has no generator; it can only encode and decode")
+        if n == 0:
+            # not every runtime takes no rows
+            return tuple(array[:0] for array in self.generate(1, seed, temperature, prior, first))
         labels = None
         if self.labels:
             in_turn = (first + np.arange(n)) % len(self.labels)

@@ -1,5 +1,8 @@
 """The README.md of an export, from its card: a model card in the format of the Hugging Face Hub."""
 
+import json
+import re
+
 TITLE = """{header}# {name}
 
 ![Sixteen samples](samples.png)
@@ -31,6 +34,8 @@ and the fitted prior in `prior.npz`{phones}.
 
 `onnx/resize.onnx` makes `images` for the encoder of uint8 pictures (batch, any height, any width, {input_channels}).
 """
+# that YAML reads as truth values and nothing
+WORDS = ("true", "false", "yes", "no", "on", "off", "y", "n", "null")
 MAP = """
 Each code is a flattened map of shape {code_shape}.
 """
@@ -58,19 +63,32 @@ def _origin(card):
     return "\n".join(sentences) + "\n\n" if sentences else ""
 
 
+def _text(name):
+    """A name as a text of YAML: as it is, or in quotes where YAML could read something else."""
+    plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]*", name)
+    return name if plain and name.lower() not in WORDS else json.dumps(name)
+
+
 def _yaml(card):
     """The header that the Hub reads: licence, library, what the model is for, data, metrics."""
     makes = "unconditional-image-generation" if card["input_shape"] == card["image_shape"] else "image-to-image"
-    lines = [f"license: {card.get('license', 'unknown')}", "library_name: keras", f"pipeline_tag: {makes}", "tags:"]
+    lines = [f"license: {_text(card.get('license', 'unknown'))}", "library_name: keras", f"pipeline_tag: {makes}", "tags:"]
     kinds = [kind for kind in ("onnx", "litert") if _has(card, kind)]
     lines += [f"- {tag}" for tag in ("autoencoder", "keras_ae", "tensorflow", *kinds)]
     if "data" in card:
-        lines += ["datasets:", f"- {card['data']['name']}"]
+        lines += ["datasets:", f"- {_text(card['data']['name'])}"]
     if held_out := {name: card["held_out"][name] for name in ("psnr", "ssim") if name in card.get("held_out", {})}:
         lines += ["metrics:", *(f"- {name}" for name in held_out)]
-        lines += ["model-index:", f"- name: {card['experiment']}", "  results:", "  - task:", "      type: image-to-image"]
+        lines += [
+            "model-index:",
+            f"- name: {_text(card['experiment'])}",
+            "  results:",
+            "  - task:",
+            "      type: image-to-image",
+        ]
         lines += ["      name: Reconstruction of held-out images", "    dataset:"]
-        lines += [f"      name: {card['data']['name']}", f"      type: {card['data']['name']}", "    metrics:"]
+        data = _text(card["data"]["name"])
+        lines += [f"      name: {data}", f"      type: {data}", "    metrics:"]
         for name, value in held_out.items():
             lines += [f"    - type: {name}", f"      value: {value:.4f}"]
     return "\n".join(["---", *lines, "---", "", ""])

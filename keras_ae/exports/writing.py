@@ -174,37 +174,10 @@ def write(folder, encoder, decoder, prior, card):
     return folder
 
 
-def card_of(run):
-    """What the card says of a finished run: where the model comes from, and its held-out metrics."""
-    config, measured, experiment = run.read_json("config"), run.read_json("metrics"), run.experiment()
-    # paths of the user's machine are private
-    data = {key: value for key, value in experiment.tables["data"].items() if key != "directory"}
-    training = {key: value for key, value in experiment.tables["training"].items() if key != "start_from"}
-    return {
-        "experiment": experiment.name,
-        "configuration": experiment.tables | {"data": data, "training": training},
-        **({"started_from": config["started_from"]} if "started_from" in config else {}),
-        "task": experiment.tables["task"],
-        "data": config["data"],
-        "labels": config["data"]["labels"],
-        "seed": experiment.training.seed,
-        "versions": config["versions"],
-        "git": config["git"],
-        "training_precision": config["precision"],
-        "training_seconds": measured["training_seconds"],
-        "epochs": measured["epochs"],
-        "best_epoch": measured["best_epoch"],
-        "held_out": measured["reconstruction"],
-        "held_out_baseline": measured["baseline"],
-        # runs of earlier versions call it "bound"
-        "held_out_neg_elbo_nats": measured.get("neg_elbo_nats") or measured["bound"],
-    }
-
-
 def write_run(run, folder, license="unknown"):
     """Export the best weights of a finished `training.runs.Run` to `folder`. license: an SPDX name, for the card."""
     encoder, decoder = run.best_networks()
-    return write(folder, encoder, decoder, priors.load(run.prior), card_of(run) | {"license": license})
+    return write(folder, encoder, decoder, priors.load(run.prior), describe.of_run(run) | {"license": license})
 
 
 def _labels(model, labels, n):
@@ -231,9 +204,13 @@ def write_model(
     images: training images (n, H, W, C), uint8 or floats in [-1, 1]; the prior of the generator is fitted to their codes.
     labels: their class numbers (n,) for a conditional model; the numbers become the names of the classes. name: of the
     experiment, by default that of the folder. prior: a name of `codes.priors.PRIORS`. The card contains no held-out metrics.
-    Returns the export, opened. Raises UserError for an unknown prior, or labels that do not fit the model or the images.
+    Returns the export, opened. Raises UserError for images of another range, labels that do not fit the model or the images, an
+    unknown prior, or a folder of something else.
     """
+    outputs.check_folder(folder)
     images = np.asarray(images)
+    if images.dtype != np.uint8 and (found := pictures.beyond(images)):
+        raise UserError(f"images must be uint8, or floats in [-1, 1]. Received: {images.dtype} {found}")
     images = pictures.scaled(images.astype("float32")) if images.dtype == np.uint8 else images.astype("float32")
     labels = _labels(model, labels, len(images))
     encoder, decoder = networks.in_float32(model.encoder), networks.in_float32(model.decoder)

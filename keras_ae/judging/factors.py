@@ -14,14 +14,14 @@ TREES, LEAF = 30, 10
 def mutual_information_gap(codes, factors, bins=BINS):
     """Mean over factors of (largest - second largest mutual information with a number of the code) / entropy, and each.
 
-    codes (n, latent_dim); factors: {name: integers (n,)}. Each number is cut into bins of equal width. Chen et al. 2018
-    (arXiv:1802.04942), section 4.1; the bins are those of Locatello et al. 2019.
+    codes (n, latent_dim); factors: {name: integers (n,)}. Each number is cut into bins of equal width; in a code of one number,
+    the second largest is 0. Chen et al. 2018 (arXiv:1802.04942), section 4.1; the bins are those of Locatello et al. 2019.
     """
     cut = [np.digitize(column, np.histogram(column, bins)[1][:-1]) for column in codes.T]
     gaps = {}
     for name, values in factors.items():
-        information = sorted((mutual_info_score(values, column) for column in cut), reverse=True)
-        gaps[name] = float((information[0] - information[1]) / mutual_info_score(values, values))
+        first, second = sorted([0.0, *(mutual_info_score(values, column) for column in cut)])[:-3:-1]
+        gaps[name] = float((first - second) / mutual_info_score(values, values))
     return float(np.mean(list(gaps.values()))), gaps
 
 

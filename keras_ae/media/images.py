@@ -15,6 +15,8 @@ from keras_ae.files import written_whole
 from keras_ae.media import melodies
 from keras_ae.media.decoding import MOST_BYTES, DamagedPicture, decode
 
+# of images in [-1, 1], with room for rounding
+MOST = 1.01
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 
 
@@ -158,6 +160,14 @@ def to_float(pixels):
 def to_uint8(images):
     """Floats in [-1, 1] to uint8, rounded; values outside the range are clipped."""
     return np.rint((np.clip(np.asarray(images, "float32"), -1, 1) + 1) * 127.5).astype("uint8")
+
+
+def beyond(images, most=MOST):
+    """The range of an array as text where values lie outside -most ... most, or are no numbers; "" where none does."""
+    if not images.size:
+        return ""
+    low, high = images.min(), images.max()
+    return "" if -most <= low <= high <= most else f"values from {low:g} to {high:g}"
 
 
 def psnr(mse):

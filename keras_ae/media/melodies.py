@@ -7,7 +7,7 @@ the step: the one-hot encoding of Roberts et al. 2018, arXiv:1803.05428.
 
 import numpy as np
 
-from keras_ae.errors import UserError
+from keras_ae.errors import UserError, first_line
 from keras_ae.files import written_whole
 
 STEPS = 32
@@ -78,6 +78,8 @@ def read(path):
 
     try:
         file = mido.MidiFile(str(path))
+        if file.ticks_per_beat <= 0:
+            raise ValueError(f"its beat has {file.ticks_per_beat} ticks")
         step = file.ticks_per_beat / 4
         steps = np.full(STEPS, REST)
         for pitch, begin, end in sorted(_sounding(file)):
@@ -89,8 +91,10 @@ def read(path):
             if first < STEPS:
                 steps[first:last] = HOLD
                 steps[first] = HIGHEST - pitch
-    except (OSError, EOFError, ValueError, IndexError, KeyError) as error:
-        raise UserError(f"cannot read the MIDI file {path}: {error or 'it ends early'}") from None
+    except Exception as error:
+        # mido raises many kinds of errors on broken bytes
+        reason = "it ends early" if isinstance(error, EOFError) else first_line(error)
+        raise UserError(f"cannot read the MIDI file {path}: {reason}") from None
     if np.all(steps >= HOLD):
         raise UserError(f"the MIDI file {path} has no notes in its first two bars")
     return steps

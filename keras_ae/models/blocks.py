@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from annotated_types import Ge, Le, MaxLen
+from annotated_types import Ge, Le, MaxLen, MinLen
 from keras import layers
+
+from keras_ae.errors import UserError
 
 # height, width, channels
 ImageShape = tuple[int, int, int]
 Width = Annotated[int, Ge(1), Le(4096)]
-Widths = Annotated[Sequence[Width], MaxLen(16)]
+Widths = Annotated[Sequence[Width], MinLen(1), MaxLen(16)]
 Count = Annotated[int, Ge(0), Le(64)]
-Counts = Annotated[Sequence[Count], MaxLen(16)]
+Counts = Annotated[Sequence[Count], MinLen(1), MaxLen(16)]
 
 
 def sides(size, halvings):
@@ -26,9 +28,32 @@ def sides(size, halvings):
     return sides_of_maps
 
 
+def square(image_shape):
+    """The side of square images. Raises UserError for others."""
+    height, width = image_shape[:2]
+    if height != width:
+        raise UserError(f"this network takes square images; dense takes others. Received: {tuple(image_shape)}")
+    return height
+
+
+def of_stage(numbers, stage):
+    """The number of a stage; the last one repeats where there are too few. Raises UserError where there is none."""
+    if not len(numbers):
+        raise UserError(f"widths and blocks must have at least one number. Received: {numbers}")
+    return numbers[min(stage, len(numbers) - 1)]
+
+
 def stages(image_shape, widths):
-    """Pairs (side, width) from the largest map to the smallest; the last width repeats where `widths` is too short."""
-    return [(side, widths[min(stage, len(widths) - 1)]) for stage, side in enumerate(sides(image_shape[0], len(widths)))]
+    """Pairs (side, width) from the largest map to the smallest; the last width repeats where `widths` is too short.
+
+    Raises UserError unless the images are square and their side can be halved.
+    """
+    of_stage(widths, 0)
+    found = sides(square(image_shape), len(widths))
+    if not found:
+        needed = "an even side of at least 8 pixels"
+        raise UserError(f"this network takes images with {needed}; dense takes others. Received: {tuple(image_shape)}")
+    return [(side, of_stage(widths, stage)) for stage, side in enumerate(found)]
 
 
 def normalized(x):

@@ -11,7 +11,7 @@ import math
 import keras
 from keras import layers, ops
 
-from keras_ae.models.blocks import Counts, ImageShape, ResidualBlock, Widths, normalized, sides, stages
+from keras_ae.models.blocks import Counts, ImageShape, ResidualBlock, Widths, normalized, of_stage, sides, stages
 from keras_ae.models.latents import Latent
 from keras_ae.models.normalizer_free import normalizer_free_decoder, normalizer_free_encoder
 from keras_ae.models.sequence import sequence_decoder, sequence_encoder
@@ -114,7 +114,7 @@ def residual_encoder(
     x = images
     for stage, (_, width) in enumerate(stages(image_shape, widths)):
         x = layers.Conv2D(width, 4, strides=2, padding="same")(x)
-        for _ in range(blocks[min(stage, len(blocks) - 1)]):
+        for _ in range(of_stage(blocks, stage)):
             x = ResidualBlock(width)(x)
     return keras.Model(images, latent(layers.Flatten()(normalized(x))), name="encoder")
 
@@ -133,7 +133,7 @@ def residual_decoder(
     z = keras.Input((latent_dim,), name="z")
     x = layers.Reshape((base, base, width))(layers.Dense(base * base * width)(z))
     for stage in reversed(range(len(maps))):
-        for _ in range(blocks[min(stage, len(blocks) - 1)]):
+        for _ in range(of_stage(blocks, stage)):
             x = ResidualBlock(maps[stage][1])(x)
         below = maps[stage - 1][1] if stage else channels
         x = layers.Conv2DTranspose(below, 4, strides=2, padding="same")(normalized(x))

@@ -7,7 +7,7 @@ zero do without them (Zhang et al. 2019, arXiv:1901.09321; Brock et al. 2021, ar
 import keras
 from keras import layers
 
-from keras_ae.models.blocks import Count, Counts, ImageShape, ResidualBlock, Width, Widths, rectified, stages
+from keras_ae.models.blocks import Count, Counts, ImageShape, ResidualBlock, Width, Widths, of_stage, rectified, stages
 from keras_ae.models.latents import Latent
 
 # features of a hidden dense layer
@@ -32,7 +32,7 @@ def normalizer_free_encoder(
     x = images
     for stage, (_, width) in enumerate(stages(image_shape, widths)):
         x = layers.Conv2D(width, 4, strides=2, padding="same")(rectified(x) if stage else x)
-        for _ in range(blocks[min(stage, len(blocks) - 1)]):
+        for _ in range(of_stage(blocks, stage)):
             x = ResidualBlock(width, rectified)(x)
     x = layers.Flatten()(layers.Conv2D(bottleneck, 1)(rectified(x)))
     for _ in range(hidden):
@@ -64,7 +64,7 @@ def normalizer_free_decoder(
     x = layers.Reshape((base, base, bottleneck))(layers.Dense(base * base * bottleneck)(x))
     x = layers.Conv2D(width, 1)(x)
     for stage in reversed(range(len(maps))):
-        for _ in range(blocks[min(stage, len(blocks) - 1)]):
+        for _ in range(of_stage(blocks, stage)):
             x = ResidualBlock(maps[stage][1], rectified)(x)
         below = maps[stage - 1][1] if stage else channels
         x = layers.Conv2DTranspose(below, 4, strides=2, padding="same")(x)

@@ -10,14 +10,15 @@ from annotated_types import Ge, Le
 from keras import layers
 
 from keras_ae.errors import UserError
-from keras_ae.models.blocks import Count, ImageShape, ResidualBlock, Width, normalized
+from keras_ae.models.blocks import Count, ImageShape, ResidualBlock, Width, normalized, square
 from keras_ae.models.latents import Latent
 
 Halvings = Annotated[int, Ge(0), Le(8)]
 
 
-def _halved(side, times, key):
-    """The side of the map of an image with this side. Raises UserError where it is not whole."""
+def _halved(image_shape, times, key):
+    """The side of the map of a square image. Raises UserError where it is not whole."""
+    side = square(image_shape)
     if side % 2**times:
         raise UserError(f"{key} must halve the side of the image, {side} pixels, to whole numbers. Received: {times}")
     return side // 2**times
@@ -38,7 +39,7 @@ def spatial_encoder(
     Keeps the spatial layout: a cell of the map describes its surroundings in the image. Only the statistics of GroupNorm, which
     are those of the whole image, carry a little of the rest.
     """
-    side = _halved(image_shape[0], halvings, "encoder.halvings")
+    side = _halved(image_shape, halvings, "encoder.halvings")
     images = keras.Input(image_shape, name="images")
     x = layers.Conv2D(width, 4 if halvings else 3, strides=2 if halvings else 1, padding="same")(images)
     for _ in range(halvings - 1):
@@ -54,7 +55,7 @@ def spatial_decoder(
     image_shape: ImageShape, latent_dim: int, *, width: Width = 64, blocks: Count = 4, doublings: Halvings = 0
 ) -> keras.Model:
     """Residual blocks on the map of `spatial_encoder`, its side doubled `doublings` times, plus a linear path; tanh."""
-    side, channels = _halved(image_shape[0], doublings, "decoder.doublings"), image_shape[-1]
+    side, channels = _halved(image_shape, doublings, "decoder.doublings"), image_shape[-1]
     z = keras.Input((latent_dim,), name="z")
     coarse = layers.Reshape((side, side, _depth(latent_dim, side)))(z)
     x = layers.Conv2D(width, 3, padding="same")(coarse)

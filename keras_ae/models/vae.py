@@ -10,6 +10,7 @@ from annotated_types import Ge, Le
 from keras import ops
 from numpy.typing import ArrayLike
 
+from keras_ae.media.images import beyond
 from keras_ae.models import replicas
 from keras_ae.models.losses import Likelihood, Reconstruction, total_correlation
 from keras_ae.models.networks import apply, is_conditional
@@ -234,12 +235,9 @@ class VAE(keras.Model):
                 'pass {"images": images, "label": labels} to a conditional model'
             )
         arrays = [values for values in (*(x.values() if isinstance(x, dict) else [x]), y) if isinstance(values, np.ndarray)]
-        for values in (array for array in arrays if array.ndim == len(shape) and array.size):
-            low, high = values.min(), values.max()
-            if not -1.01 < low <= high < 1.01:
-                raise ValueError(
-                    f"images must lie in [-1, 1]. Received: values from {low:g} to {high:g}; scale 8-bit ones by / 127.5 - 1"
-                )
+        for values in (array for array in arrays if array.ndim == len(shape)):
+            if found := beyond(values):
+                raise ValueError(f"images must lie in [-1, 1]. Received: {found}; scale 8-bit ones by / 127.5 - 1")
         # Keras drops the weights of data without targets
         return self.batch_of(x)["images"] if y is None and sample_weight is not None else y
 

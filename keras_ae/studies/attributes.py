@@ -8,7 +8,7 @@ from keras_ae.data.sets.cat_drawing import drawn
 from keras_ae.data.sets.cat_factors import RANGES
 from keras_ae.media import charts, figures
 from keras_ae.media.images import to_float
-from keras_ae.studies import movements
+from keras_ae.studies import checks, movements
 from keras_ae.studies.reading import reader, standardised
 
 # added to the seed: different cats for the network that measures edits, for that which directions are calibrated with, and for
@@ -35,6 +35,7 @@ def run(models, image_set, seed, folder, *, trained=6000, epochs=10, learned=400
     are edited. rounds: of calibration; a decoder is not linear, and each round corrects what is left after the one before.
     """
     name, model = next(iter(models.items()))
+    checks.need_unconditional(model, name)
     factors, pixels = drawn(1000, model.shape, seed + TEST_SEED)
     measure = reader(model.shape, seed + MEASURING_SEED, cats=trained, epochs=epochs)
     r2 = r2_score(standardised(factors), measure(to_float(pixels)), multioutput="raw_values")

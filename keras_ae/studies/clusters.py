@@ -7,10 +7,13 @@ from sklearn.mixture import GaussianMixture
 from keras_ae.codes import paths
 from keras_ae.data import pipeline
 from keras_ae.media import figures
+from keras_ae.studies import checks
 
 
 def run(models, image_set, seed, folder, *, clusters=10, held_out=10_000):
     """Sizes of the clusters, and their normalized mutual information with the classes of the images, if there are any."""
+    checks.need_images(image_set, clusters)
+    checks.need_unconditional(models)
     name, model = next(iter(models.items()))
     batch = pipeline.first_batch(image_set, "test", held_out)
     images = batch["images"]

@@ -4,12 +4,14 @@ import numpy as np
 
 from keras_ae.data import pipeline
 from keras_ae.media import charts, figures
+from keras_ae.studies import checks
 
 NOISES = (0.0, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0)
 
 
 def run(models, image_set, seed, folder, *, held_out=2000, noises=NOISES):
     """Mean squared errors of each model; noise is in units of the standard deviation of each number over the images."""
+    checks.need_unconditional(models)
     images = pipeline.examples(image_set, "test", held_out)
     shown = figures.columns(images.shape[2])
     random = np.random.default_rng(seed)

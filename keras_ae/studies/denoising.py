@@ -42,6 +42,7 @@ def run(models, image_set, seed, folder, *, tuning=32, held_out=500, strengths=S
     """PSNR and SSIM of noisy and denoised held-out images, and of drawn cats, if the model was not trained on them."""
     name, model = next(iter(models.items()))
     task = checks.task_of(model, name, "add_noise")
+    checks.need_unconditional({name: model})
     tuning = pipeline.first_batch(image_set, "train", tuning, task)
     test = pipeline.first_batch(image_set, "test", held_out, task)
     images, noisy = test["images"], test["inputs"]
@@ -60,7 +61,7 @@ def run(models, image_set, seed, folder, *, tuning=32, held_out=500, strengths=S
         "strengths": chosen,
         "held_out": {label: psnr_and_ssim(images, result) for label, result in results.items()},
     }
-    trained_on = model.card["data"]["name"]
+    trained_on = model.card.get("data", {}).get("name", image_set.name)
     if trained_on == "synthetic_cats":
         return measured
     foreign = to_float(drawn(shown, model.shape, seed)[1])

@@ -9,6 +9,7 @@ from keras_ae.judging import factors as measures
 from keras_ae.judging import likelihood
 from keras_ae.media import figures
 from keras_ae.media.images import to_float
+from keras_ae.studies import checks
 
 CATS_SEED = 101
 STEPS = (-3, -1.5, 0, 1.5, 3)
@@ -50,15 +51,20 @@ def _draw(name, images, kl, path, shown):
     return {f"number {number + 1}": {"kl": float(kl[number]), "change": float(effect[number])} for number in order}
 
 
+def _rebuilds(model):
+    return lambda batch: model.reconstruct(batch["images"])
+
+
 def run(models, image_set, seed, folder, *, scored=5000, shown=6, seen=300):
     """Disentanglement, KL and active units of each VAE on drawn cats; for the picture, the KL and effect of each row.
 
     Cats vary as those that the model was trained on. The effect of a number is the mean absolute difference on [0, 1] between
     the images of both ends of its traversal. seen: cats that the visibility of each factor is measured on.
     """
+    checks.need_unconditional(models)
     numbers, visible = {}, {}
     for name, model in models.items():
-        simple = model.card["data"]["name"] == "simple_cats"
+        simple = model.card.get("data", {}).get("name") == "simple_cats"
         factors, pixels = drawn(scored, model.shape, CATS_SEED, simple)
         codes = model.codes(to_float(pixels))
         if "z_log_var" not in codes:
@@ -70,6 +76,7 @@ def run(models, image_set, seed, folder, *, scored=5000, shown=6, seen=300):
         importance = measures.importances(mean, classes, CLASSES, seed)
         if simple not in visible:
             visible[simple] = measures.visibility(draw, factors[:seen], classes)
+        held_out = checks.held_out(model.card, "held_out", image_set, _rebuilds(model))
         z = mean[0]
         images = traversals(model, z, mean)
         numbers[name] = {
@@ -79,7 +86,7 @@ def run(models, image_set, seed, folder, *, scored=5000, shown=6, seen=300):
             "best": {factor: round(gaps[factor], 3) for factor in sorted(gaps, key=gaps.get, reverse=True)[:5]},
             "kl": float(kl.sum()),
             "active": int((mean.var(axis=0) > likelihood.ACTIVE).sum()),
-            "psnr": model.card["held_out"]["psnr"],
+            "psnr": held_out["psnr"],
             "shown": _draw(name, images, kl, folder / f"disentanglement_{name}.png", shown),
         }
     shares = {"simple_cats" if simple else "synthetic_cats": shares for simple, shares in visible.items()}

@@ -6,7 +6,7 @@ from keras_ae.codes import directions
 from keras_ae.data import pipeline
 from keras_ae.media import charts, figures, properties
 from keras_ae.media.images import to_float
-from keras_ae.studies import movements
+from keras_ae.studies import checks, movements
 
 STRENGTHS = (-3, -1.5, 0, 1.5, 3)
 SHOWN = 2
@@ -18,6 +18,7 @@ def run(models, image_set, seed, folder, *, learned=2000, edited=100):
     learned: number of generated pictures that directions are fitted to. edited: number of held-out images that are edited.
     Properties that are the same in all pictures, such as the warmth of grey ones, are left out.
     """
+    checks.need_unconditional(models)
     name, model = next(iter(models.items()))
     pictures, codes = model.generate(learned, seed)
     values = properties.measured(to_float(pictures))

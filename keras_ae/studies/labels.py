@@ -9,6 +9,7 @@ from keras_ae.judging import metrics
 from keras_ae.judging.features import extractor
 from keras_ae.media import figures
 from keras_ae.media.images import to_float
+from keras_ae.studies import checks
 
 
 def run(models, image_set, seed, folder, *, k=5, drawn=1000, training=20_000, held_out=2000):
@@ -19,6 +20,7 @@ def run(models, image_set, seed, folder, *, k=5, drawn=1000, training=20_000, he
     name, model = next(iter(models.items()))
     if not model.labels:
         raise UserError(f"{name} is not conditional; train experiments/cvae_mnist.toml or another conditional experiment")
+    checks.need_images(image_set, k, "train")
     classes = len(model.labels)
     shown = figures.columns(model.shape[1])
     _, z = model.generate(shown, seed)

@@ -9,6 +9,7 @@ from keras_ae.errors import UserError
 from keras_ae.media import figures
 from keras_ae.media import melodies as midi
 from keras_ae.media.images import to_uint8
+from keras_ae.studies import checks
 
 
 def in_one_key(steps):
@@ -23,6 +24,8 @@ def run(models, image_set, seed, folder, *, n=1000, shown=6):
     name, model = next(iter(models.items()))
     if model.shape != midi.SHAPE:
         raise UserError(f"{name} was not trained on melodies")
+    checks.need_images(image_set, max(2, shown // 2))
+    checks.need_unconditional({name: model})
     images = pipeline.examples(image_set, "test", n)
     z = model.encode(images)
     originals, rebuilt = midi.of(to_uint8(images)), midi.of(to_uint8(model.decode(z)))

@@ -11,6 +11,8 @@ from keras_ae.studies import checks
 def run(models, image_set, seed, folder, *, k=5, training=60_000, held_out=10_000):
     """The accuracy of a majority vote of the `k` nearest neighbours."""
     checks.need_labels(image_set)
+    checks.need_images(image_set, k, "train")
+    checks.need_unconditional(models)
     train, test = (pipeline.first_batch(image_set, *side) for side in (("train", training), ("test", held_out)))
 
     def accuracy(encode):

@@ -10,6 +10,7 @@ from keras_ae.judging import likelihood
 from keras_ae.judging.judge import VARIANCE_IMAGES
 from keras_ae.judging.side_by_side import candidate
 from keras_ae.media import figures
+from keras_ae.studies import checks
 
 
 def run(models, image_set, seed, folder, *, side=20, held_out=10_000, importance_images=500, importance_draws=500):
@@ -17,6 +18,7 @@ def run(models, image_set, seed, folder, *, side=20, held_out=10_000, importance
     for name, model in models.items():
         if model.latent_dim != 2:
             raise UserError(f"the plane needs codes of two numbers; {name} has {model.latent_dim}")
+    checks.need_unconditional(models)
     images = pipeline.examples(image_set, "test", held_out)
     training_images = pipeline.examples(image_set, "train", VARIANCE_IMAGES)
     numbers = {}

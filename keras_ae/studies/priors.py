@@ -4,12 +4,14 @@ from keras_ae.judging.judge import Judge
 from keras_ae.judging.side_by_side import candidate
 from keras_ae.media import figures
 from keras_ae.media.images import to_float
+from keras_ae.studies import checks
 
 SAMPLES = ("fd_gabor", "precision", "recall", "nearest_training")
 
 
 def run(models, image_set, seed, folder, *, n=2000):
     """PSNR and SSIM of each model, metrics of `n` samples for each prior, and the same Frechet distance of real images."""
+    checks.need_unconditional(models)
     judge = Judge(image_set, n, "gabor", seed)
     panels, numbers = {}, {}
     for name, model in models.items():

@@ -7,6 +7,7 @@ from keras_ae.judging import distances
 from keras_ae.judging.features import extractor
 from keras_ae.media import figures
 from keras_ae.media.images import to_float
+from keras_ae.studies import checks
 
 MAPS = 4
 
@@ -30,6 +31,9 @@ def as_images(z, code_shape, shape):
 
 def run(models, image_set, seed, folder, *, drawn=1000, held_out=10_000):
     """Frechet distances in Gabor features from held-out images: of samples, and of as many other held-out images."""
+    # two for each covariance of real against real
+    checks.need_images(image_set, 4)
+    checks.need_unconditional(models)
     name, model = next(iter(models.items()))
     images = pipeline.examples(image_set, "test", held_out)
     z = model.encode(images)

@@ -1,31 +1,42 @@
 """Autoencoders of several latent sizes, each beside PCA with as many numbers for an image."""
 
+import functools
+
 import numpy as np
 
 from keras_ae.data import pipeline
 from keras_ae.judging import baselines
 from keras_ae.media import charts, figures
+from keras_ae.studies import checks
 
 
 def run(models, image_set, seed, folder, *, shown=5):
-    """Held-out PSNR of each model and of PCA, as their cards give it."""
-    ordered = sorted(models.values(), key=lambda model: model.latent_dim)
-    images = pipeline.examples(image_set, "test", shown)
-    rows, numbers = {"original": images}, {}
+    """Held-out PSNR of each model and of PCA, as their cards give it; measured where a card does not."""
+    batch = pipeline.first_batch(image_set, "test", shown)
+    images = batch["images"]
+    rows, numbers, n = {"original": images}, {}, None
 
     def stream():
         return (batch["images"].numpy() for batch in pipeline.batches(image_set, "train", 128))
 
-    for model in ordered:
+    def rebuilt(model, name, batch):
+        return model.reconstruct(batch["images"], checks.labels_of(model, name, image_set, batch))
+
+    for name, model in sorted(models.items(), key=lambda pair: pair[1].latent_dim):
         size = model.latent_dim
+        first = rebuilt(model, name, batch)
         pca = baselines.fit_pca(stream, size)
-        rows |= {f"AE-{size}": model.reconstruct(images), f"PCA-{size}": np.clip(pca.rebuild(images), -1, 1)}
-        card = model.card
-        numbers[str(size)] = {"autoencoder": card["held_out"]["psnr"], "PCA": card["held_out_baseline"]["psnr"]}
+        rows |= {f"AE-{size}": first, f"PCA-{size}": np.clip(pca.rebuild(images), -1, 1)}
+        of_model = checks.held_out(model.card, "held_out", image_set, functools.partial(rebuilt, model, name))
+        of_pca = checks.held_out(
+            model.card, "held_out_baseline", image_set, lambda batch, pca=pca: pca.rebuild(batch["images"])
+        )
+        numbers[str(size)] = {"autoencoder": of_model["psnr"], "PCA": of_pca["psnr"]}
+        n = n or of_model["n"]
     curves = {
         kind: ([int(size) for size in numbers], [both[kind] for both in numbers.values()]) for kind in ("autoencoder", "PCA")
     }
-    data, n = image_set.name, ordered[0].card["held_out"]["n"]
+    data = image_set.name
     title = f"{data}: held-out images from codes of several lengths"
     figures.rows(list(rows.values()), list(rows), folder / f"sizes_{data}.png", title)
     title, path = f"{data}: {n:,} held-out images", folder / f"sizes_{data}_curve.png"

@@ -14,6 +14,7 @@ def _blocks(small, shape):
 
 def run(models, image_set, seed, folder, *, held_out=500):
     """PSNR and SSIM of bicubic interpolation and of each model on held-out images."""
+    checks.need_unconditional(models)
     rows, numbers = {}, {}
     for name, model in models.items():
         test = pipeline.first_batch(image_set, "test", held_out, checks.task_of(model, name, "downscale"))

@@ -44,5 +44,5 @@ def find_complete(path):
     ended = [run for run in (numbered(path) or [find(path)]) if run.complete]
     if not ended:
         run = find(path)
-        raise UserError(f"the run in {run} is not complete; continue it with python -m keras_ae.train ... --out {run} --resume")
+        raise UserError(f"the run in {run} is not complete; continue it with {run.resume_command}")
     return ended[-1]

@@ -17,6 +17,7 @@ import contextlib
 import csv
 import dataclasses
 import json
+import shlex
 import shutil
 import zipfile
 import zlib
@@ -25,12 +26,14 @@ from pathlib import Path
 import numpy as np
 
 from keras_ae.errors import UserError
-from keras_ae.files import locked, written_whole
+from keras_ae.files import is_locked, locked, written_whole
 from keras_ae.training import starting
 from keras_ae.training.experiment import complete
 from keras_ae.versions import git_state, versions
 
 LOCK = ".lock"
+# who looks whether a run is in use holds its lock for an instant
+PATIENCE = 1.0
 # prefix of the weights of the best epoch in state.npz
 BEST = "best_"
 
@@ -66,6 +69,11 @@ class Run:
         return str(self.folder)
 
     @property
+    def resume_command(self):
+        """The command that continues it, without the words that it began with."""
+        return f"python -m keras_ae.train ... --out {shlex.quote(str(self))} --resume"
+
+    @property
     def exists(self):
         return (self.folder / "config.json").exists()
 
@@ -79,15 +87,12 @@ class Run:
 
     def locked(self):
         """Hold the run for this process; UserError if a live process trains in it."""
-        return locked(self.folder / LOCK, f"another process trains in {self}; choose another --out or wait")
+        busy = f"another process trains in {self}; choose another --out or wait"
+        return locked(self.folder / LOCK, busy, patience=PATIENCE)
 
     def in_use(self):
         """Whether a live process trains in it."""
-        try:
-            with self.locked():
-                return False
-        except UserError:
-            return True
+        return is_locked(self.folder / LOCK)
 
     def write_state(self, record, variables, best):
         """Save an epoch: in one step, so that no file of a run that was killed comes from another epoch than the others.
@@ -161,7 +166,9 @@ class Run:
             writer.writerows(rows)
 
     def history(self):
-        """One dict of numbers per finished epoch."""
+        """One dict of numbers per finished epoch; [] where history.csv is not written yet."""
+        if not (self.folder / "history.csv").exists():
+            return []
         with open(self.folder / "history.csv", encoding="utf-8", newline="") as file:
             return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
 
