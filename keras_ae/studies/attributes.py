@@ -35,7 +35,7 @@ def run(models, image_set, seed, folder, *, trained=6000, epochs=10, learned=400
     are edited. rounds: of calibration; a decoder is not linear, and each round corrects what is left after the one before.
     """
     name, model = next(iter(models.items()))
-    checks.need_unconditional(model, name)
+    checks.need_unconditional({name: model})
     factors, pixels = drawn(1000, model.shape, seed + TEST_SEED)
     measure = reader(model.shape, seed + MEASURING_SEED, cats=trained, epochs=epochs)
     r2 = r2_score(standardised(factors), measure(to_float(pixels)), multioutput="raw_values")
