@@ -6,6 +6,8 @@ from filelock import FileLock
 
 from keras_ae import commandline
 
+# threads of linear algebra wait for each other busily, and the other core has tests of its own
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 commandline.import_tensorflow()
 
 from keras_ae import export, train  # noqa: E402  TensorFlow first, and quietly
