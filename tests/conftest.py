@@ -13,6 +13,7 @@ commandline.import_tensorflow()
 from keras_ae import export, train  # noqa: E402  TensorFlow first, and quietly
 from keras_ae.data.sets.cat_drawing import draw, sample_factors  # noqa: E402
 from keras_ae.media import images  # noqa: E402  TensorFlow first, and quietly
+from keras_ae.training import results  # noqa: E402  TensorFlow first, and quietly
 
 ROOT = Path(__file__).parents[1]
 
@@ -82,6 +83,12 @@ def once(tmp_path_factory):
 def run(once, folder, tiny):
     """The folder of a finished run of the tiny experiment."""
     return once("run", lambda out: train.main([str(tiny), "--data", str(folder), "--out", str(out / "tiny")])) / "tiny"
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Runs without pictures, half of the time of a short one, for tests that look at something else."""
+    monkeypatch.setattr(results, "draw", lambda *_: None)
 
 
 @pytest.fixture(scope="session")

@@ -1,3 +1,5 @@
+import contextlib
+import io
 import json
 import re
 import shutil
@@ -12,9 +14,17 @@ from PIL import Image
 
 from keras_ae import files, pictures, train
 from keras_ae.codes import priors
+from keras_ae.data import pipeline
 from keras_ae.media import charts
-from keras_ae.training import callbacks
+from keras_ae.training import callbacks, experiment, loop, results
 from keras_ae.training.runs import Run
+
+# networks that are traced quickly, where only the order of things matters
+QUICK = ["encoder.name=conv", "encoder.widths=[4]", "decoder.widths=[4]", "prior.components=[1]", "refinement.batch=16"]
+TWO_STAGES = [word for one in [*QUICK, "training.epochs=1", "refinement.epochs=2"] for word in ("--set", one)]
+# a learning rate of nearly nothing: no epoch improves on the first by much, patience 3 runs out
+STILL = [*QUICK, "schedule.learning_rate=1e-9", "training.epochs=9", "latent.name=point"]
+STILL = [word for one in STILL for word in ("--set", one)]
 
 
 def arguments(tiny, folder, out, *more):
@@ -89,7 +99,7 @@ def test_tensorboard_holds_each_epoch_once_from_1_on_with_psnr(run):
     assert any((kept.tensorboard / "pictures").iterdir())
 
 
-def test_a_killed_run_resumes_to_the_same_end(tmp_path, tiny, folder, run):
+def test_a_killed_run_resumes_to_the_same_end(tmp_path, tiny, folder, run, undrawn):
     command = arguments(tiny, folder, tmp_path / "killed")
     status, _ = interrupted(command, signal.SIGKILL, "epoch   2/4")
     assert status == -signal.SIGKILL
@@ -101,46 +111,60 @@ def test_a_killed_run_resumes_to_the_same_end(tmp_path, tiny, folder, run):
     assert ends[0] == pytest.approx(ends[1], rel=1e-3)
 
 
-def test_a_run_killed_in_its_second_stage_resumes_to_the_same_end(tmp_path, tiny, folder):
-    more = ["--set", "training.epochs=1", "--set", "refinement.epochs=3", "--set", "refinement.batch=16"]
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    train.main(arguments(tiny, folder, whole, *more))
-    status, _ = interrupted(arguments(tiny, folder, killed, *more), signal.SIGKILL, "epoch   2/4")
-    assert status == -signal.SIGKILL
-    train.main(arguments(tiny, folder, killed, *more, "--resume"))
-    same_history(whole, killed)
-    rows = Run(killed).history()
-    assert [row["stage"] for row in rows] == [1, 2, 2, 2]
-    # the last epoch of the second stage is the one that counts, though the likelihood may like an earlier one better
-    assert Run(killed).best()["epoch"] == 4
+@pytest.fixture(scope="module")
+def refined(tmp_path_factory, tiny, folder):
+    """A folder with a run of two stages in `whole`, what it printed in `printed`, how often it fitted its prior in `fits`.
 
-
-def test_a_run_killed_between_two_files_of_an_epoch_resumes_to_the_same_end(tmp_path, tiny, folder, monkeypatch):
-    more = ["--set", "training.epochs=1", "--set", "refinement.epochs=2", "--set", "refinement.batch=16"]
-    whole, real, states = tmp_path / "whole", files.os.replace, []
+    Beside them, what a kill before a file is replaced would leave: in the epoch of the first stage, `0.NAME`, and in the first
+    epoch of the second, `1.NAME`.
+    """
+    out = tmp_path_factory.mktemp("refined")
+    whole, real, fits, states = out / "whole", files.os.replace, [], []
+    fit = priors.Mixture.fit.__func__
 
     def copied(source, target):
-        """What a kill before the file is replaced would leave, in the first stage's epoch and the second stage's first."""
         name = Path(target).name
         before = sum(state.suffix[1:] in name for state in states)
         if name in ("state.npz", "weights.npz", "history.csv") and before < 2:
-            states.append(tmp_path / f"{before}.{name.partition('.')[0]}")
+            states.append(out / f"{before}.{name.partition('.')[0]}")
             shutil.copytree(whole, states[-1])
         real(source, target)
 
-    monkeypatch.setattr(files.os, "replace", copied)
-    train.main(arguments(tiny, folder, whole, *more))
-    monkeypatch.undo()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as printed:
+        patch.setattr(files.os, "replace", copied)
+        patch.setattr(priors.Mixture, "fit", classmethod(lambda cls, *a, **k: fits.append(1) or fit(cls, *a, **k)))
+        train.main(arguments(tiny, folder, whole, *TWO_STAGES))
+    (out / "printed").write_text(printed.getvalue())
+    (out / "fits").write_text(str(len(fits)))
     assert len(states) == 6
-    for killed in states:
-        assert not (killed / "metrics.json").exists()
-        train.main(arguments(tiny, folder, killed, *more, "--resume"))
-        same_history(killed, whole)
-        for file in ("weights", "first_stage", "prior"):
-            one, other = (Run(path).read_arrays(file) for path in (killed, whole))
-            assert set(one) == set(other)
-            for key in one:
-                np.testing.assert_array_equal(one[key], other[key])
+    return out
+
+
+def test_a_run_killed_in_its_second_stage_resumes_to_the_same_end(tmp_path, tiny, folder, refined, undrawn):
+    command = arguments(tiny, folder, tmp_path / "killed", *TWO_STAGES)
+    status, _ = interrupted(command, signal.SIGKILL, "epoch   2/3")
+    assert status == -signal.SIGKILL
+    train.main([*command, "--resume"])
+    same_history(refined / "whole", tmp_path / "killed")
+    rows = Run(tmp_path / "killed").history()
+    assert [row["stage"] for row in rows] == [1, 2, 2]
+    # the last epoch of the second stage is the one that counts, though the likelihood may like an earlier one better
+    assert Run(tmp_path / "killed").best()["epoch"] == 3
+
+
+@pytest.mark.parametrize("state", [f"{before}.{name}" for before in (0, 1) for name in ("state", "weights", "history")])
+def test_a_run_killed_between_two_files_of_an_epoch_resumes_to_the_same_end(tmp_path, tiny, folder, refined, undrawn, state):
+    whole, killed = refined / "whole", tmp_path / "killed"
+    shutil.copytree(refined / state, killed)
+    assert not (killed / "metrics.json").exists()
+    train.main(arguments(tiny, folder, killed, *TWO_STAGES, "--resume"))
+    same_history(killed, whole)
+    for file in ("weights", "first_stage", "prior"):
+        one, other = (Run(path).read_arrays(file) for path in (killed, whole))
+        assert set(one) == set(other)
+        for key in one:
+            # threads add up in any order
+            np.testing.assert_allclose(one[key], other[key], rtol=1e-4, atol=1e-6)
 
 
 def test_epochs_that_were_saved_but_not_logged_are_logged_when_a_run_is_resumed(tmp_path, run):
@@ -172,7 +196,7 @@ def test_a_folder_of_something_else_gets_no_run(tmp_path, tiny, folder, fails):
     assert (tmp_path / "thesis" / "weights.npz").read_text() == "theirs"
 
 
-def test_ctrl_c_keeps_whole_epochs_and_says_how_to_go_on(tmp_path, tiny, folder, run):
+def test_ctrl_c_keeps_whole_epochs_and_says_how_to_go_on(tmp_path, tiny, folder, run, undrawn):
     command = arguments(tiny, folder, tmp_path / "stopped run")
     status, output = interrupted(command, signal.SIGINT, "epoch   1/4")
     assert status == 130, output
@@ -185,58 +209,64 @@ def test_ctrl_c_keeps_whole_epochs_and_says_how_to_go_on(tmp_path, tiny, folder,
     same_history(tmp_path / "stopped run", run)
 
 
-def test_early_stopping_is_mentioned(tmp_path, tiny, folder, capfd):
-    more = ["--set", "schedule.learning_rate=1e-9", "--set", "training.epochs=9", "--set", "latent.name=point"]
-    train.main(arguments(tiny, folder, tmp_path / "run", *more))
-    epochs = len(Run(tmp_path / "run").history())
-    assert f"stopped after epoch {epochs} of 9: val_loss has not improved for 3 epochs" in capfd.readouterr().out
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory, tiny, folder):
+    """A run that patience ended, and beside it what it printed."""
+    out = tmp_path_factory.mktemp("stopped")
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as printed:
+        patch.setattr(results, "draw", lambda *_: None)
+        train.main(arguments(tiny, folder, out / "run", *STILL))
+    (out / "printed").write_text(printed.getvalue())
+    return out / "run"
 
 
-def test_progress_counts_all_stages_from_the_start(tmp_path, tiny, folder, capfd):
-    more = ["--set", "training.epochs=2", "--set", "refinement.epochs=1", "--set", "refinement.batch=16"]
-    train.main(arguments(tiny, folder, tmp_path / "run", *more))
-    lines = [line for line in capfd.readouterr().out.splitlines() if line.startswith("epoch")]
+def test_early_stopping_is_mentioned(stopped):
+    epochs = len(Run(stopped).history())
+    expected = f"stopped after epoch {epochs} of 9: val_loss has not improved for 3 epochs"
+    assert expected in stopped.with_name("printed").read_text()
+
+
+def test_progress_counts_all_stages_from_the_start(refined):
+    lines = [line for line in (refined / "printed").read_text().splitlines() if line.startswith("epoch")]
     assert [line.split()[1] for line in lines] == ["1/3", "2/3", "3/3"]
     left = [float(re.search(r"([\d.]+) min left", line).group(1)) for line in lines]
     assert left == sorted(left, reverse=True)
     assert left[-1] == 0
     # the same quantity in both stages
     assert all(re.search(r"negative ELBO +-?[\d.]+ nats  held out +-?[\d.]+  KL", line) for line in lines)
-    rows = Run(tmp_path / "run").history()
+    rows = Run(refined / "whole").history()
     for row in rows:
         assert row["val_neg_elbo"] == pytest.approx(row["val_reconstruction"] + row["val_kl"], rel=1e-5)
-    steps = charts.logged_scalars(tmp_path / "run" / "tensorboard")["epoch_loss"]["validation"][0]
+    steps = charts.logged_scalars(refined / "whole" / "tensorboard")["epoch_loss"]["validation"][0]
     assert steps == [1, 2, 3]
 
 
-def test_the_prior_is_fitted_once(tmp_path, tiny, folder, monkeypatch):
-    fits = []
-    fit = priors.Mixture.fit.__func__
-    monkeypatch.setattr(priors.Mixture, "fit", classmethod(lambda cls, *a, **k: fits.append(1) or fit(cls, *a, **k)))
-    more = ["--set", "training.epochs=1", "--set", "refinement.epochs=1", "--set", "refinement.batch=16"]
-    train.main(arguments(tiny, folder, tmp_path / "run", *more))
-    assert len(fits) == 1
+def test_the_prior_is_fitted_once(refined):
+    assert (refined / "fits").read_text() == "1"
 
 
 @pytest.mark.parametrize("name", sorted(priors.PRIORS))
-def test_a_prior_is_chosen_by_name(tmp_path, tiny, folder, name):
-    quick = ["--set", "prior.steps=20"] if name == "flow" else []
-    train.main(arguments(tiny, folder, tmp_path / "run", "--set", f"prior.name={name}", "--set", "training.epochs=1", *quick))
-    assert type(priors.load(tmp_path / "run" / "prior.npz")) is priors.PRIORS[name]
+def test_a_prior_is_chosen_by_name(tmp_path, tiny, folder, run, name):
+    chosen = Run(shutil.copytree(run, tmp_path / "run"))
+    chosen.prior.unlink()
+    quick = ["prior.steps=20", "prior.width=16"] if name == "flow" else []
+    asked = experiment.read(tiny, [f"prior.name={name}", *quick])
+    config = chosen.read_json("config")
+    config["tables"]["prior"] = asked.tables["prior"]
+    chosen.write_json("config", config)
+    results.fit_prior(chosen, pipeline.load("folder", str(folder), 16, 3))
+    assert type(priors.load(chosen.prior)) is priors.PRIORS[name]
 
 
-def test_counters_of_early_stopping_survive_a_resumed_run(tmp_path, tiny, folder):
-    # a learning rate of nearly nothing: no epoch improves on the first by much, patience 3 runs out
-    more = ["--set", "schedule.learning_rate=1e-9", "--set", "training.epochs=9", "--set", "latent.name=point"]
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    train.main(arguments(tiny, folder, whole, *more))
-    epochs = len(Run(whole).history())
+def test_counters_of_early_stopping_survive_a_resumed_run(tmp_path, tiny, folder, stopped, undrawn):
+    command = arguments(tiny, folder, tmp_path / "killed", *STILL)
+    epochs = len(Run(stopped).history())
     assert epochs < 9
-    status, _ = interrupted(arguments(tiny, folder, killed, *more), signal.SIGKILL, "epoch   2/9")
+    status, _ = interrupted(command, signal.SIGKILL, "epoch   2/9")
     assert status == -signal.SIGKILL
-    train.main(arguments(tiny, folder, killed, *more, "--resume"))
-    same_history(whole, killed)
-    rates = [row["learning_rate"] for row in Run(killed).history()]
+    train.main([*command, "--resume"])
+    same_history(stopped, tmp_path / "killed")
+    rates = [row["learning_rate"] for row in Run(tmp_path / "killed").history()]
     np.testing.assert_allclose(rates, 1e-9 * 0.5 ** np.arange(epochs), rtol=1e-5)
 
 
@@ -306,9 +336,14 @@ def test_wrong_folders_are_explained_and_leave_nothing(tmp_path, tiny, fails):
 
 
 def test_runs_are_numbered(tmp_path, tiny, folder, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(loop, "fit", interrupt)
     for _ in range(2):
-        train.main([str(tiny), "--data", str(folder), "--set", "training.epochs=1"])
+        with pytest.raises(SystemExit):
+            train.main([str(tiny), "--data", str(folder)])
     assert sorted(path.name for path in (tmp_path / "runs" / "tiny").iterdir()) == ["001", "002"]
 
 
