@@ -163,8 +163,11 @@ def test_a_run_killed_between_two_files_of_an_epoch_resumes_to_the_same_end(tmp_
         one, other = (Run(path).read_arrays(file) for path in (killed, whole))
         assert set(one) == set(other)
         for key in one:
-            # threads add up in any order
-            np.testing.assert_allclose(one[key], other[key], rtol=1e-4, atol=1e-6)
+            if one[key].dtype.kind == "f":
+                # threads add up in any order
+                np.testing.assert_allclose(one[key], other[key], rtol=1e-4, atol=1e-6)
+            else:
+                np.testing.assert_array_equal(one[key], other[key])
 
 
 def test_epochs_that_were_saved_but_not_logged_are_logged_when_a_run_is_resumed(tmp_path, run):
