@@ -100,7 +100,9 @@ def exported(once, run):
 @pytest.fixture(scope="session")
 def course(once):
     """A folder of exports, one for each of COURSE, hardly trained."""
-    return once("course", train_course)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(results, "draw", lambda *_: None)
+        return once("course", train_course)
 
 
 def train_course(root):

@@ -41,6 +41,8 @@ def test_every_experiment_file_trains_a_step(file, precision):
     if asked.task():
         batch["inputs"] = asked.task()(batch["images"], (0, 0))
     before = [weights.numpy().copy() for weights in model.trainable_variables]
+    # tracing a step takes longer than a step
+    model.run_eagerly = True
     # what precedes a convolution with zeros as its first kernel moves in the second step
     for _ in range(2):
         terms = model.train_on_batch(batch, return_dict=True)
@@ -50,6 +52,7 @@ def test_every_experiment_file_trains_a_step(file, precision):
     assert all(weights.dtype == "float32" for weights in model.weights)
     if asked.second_stage.epochs:
         second = asked.refined(model.encoder, model.decoder, priors.Normal.of(asked.latent_dim))
+        second.run_eagerly = True
         before = second.decoder.get_weights()
         terms = second.train_on_batch(batch, return_dict=True)
         assert all(np.isfinite(value) for value in terms.values())
