@@ -58,9 +58,10 @@ def test_a_latent_dim_that_fits_no_map_is_refused():
 @pytest.mark.parametrize("name", ["conv", "residual", "normalizer_free"])
 def test_images_that_cannot_be_halved_are_refused_with_the_network_that_takes_them(name):
     for shape in ((9, 9, 1), (4, 4, 1)):
-        for build, code in ((ENCODERS[name], Gaussian(2)), (DECODERS[name], 2)):
-            with pytest.raises(UserError, match="an even side of at least 8 pixels; dense takes others. Received: "):
-                build(shape, code)
+        with pytest.raises(UserError, match="an even side of at least 8 pixels; dense takes others. Received: "):
+            DECODERS[name](shape, 2)
+        # encoders of super-resolution may see very small images
+        assert ENCODERS[name](shape, Gaussian(2)).output["z"].shape == (None, 2)
     for given in ({"widths": ()}, {"blocks": ()})[: 1 if name == "conv" else 2]:
         for build, code in ((ENCODERS[name], Gaussian(2)), (DECODERS[name], 2)):
             with pytest.raises(UserError, match=r"widths and blocks must have at least one number\. Received: \(\)"):

@@ -46,14 +46,19 @@ def of_stage(numbers, stage):
 def stages(image_shape, widths):
     """Pairs (side, width) from the largest map to the smallest; the last width repeats where `widths` is too short.
 
-    Raises UserError unless the images are square and their side can be halved.
+    None where the side cannot be halved, as in an encoder of very small images. Raises UserError unless they are square.
     """
     of_stage(widths, 0)
-    found = sides(square(image_shape), len(widths))
+    return [(side, of_stage(widths, stage)) for stage, side in enumerate(sides(square(image_shape), len(widths)))]
+
+
+def enlarging_stages(image_shape, widths):
+    """`stages` of a decoder, which needs one at least. Raises UserError where the side cannot be halved."""
+    found = stages(image_shape, widths)
     if not found:
         needed = "an even side of at least 8 pixels"
         raise UserError(f"this network takes images with {needed}; dense takes others. Received: {tuple(image_shape)}")
-    return [(side, of_stage(widths, stage)) for stage, side in enumerate(found)]
+    return found
 
 
 def normalized(x):

@@ -11,7 +11,17 @@ import math
 import keras
 from keras import layers, ops
 
-from keras_ae.models.blocks import Counts, ImageShape, ResidualBlock, Widths, normalized, of_stage, sides, stages
+from keras_ae.models.blocks import (
+    Counts,
+    ImageShape,
+    ResidualBlock,
+    Widths,
+    enlarging_stages,
+    normalized,
+    of_stage,
+    sides,
+    stages,
+)
 from keras_ae.models.latents import Latent
 from keras_ae.models.normalizer_free import normalizer_free_decoder, normalizer_free_encoder
 from keras_ae.models.sequence import sequence_decoder, sequence_encoder
@@ -95,7 +105,7 @@ def conv_encoder(image_shape: ImageShape, latent: Latent, *, widths: Widths = (3
 def conv_decoder(image_shape: ImageShape, latent_dim: int, *, widths: Widths = (32, 64, 128, 256)) -> keras.Model:
     """The mirror image: a transposed convolution from 1x1 (a dense layer), then strided ones with ReLU, tanh at the end."""
     *_, channels = image_shape
-    maps = stages(image_shape, widths)
+    maps = enlarging_stages(image_shape, widths)
     base, width = maps[-1]
     z = keras.Input((latent_dim,), name="z")
     x = layers.Dense(base * base * width, activation="relu")(z)
@@ -128,7 +138,7 @@ def residual_decoder(
     fast, and the convolutions learn the rest. The same path in the encoder overfitted thousands of images.
     """
     *_, channels = image_shape
-    maps = stages(image_shape, widths)
+    maps = enlarging_stages(image_shape, widths)
     base, width = maps[-1]
     z = keras.Input((latent_dim,), name="z")
     x = layers.Reshape((base, base, width))(layers.Dense(base * base * width)(z))

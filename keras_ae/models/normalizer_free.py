@@ -7,7 +7,18 @@ zero do without them (Zhang et al. 2019, arXiv:1901.09321; Brock et al. 2021, ar
 import keras
 from keras import layers
 
-from keras_ae.models.blocks import Count, Counts, ImageShape, ResidualBlock, Width, Widths, of_stage, rectified, stages
+from keras_ae.models.blocks import (
+    Count,
+    Counts,
+    ImageShape,
+    ResidualBlock,
+    Width,
+    Widths,
+    enlarging_stages,
+    of_stage,
+    rectified,
+    stages,
+)
 from keras_ae.models.latents import Latent
 
 # features of a hidden dense layer
@@ -55,7 +66,7 @@ def normalizer_free_decoder(
     learn the rest. widths, blocks, bottleneck, hidden: as for the encoder, from its end to its start.
     """
     *_, channels = image_shape
-    maps = stages(image_shape, widths)
+    maps = enlarging_stages(image_shape, widths)
     base, width = maps[-1]
     z = keras.Input((latent_dim,), name="z")
     x = z
