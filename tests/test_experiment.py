@@ -104,7 +104,7 @@ def test_overrides_win_and_are_read_as_toml(tmp_path):
         ),
         ("[objective]\nbeta = -1.0", "beta must be at least 0 and at most 1e\\+06. Received: -1.0"),
         ("[encoder]\nwidths = [8, 'a']", r"widths must be of type list\[int\]"),
-        ("[encoder]\nwidths = []", r"widths must be of type list\[int\]. Received: \[\]"),
+        ("[encoder]\nwidths = []", r"widths must be of type list\[int\] with at least one number. Received: \[\]"),
         ("[data]\nflip = 1", "flip must be of type bool. Received: 1"),
         ("[data]\nsize = 7", "size must be at least 8 and at most 256. Received: 7"),
         ("[refinement]\naverage = 7", "average must be at least 0 and below 1. Received: 7"),

@@ -200,7 +200,8 @@ def _check_value(where, key, value, annotation):
     plain, bounds = _taken_apart(annotation)
     allowed = described(annotation)
     if not _fits(value, plain):
-        raise UserError(f"{where} {key} must be of type {allowed.type}. Received: {shown(value)}")
+        least = " with at least one number" if value == [] else ""
+        raise UserError(f"{where} {key} must be of type {allowed.type}{least}. Received: {shown(value)}")
     if isinstance(value, str) and (len(value) > LONGEST or "\0" in value):
         raise UserError(f"{where} {key} must be a text of at most {LONGEST} characters without NUL. Received: {shown(value)}")
     if isinstance(value, list) and len(value) > allowed.longest:
