@@ -6,6 +6,7 @@ import its main module again. They end with their standard input, however that p
 
 import collections
 import contextlib
+import functools
 import os
 import pickle
 import queue
@@ -76,15 +77,18 @@ def in_order(pool, function, values, ahead):
         yield waiting.popleft().result()
 
 
-def answers(n, asking, questions):
-    """The answers of `n` processes or threads to questions, in their order. asking: a context manager such as `opened`."""
+def answers(n, asking, answered, pieces):
+    """`answered(ask, piece)` of each piece of work, in their order, on `n` threads.
+
+    asking: a context manager such as `opened`, which gives the function `ask`.
+    """
     with contextlib.ExitStack() as stack:
         pool = ThreadPoolExecutor(n)
         # last, when the processes have ended, for which threads may wait
         stack.callback(pool.shutdown)
         ask = stack.enter_context(asking)
         stack.callback(pool.shutdown, wait=False, cancel_futures=True)
-        yield from in_order(pool, ask, questions, 2 * n)
+        yield from in_order(pool, functools.partial(answered, ask), pieces, 2 * n)
 
 
 def serve(begin):

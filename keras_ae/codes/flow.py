@@ -62,9 +62,8 @@ class Flow:
         """Train a flow on codes (n, latent_dim), or (views, n, latent_dim) of several views of each image.
 
         labels: class numbers (n,) of a conditional model, or None. classes: how many the model has; by default as many as the
-        labels say. AdamW with cosine decay over `steps` steps; of the moving
-        averages of the weights, the one with the least loss on a held-out twentieth of the images is kept. A progress bar is
-        shown on stderr.
+        labels say. AdamW with cosine decay over `steps` steps; of the moving averages of the weights, the one with the least
+        loss on a held-out twentieth of the images is kept. A progress bar is shown on stderr.
         """
         codes = np.asarray(codes, "float64")
         codes = codes.reshape(-1, *codes.shape[-2:])

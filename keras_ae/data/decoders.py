@@ -3,7 +3,6 @@
 Decoding a small file is mostly Python, which runs on one core at a time in each process.
 """
 
-import collections
 import contextlib
 import hashlib
 import os
@@ -69,16 +68,11 @@ def decoded(items, count, shape, known):
         asking = contextlib.nullcontext(_reads(shape, known))
     else:
         asking = processes.opened(cores, __name__, (shape, known.path if known else None), "decoded pictures")
-    given = collections.deque()
 
-    def questions():
-        for piece in _pieces(items, most):
-            given.append(piece)
-            yield [item.data for item in piece]
+    def answered(ask, piece):
+        return list(zip(piece, ask([item.data for item in piece]), strict=True))
 
-    with contextlib.closing(processes.answers(cores, asking, questions())) as answers:
-        for answer in answers:
-            yield list(zip(given.popleft(), answer, strict=True))
+    yield from processes.answers(cores, asking, answered, _pieces(items, most))
 
 
 def _begin(opening):

@@ -133,11 +133,7 @@ class Exported:
         if images.shape[1:] != self.input_shape:
             wanted = "(n, {}, {}, {})".format(*self.input_shape)
             raise UserError(f"{self.folder} takes images of shape {wanted}. Received: {images.shape}")
-        if images.dtype == np.uint8:
-            return pixels.to_float(images)
-        if found := pixels.beyond(images, UNSCALED):
-            raise UserError(f"images must be uint8, or floats in [-1, 1]. Received: {images.dtype} {found}")
-        return images
+        return pixels.floats(images, UNSCALED)
 
     def codes(self, images: ArrayLike, labels: ArrayLike | None = None, progress: str | None = None) -> dict[str, np.ndarray]:
         """The outputs of the encoder, (n, latent_dim) each: "z", the mean code; of a VAE "z_mean" and "z_log_var" too.

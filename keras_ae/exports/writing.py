@@ -208,10 +208,7 @@ def write_model(
     unknown prior, or a folder of something else.
     """
     outputs.check_folder(folder)
-    images = np.asarray(images)
-    if images.dtype != np.uint8 and (found := pictures.beyond(images)):
-        raise UserError(f"images must be uint8, or floats in [-1, 1]. Received: {images.dtype} {found}")
-    images = pictures.scaled(images.astype("float32")) if images.dtype == np.uint8 else images.astype("float32")
+    images = pictures.floats(np.asarray(images)).astype("float32", copy=False)
     labels = _labels(model, labels, len(images))
     encoder, decoder = networks.in_float32(model.encoder), networks.in_float32(model.decoder)
 

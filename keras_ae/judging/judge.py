@@ -6,6 +6,7 @@ way. A `Judge` holds what all candidates share, computed once. Images are float3
 
 import collections.abc
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -97,7 +98,10 @@ class Judge:
         # as many real images as are drawn; the order by digest is random
         self.n = min(n, len(self.training_features))
         self.real = pipeline.examples(image_set, "train", self.n)
-        self.variance_images = pipeline.examples(image_set, "train", VARIANCE_IMAGES)
+
+    @functools.cached_property
+    def _variance_images(self):
+        return pipeline.examples(self.image_set, "train", VARIANCE_IMAGES)
 
     def _training(self):
         return (batch["images"].numpy() for batch in pipeline.sample(self.image_set, BATCH))
@@ -148,7 +152,7 @@ class Judge:
 
     def likelihood(self, candidate):
         """The numbers and arrays of `likelihood.measure`; (None, {}) for a candidate without a posterior."""
-        return likelihood.measure(candidate, self.held_out, self.variance_images, self.seed, **self.importance)
+        return likelihood.measure(candidate, self.held_out, self._variance_images, self.seed, **self.importance)
 
     def compared(self, images, features):
         """Comparison of a set of images with the held-out ones: numbers, and half the width of their 95 % intervals."""

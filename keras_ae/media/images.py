@@ -170,6 +170,15 @@ def beyond(images, most=MOST):
     return "" if -most <= low <= high <= most else f"values from {low:g} to {high:g}"
 
 
+def floats(images, most=MOST):
+    """An array of uint8 images, or of floats, as floats in [-1, 1]. UserError for floats that are `beyond` most."""
+    if images.dtype == np.uint8:
+        return to_float(images)
+    if found := beyond(images, most):
+        raise UserError(f"images must be uint8, or floats in [-1, 1]. Received: {images.dtype} {found}")
+    return images
+
+
 def psnr(mse):
     """Peak signal-to-noise ratio in dB of a mean squared error on [-1, 1], where the peak is 2."""
     return float(10 * np.log10(4 / max(mse, 1e-12)))

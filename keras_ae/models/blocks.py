@@ -46,7 +46,7 @@ def of_stage(numbers, stage):
 def stages(image_shape, widths):
     """Pairs (side, width) from the largest map to the smallest; the last width repeats where `widths` is too short.
 
-    None where the side cannot be halved, as in an encoder of very small images. Raises UserError unless they are square.
+    [] where the side cannot be halved, as in an encoder of very small images. Raises UserError unless they are square.
     """
     of_stage(widths, 0)
     return [(side, of_stage(widths, stage)) for stage, side in enumerate(sides(square(image_shape), len(widths)))]

@@ -5,6 +5,8 @@ whiskers) are drawn once, on the absolute value of x. Computed in float64: NumPy
 processors, which changes a pixel in some images.
 """
 
+import itertools
+import operator
 import os
 
 import numpy as np
@@ -222,12 +224,7 @@ def draw(factors, size=64):
 
 def _draws(size):
     """A function that draws a list of cats: numbers = (seed, index, simple) of each -> factors and image (size, size, 3)."""
-
-    def draw_piece(piece):
-        sampled = [sample_factors(*numbers) for numbers in piece]
-        return [(factors, draw(factors, size)) for factors in sampled]
-
-    return draw_piece
+    return lambda piece: [(factors, draw(factors, size)) for factors in itertools.starmap(sample_factors, piece)]
 
 
 def draw_all(numbers, size=64):
@@ -240,7 +237,8 @@ def draw_all(numbers, size=64):
         drawn_pieces = map(_draws(size), pieces)
     else:
         cores = os.cpu_count() or 1
-        drawn_pieces = processes.answers(cores, processes.opened(cores, __name__, size, "drew cats"), pieces)
+        asking = processes.opened(cores, __name__, size, "drew cats")
+        drawn_pieces = processes.answers(cores, asking, operator.call, pieces)
     for piece in drawn_pieces:
         yield from piece
 
