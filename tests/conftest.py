@@ -1,3 +1,4 @@
+import contextlib
 import os
 from pathlib import Path
 
@@ -6,8 +7,8 @@ from filelock import FileLock
 
 from keras_ae import commandline
 
-# threads of linear algebra wait for each other busily, and the other core has tests of its own
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# several threads of linear algebra would wait for each other busily, on cores that run other tests
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 commandline.import_tensorflow()
 
 from keras_ae import export, train  # noqa: E402  TensorFlow first, and quietly
@@ -85,10 +86,24 @@ def run(once, folder, tiny):
     return once("run", lambda out: train.main([str(tiny), "--data", str(folder), "--out", str(out / "tiny")])) / "tiny"
 
 
+@pytest.fixture(scope="session")
+def drawing_nothing():
+    """drawing_nothing(): a context in which runs end without pictures, a third of the time of a short one."""
+
+    @contextlib.contextmanager
+    def context():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(results, "draw", lambda *_: None)
+            yield
+
+    return context
+
+
 @pytest.fixture
-def undrawn(monkeypatch):
-    """Runs without pictures, half of the time of a short one, for tests that look at something else."""
-    monkeypatch.setattr(results, "draw", lambda *_: None)
+def undrawn(drawing_nothing):
+    """For tests that look at something else than the pictures of a run."""
+    with drawing_nothing():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -98,10 +113,9 @@ def exported(once, run):
 
 
 @pytest.fixture(scope="session")
-def course(once):
+def course(once, drawing_nothing):
     """A folder of exports, one for each of COURSE, hardly trained."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(results, "draw", lambda *_: None)
+    with drawing_nothing():
         return once("course", train_course)
 
 

@@ -20,8 +20,10 @@ from keras_ae.training import callbacks, experiment, loop, results
 from keras_ae.training.runs import Run
 
 # networks that are traced quickly, where only the order of things matters
-QUICK = ["encoder.name=conv", "encoder.widths=[4]", "decoder.widths=[4]", "prior.components=[1]", "refinement.batch=16"]
-TWO_STAGES = [word for one in [*QUICK, "training.epochs=1", "refinement.epochs=2"] for word in ("--set", one)]
+QUICK = ["encoder.name=conv", "encoder.widths=[4]", "decoder.widths=[4]", "prior.components=[1]"]
+# without a long average, weights show it if anything of the second stage's state is lost
+TWO_STAGES = ["training.epochs=1", "refinement.epochs=2", "refinement.batch=16", "refinement.average=0.5"]
+TWO_STAGES = [word for one in [*QUICK, *TWO_STAGES] for word in ("--set", one)]
 # a learning rate of nearly nothing: no epoch improves on the first by much, patience 3 runs out
 STILL = [*QUICK, "schedule.learning_rate=1e-9", "training.epochs=9", "latent.name=point"]
 STILL = [word for one in STILL for word in ("--set", one)]
@@ -162,12 +164,12 @@ def test_a_run_killed_between_two_files_of_an_epoch_resumes_to_the_same_end(tmp_
     for file in ("weights", "first_stage", "prior"):
         one, other = (Run(path).read_arrays(file) for path in (killed, whole))
         assert set(one) == set(other)
-        for key in one:
-            if one[key].dtype.kind == "f":
-                # threads add up in any order
-                np.testing.assert_allclose(one[key], other[key], rtol=1e-4, atol=1e-6)
+        for key, values in one.items():
+            # sums in another order; a lost optimizer changes weights by 1e-3
+            if values.dtype.kind == "U":
+                assert values == other[key]
             else:
-                np.testing.assert_array_equal(one[key], other[key])
+                np.testing.assert_allclose(values, other[key], rtol=0, atol=2e-5)
 
 
 def test_epochs_that_were_saved_but_not_logged_are_logged_when_a_run_is_resumed(tmp_path, run):
@@ -213,11 +215,10 @@ def test_ctrl_c_keeps_whole_epochs_and_says_how_to_go_on(tmp_path, tiny, folder,
 
 
 @pytest.fixture(scope="module")
-def stopped(tmp_path_factory, tiny, folder):
+def stopped(tmp_path_factory, tiny, folder, drawing_nothing):
     """A run that patience ended, and beside it what it printed."""
     out = tmp_path_factory.mktemp("stopped")
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as printed:
-        patch.setattr(results, "draw", lambda *_: None)
+    with drawing_nothing(), contextlib.redirect_stdout(io.StringIO()) as printed:
         train.main(arguments(tiny, folder, out / "run", *STILL))
     (out / "printed").write_text(printed.getvalue())
     return out / "run"
