@@ -12,6 +12,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 commandline.import_tensorflow()
 
 from keras_ae import export, train  # noqa: E402  TensorFlow first, and quietly
+from keras_ae.data import sources  # noqa: E402
 from keras_ae.data.sets.cat_drawing import draw, sample_factors  # noqa: E402
 from keras_ae.media import images  # noqa: E402  TensorFlow first, and quietly
 from keras_ae.training import results  # noqa: E402  TensorFlow first, and quietly
@@ -20,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 
 TINY = (Path(__file__).parent / "tiny.toml").read_text()
 
-COURSE_SETTINGS = ["training.epochs=1", "training.precision=float32"]
+COURSE_SETTINGS = ["training.epochs=1", "training.precision=float32", "prior.components=[1, 5]"]
 COURSE = {
     "ae": ["data.name=digits", "latent.name=point", "latent.dim=2", "encoder.widths=[8]", "decoder.widths=[8]"],
     "vae": ["data.name=digits", "latent.dim=2", "encoder.widths=[8]", "decoder.widths=[8]", "reconstruction.name=bernoulli"],
@@ -31,10 +32,17 @@ COURSE = {
 }
 
 
+@pytest.fixture(scope="session")
+def common(tmp_path_factory):
+    """A folder that all processes of a parallel run have in common."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
 @pytest.fixture(scope="session", autouse=True)
-def cache(tmp_path_factory):
+def cache(common):
     """Nothing is read from or left in the user's own cache."""
-    os.environ["KERAS_AE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["KERAS_AE_CACHE"] = str(common / "cache")
 
 
 @pytest.fixture(scope="session")
@@ -63,14 +71,12 @@ def tiny(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def once(tmp_path_factory):
+def once(common):
     """once(name, make): a folder that `make(folder)` fills in one process of a parallel run, and all others use."""
-    base = tmp_path_factory.getbasetemp()
-    root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
     def made(name, make):
-        folder, done = root / name, root / f"{name}.done"
-        with FileLock(root / f"{name}.lock"):
+        folder, done = common / name, common / f"{name}.done"
+        with FileLock(common / f"{name}.lock"):
             if not done.exists():
                 folder.mkdir()
                 make(folder)
@@ -87,22 +93,23 @@ def run(once, folder, tiny):
 
 
 @pytest.fixture(scope="session")
-def drawing_nothing():
-    """drawing_nothing(): a context in which runs end without pictures, a third of the time of a short one."""
+def short():
+    """short(): a context in which runs end without pictures, a third of their time, and the built-in melodies are few."""
 
     @contextlib.contextmanager
     def context():
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(results, "draw", lambda *_: None)
+            patch.setattr(sources, "MELODIES", 1000)
             yield
 
     return context
 
 
 @pytest.fixture
-def undrawn(drawing_nothing):
+def undrawn(short):
     """For tests that look at something else than the pictures of a run."""
-    with drawing_nothing():
+    with short():
         yield
 
 
@@ -113,9 +120,9 @@ def exported(once, run):
 
 
 @pytest.fixture(scope="session")
-def course(once, drawing_nothing):
+def course(once, short):
     """A folder of exports, one for each of COURSE, hardly trained."""
-    with drawing_nothing():
+    with short():
         return once("course", train_course)
 
 

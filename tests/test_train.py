@@ -215,10 +215,10 @@ def test_ctrl_c_keeps_whole_epochs_and_says_how_to_go_on(tmp_path, tiny, folder,
 
 
 @pytest.fixture(scope="module")
-def stopped(tmp_path_factory, tiny, folder, drawing_nothing):
+def stopped(tmp_path_factory, tiny, folder, short):
     """A run that patience ended, and beside it what it printed."""
     out = tmp_path_factory.mktemp("stopped")
-    with drawing_nothing(), contextlib.redirect_stdout(io.StringIO()) as printed:
+    with short(), contextlib.redirect_stdout(io.StringIO()) as printed:
         train.main(arguments(tiny, folder, out / "run", *STILL))
     (out / "printed").write_text(printed.getvalue())
     return out / "run"
