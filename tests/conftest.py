@@ -32,17 +32,10 @@ COURSE = {
 }
 
 
-@pytest.fixture(scope="session")
-def common(tmp_path_factory):
-    """A folder that all processes of a parallel run have in common."""
-    base = tmp_path_factory.getbasetemp()
-    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-
-
 @pytest.fixture(scope="session", autouse=True)
-def cache(common):
+def cache(tmp_path_factory):
     """Nothing is read from or left in the user's own cache."""
-    os.environ["KERAS_AE_CACHE"] = str(common / "cache")
+    os.environ["KERAS_AE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")
@@ -71,12 +64,14 @@ def tiny(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def once(common):
+def once(tmp_path_factory):
     """once(name, make): a folder that `make(folder)` fills in one process of a parallel run, and all others use."""
+    base = tmp_path_factory.getbasetemp()
+    root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
     def made(name, make):
-        folder, done = common / name, common / f"{name}.done"
-        with FileLock(common / f"{name}.lock"):
+        folder, done = root / name, root / f"{name}.done"
+        with FileLock(root / f"{name}.lock"):
             if not done.exists():
                 folder.mkdir()
                 make(folder)
