@@ -1,3 +1,4 @@
+import contextlib
 import os
 from pathlib import Path
 
@@ -6,11 +7,12 @@ from filelock import FileLock
 
 from keras_ae import commandline
 
-# threads of linear algebra wait for each other busily, and the other core has tests of its own
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# several threads of linear algebra would wait for each other busily, on cores that run other tests
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 commandline.import_tensorflow()
 
 from keras_ae import export, train  # noqa: E402  TensorFlow first, and quietly
+from keras_ae.data import sources  # noqa: E402
 from keras_ae.data.sets.cat_drawing import draw, sample_factors  # noqa: E402
 from keras_ae.media import images  # noqa: E402  TensorFlow first, and quietly
 from keras_ae.training import results  # noqa: E402  TensorFlow first, and quietly
@@ -19,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 
 TINY = (Path(__file__).parent / "tiny.toml").read_text()
 
-COURSE_SETTINGS = ["training.epochs=1", "training.precision=float32"]
+COURSE_SETTINGS = ["training.epochs=1", "training.precision=float32", "prior.components=[1, 5]"]
 COURSE = {
     "ae": ["data.name=digits", "latent.name=point", "latent.dim=2", "encoder.widths=[8]", "decoder.widths=[8]"],
     "vae": ["data.name=digits", "latent.dim=2", "encoder.widths=[8]", "decoder.widths=[8]", "reconstruction.name=bernoulli"],
@@ -85,10 +87,25 @@ def run(once, folder, tiny):
     return once("run", lambda out: train.main([str(tiny), "--data", str(folder), "--out", str(out / "tiny")])) / "tiny"
 
 
+@pytest.fixture(scope="session")
+def short():
+    """short(): a context in which runs end without pictures, a third of their time, and the built-in melodies are few."""
+
+    @contextlib.contextmanager
+    def context():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(results, "draw", lambda *_: None)
+            patch.setattr(sources, "MELODIES", 1000)
+            yield
+
+    return context
+
+
 @pytest.fixture
-def undrawn(monkeypatch):
-    """Runs without pictures, half of the time of a short one, for tests that look at something else."""
-    monkeypatch.setattr(results, "draw", lambda *_: None)
+def undrawn(short):
+    """For tests that look at something else than the pictures of a run."""
+    with short():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -98,10 +115,9 @@ def exported(once, run):
 
 
 @pytest.fixture(scope="session")
-def course(once):
+def course(once, short):
     """A folder of exports, one for each of COURSE, hardly trained."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(results, "draw", lambda *_: None)
+    with short():
         return once("course", train_course)
 
 

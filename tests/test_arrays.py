@@ -56,10 +56,3 @@ def test_missing_folders_unknown_names_and_sizes_are_user_errors(tmp_path):
         load_data("digit")
     with pytest.raises(UserError, match="images of 10x10 pixels are not supported"):
         load_data("digits", size=10)
-
-
-def test_tensorflow_datasets_load_from_their_data_directory(shared):
-    (train, train_labels), (test, _) = load_data("mnist", str(shared / "tfds"))
-    assert train.shape == (60_000, 28, 28, 1)
-    assert test.shape == (10_000, 28, 28, 1)
-    assert set(train_labels) == set(range(10))

@@ -167,7 +167,18 @@ def test_the_same_evaluation_twice_writes_the_same_report_and_says_that_the_samp
 def test_pictures_from_elsewhere_and_refined_codes_are_judged_beside(exported, folder, tmp_path, capfd):
     for index, image in enumerate(np.random.default_rng(0).integers(0, 256, (9, 16, 16, 3), "uint8")):
         images.write_png(tmp_path / "others" / f"{index}.png", image)
-    more = ["--others", str(tmp_path / "others"), "--refine", "5", "--n", "50", "--out", str(tmp_path / "report")]
+    more = [
+        "--others",
+        str(tmp_path / "others"),
+        "--refine",
+        "5",
+        "--n",
+        "50",
+        "--features",
+        "gabor",
+        "--out",
+        str(tmp_path / "report"),
+    ]
     evaluate.main(["--model", str(exported), "--data", str(folder), *more])
     found = json.loads((tmp_path / "report" / "metrics.json").read_text())
     assert found["protocol"]["n_others"] == 9
@@ -263,7 +274,8 @@ def test_models_are_compared_even_one_of_another_program(exported, folder, tmp_p
     module = Stranger(tf.saved_model.load(str(stranger / "decoder")))
     tf.saved_model.save(module, str(stranger / "generator"), module.generate)
     out = tmp_path / "report"
-    evaluate.main(["--compare", str(exported), str(stranger), "--data", str(folder), "--n", "60", "--out", str(out)])
+    more = ["--features", "gabor", "--n", "60", "--out", str(out)]
+    evaluate.main(["--compare", str(exported), str(stranger), "--data", str(folder), *more])
     found = json.loads((out / "metrics.json").read_text())["models"]
     assert found["stranger"]["samples"]["n"] == 60
     assert found["stranger"]["samples"] != found["tiny"]["samples"]
@@ -274,16 +286,18 @@ def test_models_are_compared_even_one_of_another_program(exported, folder, tmp_p
 def test_a_model_without_a_generator_is_judged_by_the_rest(exported, folder, tmp_path):
     for name in ("encoder", "decoder"):
         shutil.copytree(exported / name, tmp_path / "silent" / name)
-    evaluate.main(["--model", str(tmp_path / "silent"), "--data", str(folder), "--n", "60", "--out", str(tmp_path / "r")])
+    more = ["--features", "gabor", "--n", "60", "--out", str(tmp_path / "r")]
+    evaluate.main(["--model", str(tmp_path / "silent"), "--data", str(folder), *more])
     found = json.loads((tmp_path / "r" / "metrics.json").read_text())["models"]["silent"]
     assert found["samples"] is None
     assert found["reconstruction"]["n"] > 0
 
 
 def test_a_model_judged_on_other_images_is_reported(exported, tmp_path, capfd):
-    for index in range(200):
+    for index in range(100):
         images.write_png(tmp_path / "other" / f"{index}.png", draw(sample_factors(8, index), 16))
-    evaluate.main(["--model", str(exported), "--data", str(tmp_path / "other"), "--n", "60", "--out", str(tmp_path / "r")])
+    more = ["--features", "gabor", "--n", "60", "--out", str(tmp_path / "r")]
+    evaluate.main(["--model", str(exported), "--data", str(tmp_path / "other"), *more])
     assert "warning: tiny was trained on other images" in capfd.readouterr().err
 
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from tqdm import tqdm
 
-from keras_ae import export
+from keras_ae import export, train
 from keras_ae.codes import velocities
 from keras_ae.codes.flow import Flow
 from keras_ae.exports import writing
@@ -151,10 +151,10 @@ def test_a_conditional_generator_draws_codes_of_the_class(tmp_path):
     assert not np.allclose(drawn, prior.sample(5, 0), rtol=1e-2, atol=1e-2)
 
 
-def test_an_experiment_trains_with_a_flow_and_exports_it(tmp_path, tiny, folder):
-    from keras_ae import train
-
-    options = ["training.epochs=1", "refinement.epochs=1", "refinement.batch=16", "prior.name=flow", "prior.steps=20"]
+def test_an_experiment_trains_with_a_flow_and_exports_it(tmp_path, tiny, folder, undrawn):
+    options = ["training.epochs=1", "refinement.epochs=1", "refinement.batch=16"]
+    options += ["encoder.name=conv", "encoder.widths=[4]", "decoder.widths=[4]"]
+    options += ["prior.name=flow", "prior.steps=20", "prior.width=16", "prior.blocks=1"]
     options = [word for option in options for word in ("--set", option)]
     train.main([str(tiny), "--data", str(folder), "--out", str(tmp_path / "run"), *options])
     export.main(["--model", str(tmp_path / "run"), "--out", str(tmp_path / "export")])

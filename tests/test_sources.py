@@ -10,6 +10,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from keras_ae.data import builders, folders, pipeline, public_cats, sources
+from keras_ae.data.arrays import load_data
 from keras_ae.data.sets.cat_drawing import draw
 from keras_ae.data.sets.cat_factors import sample_factors
 from keras_ae.errors import UserError
@@ -82,6 +83,13 @@ def test_mnist_keeps_its_size_its_sides_and_its_classes(shared):
     assert len(digits.labels) == 10
     batch = next(iter(pipeline.batches(digits, "test", 100)))
     assert len(set(batch["label"].numpy())) == 10
+
+
+def test_mnist_is_given_as_arrays(shared):
+    (train, train_labels), (test, _) = load_data("mnist", str(shared / "tfds"))
+    assert train.shape == (60_000, 28, 28, 1)
+    assert test.shape == (10_000, 28, 28, 1)
+    assert set(train_labels) == set(range(10))
 
 
 def test_cat_faces_follow_changes_of_their_files(tmp_path, folder):

@@ -27,7 +27,7 @@ def other(tmp_path_factory):
     return path
 
 
-def test_a_run_has_the_networks_of_the_export_and_begins_with_its_weights(tmp_path, other, folder, exported, capfd):
+def test_a_run_has_the_networks_of_the_export_and_begins_with_its_weights(tmp_path, other, folder, exported, capfd, undrawn):
     # steps so small that weights stay as they are
     run = started(other, folder, tmp_path / "run", exported, "--set", "schedule.learning_rate=1e-12")
     out = capfd.readouterr().out
@@ -42,7 +42,7 @@ def test_a_run_has_the_networks_of_the_export_and_begins_with_its_weights(tmp_pa
     np.testing.assert_allclose(decoder(z), Exported(exported).decode(z), atol=1e-4)
 
 
-def test_the_card_says_what_a_run_started_from_and_keeps_the_path_private(tmp_path, other, folder, exported):
+def test_the_card_says_what_a_run_started_from_and_keeps_the_path_private(tmp_path, other, folder, exported, undrawn):
     run = started(other, folder, tmp_path / "run", exported)
     export.main(["--model", str(run), "--out", str(tmp_path / "out")])
     card = json.loads((tmp_path / "out" / "card.json").read_text())
@@ -51,7 +51,7 @@ def test_the_card_says_what_a_run_started_from_and_keeps_the_path_private(tmp_pa
     assert "started from the weights of tiny (cats)" in (tmp_path / "out" / "README.md").read_text()
 
 
-def test_a_run_that_started_from_an_export_resumes_to_the_same_end(tmp_path, other, folder, exported, monkeypatch):
+def test_a_run_that_started_from_an_export_resumes_to_the_same_end(tmp_path, other, folder, exported, monkeypatch, undrawn):
     whole = started(other, folder, tmp_path / "whole", exported, "--set", "training.epochs=2")
     write = runs.Run.write_state
 

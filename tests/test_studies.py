@@ -52,13 +52,14 @@ SIZES = {
 
 
 @pytest.fixture(scope="module")
-def studied(course, tmp_path_factory):
+def studied(course, tmp_path_factory, short):
     """A function name -> what the study returned, the folder of its pictures, the models and the data set; each runs once."""
 
     @functools.cache
     def run(name):
         models = {model: Exported(course / model) for model in COMPARED.get(name, ["vae"])}
-        image_set = side_by_side.load_images(models, None)
+        with short():
+            image_set = side_by_side.load_images(models, None)
         folder = tmp_path_factory.mktemp(name)
         numbers = importlib.import_module(f"keras_ae.studies.{name}").run(models, image_set, 0, folder, **SIZES.get(name, {}))
         return types.SimpleNamespace(numbers=numbers, folder=folder, models=models, image_set=image_set)

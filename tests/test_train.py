@@ -210,11 +210,10 @@ def test_ctrl_c_keeps_whole_epochs_and_says_how_to_go_on(tmp_path, tiny, folder,
 
 
 @pytest.fixture(scope="module")
-def stopped(tmp_path_factory, tiny, folder):
+def stopped(tmp_path_factory, tiny, folder, short):
     """A run that patience ended, and beside it what it printed."""
     out = tmp_path_factory.mktemp("stopped")
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as printed:
-        patch.setattr(results, "draw", lambda *_: None)
+    with short(), contextlib.redirect_stdout(io.StringIO()) as printed:
         train.main(arguments(tiny, folder, out / "run", *STILL))
     (out / "printed").write_text(printed.getvalue())
     return out / "run"

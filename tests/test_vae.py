@@ -77,6 +77,13 @@ def test_the_weight_of_the_total_correlation_makes_numbers_independent():
     assert correlation_of(20.0) < correlation_of(0.0) - 0.1
 
 
+def test_a_step_is_traced_once(monkeypatch):
+    model, traced, step = built(), [], VAE.train_step
+    monkeypatch.setattr(VAE, "train_step", lambda self, data: traced.append(1) or step(self, data))
+    model.fit(batches(blobs(32)), epochs=2, verbose=0)
+    assert len(traced) == 1
+
+
 def test_the_total_correlation_needs_posteriors():
     with pytest.raises(ValueError, match="total_correlation needs a Gaussian latent. Received: 2 with a point"):
         built(Point, total_correlation=2.0)

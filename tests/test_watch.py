@@ -101,7 +101,7 @@ def test_the_preview_shows_originals_reconstructions_and_samples(run):
     assert picture.size == (8 * (16 * scale + 2) - 2, 3 * (16 * scale + 2) - 2)
 
 
-def test_a_preview_changes_nothing_of_training(tmp_path, tiny, folder, run, monkeypatch):
+def test_a_preview_changes_nothing_of_training(tmp_path, tiny, folder, run, monkeypatch, undrawn):
     # nor do those of TensorBoard
     monkeypatch.setattr(preview.Preview, "write", lambda drawing: None)
     train.main([str(tiny), "--data", str(folder), "--out", str(tmp_path / "run"), "--set", "training.pictures_every=0"])
@@ -109,7 +109,7 @@ def test_a_preview_changes_nothing_of_training(tmp_path, tiny, folder, run, monk
     np.testing.assert_array_equal(*losses)
 
 
-def test_the_preview_is_opened_once(tmp_path, tiny, folder, monkeypatch):
+def test_the_preview_is_opened_once(tmp_path, tiny, folder, monkeypatch, undrawn):
     opened = []
     monkeypatch.setattr(outputs, "show", opened.append)
     train.main([str(tiny), "--data", str(folder), "--out", str(tmp_path / "run"), "--open"])

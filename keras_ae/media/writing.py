@@ -3,6 +3,8 @@
 import math
 from pathlib import Path
 
+from PIL import Image
+
 from keras_ae import outputs
 from keras_ae.errors import UserError
 from keras_ae.files import written_whole
@@ -19,8 +21,13 @@ def write_grid(path, frames, columns=None, milliseconds=None):
 
 def write_animation(path, frames, columns=None, milliseconds=60):
     """A GIF that shows the frames forward and backward in an endless loop, each for `milliseconds`."""
-    enlarged = frames.repeat(ENLARGED, axis=1).repeat(ENLARGED, axis=2)
-    first, *others = [images.to_pillow(frame) for frame in [*enlarged, *enlarged[-2:0:-1]]]
+    shown = []
+    for frame in frames:
+        picture = images.to_pillow(frame)
+        # colours are chosen once for each frame, of the small one: Pillow would choose the same for all that it is given
+        small = picture.convert("P", palette=Image.Palette.ADAPTIVE) if picture.mode == "RGB" else picture
+        shown.append(small.resize((ENLARGED * small.width, ENLARGED * small.height), Image.Resampling.NEAREST))
+    first, *others = [*shown, *shown[-2:0:-1]]
     with written_whole(path) as partial:
         first.save(partial, "gif", save_all=True, append_images=others, duration=milliseconds, loop=0, optimize=False)
 

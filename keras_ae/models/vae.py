@@ -175,8 +175,8 @@ class VAE(keras.Model):
 
     def _maybe_symbolic_build(self, *args, **kwargs):
         # Keras' own fails on the batches of several workers (its issue 20585), and opens the stream once too often; the
-        # networks are built, and these are the optimizers
-        if tf.distribute.has_strategy():
+        # networks are built, and these are the optimizers: a step that still makes their variables would be traced twice
+        if self.compiled:
             self.state()
 
     def export(self, filepath: str | os.PathLike, *args: Any, input_signature: list[Any] | None = None, **kwargs: Any) -> None:
