@@ -45,6 +45,20 @@ def test_codes_come_to_look_normal_and_pictures_are_still_rebuilt():
     assert error < 0.3 * images.var()
 
 
+def test_the_logged_adversarial_loss_has_no_regularization_loss():
+    keras.utils.set_random_seed(0)
+    z = keras.Input((2,))
+    x = keras.layers.Dense(64, "tanh", kernel_regularizer=keras.regularizers.L2(100.0))(z)
+    decoder = keras.Model(z, keras.layers.Reshape(SHAPE)(x))
+    model = AdversarialAutoencoder(dense_encoder(SHAPE, Point(2), widths=[8]), decoder, Likelihood("gaussian"), weight=3.0)
+    model.compile("adam")
+    images = two_spots(64)
+    expected = float(model.adversarial(model.encoder(images)["z"]))
+    assert float(sum(model.losses)) > 1
+    logs = model.train_on_batch(images, return_dict=True)
+    assert float(logs["adversarial"]) == pytest.approx(expected, rel=1e-4)
+
+
 def test_everything_that_trains_is_in_the_state():
     model = built(30.0)
     state = model.state()

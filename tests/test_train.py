@@ -2,6 +2,7 @@ import contextlib
 import io
 import json
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -214,15 +215,22 @@ def stopped(tmp_path_factory, tiny, folder, short):
     """A run that patience ended, and beside it what it printed."""
     out = tmp_path_factory.mktemp("stopped")
     with short(), contextlib.redirect_stdout(io.StringIO()) as printed:
-        train.main(arguments(tiny, folder, out / "run", *STILL))
+        train.main(arguments(tiny, folder, out / "a run", *STILL))
     (out / "printed").write_text(printed.getvalue())
-    return out / "run"
+    return out / "a run"
 
 
 def test_early_stopping_is_mentioned(stopped):
     epochs = len(Run(stopped).history())
     expected = f"stopped after epoch {epochs} of 9: val_loss has not improved for 3 epochs"
     assert expected in stopped.with_name("printed").read_text()
+
+
+def test_the_commands_at_the_end_can_be_pasted_into_a_shell(stopped):
+    lines = stopped.with_name("printed").read_text().splitlines()
+    watch, export = (next(line for line in lines if line.startswith(name)) for name in ("watch", "export"))
+    assert shlex.split(watch)[1:] == ["tensorboard", "--logdir", str(stopped / "tensorboard")]
+    assert shlex.split(export)[4:6] == ["--model", str(stopped)]
 
 
 def test_progress_counts_all_stages_from_the_start(refined):

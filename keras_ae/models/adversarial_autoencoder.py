@@ -84,7 +84,8 @@ class AdversarialAutoencoder(VAE):
         judge = self.discriminator.trainable_variables
         gradients, judging = tape.gradient(scaled, self.trainable_variables), tape.gradient(mistaken, judge)
         del tape
-        adversarial = (loss - terms["reconstruction"]) / self.weight if self.weight else self.adversarial(codes["z"])
+        # of the discriminator that the encoder was trained with, also where the objective has none of it
+        adversarial = self.adversarial(codes["z"])
         replicas.step(self.optimizer, gradients, self.trainable_variables)
         replicas.step(self.discriminator_optimizer, judging, judge)
         return self.logged({"loss": loss, **terms, "adversarial": adversarial, "discriminator": mistaken}, batch)

@@ -1,5 +1,7 @@
 """Results of a finished run: the prior of its codes, held-out metrics, pictures."""
 
+import shlex
+
 import numpy as np
 import tensorflow as tf
 
@@ -176,7 +178,7 @@ def summary(run, measured):
         f"run       {run}  (history.csv, metrics.json, weights.npz)",
         f"pictures  {run.pictures}",
         *advice(run, measured),
-        f"watch     tensorboard --logdir {run.tensorboard}",
-        f"export    python -m keras_ae.export --model {run} --out exported/{experiment.name}",
+        f"watch     tensorboard --logdir {shlex.quote(str(run.tensorboard))}",
+        f"export    python -m keras_ae.export --model {shlex.quote(str(run))} --out exported/{experiment.name}",
     ]
     return "\n".join(lines)
