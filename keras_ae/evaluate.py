@@ -15,7 +15,7 @@ def parser():
     )
     parser.add_argument("--others", metavar="DIR", help="folder of picture files from elsewhere, to be reconstructed too")
     steps = commandline.whole_number(0, 10_000)
-    text = "judge reconstructions from refined codes too, each after so many steps of gradient descent"
+    text = "judge reconstructions from refined codes too, after this many steps of gradient descent on each code"
     parser.add_argument("--refine", type=steps, default=0, metavar="STEPS", help=text)
     parser.add_argument("--n", type=commandline.whole_number(50, 50_000), default=2000, help="how many images to draw")
     parser.add_argument(
@@ -60,7 +60,7 @@ def evaluate(arguments):
         others = images.to_float(images.read_all(images.find(arguments.others), size, channels, commandline.warn)[1])
     recognizes = arguments.recognition == "on" or (arguments.recognition == "auto" and recognition.is_present())
     judge = Judge(image_set, arguments.n, chosen, arguments.seed, others=others, recognition=recognizes)
-    warnings = side_by_side.warnings_of(models, judge)
+    warnings = [*judge.warnings(), *side_by_side.trained_on_others(models, image_set)]
     for line in warnings:
         commandline.warn(line)
     makers = [functools.partial(side_by_side.candidate, model, name) for name, model in models.items()]

@@ -18,9 +18,9 @@ def parser():
         "--temperature",
         type=commandline.number(0, 10),
         default=1.0,
-        help="scales the spread of the codes: lower values give more typical pictures, 0 the mean of the density",
+        help="scales the spread of the codes: lower values give more typical pictures, 0 the middle of the prior",
     )
-    parser.add_argument("--prior", choices=("fitted", "normal"), default="fitted", help="density that codes are drawn from")
+    parser.add_argument("--prior", choices=("fitted", "normal"), default="fitted", help="prior that codes are drawn from")
     commandline.add_label(parser, "each in turn")
     commandline.add_runtime(parser)
     parser.add_argument("--columns", type=commandline.whole_number(1, 1000), help="columns of the grid (default: a square)")

@@ -4,7 +4,7 @@ from keras_ae import commandline
 
 
 def parser():
-    parser = commandline.Parser("reconstruct", "Draw pictures over their reconstructions.")
+    parser = commandline.Parser("reconstruct", "Draw pictures above their reconstructions.")
     folder = "folder of picture files; the names of its sub-folders are the classes for a conditional model"
     commandline.add_pictures(parser, most=1000, data=folder)
     commandline.add_common(
@@ -13,7 +13,7 @@ def parser():
     commandline.add_label(parser)
     commandline.add_runtime(parser)
     steps = commandline.whole_number(0, 10_000)
-    text = "steps of gradient descent on each code, for closer reconstructions; 20 are a good choice"
+    text = "steps of gradient descent on each code, for closer reconstructions; 20 is a good choice"
     parser.add_argument("--refine", type=steps, default=0, metavar="STEPS", help=text)
     return parser
 

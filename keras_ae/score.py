@@ -13,7 +13,8 @@ def parser():
     )
     folder = "folder of picture files; the names of its sub-folders are the classes for a conditional model"
     commandline.add_pictures(parser, data=folder)
-    reference = "folder of usual pictures, such as the training images: the score is then how unusual the missing texture is"
+    usual = "folder of usual pictures, such as the training images"
+    reference = f"{usual}: adds a score, how unusual the texture is that the model does not reproduce"
     parser.add_argument("--reference", metavar="DIR", help=reference)
     parser.add_argument("--against", metavar="DIR", help="folder of other pictures: how well the scores separate the two")
     commandline.add_common(parser, "scores.csv", "table to write; a picture of the most unusual is written beside it")

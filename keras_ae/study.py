@@ -85,6 +85,9 @@ def study(arguments):
             commandline.warn(
                 f"{path} has {path.stat().st_size / 1000:.0f} kB; pages load slowly with more than {HEAVY // 1000}"
             )
+    # without --data, the images are those of the first model, or the study draws its own
+    for line in side_by_side.trained_on_others(models, image_set) if arguments.data else ():
+        commandline.warn(line)
     print(f"{arguments.name} of {', '.join(models)} on {image_set.name} -> {out / arguments.name}.json")
     print("\n".join(lines_of(numbers)))
 

@@ -25,7 +25,7 @@ def parser():
     parser.add_argument("--list", action=_List, nargs=0, help="show the experiments of the package, and exit")
     parser.add_argument(
         "--data",
-        metavar="DIR",
+        metavar="DATA",
         help="folder of picture files, data folder of tensorflow-datasets, or a data set: cats, cifar10 ... (docs/data.md)",
     )
     parser.add_argument(
@@ -36,7 +36,7 @@ def parser():
     parser.add_argument("--seed", type=commandline.SEED, help="same as --set training.seed=SEED")
     parser.add_argument("--out", metavar="DIR", help="run folder (default: the next number in runs/NAME)")
     parser.add_argument(
-        "--workers", type=commandline.whole_number(2, 64), metavar="N", help="train with N processes on this machine, for a try"
+        "--workers", type=commandline.whole_number(2, 64), metavar="N", help="train with N processes on this machine, as a test"
     )
     parser.add_argument("--open", action="store_true", help="open the preview picture when the first epoch has ended")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out, or the newest in runs/NAME")

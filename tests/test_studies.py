@@ -87,6 +87,11 @@ def test_the_command_writes_numbers_and_protocol_beside_the_pictures(course, tmp
     assert "latent_map of ae, vae on digits" in capsys.readouterr().out
 
 
+def test_a_study_on_other_images_than_a_model_was_trained_on_is_reported(course, few, tmp_path, capfd):
+    study.main(["latent_map", "--model", str(course / "ae"), "--data", str(few), "--out", str(tmp_path)])
+    assert "warning: ae was trained on other images" in capfd.readouterr().err
+
+
 def test_the_list_of_studies_needs_no_tensorflow():
     code = "import sys; from keras_ae import study; study.parser().format_help(); print('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"

@@ -26,7 +26,7 @@ TITLE = """{header}# {name}
 """
 PORTABLE = """
 `onnx/` has the encoder and the decoder as ONNX files with the same inputs and outputs (the decoder gives `images_uint8` too),
-and the fitted prior in `prior.npz`{phones}.
+and the fitted prior in `prior.npz` (of a flow, the network is `velocity.onnx`){phones}.
 
     import onnxruntime
     decoder = onnxruntime.InferenceSession("onnx/decoder.onnx")

@@ -70,12 +70,12 @@ def load_images(models, directory):
     return pipeline.load(name, directory, height, channels)
 
 
-def warnings_of(models, judge):
-    """What a reader of the report must know: a list of lines. models: {name: Exported}."""
-    lines = judge.warnings()
+def trained_on_others(models, image_set):
+    """A line for each of {name: Exported} that was trained on other images than these."""
+    lines = []
     for name, model in models.items():
         trained_on = model.card.get("data", {}).get("fingerprint")
-        if trained_on and trained_on != judge.image_set.fingerprint:
+        if trained_on and trained_on != image_set.fingerprint:
             lines.append(f"{name} was trained on other images; it may have seen images that are held out here")
     return lines
 
