@@ -130,6 +130,15 @@ def test_epochs_differ_and_a_resumed_run_gets_the_same_ones(image_set):
     assert not np.array_equal(whole[0], epochs_of(image_set, 0, 1, seed=1)[0])
 
 
+@pytest.mark.parametrize("batch", [1, 3])
+def test_half_of_the_images_of_odd_batches_are_mirrored_too(image_set, batch):
+    plain, mirrored = (pipeline.training(image_set, batch, 0, 0, Variation(flip=flip)).take(40) for flip in (False, True))
+    pairs = [(a["images"].numpy(), b["images"].numpy()) for a, b in zip(plain, mirrored, strict=True)]
+    same = [np.array_equal(one, other) for a, b in pairs for one, other in zip(a, b, strict=True)]
+    assert len(same) == 40 * batch
+    assert sum(same) == 20 * batch
+
+
 def test_shifts_move_whole_batches_by_few_pixels_and_are_reproducible(image_set):
     plain, one, other = (
         [batch["images"].numpy() for batch in pipeline.training(image_set, 32, 0, 0, Variation(shift=shift)).take(12)]

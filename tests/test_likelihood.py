@@ -6,6 +6,7 @@ from scipy import stats
 
 from keras_ae.judging import likelihood
 from keras_ae.judging.judge import Candidate
+from keras_ae.models.losses import Likelihood
 
 RANDOM = np.random.default_rng(0)
 VARIANCE = 0.3
@@ -78,6 +79,15 @@ def test_measure_reports_the_negative_elbo_of_all_images_and_estimates_of_the_fi
     assert (weighted["n"], weighted["draws"]) == (20, 1000)
     assert weighted["neg_importance_weighted_1000"] == pytest.approx(-exact[:20].mean(), abs=0.05)
     assert weighted["neg_elbo"] > weighted["neg_importance_weighted_1000"]
+
+
+def test_a_cross_entropy_has_no_bits_per_dimension():
+    weights, x, _, covariance, _ = linear_gaussian(2, n=20)
+    images = np.sign(x).reshape(-1, 1, 5, 1)
+    for name, density in (("bernoulli", False), ("gaussian", True)):
+        candidate = linear_candidate(weights, covariance, Likelihood(name))
+        numbers, _ = likelihood.measure(candidate, images, images, 0, n=5, draws=50, ks=(50,))
+        assert ("bits_per_dimension" in numbers["importance_weighted"]) == density
 
 
 def test_without_a_likelihood_of_its_own_a_candidate_gets_a_gaussian_with_the_error_on_training_images():

@@ -168,6 +168,14 @@ def test_a_run_killed_between_two_files_of_an_epoch_resumes_to_the_same_end(tmp_
             np.testing.assert_array_equal(one[key], other[key])
 
 
+def test_both_stages_may_log_columns_of_their_own(tmp_path, tiny, folder, undrawn):
+    short = ["objective.name=adversarial", "training.epochs=1", "refinement.epochs=1", "refinement.batch=16"]
+    train.main(arguments(tiny, folder, tmp_path / "run", *(word for one in [*QUICK, *short] for word in ("--set", one))))
+    first, second = Run(tmp_path / "run").history()
+    assert set(first) - set(second) == {"discriminator"}
+    assert set(second) - set(first) == {"critic"}
+
+
 def test_epochs_that_were_saved_but_not_logged_are_logged_when_a_run_is_resumed(tmp_path, run):
     shutil.copytree(run, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "tensorboard")

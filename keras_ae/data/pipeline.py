@@ -238,7 +238,7 @@ def training(image_set, batch, seed, first_epoch=0, variation=UNVARIED, task=Non
         rows = _rows(share, part)
         prepared = _parsed(serialized, image_set)
         # bytes are moved four times as fast as floats
-        images = half_mirrored(prepared["images"], rows) if variation.flip else prepared["images"]
+        images = half_mirrored(prepared["images"], step, rows) if variation.flip else prepared["images"]
         images = moved(images, variation, tf.stack([seed, step]), rows) if variation.moves else images
         prepared |= {"images": tf.ensure_shape(images, (batch // rows.replicas, *image_set.shape))}
         return _with_inputs(prepared, task, tf.stack([seed, tf.cast(step, tf.int32)]), rows)

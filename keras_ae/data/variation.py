@@ -51,9 +51,12 @@ def mirrored(images):
     return tf.reverse(images, [2])
 
 
-def half_mirrored(images, rows=ALL):
-    """The first half of the batch mirrored; batches are shuffled, so each image is mirrored with probability 1/2 per epoch."""
-    half = rows.before(rows.shape(images)[0] // 2)
+def half_mirrored(images, step, rows=ALL):
+    """The second half of a shuffled batch mirrored, so that each image is mirrored with probability 1/2.
+
+    Of an odd number of images, the one in the middle is mirrored in every second step.
+    """
+    half = rows.before((rows.shape(images)[0] + tf.cast(step % 2, tf.int32)) // 2)
     # several times as fast as a choice for each image
     return tf.concat([images[:half], mirrored(images[half:])], axis=0)
 

@@ -122,7 +122,7 @@ def _likelihood_table(models):
         row += [_number(numbers[key], 1) for key in ("distortion", "rate", "aggregate_kl")]
         row.append(f"{numbers['active_units']} of {numbers['latent_dim']}")
         row += [_number(weighted[key], 1, weighted["intervals"][key]) for key in estimates]
-        rows.append([*row, _number(weighted["bits_per_dimension"][estimates[-1]], 3)])
+        rows.append([*row, _number(weighted.get("bits_per_dimension", {}).get(estimates[-1]), 3)])
         short = ["negative ELBO" if key == "neg_elbo" else f"negative IW {key.rpartition('_')[2]}" for key in estimates]
         headings = ["", "negative ELBO", "distortion", "rate", "aggregate KL", "active units"]
         headings += [f"first {weighted['n']}: {short[0]}", *short[1:], "bits/dim"]

@@ -108,6 +108,11 @@ class Likelihood:
     def __call__(self, images: ArrayLike, reconstructions: ArrayLike) -> tf.Tensor:
         return RECONSTRUCTIONS[self.name](images, reconstructions, **self.arguments)
 
+    @property
+    def is_density(self) -> bool:
+        """Whether it is a density on [-1, 1]; else it is a cross-entropy."""
+        return self.name not in ("bernoulli", "categorical")
+
     def get_config(self) -> dict[str, Any]:
         """Name and arguments, from which `from_config` makes it again."""
         return {"name": self.name, **self.arguments}

@@ -160,8 +160,8 @@ class Run:
 
     def _write_history(self, rows):
         with written_whole(self.folder / "history.csv") as path, open(path, "w", encoding="utf-8", newline="") as file:
-            # the second stage has more columns than the first
-            writer = csv.DictWriter(file, max(rows, key=len))
+            # each stage has columns of its own, which are empty in the rows of the other
+            writer = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)))
             writer.writeheader()
             writer.writerows(rows)
 
