@@ -209,6 +209,25 @@ def test_mistakes_say_what_was_received_and_what_works(arguments, message):
         conditional().fit(IMAGES, epochs=1, verbose=0)
 
 
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (IMAGES, np.zeros(96, "int64"), "the targets of an autoencoder are images of shape .* leave class labels out"),
+        ((IMAGES * 100 + 100).astype("uint8"), None, "images must lie in .* Received: 8-bit ones"),
+    ],
+    ids=["labels as targets", "8-bit images"],
+)
+def test_batches_of_data_sets_are_images_too(x, y, message):
+    stream = tf.data.Dataset.from_tensor_slices(x if y is None else (x, y)).batch(32)
+    with pytest.raises(ValueError, match=message):
+        compiled().fit(stream, epochs=1, verbose=0)
+    with pytest.raises(ValueError, match=message):
+        compiled().fit(IMAGES, validation_data=stream, epochs=1, verbose=0)
+    if y is not None:
+        with pytest.raises(ValueError, match=message):
+            compiled().fit(IMAGES, validation_data=(x, y), epochs=1, verbose=0)
+
+
 def test_a_conditional_model_is_saved_with_the_class_of_each_image(tmp_path):
     for labels, received in ((None, "none"), ([0, 1], "2")):
         with pytest.raises(UserError, match=f"needs the class number of each of 96 images as labels. Received: {received}"):
