@@ -112,6 +112,7 @@ OWN = {
         keras.layers.Conv2D(5, (1, 4), (1, 2), padding="same", activation="relu"),
         keras.layers.Conv2DTranspose(2, (6, 1), (2, 1), padding="same"),
     ],
+    "dense on maps": [keras.layers.Conv2D(4, 3), keras.layers.Dense(5, "relu"), keras.layers.Dense(2)],
     "groups": [keras.layers.Conv2D(6, 3, groups=3, dilation_rate=2), keras.layers.Dropout(0.5), keras.layers.ReLU()],
 }
 
@@ -126,6 +127,19 @@ def test_networks_of_a_users_own_layers_are_written(layers):
     assert session.get_modelmeta().custom_metadata_map == {"made": "here"}
     inputs = RANDOM.uniform(-1, 1, (3, 16, 16, 3)).astype("float32")
     np.testing.assert_allclose(session.run(None, {"images": inputs})[0], model(inputs), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("constant", [0.1, np.arange(4) + 1.0, np.arange(24).reshape(6, 4) + 1.0], ids=["0", "1", "2"])
+def test_constants_are_broadcast_as_keras_does(constant):
+    import onnxruntime
+
+    images_in = keras.Input((6, 6, 3))
+    x = keras.layers.Conv2D(4, 3, padding="same")(images_in)
+    model = keras.Model(images_in, keras.layers.Conv2D(2, 3)(x * constant + constant))
+    written = converting.written(model, ["images"], {"y": (lambda found: found, model.outputs[0])}, False, {})
+    inputs = RANDOM.uniform(-1, 1, (3, 6, 6, 3)).astype("float32")
+    found = onnxruntime.InferenceSession(written).run(None, {"images": inputs})[0]
+    np.testing.assert_allclose(found, model(inputs), rtol=1e-3, atol=1e-4)
 
 
 def exported_to(folder, encoder):
@@ -145,6 +159,18 @@ def test_an_export_without_onnx_forms_says_why_and_works_otherwise(tmp_path):
     assert "(GaussianNoise) has no ONNX form here" in card["onnx"]["missing"]
     assert not (folder / "onnx").exists()
     assert Exported(folder, runtime="auto").generate(2)[0].shape == (2, 16, 16, 3)
+
+
+def test_an_export_that_onnxruntime_does_not_run_says_why(tmp_path, monkeypatch):
+    from keras_ae.models.latents import Point
+
+    images_in = keras.Input((16, 16, 3))
+    encoder = keras.Model(images_in, Point(4)(keras.layers.Flatten()(images_in)))
+    # of another rank than a matrix product takes
+    monkeypatch.setitem(converting.LAYERS, "Flatten", lambda graph, layer, value, node: value)
+    card = json.loads((exported_to(tmp_path / "own", encoder) / "card.json").read_text())
+    assert "onnxruntime does not run these networks: " in card["onnx"]["missing"]
+    assert not (tmp_path / "own" / "onnx").exists()
 
 
 def test_files_that_differ_from_the_networks_are_not_exported(tmp_path, monkeypatch):

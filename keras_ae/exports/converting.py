@@ -61,8 +61,12 @@ def _conv_transpose(graph, layer, value, node):
 
 
 def _dense(graph, layer, value, node=None):
-    inputs = [graph.channels_last(value), graph.constant(layer.kernel), *_bias(graph, layer)]
-    return _activated(graph, graph.add("Gemm", inputs), layer.activation)
+    inputs, biases = [graph.channels_last(value), graph.constant(layer.kernel)], _bias(graph, layer)
+    if node is None or len(node.input_tensors[0].shape) == 2:
+        return _activated(graph, graph.add("Gemm", [*inputs, *biases]), layer.activation)
+    found = graph.add("MatMul", inputs)
+    found = graph.add("Add", [found, *biases]) if biases else found
+    return _activated(graph, found, layer.activation)
 
 
 def _reshape(graph, layer, value, node):

@@ -20,6 +20,7 @@ class Graph:
     def __init__(self, half):
         self.half = half
         self.nodes, self.constants, self.transposed = [], [], {}
+        self.arrays = {}
         self.first = set()
 
     def add(self, kind, inputs, outputs=1, **attributes):
@@ -39,10 +40,16 @@ class Graph:
         halved = self.half and values.dtype == np.float32 and values.size >= HALVED
         name = f"c{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(values.astype("float16") if halved else values, name))
-        return self.add("Cast", [name], to=1) if halved else name
+        value = self.add("Cast", [name], to=1) if halved else name
+        self.arrays[value] = values
+        return value
 
     def channels_first(self, value):
-        """The value as (batch, channels, height, width)."""
+        """The value as (batch, channels, height, width); a constant as one that is broadcast to it as before."""
+        if value in self.arrays:
+            array = self.arrays[value]
+            four = array.reshape((1,) * (4 - array.ndim) + array.shape)
+            return self.constant(four.transpose(CHANNELS_FIRST)) if array.ndim else value
         return value if value in self.first else self._turned(value, CHANNELS_FIRST)
 
     def channels_last(self, value):

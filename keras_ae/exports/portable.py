@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_ae import files, versions
 from keras_ae.codes import priors
-from keras_ae.errors import UserError
+from keras_ae.errors import UserError, first_line
 from keras_ae.exports import converting, resizing, runtimes
 from keras_ae.media.images import to_uint8
 from keras_ae.models import networks
@@ -98,7 +98,8 @@ def write(place, encoder, decoder, prior, card):
     """Write onnx/ into the folder `place`, and compare it with the networks; what the card says of it.
 
     Weights are stored in float16 where pictures stay within one level of 255, else in float32. Where a layer has no ONNX form,
-    or a package is not installed, nothing is written, and the card says why. Raises UserError if pictures differ.
+    onnxruntime does not run what was written, or a package is not installed, nothing is written, and the card says why. Raises
+    UserError if pictures differ.
     """
     if reason := missing():
         return {"missing": reason}
@@ -116,7 +117,12 @@ def write(place, encoder, decoder, prior, card):
             files.remove(folder)
             return {"missing": str(error)}
         computed = runtimes.Onnx(place, place, {key: card[key] for key in ("image_shape", "input_shape", "latent_dim")})
-        found = differences(computed, encoder, decoder, prior, len(card["labels"]))
+        try:
+            found = differences(computed, encoder, decoder, prior, len(card["labels"]))
+        except Exception as error:
+            # onnxruntime raises errors of many kinds for what it cannot run
+            files.remove(folder)
+            return {"missing": f"onnxruntime does not run these networks: {first_line(error)}"}
         if max(found.values()) <= TOLERANCE:
             break
     check(found, "ONNX")
