@@ -16,6 +16,7 @@ from keras_ae.exports import writing
 from keras_ae.exports.card import FORMAT
 from keras_ae.exports.reading import Exported
 from keras_ae.exports.readme import readme
+from keras_ae.judging import side_by_side
 from keras_ae.media import images
 from keras_ae.models import conditions, latents, networks
 from keras_ae.models.vae import VAE
@@ -335,6 +336,61 @@ def test_a_conditional_network_of_mixed_precision_becomes_one_of_float32():
     inputs = {"images": RANDOM.uniform(-1, 1, (5, 8, 8, 1)).astype("float32"), "label": np.array([0, 1, 2, 0, 1])}
     means = [networks.apply(network, **inputs)["z_mean"] for network in (whole, encoder)]
     np.testing.assert_allclose(*means, atol=0.05)
+
+
+def test_images_in_the_order_of_their_classes_are_all_in_the_prior(tmp_path, monkeypatch):
+    monkeypatch.setattr(writing.priors, "MOST", 50)
+    pixels = np.repeat(np.array([0, 255], "uint8"), 50)[:, None, None, None] * np.ones((1, 16, 16, 3), "uint8")
+    vae = small_vae()
+    model = writing.write_model(vae, tmp_path / "mine", pixels)
+    means = vae.encoder.predict(images.to_float(pixels[[0, -1]]), verbose=0)["z_mean"]
+    way = means[1] - means[0]
+    shares = (model.generate(40)[1] - means[0]) @ way / (way @ way)
+    assert shares.min() < 0.3
+    assert shares.max() > 0.7
+
+
+def conditional_vae(classes):
+    encoder, decoder = conditions.on_label(
+        lambda latent, more: networks.conv_encoder((16, 16, 3 + more), latent, widths=[8]),
+        lambda dim: networks.conv_decoder((16, 16, 3), dim, widths=[8]),
+        latents.Gaussian(dim=4),
+        classes,
+    )
+    return VAE(encoder, decoder)
+
+
+def test_labels_are_those_of_the_classes_of_the_model(tmp_path):
+    pixels = RANDOM.integers(0, 256, (40, 16, 16, 3), "uint8")
+    for labels, received in ((np.arange(40) % 4, "0 to 3"), (np.arange(40) % 3 - 1, "-1 to 1")):
+        with pytest.raises(UserError, match=f"the classes of this model are 0 to 2. Received: labels from {received}"):
+            writing.write_model(conditional_vae(3), tmp_path / "mine", pixels, labels=labels)
+    # classes that no image has are known as well
+    model = writing.write_model(conditional_vae(3), tmp_path / "mine", pixels, labels=np.arange(40) % 2, prior="normal")
+    assert list(model.labels) == ["0", "1", "2"]
+    assert model.decode(np.zeros((2, 4)), [2, 0]).shape == (2, 16, 16, 3)
+    with pytest.raises(UserError, match="have the numbers 0 to 2. Received: 3"):
+        model.decode(np.zeros((2, 4)), [3, 0])
+    with pytest.raises(ValueError, match="the classes of this model are 0 to 2"):
+        conditional_vae(3).fit({"images": images.to_float(pixels), "label": np.full(40, 3)}, verbose=0)
+
+
+@keras.saving.register_keras_serializable("tests")
+class OwnLikelihood:
+    """Twice the squared error, with a configuration that is no JSON."""
+
+    def __call__(self, images, reconstructions):
+        return 2 * keras.ops.sum(keras.ops.square(images - reconstructions), axis=(1, 2, 3))
+
+    def get_config(self):
+        return {"weight": np.float32(2)}
+
+
+def test_a_likelihood_of_ones_own_is_not_in_the_card(tmp_path):
+    vae = VAE(small_vae().encoder, small_vae().decoder, OwnLikelihood())
+    model = writing.write_model(vae, tmp_path / "mine", RANDOM.integers(0, 256, (40, 16, 16, 3), "uint8"), prior="normal")
+    assert "reconstruction" not in model.card["configuration"]
+    assert side_by_side.likelihood_of(model.card) is None
 
 
 def test_labels_of_a_model_that_takes_none_change_nothing(tmp_path):

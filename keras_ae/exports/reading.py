@@ -101,7 +101,10 @@ class Exported:
         if labels is None and self.label is None:
             known = ", ".join(self.labels)
             raise UserError(f"{self.folder} is conditional; name a class (--label of commands that have it): {known}")
-        return np.broadcast_to(np.asarray(self.label if labels is None else labels, "int32"), (n,))
+        numbers = np.broadcast_to(np.asarray(self.label if labels is None else labels, "int32"), (n,))
+        if beyond := sorted({int(number) for number in numbers} - set(range(len(self.labels)))):
+            raise UserError(f"the classes of {self.folder} have the numbers 0 to {len(self.labels) - 1}. Received: {beyond[0]}")
+        return numbers
 
     def check_rebuilds(self) -> None:
         """Raises UserError if the encoder takes images of another shape than the decoder makes, as for super-resolution."""

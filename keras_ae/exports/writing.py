@@ -17,7 +17,8 @@ from keras_ae.exports import litert, portable, resizing
 from keras_ae.exports.reading import Exported
 from keras_ae.exports.readme import readme
 from keras_ae.media import images as pictures
-from keras_ae.models import networks
+from keras_ae.models import inputs, networks
+from keras_ae.models.losses import Likelihood
 from keras_ae.models.vae import VAE
 from keras_ae.versions import versions
 
@@ -181,13 +182,18 @@ def write_run(run, folder, license="unknown"):
 
 
 def _labels(model, labels, n):
-    """Class numbers (n,) of images for a conditional model, None for others."""
+    """Class numbers (n,) of images for a conditional model, and how many classes it has; None and 0 for others."""
     if not networks.is_conditional(model.encoder):
-        return None
+        return None, 0
     if labels is None or len(labels) != n:
         received = "none" if labels is None else str(len(labels))
         raise UserError(f"a conditional model needs the class number of each of {n} images as labels. Received: {received}")
-    return np.asarray(labels, "int32")
+    labels, classes = np.asarray(labels, "int32"), networks.classes_of(model.encoder)
+    try:
+        inputs.check_labels(labels, classes)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    return labels, classes or int(labels.max()) + 1
 
 
 def write_model(
@@ -209,7 +215,7 @@ def write_model(
     """
     outputs.check_folder(folder)
     images = pictures.floats(np.asarray(images)).astype("float32", copy=False)
-    labels = _labels(model, labels, len(images))
+    labels, classes = _labels(model, labels, len(images))
     encoder, decoder = networks.in_float32(model.encoder), networks.in_float32(model.decoder)
 
     def encode(rows):
@@ -218,16 +224,19 @@ def write_model(
 
     if prior not in priors.PRIORS:
         raise UserError(f"unknown prior {prior!r}; choose one of {', '.join(priors.PRIORS)}")
-    fitted = priors.PRIORS[prior].fit(batched(encode, np.arange(len(images))), seed, labels)
-    # a likelihood of the user's own has no configuration
+    # priors take the first codes, and hold out every tenth or twentieth: they expect no order
+    order = np.random.default_rng(seed).permutation(len(images))
+    of_order = (None, None) if labels is None else (labels[order], classes)
+    fitted = priors.PRIORS[prior].fit(batched(encode, order), seed, *of_order)
     known = {"prior": {"name": prior}}
-    if hasattr(model.reconstruction, "get_config"):
+    # a likelihood of the user's own has another configuration, or none
+    if isinstance(model.reconstruction, Likelihood):
         known["reconstruction"] = model.reconstruction.get_config()
     card = {
         "experiment": name or Path(folder).name,
         "configuration": known,
         "task": {"name": "identity"},
-        "labels": [] if labels is None else [str(label) for label in range(labels.max() + 1)],
+        "labels": [str(label) for label in range(classes)],
         "seed": seed,
         "versions": versions(),
     }

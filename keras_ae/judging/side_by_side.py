@@ -22,7 +22,8 @@ RECONSTRUCTED = (("psnr", (9, 2)), ("ssim", (7, 3)), ("sharpness", (11, 2)))
 def likelihood_of(card):
     """The likelihood that an export was trained with, `models.losses.Likelihood`; None if its variance was not fixed."""
     table = card.get("configuration", {}).get("reconstruction", {"name": "gaussian_optimal_variance"})
-    if table["name"] not in RECONSTRUCTIONS or table["name"] == "gaussian_optimal_variance":
+    # a likelihood of somebody's own has no name here
+    if table.get("name") not in RECONSTRUCTIONS or table["name"] == "gaussian_optimal_variance":
         return None
     return Likelihood(**table)
 

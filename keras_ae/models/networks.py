@@ -40,6 +40,12 @@ def is_conditional(network):
     return len(network.inputs) > 1
 
 
+def classes_of(encoder):
+    """How many classes a conditional encoder knows; None for others, and where it does not encode them as `conditions` do."""
+    found = [layer.num_tokens for layer in encoder._flatten_layers() if isinstance(layer, layers.CategoryEncoding)]
+    return found[0] if found and is_conditional(encoder) else None
+
+
 def described(encoder, decoder):
     """Facts of a pair of networks, read from the networks themselves.
 

@@ -10,8 +10,7 @@ from annotated_types import Ge, Le
 from keras import ops
 from numpy.typing import ArrayLike
 
-from keras_ae.media.images import beyond
-from keras_ae.models import replicas
+from keras_ae.models import inputs, replicas
 from keras_ae.models.losses import Likelihood, Reconstruction, total_correlation
 from keras_ae.models.networks import apply, is_conditional
 
@@ -102,7 +101,7 @@ class VAE(keras.Model):
             raise ValueError('a conditional model needs labels: pass {"images": images, "label": labels}')
         batch.setdefault("inputs", batch.get("images"))
         batch["images"] = batch.get("images", batch["inputs"]) if y is None else y
-        return batch | {"images": self._images(batch["images"])}
+        return batch | {"images": inputs.checked_targets(batch["images"], self.decoder.output.shape)}
 
     def encode(self, batch: Batch, training: bool = False) -> Tensors:
         """The codes of a batch, a dict as the latent layer returns it."""
@@ -227,27 +226,10 @@ class VAE(keras.Model):
         return super().evaluate(x, self._checked(x, y, sample_weight), *args, sample_weight=sample_weight, **kwargs)
 
     def _checked(self, x, y, sample_weight):
-        """The targets `y`, made explicit where Keras needs them. Raises ValueError for arrays that are no images in [-1, 1]."""
-        arrays = [values for values in (*(x.values() if isinstance(x, dict) else [x]), y) if isinstance(values, np.ndarray)]
-        for values in (array for array in arrays if array.ndim == len(self.decoder.output.shape)):
-            if found := beyond(values):
-                raise ValueError(f"images must lie in [-1, 1]. Received: {found}; scale 8-bit ones by / 127.5 - 1")
-        if isinstance(y, np.ndarray):
-            self._images(y)
+        """The targets `y`, made explicit where Keras needs them. Raises ValueError for arrays that do not fit the model."""
+        inputs.check_arrays(x, y, self.encoder, self.decoder.output.shape)
         # Keras drops the weights of data without targets
         return self.batch_of(x)["images"] if y is None and sample_weight is not None else y
-
-    def _images(self, images):
-        """Targets as they are. Raises ValueError for what is no batch of images: labels of classes would be broadcast."""
-        shape = self.decoder.output.shape
-        if len(images.shape) != len(shape):
-            raise ValueError(
-                f"the targets of an autoencoder are images of shape {shape}. Received: {tuple(images.shape)}; leave class "
-                'labels out, or pass {"images": images, "label": labels} to a conditional model'
-            )
-        if images.dtype == "uint8":
-            raise ValueError("images must lie in [-1, 1]. Received: 8-bit ones; scale them by / 127.5 - 1")
-        return images
 
     def state(self) -> list[keras.Variable]:
         """Every variable that training changes, in a fixed order: what a resumed run needs."""
