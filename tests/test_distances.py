@@ -43,6 +43,15 @@ def test_equal_sets_have_full_precision_and_recall_and_far_ones_none():
     assert all(value == 0 for value in distances.manifold(a, b + 100).values())
 
 
+def test_pairs_are_counted_block_by_block(monkeypatch):
+    a, b = RANDOM.normal(size=(130, 4)), RANDOM.normal(size=(90, 4)) + 0.3
+    whole = [distances.manifold(a, b), {"kernel": distances.kernel(a, b), "diversity": distances.diversity(a, b)}]
+    monkeypatch.setattr(distances, "ROWS", 32)
+    parts = [distances.manifold(a, b), {"kernel": distances.kernel(a, b), "diversity": distances.diversity(a, b)}]
+    for one, other in zip(whole, parts, strict=True):
+        assert one == pytest.approx(other, rel=1e-9)
+
+
 def test_a_collapsed_set_is_precise_but_recalls_little():
     real = RANDOM.normal(size=(500, 3))
     numbers = distances.manifold(real, 0.05 * RANDOM.normal(size=(500, 3)))

@@ -53,6 +53,12 @@ def test_what_the_user_sets_stays():
     assert not any(value.split("=")[0] in line for value in given)
 
 
+@pytest.mark.parametrize("n_train", [36, 60, 270])
+def test_batches_can_be_shared_by_the_devices(n_train):
+    adapted, _ = few.adapted(experiment.read(VAE, ["few.refined_from=0"]), n_train, replicas=3)
+    assert adapted.training.batch % 3 == adapted.second_stage.batch % 3 == 0
+
+
 def test_a_file_without_the_table_keeps_what_is_written(tmp_path):
     (tmp_path / "mine.toml").write_text("[training]\nbatch = 64\n")
     asked = experiment.read(tmp_path / "mine.toml")

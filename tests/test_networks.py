@@ -100,6 +100,11 @@ def test_sides_are_halved_while_they_are_even_and_large():
     assert sides(256, 2) == [128, 64, 32, 16, 8]
 
 
+def test_a_side_that_is_halved_once_has_a_linear_path_of_that_size():
+    decoder = DECODERS["residual"]((66, 66, 3), 4, widths=[4])
+    assert decoder(np.zeros((2, 4), "float32")).shape == (2, 66, 66, 3)
+
+
 def test_the_last_width_repeats_for_large_pictures():
     decoder = DECODERS["conv"]((256, 256, 3), 5, widths=[8, 16])
     assert decoder.output_shape == (None, 256, 256, 3)

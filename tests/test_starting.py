@@ -71,6 +71,8 @@ def test_exports_that_do_not_suit_are_refused_before_a_run_exists(tmp_path, othe
     assert "no export at" in fails(train.main, *words, tmp_path / "nowhere")
     assert "data.size is 32, the export has 16" in fails(train.main, *words, exported, "--set", "data.size=32")
     assert "trained for the task identity, not add_noise" in fails(train.main, *words, exported, "--set", "task.name=add_noise")
+    line = fails(train.main, *words, exported, "--set", "latent.dim=5")
+    assert "with --set latent.dim=5: its networks have 6; leave latent.dim out" in line
     plain = tmp_path / "plain"
     shutil.copytree(exported, plain)
     card = json.loads((plain / "card.json").read_text())

@@ -9,6 +9,12 @@ from keras_ae.codes.batches import batched
 
 NEIGHBOURS = 5
 GROUPS = 20
+# rows of a matrix of pairs that are in memory at a time
+ROWS = 1024
+
+
+def _blocks(x):
+    return (x[first : first + ROWS] for first in range(0, len(x), ROWS))
 
 
 def _moments(features):
@@ -43,11 +49,14 @@ def kernel(a, b):
     def cubic(x, y):
         return (x @ y.T / x.shape[1] + 1) ** 3
 
-    def within(x):
-        values = cubic(x, x)
-        return (values.sum() - np.trace(values)) / (len(x) * (len(x) - 1))
+    def total(x, y):
+        return sum(cubic(rows, y).sum() for rows in _blocks(x))
 
-    return float(within(a) + within(b) - 2 * cubic(a, b).mean())
+    def within(x):
+        diagonal = (np.square(x).sum(axis=1) / x.shape[1] + 1) ** 3
+        return (total(x, x) - diagonal.sum()) / (len(x) * (len(x) - 1))
+
+    return float(within(a) + within(b) - 2 * total(a, b) / (len(a) * len(b)))
 
 
 def squared_distances(a, b):
@@ -67,15 +76,22 @@ def manifold(real, generated, neighbours=NEIGHBOURS):
 
     def radii(features):
         # place 0 of the sorted row is the image itself
-        return np.partition(squared_distances(features, features), neighbours, axis=1)[:, neighbours]
+        rows = (np.partition(squared_distances(block, features), neighbours, axis=1) for block in _blocks(features))
+        return np.concatenate([found[:, neighbours] for found in rows])
 
-    across = squared_distances(real, generated)
-    inside = across < radii(real)[:, None]
+    balls, of_generated = np.zeros(len(generated), int), radii(generated)[None]
+    covered, recalled = 0, 0
+    for block, reach in zip(_blocks(np.asarray(real)), _blocks(radii(real)), strict=True):
+        across = squared_distances(block, generated)
+        inside = across < reach[:, None]
+        balls += inside.sum(axis=0)
+        covered += inside.any(axis=1).sum()
+        recalled += (across < of_generated).any(axis=1).sum()
     return {
-        "precision": float(inside.any(axis=0).mean()),
-        "recall": float((across < radii(generated)[None]).any(axis=1).mean()),
-        "density": float(inside.sum(axis=0).mean() / neighbours),
-        "coverage": float(inside.any(axis=1).mean()),
+        "precision": float((balls > 0).mean()),
+        "recall": float(recalled / len(real)),
+        "density": float(balls.mean() / neighbours),
+        "coverage": float(covered / len(real)),
     }
 
 
@@ -83,7 +99,8 @@ def diversity(features, real):
     """Mean distance of two images of a set divided by that of two real ones; below 1: more alike than real images."""
 
     def spread(x):
-        return np.sqrt(squared_distances(x, x)).sum() / (len(x) * (len(x) - 1))
+        total = sum(np.sqrt(squared_distances(rows, x)).sum() for rows in _blocks(x))
+        return total / (len(x) * (len(x) - 1))
 
     return float(spread(features) / spread(real))
 

@@ -153,7 +153,8 @@ def residual_decoder(
             x = ResidualBlock(maps[stage][1])(x)
         below = maps[stage - 1][1] if stage else channels
         x = layers.Conv2DTranspose(below, 4, strides=2, padding="same")(normalized(x))
-    side = next(side for side in [image_shape[0], *sides(image_shape[0], len(widths))] if side <= 32)
+    # of the smallest map where that cannot be halved to 32
+    side = next((side for side in [image_shape[0], *sides(image_shape[0], len(widths))] if side <= 32), base)
     factor = image_shape[0] // side
     coarse = layers.Reshape((side, side, channels))(layers.Dense(side * side * channels)(z))
     x = layers.Add()([x, layers.UpSampling2D(factor, interpolation="bilinear")(coarse)])

@@ -9,6 +9,7 @@ from keras_ae.codes.priors import PRIORS
 from keras_ae.data.variation import Variation
 from keras_ae.judging.judge import Judge
 from keras_ae.media import figures
+from keras_ae.studies import checks
 from keras_ae.training.results import training_codes
 
 MEASURED = ("fd_gabor", "precision", "recall", "sharpness", "nearest_training")
@@ -16,14 +17,14 @@ COMPONENTS = (1, 10, 20, 40)
 SHOWN = 6
 
 
-def codes_of(model, image_set):
+def codes_of(model, name, image_set):
     """What `training_codes` gives for an export: codes of images varied as in its training, and the labels."""
     known = model.card.get("configuration", {}).get("data", {})
     names = {field.name for field in dataclasses.fields(Variation)}
     variation = Variation(**{name: value for name, value in known.items() if name in names})
 
     def encode(batch):
-        return model.encode(batch["images"].numpy(), batch["label"].numpy() if model.labels else None)
+        return model.encode(batch["images"].numpy(), checks.labels_of(model, name, image_set, batch))
 
     return training_codes(encode, image_set, max(kind.views for kind in PRIORS.values()), variation)
 
@@ -44,7 +45,7 @@ def run(models, image_set, seed, folder, *, n=2000, components=COMPONENTS, **flo
     numbers = {}
     for name, model in models.items():
         model.check_rebuilds()
-        codes, labels = codes_of(model, image_set)
+        codes, labels = codes_of(model, name, image_set)
         drawn_labels = classes % len(model.labels) if model.labels else None
         rows, measured = {}, {}
         for prior, (kind, arguments) in fits(components, flow).items():

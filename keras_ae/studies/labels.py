@@ -27,6 +27,7 @@ def run(models, image_set, seed, folder, *, k=5, drawn=1000, training=20_000, he
     rows = [model.decode(z, np.full(shown, index)) for index in range(classes)]
     figures.rows(rows, list(model.labels), folder / "labels.png", f"{name}: a class in each row, a code in each column")
     train, test = (pipeline.first_batch(image_set, *side) for side in (("train", training), ("test", held_out)))
+    checks.labels_of(model, name, image_set, train)
     extract = extractor("gabor")
     classifier = KNeighborsClassifier(k).fit(extract(train["images"]), train["label"])
     generated = to_float(model.generate(drawn, seed)[0])

@@ -34,27 +34,31 @@ class Few:
     start_steps: Annotated[int, Ge(1), Le(10**9)] | None = None
 
 
-def _wanted(experiment, n_train):
-    """{(table, key): value} that [few] asks for."""
+def _wanted(experiment, n_train, replicas):
+    """{(table, key): value} that [few] asks for; batches are such that so many devices can share them."""
+
+    def shared(batch):
+        return max(replicas, batch // replicas * replicas)
+
     few, starts, second = experiment.few, experiment.training.start_from, experiment.second_stage
     values = {}
     if n_train < few.images:
-        values["training", "batch"] = max(1, min(few.batch, n_train // STEPS))
+        values["training", "batch"] = shared(max(1, min(few.batch, n_train // STEPS)))
         values |= {("data", key): getattr(few, key) for key in ("shift", "scale", "rotation")}
         if not starts:
             values["latent", "dim"] = min(few.dim, experiment.latent_dim)
         if n_train < few.refined_from and "refinement.epochs" not in experiment.chosen:
             values["refinement", "epochs"] = 0
         elif second.epochs:
-            batch = values["refinement", "batch"] = min(second.batch, max(2, n_train))
+            batch = values["refinement", "batch"] = shared(min(second.batch, max(2, n_train)))
             values["refinement", "epochs"] = max(second.epochs, math.ceil(few.refined_steps / max(1, n_train // batch)))
     if starts and few.start_rate and "learning_rate" in experiment.tables["schedule"]:
         values["schedule", "learning_rate"] = few.start_rate
     return values
 
 
-def adapted(experiment, n_train):
-    """The experiment for so many training images, and a line that says what [few] changed, or None."""
+def adapted(experiment, n_train, replicas=1):
+    """The experiment for so many training images and devices, and a line that says what [few] changed, or None."""
     few, tables = experiment.few, {name: dict(table) for name, table in experiment.tables.items()}
     changed, starts = {}, experiment.training.start_from
 
@@ -62,7 +66,7 @@ def adapted(experiment, n_train):
         if f"{table}.{key}" not in experiment.chosen and tables[table][key] != value:
             tables[table][key] = changed[f"{table}.{key}"] = value
 
-    for (table, key), value in _wanted(experiment, n_train).items():
+    for (table, key), value in _wanted(experiment, n_train, replicas).items():
         change(table, key, value)
     steps = max(1, n_train // tables["training"]["batch"])
     if starts and few.start_steps:

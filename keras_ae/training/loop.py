@@ -51,7 +51,7 @@ def loaded(experiment, devices):
     """
     source = experiment.data
     image_set = pipeline.load(source.name, source.directory, source.size, source.channels)
-    experiment, changes = few.adapted(experiment, image_set.n_train)
+    experiment, changes = few.adapted(experiment, image_set.n_train, devices.replicas)
     check_size(experiment, image_set, devices)
     for line in image_set.summary:
         print(line)
@@ -118,7 +118,7 @@ def fit_stage(run, experiment, image_set, stage, reporting, devices):
             shuffle=False,
             verbose=0,
             callbacks=[
-                callbacks.StopOnNaN(),
+                callbacks.StopOnNaN(run, stage.number),
                 *stage.counting,
                 preview.ImageLogger(run, shown, options.seed, options.pictures_every),
                 callbacks.Bookkeeping(run, stage.number, stage.counting),

@@ -26,7 +26,7 @@ def described(folder):
 def adopted(experiment):
     """The experiment with the networks and the image size of the export that training.start_from names.
 
-    Without one, the experiment itself. Raises UserError where the export does not suit the experiment.
+    Without one, the experiment itself. Raises UserError where the export does not suit the experiment, or what --set says.
     """
     folder = experiment.training.start_from
     if folder is None:
@@ -41,6 +41,13 @@ def adopted(experiment):
             f"cannot start from {folder}: it was trained for the task {exported.task}, not {tables['task']['name']}"
         )
     taken = {name: exported.card["configuration"][name] for name in NETWORKS}
+    for key in sorted(experiment.chosen):
+        table, _, name = key.partition(".")
+        if table in taken and tables[table].get(name) != taken[table].get(name):
+            raise UserError(
+                f"cannot start from {folder} with --set {key}={tables[table].get(name)}: its networks have "
+                f"{taken[table].get(name)}; leave {key} out"
+            )
     return dataclasses.replace(
         experiment, tables=tables | taken | {"data": tables["data"] | {"size": height, "channels": channels}}
     )
