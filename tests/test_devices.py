@@ -91,6 +91,29 @@ def test_two_devices_train_an_adversarial_autoencoder_as_one_does(trained):
     assert_same_losses(trained / "one_adversarial", trained / "all_adversarial", (SECOND,))
 
 
+KERAS = """
+from keras_ae import commandline
+tf = commandline.import_tensorflow()
+(processor,) = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
+import keras, keras_ae, numpy as np
+with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+    encoder = keras_ae.dense_encoder((8, 8, 1), keras_ae.Gaussian(2), widths=[8])
+    vae = keras_ae.VAE(encoder, keras_ae.dense_decoder((8, 8, 1), 2, widths=[8]))
+    vae.compile(keras.optimizers.Adam(0.003, clipnorm=1.0))
+images = np.random.default_rng(0).uniform(-1, 1, (36, 8, 8, 1)).astype("float32")
+print(vae.fit(images, batch_size=20, epochs=3, validation_data=(images[:33], images[:33]), verbose=0).history["val_loss"])
+"""
+
+
+def test_a_model_of_python_trains_in_the_scope_of_a_strategy_on_batches_that_do_not_divide():
+    words = [sys.executable, "-c", KERAS]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, done.stderr[-3000:]
+    losses = json.loads(done.stdout)
+    assert losses[2] < losses[1] < losses[0]
+
+
 def test_two_devices_stop_early(trained):
     assert 1 < len(Run(trained / "stopped").history()) < 4
 

@@ -8,6 +8,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_ae import edit, embed, generate, interpolate, reconstruct, score
 from keras_ae.codes import drawn, priors
@@ -85,6 +86,16 @@ def test_a_flow_draws_the_same_codes_in_numpy(classes):
     sample = drawn.flow(flow.arrays(), velocity)
     label = np.arange(40, dtype="int32") % classes if classes else None
     np.testing.assert_allclose(sample(40, 3, 0.8, 7, label), flow.sample(40, 3, 0.8, 7, label), atol=1e-4)
+
+
+def test_a_mixture_chooses_components_as_stateless_categorical_does_on_processors():
+    weights = np.array([0.5, 0.2, 0.05, 0.25], "float32")
+    mixture = priors.Mixture(weights, np.arange(4, dtype="float32")[:, None], np.zeros((4, 1, 1), "float32"))
+    drawn = np.asarray(mixture.sample(300, 7, first=11))[:, 0]
+    logits = tf.math.log(weights)[None]
+    seeds = [[7, 2 * number] for number in range(11, 311)]
+    expected = [int(tf.random.stateless_categorical(logits, 1, seed)[0, 0]) for seed in seeds]
+    np.testing.assert_array_equal(drawn, expected)
 
 
 def test_a_mixture_and_a_normal_distribution_draw_the_same_codes_in_numpy():

@@ -58,11 +58,16 @@ def normals(seeds, size):
     return pairs.reshape(len(words), -1)[:, :size]
 
 
+def cumulative(logits):
+    """Cumulative sums of exp(logits), float64, the greatest of which is 1 before they are summed."""
+    logits = np.asarray(logits, "float32").astype("float64")
+    return np.cumsum(np.exp(logits - logits.max()))
+
+
 def choices(seeds, logits):
     """One index of each seed, int64 (n,), drawn with probabilities that are proportional to exp(logits)."""
     words = _words(seeds, 1)[:, 0]
     mantissa = ((words[:, 0] & np.uint64(0xFFFFF)) << HALF) | words[:, 1]
     uniform = (mantissa | np.uint64(1023 << 52)).view("float64") - 1
-    logits = np.asarray(logits, "float32").astype("float64")
-    cumulative = np.cumsum(np.exp(logits - logits.max()))
-    return np.searchsorted(cumulative, uniform * cumulative[-1], side="right")
+    sums = cumulative(logits)
+    return np.searchsorted(sums, uniform * sums[-1], side="right")

@@ -19,6 +19,7 @@ import tensorflow as tf
 from annotated_types import Ge, Le, MaxLen, MinLen
 from numpy.typing import ArrayLike
 
+from keras_ae.codes import philox
 from keras_ae.codes.flow import Flow, Number
 from keras_ae.errors import UserError
 
@@ -103,11 +104,15 @@ class Mixture:
         Code i depends on (seed, i) alone, so a long sequence can be drawn in pieces. `temperature` scales the deviation from
         each component's mean; the label plays no role. The arguments are numbers or TensorFlow scalars.
         """
-        logits = tf.math.log(self.weights)[None]
         means, scales = tf.constant(self.means), tf.constant(self.scales)
+        cumulative = tf.constant(philox.cumulative(np.log(self.weights)))
 
         def draw(index):
-            component = tf.random.stateless_categorical(logits, 1, tf.stack([seed, 2 * index]))[0, 0]
+            # as tf.random.stateless_categorical on processors; on GPUs it draws other numbers
+            words = tf.random.stateless_uniform((2,), tf.stack([seed, 2 * index]), None, None, tf.uint32)
+            high, low = tf.unstack(tf.cast(words, tf.int64))
+            uniform = tf.cast((high % 2**20) * 2**32 + low, tf.float64) / 2**52
+            component = tf.searchsorted(cumulative, uniform[None] * cumulative[-1], side="right")[0]
             epsilon = tf.random.stateless_normal(means.shape[1:], tf.stack([seed, 2 * index + 1]))
             return means[component] + temperature * tf.linalg.matvec(scales[component], epsilon)
 

@@ -57,5 +57,5 @@ def load_data(
     """
     if _is_folder(name, directory):
         name, directory = "folder", str(Path(name).expanduser())
-    image_set = pipeline.load(name, directory, size, channels)
+    image_set = pipeline.load(pipeline.NAMES.get(name, name), directory, size, channels)
     return _arrays(image_set, "train", image_set.n_train), _arrays(image_set, "test", image_set.n_test)

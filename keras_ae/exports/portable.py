@@ -8,6 +8,7 @@ prior.npz has the arrays of the fitted prior, and velocity.onnx the network of a
 import importlib.util
 
 import numpy as np
+import tensorflow as tf
 
 from keras_ae import files, versions
 from keras_ae.codes import priors
@@ -118,7 +119,9 @@ def write(place, encoder, decoder, prior, card):
             return {"missing": str(error)}
         computed = runtimes.Onnx(place, place, {key: card[key] for key in ("image_shape", "input_shape", "latent_dim")})
         try:
-            found = differences(computed, encoder, decoder, prior, len(card["labels"]))
+            # a GPU would round in another way
+            with tf.device("CPU:0"):
+                found = differences(computed, encoder, decoder, prior, len(card["labels"]))
         except Exception as error:
             # onnxruntime raises errors of many kinds for what it cannot run
             files.remove(folder)

@@ -10,11 +10,12 @@ from typing import Annotated
 
 import keras
 import tensorflow as tf
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Lt
 from keras import ops
 
 Rate = Annotated[float, Gt(0), Le(10)]
 Factor = Annotated[float, Gt(0), Le(1)]
+Reduction = Annotated[float, Gt(0), Lt(1)]
 Epochs = Annotated[int, Ge(1), Le(1_000_000)]
 Warmup = Annotated[int, Ge(0), Le(10**9)]
 Share = Annotated[float, Ge(0), Le(1)]
@@ -31,7 +32,7 @@ def halve_every(steps_per_epoch, epochs, *, learning_rate: Rate = 1e-3, every: E
     return keras.optimizers.schedules.ExponentialDecay(learning_rate, every * steps_per_epoch, factor, staircase=True), []
 
 
-def halve_on_plateau(steps_per_epoch, epochs, *, learning_rate: Rate = 1e-3, patience: Epochs = 3, factor: Factor = 0.5):
+def halve_on_plateau(steps_per_epoch, epochs, *, learning_rate: Rate = 1e-3, patience: Epochs = 3, factor: Reduction = 0.5):
     """Multiply the learning rate by `factor` when the held-out loss has not fallen for `patience` epochs."""
     return learning_rate, [keras.callbacks.ReduceLROnPlateau("val_loss", factor=factor, patience=patience, mode="min")]
 
@@ -91,7 +92,9 @@ def adam(learning_rate, *, clip_norm: Norm = 0.0):
 
 @keras.saving.register_keras_serializable("keras_ae")
 class Muon(keras.optimizers.Muon):
-    """Muon (Jordan 2024) for convolution kernels too, flattened to (height x width x in, out); Adam for everything else.
+    """Muon (Jordan 2024) for matrices, such as kernels of dense layers and embeddings; Adam for everything else.
+
+    Kernels of convolutions are matrices, too: they are flattened to (height x width x in, out).
 
     A step is the momentum with all its singular values made about 1, scaled to the size of Adam's steps, so that both share one
     learning rate (Liu et al. 2025, arXiv:2502.16982). Keras' own sends every kernel of four axes to Adam. The Newton-Schulz

@@ -195,7 +195,9 @@ class RefinedVAE(VAE):
         """n codes from the prior for the step number `step`; labels (n,) of a conditional model."""
         if label is not None and replicas.count() > 1:
             label = replicas.together(tf.ensure_shape(label, (n,))) if is_conditional(self.decoder) else None
-        return replicas.rows(lambda shape: self.prior.sample(shape[0], self.seed, 1.0, step * shape[0], label), (n,))
+        # a negative seed, which no program draws with: the codes that are judged or shown afterwards were not trained on
+        seed = -1 - self.seed
+        return replicas.rows(lambda shape: self.prior.sample(shape[0], seed, 1.0, step * shape[0], label), (n,))
 
     def _squared_gradient(self, images, weights=None, labels=None):
         """Mean squared norm of the gradient of the critic's logits at real images, a scalar.

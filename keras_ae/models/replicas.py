@@ -65,8 +65,14 @@ def rows(draw, shape):
     if count() == 1:
         return draw(shape)
     n, *rest = shape
-    n = count() * n if isinstance(n, int) else summed(n)
-    return draw((n, *rest))[_number() :: count()]
+    if isinstance(n, int):
+        return draw((count() * n, *rest))[_number() :: count()]
+    # a last batch of Keras' own data sets is divided in another way than ours: into rows that follow each other
+    sizes = summed(n * tf.one_hot(_number(), count(), dtype=tf.int32))
+    total, numbers = tf.reduce_sum(sizes), tf.range(count())
+    ours = tf.reduce_all(sizes == (total - numbers + count() - 1) // count())
+    begin = tf.where(ours, _number(), tf.reduce_sum(tf.where(numbers < _number(), sizes, 0)))
+    return tf.gather(draw((total, *rest)), begin + tf.where(ours, count(), 1) * tf.range(n))
 
 
 def together(numbers):
@@ -112,5 +118,9 @@ def step(optimizer, gradients, variables):
         variables = [variable for _, variable in pairs]
         if norm := optimizer.global_clipnorm:
             gradients, _ = tf.clip_by_global_norm(gradients, norm)
+        elif norm := optimizer.clipnorm:
+            gradients = [tf.clip_by_norm(gradient, norm) for gradient in gradients]
+        elif limit := optimizer.clipvalue:
+            gradients = [tf.clip_by_value(gradient, -limit, limit) for gradient in gradients]
         gradients = [gradient / count() for gradient in gradients]
     optimizer.apply(gradients, variables)

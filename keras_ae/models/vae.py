@@ -36,11 +36,11 @@ class VAE(keras.Model):
 
     `fit`, `evaluate` and `predict` take images as a NumPy array or a `tf.data.Dataset` of batches; pairs (inputs, targets),
     such as noisy and clean images; or dicts with "images", and "inputs" where the encoder takes something else, and "label"
-    (batch,) for conditional networks. Weights of examples multiply their terms.
+    (batch,) for conditional networks. Weights of examples multiply their terms, but not the total correlation.
 
     Logged in nats per example: `loss`, `neg_elbo` (reconstruction + KL with weight 1 for every beta; lower is better),
-    `reconstruction`, `kl`; and `mse` per pixel on [-1, 1]. In evaluation `loss` has the full beta, so that `val_loss` compares
-    between epochs.
+    `reconstruction`, `kl`; and `mse` per pixel on [-1, 1]. In evaluation `loss` has the full beta and no total
+    correlation, so that `val_loss` compares between epochs.
     """
 
     def __init__(
@@ -146,10 +146,10 @@ class VAE(keras.Model):
         return self.logged({"loss": self.objective(terms, codes, training=False), **terms}, batch)
 
     def objective(self, terms: Tensors, codes: Tensors, training: bool) -> tf.Tensor:
-        """The loss, a scalar: reconstruction + beta * KL + the weighted total correlation.
+        """The loss, a scalar: reconstruction + beta * KL, and in training the weighted total correlation of the whole batch.
 
-        In training, both weights rise over the first steps. Regularization losses of layers, such as those of
-        `kernel_regularizer`, are added.
+        In training, both weights rise over the first steps. The total correlation depends on the size of the batch, so held-out
+        losses are without it. Regularization losses of layers, such as those of `kernel_regularizer`, are added.
         """
         divergence = self.beta * terms["kl"]
         if training:
@@ -176,7 +176,8 @@ class VAE(keras.Model):
         # Keras' own fails on the batches of several workers (its issue 20585), and opens the stream once too often; the
         # networks are built, and these are the optimizers: a step that still makes their variables would be traced twice
         if self.compiled:
-            self.state()
+            with self.distribute_strategy.scope():
+                self.state()
 
     def export(self, filepath: str | os.PathLike, *args: Any, input_signature: list[Any] | None = None, **kwargs: Any) -> None:
         """As `keras.Model.export`; the signature is that of the encoder's inputs."""
