@@ -97,10 +97,11 @@ tf = commandline.import_tensorflow()
 (processor,) = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
 import keras, keras_ae, numpy as np
+keras.utils.set_random_seed(0)
 with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
     encoder = keras_ae.dense_encoder((8, 8, 1), keras_ae.Gaussian(2), widths=[8])
     vae = keras_ae.VAE(encoder, keras_ae.dense_decoder((8, 8, 1), 2, widths=[8]))
-    vae.compile(keras.optimizers.Adam(0.003, clipnorm=1.0))
+    vae.compile(keras.optimizers.Adam(0.01, clipnorm=1.0))
 images = np.random.default_rng(0).uniform(-1, 1, (36, 8, 8, 1)).astype("float32")
 print(vae.fit(images, batch_size=20, epochs=3, validation_data=(images[:33], images[:33]), verbose=0).history["val_loss"])
 """
