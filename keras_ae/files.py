@@ -11,6 +11,8 @@ from keras_ae.errors import UserError
 
 # what `beside` has returned in this process, absolute
 _of_this_process = set()
+# files that this process keeps open, by their absolute paths
+_kept = {}
 
 
 def beside(path, kind):
@@ -100,6 +102,31 @@ def locked(path, busy, wait=False, patience=0):
         yield
     finally:
         lock.release()
+
+
+def keep(path):
+    """Mark the file `path` as in use until this process ends: see `is_kept`. Nothing happens where it cannot be locked."""
+    try:
+        import fcntl
+
+        file = open(path, "rb")
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        return
+    # an earlier file of this name is closed with its mark
+    _kept[os.path.abspath(path)] = file
+
+
+def is_kept(path):
+    """Whether a live process, such as this one, has marked the file `path` with `keep`."""
+    try:
+        import fcntl
+
+        with open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError) as error:
+        return isinstance(error, BlockingIOError)
+    return False
 
 
 def is_locked(path):

@@ -17,11 +17,11 @@ import sys
 import numpy as np
 import tensorflow as tf
 
-from keras_ae import outputs
+from keras_ae import files, outputs
 from keras_ae.data import copies, sources
 from keras_ae.data.arrivals import COPY, DAMAGED, SIDES, Arrivals
 from keras_ae.errors import UserError
-from keras_ae.files import locked, remove, written_whole
+from keras_ae.files import remove, written_whole
 
 # raise when the records, the index or the search for near-copies change, so that old caches are not read
 VERSION = 7
@@ -216,30 +216,33 @@ def _whole(folder):
 def prepared(source, place, size, channels):
     """The cache folder of `source` decoded to (size, size, channels), built unless it exists.
 
-    place: identifies the data set, such as the absolute path of a folder; the cache of a changed folder is replaced, and so is
-    a cache whose files are missing or damaged. If this is interrupted, the next call goes on. Raises UserError if too many
-    picture files are damaged, or fewer than 2 images remain.
+    place: identifies the data set, such as the absolute path of a folder; the cache of a changed folder is replaced as soon as
+    no process uses it, and a cache whose files are missing or damaged at once. If this is interrupted, the next call goes on.
+    Raises UserError if too many picture files are damaged, or fewer than 2 images remain.
     """
     shape = (size, size, channels)
-    key = hashlib.sha256(f"{place} {shape}".encode()).hexdigest()[:12]
-    folder = sources.cache_root() / "records" / f"{source.name}-{size}x{size}x{channels}-{key}"
+    name = f"{source.name}-{size}x{size}x{channels}-{hashlib.sha256(f'{place} {shape}'.encode()).hexdigest()[:12]}"
     stamp = f"{VERSION} {source.stamp}"
+    folder = sources.cache_root() / "records" / f"{name}-{hashlib.sha256(stamp.encode()).hexdigest()[:8]}"
 
     def current():
+        files.keep(folder / "stamp")
         return _stamp_of(folder) == stamp and _whole(folder)
 
     if not current():
         busy = f"waiting: another process is preparing {source.name}"
-        with locked(folder.with_name(f".{folder.name}.lock"), busy, wait=True):
+        with files.locked(folder.with_name(f".{name}.lock"), busy, wait=True):
             if not current():
-                if folder.exists() and _stamp_of(folder) in (None, stamp):
-                    print(f"the cache of {source.name} is damaged; it is built again", file=sys.stderr)
-                elif _earlier(_stamp_of(folder)):
-                    print(f"the cache of {source.name} is of an earlier version; it is built again", file=sys.stderr)
+                # of other states of the data set; the first version had a single one
+                others = [path for path in folder.parent.glob(f"{glob.escape(name)}*") if path != folder]
+                earlier = any(_earlier(_stamp_of(path)) for path in (folder, *others))
+                if reason := "of an earlier version" if earlier else "damaged" if folder.exists() else "":
+                    print(f"the cache of {source.name} is {reason}; it is built again", file=sys.stderr)
                 # this process has the lock: partial folders here were left by processes that were killed
-                for leftover in [folder, *folder.parent.glob(f".{glob.escape(folder.name)}.*-*")]:
+                unused = [path for path in others if not files.is_kept(path / "stamp")]
+                for leftover in [folder, *unused, *folder.parent.glob(f".{glob.escape(name)}*.*-*")]:
                     remove(leftover)
-                preparing = folder.with_name(f".{folder.name}.preparing")
+                preparing = folder.with_name(f".{name}.preparing")
                 if _stamp_of(preparing) != stamp:
                     remove(preparing)
                     preparing.mkdir(parents=True)
@@ -254,4 +257,5 @@ def prepared(source, place, size, channels):
                     raise
                 arrivals.remove()
                 outputs.complete(preparing, folder)
+        files.keep(folder / "stamp")
     return folder
