@@ -230,8 +230,7 @@ def prepared(source, place, size, channels):
         return _stamp_of(folder) == stamp and _whole(folder)
 
     if not current():
-        busy = f"waiting: another process is preparing {source.name}"
-        with files.locked(folder.with_name(f".{name}.lock"), busy, wait=True):
+        with files.locked(folder.with_name(f".{name}.lock"), f"waiting: another process is preparing {source.name}", wait=True):
             if not current():
                 # of other states of the data set; the first version had a single one
                 others = [path for path in folder.parent.glob(f"{glob.escape(name)}*") if path != folder]
