@@ -62,9 +62,9 @@ def run(models, image_set, seed, folder, *, n=2000, components=COMPONENTS, **flo
             measured["held-out codes"] = _measured(judge, rebuilt)
         figures.rows(list(rows.values()), list(rows), folder / f"densities_{name}.png", f"{name}: samples, by prior")
         numbers[name] = measured
-    return {"n": judge.n, "models": numbers, "real": {"fd_gabor": judge.floor()["fd_gabor"]}}
+    return {"n": judge.n, "models": numbers, "real": {"fd_gabor": judge.floor(intervals=False)["fd_gabor"]}}
 
 
 def _measured(judge, images):
-    compared = judge.compared(images, judge.extract(images))
+    compared = judge.compared(images, judge.extract(images), intervals=False)
     return {key: compared[key] for key in MEASURED}

@@ -20,7 +20,7 @@ def run(models, image_set, seed, folder, *, n=2000):
         for prior, text in (("normal", "N(0, I)"), ("fitted", "fitted prior")):
             drawn = to_float(model.generate(judge.n, seed, prior=prior)[0])
             panels[f"{name}, {text}"] = drawn[:64]
-            compared = judge.compared(drawn, judge.extract(drawn))
+            compared = judge.compared(drawn, judge.extract(drawn), intervals=False)
             numbers[name][text] = {key: compared[key] for key in SAMPLES}
     figures.squares(panels, folder / "priors.png", "samples, by the density that their codes are drawn from")
-    return {"n": judge.n, "models": numbers, "real": {"fd_gabor": judge.floor()["fd_gabor"]}}
+    return {"n": judge.n, "models": numbers, "real": {"fd_gabor": judge.floor(intervals=False)["fd_gabor"]}}
