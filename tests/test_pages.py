@@ -206,7 +206,7 @@ def test_figures_that_follow_from_others():
     ("pattern", "values"),
     [
         (
-            r"random codes ([\d.]+), fitted prior ([\d.]+); between the two halves of the test digits it is ([\d.]+)\.",
+            r"random codes ([\d.]+), fitted prior ([\d.]+); of the other 1,000 test digits it is ([\d.]+)\.",
             lambda: [
                 f"{value:.{digits}f}" for value, digits in zip(result("sampling", "fd_gabor").values(), (1, 1, 2), strict=True)
             ],
