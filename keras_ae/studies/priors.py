@@ -22,5 +22,5 @@ def run(models, image_set, seed, folder, *, n=2000):
             panels[f"{name}, {text}"] = drawn[:64]
             compared = judge.compared(drawn, judge.extract(drawn), intervals=False)
             numbers[name][text] = {key: compared[key] for key in SAMPLES}
-    figures.squares(panels, folder / "priors.png", "samples, by the density that their codes are drawn from")
+    figures.squares(panels, folder / "priors.png", "samples, by the prior that their codes are drawn from")
     return {"n": judge.n, "models": numbers, "real": {"fd_gabor": judge.floor(intervals=False)["fd_gabor"]}}
