@@ -95,7 +95,7 @@ $(eval $(call study,disentanglement,disentanglement,beta_cats_1 beta_cats_4 beta
 $(eval $(call study,factors,disentanglement,tc_cats tc_cats_all,))
 $(eval $(call study,melodies,melodies,music,))
 
-course: $(COURSE_STUDIES) ## train, draw and measure every experiment of the course (about 100 minutes)
+course: $(COURSE_STUDIES) ## train, draw and measure every experiment of the course (about 90 minutes)
 
 test: lint ## check the style, then run every test
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
