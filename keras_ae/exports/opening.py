@@ -7,6 +7,7 @@ import time
 import weakref
 from pathlib import Path
 
+from keras_ae import ending
 from keras_ae.errors import UserError
 from keras_ae.exports import card
 
@@ -53,7 +54,9 @@ def loaded(place, folder, name, contents):
 
     card.verify(place, folder, name, contents)
     try:
-        return tf.saved_model.load(str(place / name))
+        # TensorFlow would make another error of an interruption
+        with ending.at_once():
+            return tf.saved_model.load(str(place / name))
     except Exception as error:
         # a damaged protocol buffer raises almost anything
         raise UserError(f"{folder / name} is not a SavedModel that loads; export the model again") from error

@@ -90,14 +90,14 @@ class Progress(keras.callbacks.Callback):
 
 
 class StopOnNaN(keras.callbacks.Callback):
-    """End the run with an explanation when the loss is no longer a number. stage: its number."""
+    """End the run with an explanation when the loss is no longer a number. run: where weights are saved, if any. stage: its number."""
 
     ADVICE = {
         1: "A lower schedule.learning_rate, optimizer.clip_norm=1 or training.precision=float32 helps",
         2: "A lower refinement.learning_rate, refinement.critic_learning_rate or refinement.weight helps",
     }
 
-    def __init__(self, run, stage):
+    def __init__(self, run=None, stage=1):
         super().__init__()
         self.run, self.stage = run, stage
 
@@ -112,7 +112,7 @@ class StopOnNaN(keras.callbacks.Callback):
     def _check(self, loss):
         if not math.isfinite(_number(loss)):
             step = _number(self.model.optimizer.iterations)
-            saved = " The best weights so far are saved." if self.run.has_state else ""
+            saved = " The best weights so far are saved." if self.run and self.run.has_state else ""
             raise UserError(
                 f"the loss became {_number(loss)} at step {step}: training diverged.{saved} {self.ADVICE[self.stage]}"
             )
