@@ -150,8 +150,8 @@ def measured(n, seed, root):
 def table(rows):
     """The rows as lines of Markdown. Growth is that of the time to prepare over that of the number of images."""
     lines = [
-        "| images | shards | preparing, ms an image | growth | of which the search, ms | to the first batch, s | images a second "
-        "| peak MiB: preparing | reading | recall: mirrored | re-encoded | resized | other pairs |",
+        "| images | shards | preparing, ms an image | growth | of which the search, ms | to the first batch, s "
+        "| images a second | peak MiB: preparing | reading | recall: mirrored | re-encoded | resized | other pairs |",
         "|" + 13 * "---|",
     ]
     for row, before in zip(rows, [None, *rows], strict=False):
