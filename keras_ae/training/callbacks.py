@@ -90,7 +90,7 @@ class Progress(keras.callbacks.Callback):
 
 
 class StopOnNaN(keras.callbacks.Callback):
-    """End the run with an explanation when the loss is no longer a number. run: with its weights, or None. stage: its number."""
+    """End the run with an explanation when the loss is no longer a number. run: of the weights, or None. stage: its number."""
 
     ADVICE = {
         1: "A lower schedule.learning_rate, optimizer.clip_norm=1 or training.precision=float32 helps",
