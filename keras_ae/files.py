@@ -117,16 +117,27 @@ def keep(path):
     _kept[os.path.abspath(path)] = file
 
 
+def _is_refused(path, kind):
+    """Whether a lock of a kind of `fcntl` on the file `path` would have to wait for another. It need not be writable."""
+    import fcntl
+
+    try:
+        with open(path, "rb") as file:
+            # for an instant, until the file is closed
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except OSError as error:
+        # no file yet, or none that this user may read
+        return isinstance(error, BlockingIOError)
+    return False
+
+
 def is_kept(path):
     """Whether a live process, such as this one, has marked the file `path` with `keep`."""
     try:
         import fcntl
-
-        with open(path, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (ImportError, OSError) as error:
-        return isinstance(error, BlockingIOError)
-    return False
+    except ImportError:
+        return False
+    return _is_refused(path, fcntl.LOCK_EX)
 
 
 def is_locked(path):
@@ -141,11 +152,4 @@ def is_locked(path):
             return True
         except OSError:
             return False
-    try:
-        with open(path, "rb") as file:
-            # for an instant, until the file is closed
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError as error:
-        # no lock yet, or none that this user may read
-        return isinstance(error, BlockingIOError)
-    return False
+    return _is_refused(path, fcntl.LOCK_SH)

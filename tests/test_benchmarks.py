@@ -1,25 +1,14 @@
 """Benchmarks run for minutes to hours, so tests only hold their calls against the package: its names, and what they take."""
 
 import ast
-import importlib
 import inspect
+import pkgutil
 from pathlib import Path
 
 import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 PATHS = sorted(path.relative_to(BENCHMARKS) for path in BENCHMARKS.rglob("*.py"))
-
-
-def found(name):
-    """The module, class or function with this dotted name. Raises ImportError or AttributeError where it does not exist."""
-    first, *others = name.split(".")
-    value = importlib.import_module(first)
-    for part in others:
-        if hasattr(value, "__path__") and not hasattr(value, part):
-            importlib.import_module(f"{value.__name__}.{part}")
-        value = getattr(value, part)
-    return value
 
 
 def inside(scope):
@@ -55,7 +44,7 @@ def dotted(node, known):
     if isinstance(node, ast.Attribute):
         before = dotted(node.value, known)
         # only what modules have: attributes of objects are not followed
-        return f"{before}.{node.attr}" if before and inspect.ismodule(found(before)) else None
+        return f"{before}.{node.attr}" if before and inspect.ismodule(pkgutil.resolve_name(before)) else None
     return None
 
 
@@ -67,10 +56,10 @@ def mistakes(scope, outside=()):
             yield from mistakes(node, known)
         try:
             if isinstance(node, ast.Attribute | ast.Name) and (name := dotted(node, known)):
-                found(name)
+                pkgutil.resolve_name(name)
             if isinstance(node, ast.Call) and (name := dotted(node.func, known)):
                 packed = any(isinstance(value, ast.Starred) for value in node.args) or None in [k.arg for k in node.keywords]
-                called = inspect.signature(found(name))
+                called = inspect.signature(pkgutil.resolve_name(name))
                 (called.bind_partial if packed else called.bind)(
                     *(value for value in node.args if not isinstance(value, ast.Starred)),
                     **{keyword.arg: keyword.value for keyword in node.keywords if keyword.arg},

@@ -226,9 +226,9 @@ def prepared(source, place, size, channels):
     folder = sources.cache_root() / "records" / f"{name}-{hashlib.sha256(stamp.encode()).hexdigest()[:8]}"
 
     def current():
-        files.keep(folder / "stamp")
         return _stamp_of(folder) == stamp and _whole(folder)
 
+    files.keep(folder / "stamp")
     if not current():
         with files.locked(folder.with_name(f".{name}.lock"), f"waiting: another process is preparing {source.name}", wait=True):
             if not current():

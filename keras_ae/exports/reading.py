@@ -102,8 +102,10 @@ class Exported:
             known = ", ".join(self.labels)
             raise UserError(f"{self.folder} is conditional; name a class (--label of commands that have it): {known}")
         numbers = np.broadcast_to(np.asarray(self.label if labels is None else labels, "int32"), (n,))
-        if beyond := sorted({int(number) for number in numbers} - set(range(len(self.labels)))):
-            raise UserError(f"the classes of {self.folder} have the numbers 0 to {len(self.labels) - 1}. Received: {beyond[0]}")
+        beyond = numbers[(numbers < 0) | (numbers >= len(self.labels))]
+        if len(beyond):
+            known = f"0 to {len(self.labels) - 1}"
+            raise UserError(f"the classes of {self.folder} have the numbers {known}. Received: {beyond.min()}")
         return numbers
 
     def check_rebuilds(self) -> None:

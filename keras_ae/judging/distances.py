@@ -75,9 +75,11 @@ def manifold(real, generated, neighbours=NEIGHBOURS):
     """
 
     def radii(features):
-        # place 0 of the sorted row is the image itself
-        rows = (np.partition(squared_distances(block, features), neighbours, axis=1) for block in _blocks(features))
-        return np.concatenate([found[:, neighbours] for found in rows])
+        def of_rows(rows):
+            # place 0 of the sorted row is the image itself
+            return np.partition(squared_distances(rows, features), neighbours, axis=1)[:, neighbours]
+
+        return batched(of_rows, features, ROWS)
 
     balls, of_generated = np.zeros(len(generated), int), radii(generated)[None]
     covered, recalled = 0, 0

@@ -100,8 +100,9 @@ class VAE(keras.Model):
         if is_conditional(self.encoder) and "label" not in batch:
             raise ValueError('a conditional model needs labels: pass {"images": images, "label": labels}')
         batch.setdefault("inputs", batch.get("images"))
-        batch["images"] = batch.get("images", batch["inputs"]) if y is None else y
-        return batch | {"images": inputs.checked_targets(batch["images"], self.decoder.output.shape)}
+        targets = batch.get("images", batch["inputs"]) if y is None else y
+        batch["images"] = inputs.checked_targets(targets, self.decoder.output.shape)
+        return batch
 
     def encode(self, batch: Batch, training: bool = False) -> Tensors:
         """The codes of a batch, a dict as the latent layer returns it."""

@@ -43,7 +43,7 @@ def _wanted(experiment, n_train, replicas):
     few, starts, second = experiment.few, experiment.training.start_from, experiment.second_stage
     values = {}
     if n_train < few.images:
-        values["training", "batch"] = shared(max(1, min(few.batch, n_train // STEPS)))
+        values["training", "batch"] = shared(min(few.batch, n_train // STEPS))
         values |= {("data", key): getattr(few, key) for key in ("shift", "scale", "rotation")}
         if not starts:
             values["latent", "dim"] = min(few.dim, experiment.latent_dim)
