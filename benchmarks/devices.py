@@ -108,7 +108,7 @@ def draw(found, path):
     """Losses above, relative differences from one device below, a column for each stage."""
     from matplotlib.figure import Figure
 
-    from keras_ae.media import charts
+    from keras_ae.images import charts
 
     stages = list(found["one device"])
     figure = Figure(figsize=(4.8 * len(stages), 5.6), layout="constrained")

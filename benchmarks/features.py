@@ -43,8 +43,8 @@ def altered(images, rng):
 
 def measure(arguments):
     from keras_ae.data import pipeline
-    from keras_ae.judging import distances
-    from keras_ae.judging.judge import Judge
+    from keras_ae.judge import distances
+    from keras_ae.judge.judge import Judge
 
     source = pipeline.resolve("cat_faces", arguments.data) if arguments.data else ("synthetic_cats", None)
     judge = Judge(pipeline.load(*source), arguments.n, arguments.features, 0)

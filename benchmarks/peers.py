@@ -63,7 +63,7 @@ def epochs_that_fit(experiment, data, minutes, folder):
 def ours(name, data, minutes):
     """An experiment of ours, trained and exported."""
     from keras_ae.exports.reading import Exported
-    from keras_ae.judging import side_by_side
+    from keras_ae.judge import side_by_side
     from keras_ae.training import experiment
 
     folder = Path(tempfile.mkdtemp())
@@ -100,8 +100,8 @@ def bench(arguments):
 
     from keras_ae import outputs
     from keras_ae.data import pipeline
-    from keras_ae.judging import side_by_side
-    from keras_ae.judging.judge import Judge
+    from keras_ae.judge import side_by_side
+    from keras_ae.judge.judge import Judge
 
     out = Path(arguments.out)
     outputs.check_folder(out)

@@ -17,7 +17,7 @@ import numpy as np  # noqa: E402
 
 from keras_ae.data import pipeline  # noqa: E402
 from keras_ae.files import written_whole  # noqa: E402
-from keras_ae.media import figures, images  # noqa: E402
+from keras_ae.images import figures, images  # noqa: E402
 from keras_ae.models.networks import apply  # noqa: E402
 from keras_ae.training import devices, experiment, loop, results, runs, starting  # noqa: E402
 

@@ -31,8 +31,8 @@ def parser():
 
 def measured(judge, decoder, z_test, z_drawn):
     """Reconstruction metrics of one decoder on held-out images, and the Frechet distance of its samples as `fd`."""
-    from keras_ae.codes.batches import batched
-    from keras_ae.judging import distances, metrics
+    from keras_ae.judge import distances, metrics
+    from keras_ae.priors.batches import batched
 
     def decode(z):
         return np.clip(decoder(z, training=False), -1, 1)
@@ -68,7 +68,7 @@ def draw(rows, pca, path):
     """PSNR of reconstructions above, Frechet distance of samples below, both by sharpness. Returns the figure."""
     from matplotlib.figure import Figure
 
-    from keras_ae.media import charts
+    from keras_ae.images import charts
 
     figure = Figure(figsize=(7.0, 6.4), layout="constrained")
     above, below = figure.subplots(2, sharex=True)
@@ -83,11 +83,11 @@ def draw(rows, pca, path):
 
 
 def trade(arguments):
-    from keras_ae.codes import priors
-    from keras_ae.codes.batches import batched
     from keras_ae.data import pipeline
     from keras_ae.files import written_whole
-    from keras_ae.judging.judge import Judge
+    from keras_ae.judge.judge import Judge
+    from keras_ae.priors import priors
+    from keras_ae.priors.batches import batched
     from keras_ae.training import folders
 
     run = folders.find_complete(arguments.model)

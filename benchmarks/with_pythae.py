@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from clock import Clock
 
-from keras_ae.codes.batches import batched
 from keras_ae.data import pipeline
-from keras_ae.judging.judge import Candidate
+from keras_ae.judge.judge import Candidate
+from keras_ae.priors.batches import batched
 from keras_ae.training import experiment
 
 BATCH = 64

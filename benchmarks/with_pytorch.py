@@ -186,10 +186,10 @@ def peer(image_set, minutes, seed):
     """The candidate of the judge that trains for so many minutes; codes are drawn from a mixture, as ours."""
     import clock
 
-    from keras_ae.codes import priors
-    from keras_ae.codes.batches import batched
     from keras_ae.data import pipeline
-    from keras_ae.judging.judge import Candidate
+    from keras_ae.judge.judge import Candidate
+    from keras_ae.priors import priors
+    from keras_ae.priors.batches import batched
 
     vae, *_ = clock.first_stage(image_set, seed)
     # as many steps as fit into the minutes, by the time that some of them take

@@ -40,13 +40,13 @@ _NAMES = {
     "Gaussian": "models.latents",
     "Features": "models.latents",
     "Likelihood": "models.losses",
-    "Mixture": "codes.priors",
-    "Normal": "codes.priors",
-    "Flow": "codes.flow",
+    "Mixture": "priors.priors",
+    "Normal": "priors.priors",
+    "Flow": "priors.flow",
     "load_data": "data.arrays",
     "add_noise": "data.tasks",
     "downscale": "data.tasks",
-    "show": "media.figures",
+    "show": "images.figures",
     "read": "training.experiment",
     "load": "exports.reading:Exported",
     "save": "exports.writing:write_model",
@@ -55,15 +55,12 @@ __all__ = ["__version__", *_NAMES]
 
 if TYPE_CHECKING:
     # type checkers and editors see no lazy names; a test compares these with _NAMES
-    from keras_ae.codes.flow import Flow as Flow
-    from keras_ae.codes.priors import Mixture as Mixture
-    from keras_ae.codes.priors import Normal as Normal
     from keras_ae.data.arrays import load_data as load_data
     from keras_ae.data.tasks import add_noise as add_noise
     from keras_ae.data.tasks import downscale as downscale
     from keras_ae.exports.reading import Exported
     from keras_ae.exports.writing import write_model
-    from keras_ae.media.figures import show as show
+    from keras_ae.images.figures import show as show
     from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder as AdversarialAutoencoder
     from keras_ae.models.conditions import on_label as on_label
     from keras_ae.models.latents import Features as Features
@@ -83,6 +80,9 @@ if TYPE_CHECKING:
     from keras_ae.models.spatial import spatial_decoder as spatial_decoder
     from keras_ae.models.spatial import spatial_encoder as spatial_encoder
     from keras_ae.models.vae import VAE as VAE
+    from keras_ae.priors.flow import Flow as Flow
+    from keras_ae.priors.priors import Mixture as Mixture
+    from keras_ae.priors.priors import Normal as Normal
     from keras_ae.training.experiment import read as read
 
     load = Exported

@@ -22,7 +22,7 @@ def noisy(originals, deviation, seed):
     """uint8 images with normal noise of a standard deviation in units of [-1, 1]."""
     import numpy as np
 
-    from keras_ae.media import images
+    from keras_ae.images import images
 
     noise = np.random.default_rng(seed).normal(0, deviation, originals.shape)
     return images.to_uint8(images.to_float(originals) + noise)
@@ -30,7 +30,7 @@ def noisy(originals, deviation, seed):
 
 def resized(paths, size):
     """How many picture files are not `size` pixels wide and high; MIDI files always fit."""
-    from keras_ae.media import decoding, melodies
+    from keras_ae.images import decoding, melodies
 
     return sum(decoding.opened(path).size != (size, size) for path in paths if path.suffix.lower() not in melodies.SUFFIXES)
 

@@ -37,7 +37,7 @@ def check_attribute(arguments):
     """Raises UserError unless the command line names one attribute: two folders, or a property that is known."""
     from keras_ae.data.sets.cat_factors import factor_names
     from keras_ae.errors import UserError
-    from keras_ae.media.properties import PROPERTIES
+    from keras_ae.images.properties import PROPERTIES
 
     if bool(arguments.having) != bool(arguments.without):
         raise UserError("--with and --without belong together: folders of pictures with and without the attribute")
@@ -52,10 +52,10 @@ def learned(model, arguments):
     """The direction of the attribute in latent space, (latent_dim,): from two folders, generated pictures, or drawn cats."""
     import numpy as np
 
-    from keras_ae.codes import directions
     from keras_ae.data.sets import cat_drawing, cat_factors
     from keras_ae.errors import UserError
-    from keras_ae.media import images, properties
+    from keras_ae.images import images, properties
+    from keras_ae.priors import directions
 
     size, _, channels = model.input_shape
     if not arguments.having and arguments.attribute in properties.PROPERTIES:
@@ -78,9 +78,9 @@ def learned(model, arguments):
 def edit(arguments):
     import numpy as np
 
-    from keras_ae.codes import directions
     from keras_ae.exports.reading import Exported
-    from keras_ae.media import images, writing
+    from keras_ae.images import images, writing
+    from keras_ae.priors import directions
 
     out = writing.check(arguments.out)
     check_attribute(arguments)

@@ -22,10 +22,10 @@ def embed(arguments):
     import numpy as np
 
     from keras_ae import outputs
-    from keras_ae.codes import projections
     from keras_ae.exports import embedding
     from keras_ae.exports.reading import Exported
-    from keras_ae.media import figures, images
+    from keras_ae.images import figures, images
+    from keras_ae.priors import projections
 
     out = outputs.check_folder(arguments.out)
     model = Exported(arguments.model, arguments.label, arguments.runtime)

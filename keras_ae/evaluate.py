@@ -38,9 +38,9 @@ def evaluate(arguments):
     from keras_ae import outputs
     from keras_ae.errors import UserError
     from keras_ae.exports.reading import Exported
-    from keras_ae.judging import features, recognition, side_by_side
-    from keras_ae.judging.judge import Judge
-    from keras_ae.media import images
+    from keras_ae.images import images
+    from keras_ae.judge import features, recognition, side_by_side
+    from keras_ae.judge.judge import Judge
 
     out = outputs.check_folder(arguments.out)
     folders = side_by_side.named(arguments.compare or [arguments.model])

@@ -38,7 +38,7 @@ def write_separate(model, out, arguments):
     from tqdm import tqdm
 
     from keras_ae import outputs
-    from keras_ae.media import images
+    from keras_ae.images import images
 
     digits = max(4, len(str(arguments.n - 1)))
     starts = range(0, arguments.n, CHUNK)
@@ -53,7 +53,7 @@ def generate(arguments):
     from keras_ae import outputs
     from keras_ae.errors import UserError
     from keras_ae.exports.reading import Exported
-    from keras_ae.media import melodies, writing
+    from keras_ae.images import melodies, writing
 
     if arguments.n > MOST_IN_A_GRID and not arguments.separate:
         raise UserError(f"--n {arguments.n} is too many for one picture (at most {MOST_IN_A_GRID:,}); add --separate")
@@ -71,7 +71,7 @@ def generate(arguments):
 
 def write_one(model, out, arguments):
     """One file with all images: a grid, or melodies one after another."""
-    from keras_ae.media import writing
+    from keras_ae.images import writing
 
     writing.write(out, generated(model, arguments, 0, arguments.n), arguments.columns)
 

@@ -23,7 +23,7 @@ def ends(model, arguments):
     import numpy as np
 
     from keras_ae.errors import UserError
-    from keras_ae.media import images
+    from keras_ae.images import images
 
     if not arguments.pictures and not arguments.data:
         return model.generate(2, arguments.seed)[1]
@@ -35,9 +35,9 @@ def ends(model, arguments):
 
 
 def interpolate(arguments):
-    from keras_ae.codes import paths
     from keras_ae.exports.reading import Exported
-    from keras_ae.media import images, writing
+    from keras_ae.images import images, writing
+    from keras_ae.priors import paths
 
     out = writing.check(arguments.out)
     model = Exported(arguments.model, arguments.label, arguments.runtime)

@@ -22,7 +22,7 @@ def reconstruct(arguments):
     import numpy as np
 
     from keras_ae.exports.reading import Exported
-    from keras_ae.media import images, melodies, writing
+    from keras_ae.images import images, melodies, writing
 
     out = writing.check(arguments.out, (".png", *melodies.SUFFIXES))
     model = Exported(arguments.model, arguments.label, arguments.runtime)

@@ -36,8 +36,8 @@ def separated(rows, others, one, other):
 def texture_of(model, directory, seed, report):
     """The score by texture from a folder of usual pictures: at most `REFERENCE` of them, chosen by `seed`."""
     from keras_ae.exports import scoring
-    from keras_ae.judging.texture import Texture
-    from keras_ae.media import images
+    from keras_ae.images import images
+    from keras_ae.judge.texture import Texture
 
     paths = images.chosen((), directory, REFERENCE, seed)
     size, _, channels = model.shape
@@ -51,7 +51,7 @@ def score(arguments):
     from keras_ae import outputs
     from keras_ae.exports import scoring
     from keras_ae.exports.reading import Exported
-    from keras_ae.media import images, writing
+    from keras_ae.images import images, writing
 
     out = writing.check(arguments.out, (".csv",))
     outputs.check_file(scoring.picture_of(out))

@@ -62,7 +62,7 @@ def study(arguments):
     from keras_ae import outputs
     from keras_ae.errors import UserError
     from keras_ae.exports.reading import Exported
-    from keras_ae.judging import side_by_side
+    from keras_ae.judge import side_by_side
     from keras_ae.versions import versions
 
     try:

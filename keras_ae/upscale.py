@@ -16,7 +16,7 @@ def enlarged(inputs, shape, method):
     """uint8 images (n, h, w, C) resized to `shape` (H, W, C) by a method of Pillow's Resampling."""
     import numpy as np
 
-    from keras_ae.media import images
+    from keras_ae.images import images
 
     height, width, channels = shape
     resized = [images.to_pillow(pixels).resize((width, height), method) for pixels in inputs]

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "keras_ae"
 LEAVES = {"commandline", "ending", "errors", "files", "outputs", "processes", "versions"}
 # an arrow goes to a lower level, or stays in its room, or ends at a leaf
-LEVELS = {"media": 1, "codes": 1, "data": 2, "models": 2, "judging": 3, "exports": 3, "explorer": 4}
+LEVELS = {"images": 1, "priors": 1, "data": 2, "models": 2, "judge": 3, "exports": 3, "explorer": 4}
 LEVELS |= {"training": 4, "studies": 5}
 COMMANDS = {path.stem for path in PACKAGE.glob("*.py")} - LEAVES - {"__init__", "__main__"}
 ON_EXPORTS = {"generate", "reconstruct", "interpolate", "edit", "embed", "score", "denoise", "upscale"}

@@ -5,7 +5,7 @@ from sklearn.datasets import load_digits
 from keras_ae.data import pipeline
 from keras_ae.data.arrays import load_data
 from keras_ae.errors import UserError
-from keras_ae.media import images
+from keras_ae.images import images
 
 
 def test_digits_are_those_of_scikit_learn():

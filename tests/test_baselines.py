@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from keras_ae.judging.baselines import fit_pca
+from keras_ae.judge.baselines import fit_pca
 
 RANDOM = np.random.default_rng(0)
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_ae.codes.batches import batched
+from keras_ae.priors.batches import batched
 
 ROWS = np.arange(10.0)[:, None]
 

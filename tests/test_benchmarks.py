@@ -76,9 +76,9 @@ def test_a_benchmark_calls_the_package_as_it_is(path):
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
-        ("from keras_ae.judging import metrics\nmetrics.nothing(1)", "no attribute 'nothing'"),
-        ("from keras_ae.judging import nothing\nnothing.psnr(1)", "nothing"),
-        ("from keras_ae.errors import UserError\nfrom keras_ae.judging.metrics import ssim\nssim(scale=2)", "argument"),
+        ("from keras_ae.judge import metrics\nmetrics.nothing(1)", "no attribute 'nothing'"),
+        ("from keras_ae.judge import nothing\nnothing.psnr(1)", "nothing"),
+        ("from keras_ae.errors import UserError\nfrom keras_ae.judge.metrics import ssim\nssim(scale=2)", "argument"),
         ("import keras_ae\nkeras_ae.load_data(nothing=1)", "unexpected keyword argument 'nothing'"),
     ],
 )

@@ -21,7 +21,7 @@ from keras_ae.data.sets.cat_factors import sample_factors
 from keras_ae.data.sets.melodies import compose
 from keras_ae.exports.card import FORMAT
 from keras_ae.exports.reading import Exported
-from keras_ae.media import charts, images, melodies
+from keras_ae.images import charts, images, melodies
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = sorted(path.stem for path in (ROOT / "keras_ae").glob("*.py") if "commandline.run(" in path.read_text())

@@ -18,7 +18,7 @@ from keras_ae.data.thumbnails import thumbnail
 from keras_ae.data.variation import Variation, _warped
 from keras_ae.errors import UserError
 from keras_ae.files import locked
-from keras_ae.media import images
+from keras_ae.images import images
 
 ROOT = Path(__file__).parents[1]
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from keras_ae.codes import directions
 from keras_ae.errors import UserError
+from keras_ae.priors import directions
 
 RANDOM = np.random.default_rng(0)
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_ae.judging import distances
+from keras_ae.judge import distances
 
 RANDOM = np.random.default_rng(0)
 

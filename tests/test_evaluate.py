@@ -12,9 +12,9 @@ from keras_ae import evaluate
 from keras_ae.data import pipeline
 from keras_ae.data.sets.cat_drawing import draw
 from keras_ae.data.sets.cat_factors import sample_factors
-from keras_ae.judging import altered, recognition, side_by_side
-from keras_ae.judging.judge import Candidate, Judge
-from keras_ae.media import images
+from keras_ae.images import images
+from keras_ae.judge import altered, recognition, side_by_side
+from keras_ae.judge.judge import Candidate, Judge
 from keras_ae.training.experiment import complete
 
 TABLES = {

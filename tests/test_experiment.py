@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_ae.codes import priors
 from keras_ae.errors import UserError
 from keras_ae.models import networks
 from keras_ae.models.blocks import Widths
+from keras_ae.priors import priors
 from keras_ae.training import checks, experiment, schema
 
 ROOT = Path(__file__).parents[1]

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from keras_ae import explore
-from keras_ae.codes.flow import Flow
 from keras_ae.explorer import page as pages
 from keras_ae.explorer import program
 from keras_ae.exports import converting, writing
 from keras_ae.exports.reading import Exported
-from keras_ae.media import images, melodies
+from keras_ae.images import images, melodies
 from keras_ae.models import latents
+from keras_ae.priors.flow import Flow
 
 ASSETS = resources.files("keras_ae.explorer") / "assets"
 RANDOM = np.random.default_rng(0)

@@ -16,8 +16,8 @@ from keras_ae.exports import writing
 from keras_ae.exports.card import FORMAT
 from keras_ae.exports.reading import Exported
 from keras_ae.exports.readme import readme
-from keras_ae.judging import side_by_side
-from keras_ae.media import images
+from keras_ae.images import images
+from keras_ae.judge import side_by_side
 from keras_ae.models import conditions, latents, networks
 from keras_ae.models.vae import VAE
 from keras_ae.training.runs import Run

@@ -5,8 +5,8 @@ import tensorflow as tf
 
 from keras_ae.data import pipeline
 from keras_ae.errors import UserError
-from keras_ae.judging import alterations, altered, distances, features, gist
-from keras_ae.media import images as media
+from keras_ae.images import images as media
+from keras_ae.judge import alterations, altered, distances, features, gist
 
 RANDOM = np.random.default_rng(0)
 

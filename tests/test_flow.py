@@ -6,11 +6,11 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from keras_ae import export, train
-from keras_ae.codes import velocities
-from keras_ae.codes.flow import Flow
 from keras_ae.exports import writing
 from keras_ae.exports.reading import Exported
 from keras_ae.models import conditions, latents, networks
+from keras_ae.priors import velocities
+from keras_ae.priors.flow import Flow
 
 RANDOM = np.random.default_rng(0)
 SMALL = {"width": 48, "blocks": 2, "steps": 700}

@@ -3,7 +3,7 @@ import pytest
 from keras import ops
 from scipy import stats
 
-from keras_ae.codes import gaussian
+from keras_ae.priors import gaussian
 
 RANDOM = np.random.default_rng(0)
 

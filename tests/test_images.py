@@ -14,7 +14,7 @@ from PIL import EpsImagePlugin, Image
 
 from keras_ae.data.sets.cat_drawing import draw, sample_factors
 from keras_ae.errors import UserError
-from keras_ae.media import images
+from keras_ae.images import images
 
 RANDOM = np.random.default_rng(0)
 # smooth colours, so that JPEG and resizing keep them
@@ -159,7 +159,7 @@ HEAVY = {
 }
 MEASURE = """
 import json, resource, sys
-from keras_ae.media import images
+from keras_ae.images import images
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 start, grown = peak(), {}
 for path in sys.argv[1:]:

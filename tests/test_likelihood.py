@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from keras_ae.judging import likelihood
-from keras_ae.judging.judge import Candidate
+from keras_ae.judge import likelihood
+from keras_ae.judge.judge import Candidate
 from keras_ae.models.losses import Likelihood
 
 RANDOM = np.random.default_rng(0)

@@ -4,7 +4,7 @@ import pytest
 
 from keras_ae.data.sets.melodies import SCALES, compose
 from keras_ae.errors import UserError
-from keras_ae.media import melodies
+from keras_ae.images import melodies
 from keras_ae.models import losses
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_ae.codes import paths
+from keras_ae.priors import paths
 
 A, B = np.float32([1, 0, 0]), np.float32([0, 2, 0])
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_ae.codes import philox
+from keras_ae.priors import philox
 
 SEEDS = [(0, 0), (1, 2), (2**31 - 1, 7), (5, -3), (-1, 2**30)]
 

@@ -19,7 +19,7 @@ from keras_ae.data.known import Known
 from keras_ae.data.sets.cat_drawing import draw
 from keras_ae.data.sets.cat_factors import sample_factors
 from keras_ae.errors import UserError
-from keras_ae.media import images
+from keras_ae.images import images
 
 ROOT = Path(__file__).parents[1]
 # of the folder `pictures`, as the first version of the cache had them: by size

@@ -3,8 +3,8 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 
-from keras_ae.codes import priors
 from keras_ae.errors import UserError
+from keras_ae.priors import priors
 
 RANDOM = np.random.default_rng(0)
 

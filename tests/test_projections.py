@@ -3,7 +3,7 @@ import types
 
 import numpy as np
 
-from keras_ae.codes import projections
+from keras_ae.priors import projections
 
 Z = np.random.default_rng(0).normal(size=(200, 5)) * [5, 0.1, 3, 0.1, 0.1]
 

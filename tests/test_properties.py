@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_ae.media import properties
+from keras_ae.images import properties
 
 
 def face(middle, ground, side=32):

@@ -11,11 +11,11 @@ import pytest
 import tensorflow as tf
 
 from keras_ae import edit, embed, generate, interpolate, reconstruct, score
-from keras_ae.codes import drawn, priors
-from keras_ae.codes.flow import Flow
 from keras_ae.exports import converting, litert, portable, resizing, runtimes, writing
 from keras_ae.exports.reading import Exported
-from keras_ae.media import images
+from keras_ae.images import images
+from keras_ae.priors import drawn, priors
+from keras_ae.priors.flow import Flow
 
 RANDOM = np.random.default_rng(0)
 KINDS = ("ae", "vae", "cvae", "denoiser", "upscaler", "music")

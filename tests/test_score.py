@@ -10,8 +10,8 @@ from scipy import stats
 from keras_ae import score
 from keras_ae.exports import scoring
 from keras_ae.exports.reading import Exported
-from keras_ae.judging import features, texture
-from keras_ae.media import images
+from keras_ae.images import images
+from keras_ae.judge import features, texture
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from soak import __main__ as soak  # noqa: E402  a benchmark, not a part of the package
 from soak import bombs, commands, experiments, exports, mutations, pictures, table  # noqa: E402
 
-from keras_ae.media import images  # noqa: E402
+from keras_ae.images import images  # noqa: E402
 
 
 @pytest.mark.parametrize("name", mutations.MUTATIONS)

@@ -14,7 +14,7 @@ from keras_ae.data.arrays import load_data
 from keras_ae.data.sets.cat_drawing import draw
 from keras_ae.data.sets.cat_factors import sample_factors
 from keras_ae.errors import UserError
-from keras_ae.media import images
+from keras_ae.images import images
 
 
 def cat(index, size=24):

@@ -16,9 +16,9 @@ from keras_ae import study
 from keras_ae.data import pipeline
 from keras_ae.data.sets.cat_factors import RANGES
 from keras_ae.exports.reading import Exported
-from keras_ae.judging import baselines, side_by_side
-from keras_ae.media import properties
-from keras_ae.media.images import write_png
+from keras_ae.images import properties
+from keras_ae.images.images import write_png
+from keras_ae.judge import baselines, side_by_side
 from keras_ae.models import latents, networks
 from keras_ae.models.vae import VAE
 from keras_ae.studies import code_noise, denoising, disentanglement, melodies, sampling

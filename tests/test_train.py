@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from keras_ae import files, pictures, train
-from keras_ae.codes import priors
 from keras_ae.data import pipeline
-from keras_ae.media import charts
+from keras_ae.images import charts
+from keras_ae.priors import priors
 from keras_ae.training import callbacks, experiment, loop, results
 from keras_ae.training.runs import Run
 

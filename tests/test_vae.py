@@ -3,11 +3,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_ae.codes import gaussian
 from keras_ae.models import losses
 from keras_ae.models.latents import Gaussian, Point
 from keras_ae.models.networks import conv_decoder, conv_encoder
 from keras_ae.models.vae import VAE
+from keras_ae.priors import gaussian
 
 SHAPE = (16, 16, 1)
 RANDOM = np.random.default_rng(0)

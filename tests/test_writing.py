@@ -4,7 +4,7 @@ from PIL import Image
 
 from keras_ae.data.sets.melodies import compose
 from keras_ae.errors import UserError
-from keras_ae.media import images, melodies, writing
+from keras_ae.images import images, melodies, writing
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), "uint8")
 

@@ -24,7 +24,7 @@ def refused(error):
 
 def picture(path, size, channels, how):
     """Decode a picture file: `how` is "decode" (bytes), "read" (a path) or "find" (every file found in a folder)."""
-    from keras_ae.media import images
+    from keras_ae.images import images
 
     try:
         if how == "find":
@@ -164,7 +164,7 @@ def forget_peak():
 def handlers(kind):
     """The functions that a worker of a kind can be asked for, after slow imports."""
     if kind == "pictures":
-        from keras_ae.media import images  # noqa: F401
+        from keras_ae.images import images  # noqa: F401
 
         return {"picture": picture}
     commandline.import_tensorflow()

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_ae.data.sets.cat_drawing import draw, sample_factors
-from keras_ae.media import images
+from keras_ae.images import images
 from soak import commands
 
 # the experiment of the tests, with a second stage

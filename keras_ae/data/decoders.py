@@ -12,7 +12,7 @@ import numpy as np
 from keras_ae import processes
 from keras_ae.data.known import Known
 from keras_ae.data.thumbnails import thumbnail
-from keras_ae.media import images
+from keras_ae.images import images
 
 # number of files up to which starting processes takes longer than they save
 FEW = 2000

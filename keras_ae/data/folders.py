@@ -12,7 +12,7 @@ from etils import epath
 
 from keras_ae.data.encoded import Encoded, Source
 from keras_ae.errors import UserError
-from keras_ae.media import images
+from keras_ae.images import images
 from keras_ae.processes import in_order
 
 REMOTE = "gs://"

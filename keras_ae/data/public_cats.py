@@ -8,7 +8,7 @@ from pathlib import Path
 
 from keras_ae import files
 from keras_ae.errors import UserError, first_line
-from keras_ae.media import images
+from keras_ae.images import images
 
 NAME = "cats-faces-64x64-for-generative-models"
 HANDLE = f"spandan2/{NAME}"

@@ -21,7 +21,7 @@ from keras_ae.data.sets.cat_faces import CatFaces
 from keras_ae.data.sets.melodies import compose
 from keras_ae.data.sets.synthetic_cats import SyntheticCats
 from keras_ae.errors import UserError
-from keras_ae.media.melodies import SHAPE, to_image
+from keras_ae.images.melodies import SHAPE, to_image
 
 MELODIES = 30_000
 # data sets that need no network

@@ -17,7 +17,7 @@ from keras_ae import errors
 from keras_ae.explorer import program, ways
 from keras_ae.exports import card as cards
 from keras_ae.exports.reading import Exported
-from keras_ae.media import melodies
+from keras_ae.images import melodies
 
 # each needs only modules before it; the last one starts the page
 MODULES = "engine random resize model drawing state sliders map morph mix photo melody page".split()

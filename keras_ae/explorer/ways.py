@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from keras_ae.codes import directions
-from keras_ae.media import images, properties
+from keras_ae.images import images, properties
+from keras_ae.priors import directions
 
 # pictures that directions are learned from
 EXAMPLES = 1000

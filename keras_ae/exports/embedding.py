@@ -10,7 +10,7 @@ from PIL import Image
 from tensorboard.plugins import projector
 from tqdm import tqdm
 
-from keras_ae.media import images
+from keras_ae.images import images
 
 # TensorBoard shows a sprite of at most 8,192 pixels a side
 SPRITE = 8192

@@ -11,11 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ae import files, versions
-from keras_ae.codes import priors
 from keras_ae.errors import UserError, first_line
 from keras_ae.exports import converting, resizing, runtimes
-from keras_ae.media.images import to_uint8
+from keras_ae.images.images import to_uint8
 from keras_ae.models import networks
+from keras_ae.priors import priors
 
 CHECKED = 32
 # of 255: how much a picture may differ from that of the networks

@@ -13,11 +13,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_ae.codes import paths
-from keras_ae.codes.batches import batched
 from keras_ae.errors import UserError
 from keras_ae.exports import card, opening, refining, runtimes
-from keras_ae.media import images as pixels
+from keras_ae.images import images as pixels
+from keras_ae.priors import paths
+from keras_ae.priors.batches import batched
 
 # far outside [-1, 1]: such images were never scaled
 UNSCALED = 2.0

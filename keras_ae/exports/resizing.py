@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ae.errors import UserError
-from keras_ae.media.images import scaled
+from keras_ae.images.images import scaled
 
 # Resize has antialiasing since then
 OPSET = 18

@@ -5,7 +5,7 @@ from pathlib import Path
 from keras_ae import outputs
 from keras_ae.errors import UserError
 from keras_ae.exports.reading import Exported
-from keras_ae.media import figures, images
+from keras_ae.images import figures, images
 
 SHOWN = 16
 COMPARISON = "comparison.png"

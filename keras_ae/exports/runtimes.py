@@ -10,10 +10,10 @@ import zipfile
 import numpy as np
 
 from keras_ae import commandline
-from keras_ae.codes import drawn
 from keras_ae.errors import UserError
 from keras_ae.exports import card as cards
 from keras_ae.exports import opening, refining
+from keras_ae.priors import drawn
 
 PORTABLE = "onnx/decoder.onnx"
 ADVICE = "install it with pip install onnxruntime, or use --runtime tensorflow"

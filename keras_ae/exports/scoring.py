@@ -7,8 +7,8 @@ import numpy as np
 from tqdm import tqdm
 
 from keras_ae import outputs
-from keras_ae.codes import gaussian
-from keras_ae.media import images
+from keras_ae.images import images
+from keras_ae.priors import gaussian
 
 BATCH = 64
 SHOWN = 16

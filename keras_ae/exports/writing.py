@@ -9,17 +9,17 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from keras_ae import commandline, files, outputs
-from keras_ae.codes import priors
-from keras_ae.codes.batches import batched
 from keras_ae.errors import UserError
 from keras_ae.exports import card as describe
 from keras_ae.exports import litert, portable, resizing
 from keras_ae.exports.reading import Exported
 from keras_ae.exports.readme import readme
-from keras_ae.media import images as pictures
+from keras_ae.images import images as pictures
 from keras_ae.models import inputs, networks
 from keras_ae.models.losses import Likelihood
 from keras_ae.models.vae import VAE
+from keras_ae.priors import priors
+from keras_ae.priors.batches import batched
 from keras_ae.versions import versions
 
 

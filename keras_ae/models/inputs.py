@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_ae.media.images import beyond
+from keras_ae.images.images import beyond
 from keras_ae.models.networks import classes_of
 
 

@@ -16,8 +16,8 @@ from annotated_types import Gt, Le
 from keras import ops
 from numpy.typing import ArrayLike
 
-from keras_ae.codes import gaussian as normal
 from keras_ae.models import replicas
+from keras_ae.priors import gaussian as normal
 
 
 def _summed(values):

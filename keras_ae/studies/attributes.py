@@ -3,11 +3,11 @@
 import numpy as np
 from sklearn.metrics import r2_score
 
-from keras_ae.codes import directions
 from keras_ae.data.sets.cat_drawing import drawn
 from keras_ae.data.sets.cat_factors import RANGES
-from keras_ae.media import charts, figures
-from keras_ae.media.images import to_float
+from keras_ae.images import charts, figures
+from keras_ae.images.images import to_float
+from keras_ae.priors import directions
 from keras_ae.studies import checks, movements
 from keras_ae.studies.reading import reader, standardised
 

@@ -4,7 +4,7 @@ import functools
 
 from keras_ae.data import pipeline, tasks
 from keras_ae.errors import UserError
-from keras_ae.judging import metrics
+from keras_ae.judge import metrics
 
 BATCH = 128
 

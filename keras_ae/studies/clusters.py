@@ -4,9 +4,9 @@ import numpy as np
 from sklearn.metrics import normalized_mutual_info_score
 from sklearn.mixture import GaussianMixture
 
-from keras_ae.codes import paths
 from keras_ae.data import pipeline
-from keras_ae.media import figures
+from keras_ae.images import figures
+from keras_ae.priors import paths
 from keras_ae.studies import checks
 
 

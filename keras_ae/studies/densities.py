@@ -5,10 +5,10 @@ import time
 
 import numpy as np
 
-from keras_ae.codes.priors import PRIORS
 from keras_ae.data.variation import Variation
-from keras_ae.judging.judge import Judge
-from keras_ae.media import figures
+from keras_ae.images import figures
+from keras_ae.judge.judge import Judge
+from keras_ae.priors.priors import PRIORS
 from keras_ae.studies import checks
 from keras_ae.training.results import training_codes
 

@@ -5,10 +5,10 @@ import numpy as np
 from keras_ae.data.sets.cat_drawing import draw, drawn
 from keras_ae.data.sets.cat_factors import CLASSES, RANGES, SIMPLE
 from keras_ae.errors import UserError
-from keras_ae.judging import factors as measures
-from keras_ae.judging import likelihood
-from keras_ae.media import figures
-from keras_ae.media.images import to_float
+from keras_ae.images import figures
+from keras_ae.images.images import to_float
+from keras_ae.judge import factors as measures
+from keras_ae.judge import likelihood
 from keras_ae.studies import checks
 
 CATS_SEED = 101

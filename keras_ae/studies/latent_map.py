@@ -1,8 +1,8 @@
 """Held-out codes on the plane of their first two principal components, coloured by class."""
 
-from keras_ae.codes.projections import principal
 from keras_ae.data import pipeline
-from keras_ae.media import charts
+from keras_ae.images import charts
+from keras_ae.priors.projections import principal
 from keras_ae.studies import checks
 
 

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from keras_ae.codes import paths
 from keras_ae.data import pipeline
 from keras_ae.data.sets.melodies import SCALES
 from keras_ae.errors import UserError
-from keras_ae.media import figures
-from keras_ae.media import melodies as midi
-from keras_ae.media.images import to_uint8
+from keras_ae.images import figures
+from keras_ae.images import melodies as midi
+from keras_ae.images.images import to_uint8
+from keras_ae.priors import paths
 from keras_ae.studies import checks
 
 

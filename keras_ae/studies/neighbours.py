@@ -3,8 +3,8 @@
 from sklearn.neighbors import KNeighborsClassifier
 
 from keras_ae.data import pipeline
-from keras_ae.judging import baselines
-from keras_ae.media import charts
+from keras_ae.images import charts
+from keras_ae.judge import baselines
 from keras_ae.studies import checks
 
 

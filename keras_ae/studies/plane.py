@@ -6,10 +6,10 @@ import numpy as np
 
 from keras_ae.data import pipeline
 from keras_ae.errors import UserError
-from keras_ae.judging import likelihood
-from keras_ae.judging.judge import VARIANCE_IMAGES
-from keras_ae.judging.side_by_side import candidate
-from keras_ae.media import figures
+from keras_ae.images import figures
+from keras_ae.judge import likelihood
+from keras_ae.judge.judge import VARIANCE_IMAGES
+from keras_ae.judge.side_by_side import candidate
 from keras_ae.studies import checks
 
 

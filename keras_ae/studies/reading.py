@@ -5,12 +5,12 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from keras_ae.codes.batches import batched
 from keras_ae.data.sets.cat_drawing import drawn
 from keras_ae.data.sets.cat_factors import RANGES, factor_value
-from keras_ae.media.images import to_float
+from keras_ae.images.images import to_float
 from keras_ae.models.blocks import stages
 from keras_ae.models.optimizers import cosine, muon
+from keras_ae.priors.batches import batched
 
 BATCH = 64
 WIDTHS = (32, 64, 128, 128)

@@ -3,10 +3,10 @@
 import numpy as np
 
 from keras_ae.data import pipeline
-from keras_ae.judging import distances
-from keras_ae.judging.features import extractor
-from keras_ae.media import figures
-from keras_ae.media.images import to_float
+from keras_ae.images import figures
+from keras_ae.images.images import to_float
+from keras_ae.judge import distances
+from keras_ae.judge.features import extractor
 from keras_ae.studies import checks
 
 MAPS = 4

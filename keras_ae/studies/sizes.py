@@ -5,8 +5,8 @@ import functools
 import numpy as np
 
 from keras_ae.data import pipeline
-from keras_ae.judging import baselines
-from keras_ae.media import charts, figures
+from keras_ae.images import charts, figures
+from keras_ae.judge import baselines
 from keras_ae.studies import checks
 
 

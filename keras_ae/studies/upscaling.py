@@ -3,8 +3,8 @@
 import numpy as np
 
 from keras_ae.data import pipeline, tasks
-from keras_ae.judging.metrics import psnr_and_ssim
-from keras_ae.media import figures
+from keras_ae.images import figures
+from keras_ae.judge.metrics import psnr_and_ssim
 from keras_ae.studies import checks
 
 

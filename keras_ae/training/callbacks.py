@@ -9,8 +9,8 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from keras_ae.errors import UserError
-from keras_ae.judging.metrics import psnr
-from keras_ae.media import charts
+from keras_ae.images import charts
+from keras_ae.judge.metrics import psnr
 from keras_ae.training.runs import weights_of
 
 # what changes in Keras' EarlyStopping and ReduceLROnPlateau; the rest are settings (min_delta changes its sign at the start)

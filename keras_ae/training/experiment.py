@@ -12,7 +12,6 @@ from typing import Any, Self
 import keras
 import tensorflow as tf
 
-from keras_ae.codes.priors import Flow, Mixture
 from keras_ae.data.tasks import identity
 from keras_ae.errors import UserError
 from keras_ae.models.blocks import ImageShape
@@ -20,6 +19,7 @@ from keras_ae.models.losses import Likelihood
 from keras_ae.models.networks import is_conditional
 from keras_ae.models.refinement import RefinedVAE, critic
 from keras_ae.models.vae import VAE
+from keras_ae.priors.priors import Flow, Mixture
 from keras_ae.training import checks, devices, named
 from keras_ae.training.few import Few
 from keras_ae.training.schema import CHOICES, RENAMED_TABLES, Data, SecondStage, Training, completed, renamed, shown

@@ -5,10 +5,10 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from keras_ae.codes import priors
 from keras_ae.data import pipeline
 from keras_ae.data.variation import Variation
 from keras_ae.errors import UserError
+from keras_ae.priors import priors
 from keras_ae.training import callbacks, checks, few, preview, results, starting
 
 

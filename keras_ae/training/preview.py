@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ae import outputs
-from keras_ae.media import images
+from keras_ae.images import images
 
 # held-out images whose codes say where codes lie
 CODES = 64

@@ -6,12 +6,12 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ae import outputs
-from keras_ae.codes import paths, priors
 from keras_ae.data import pipeline, tasks
 from keras_ae.files import written_whole
-from keras_ae.judging import baselines, metrics
-from keras_ae.media import charts, figures
+from keras_ae.images import charts, figures
+from keras_ae.judge import baselines, metrics
 from keras_ae.models.networks import apply, is_conditional
+from keras_ae.priors import paths, priors
 
 BATCH = 128
 SHOWN = 16

@@ -18,7 +18,6 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen
 
-from keras_ae.codes.priors import PRIORS
 from keras_ae.data.tasks import TASKS
 from keras_ae.data.variation import Variation
 from keras_ae.errors import UserError
@@ -30,6 +29,7 @@ from keras_ae.models.networks import DECODERS, ENCODERS
 from keras_ae.models.optimizers import OPTIMIZERS, SCHEDULES
 from keras_ae.models.refinement import RefinedVAE
 from keras_ae.models.vae import VAE
+from keras_ae.priors.priors import PRIORS
 from keras_ae.training.few import Few
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")

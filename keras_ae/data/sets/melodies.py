@@ -1,11 +1,11 @@
 """A small composer of melodies of two bars, for the built-in data set of piano rolls.
 
-A melody is an integer array (32,) of steps, as in `keras_ae.media.melodies`.
+A melody is an integer array (32,) of steps, as in `keras_ae.images.melodies`.
 """
 
 import numpy as np
 
-from keras_ae.media.melodies import HIGHEST, HOLD, REST
+from keras_ae.images.melodies import HIGHEST, HOLD, REST
 
 # major, minor, dorian, major pentatonic, minor pentatonic: semitones above the tonic
 SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10), (0, 2, 3, 5, 7, 9, 10), (0, 2, 4, 7, 9), (0, 3, 5, 7, 10))

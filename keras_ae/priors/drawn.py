@@ -5,7 +5,7 @@ A prior is (n, seed, temperature, first, label) -> codes `first` ... `first + n 
 
 import numpy as np
 
-from keras_ae.codes import philox
+from keras_ae.priors import philox
 
 # a flow draws whole blocks of codes, so that each is computed in the same way, whichever part of a sequence is asked for
 BLOCK = 16

@@ -19,9 +19,9 @@ import tensorflow as tf
 from annotated_types import Ge, Le, MaxLen, MinLen
 from numpy.typing import ArrayLike
 
-from keras_ae.codes import philox
-from keras_ae.codes.flow import Flow, Number
 from keras_ae.errors import UserError
+from keras_ae.priors import philox
+from keras_ae.priors.flow import Flow, Number
 
 # more codes change the fit little, and take long
 MOST = 10_000

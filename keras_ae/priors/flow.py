@@ -16,9 +16,9 @@ import tensorflow as tf
 from annotated_types import Ge, Gt, Le, Lt
 from numpy.typing import ArrayLike
 
-from keras_ae.codes import matching
-from keras_ae.codes.drawn import BLOCK, of_normal
-from keras_ae.codes.velocities import followed, velocity_network
+from keras_ae.priors import matching
+from keras_ae.priors.drawn import BLOCK, of_normal
+from keras_ae.priors.velocities import followed, velocity_network
 
 Width = Annotated[int, Ge(8), Le(4096)]
 Blocks = Annotated[int, Ge(1), Le(32)]

@@ -16,8 +16,8 @@ from tqdm import tqdm
 from keras_ae.data import pipeline, sources
 from keras_ae.data.variation import Variation
 from keras_ae.files import written_whole
-from keras_ae.judging.alterations import ALTERATIONS, altered
-from keras_ae.judging.gist import SIDE, in_colour
+from keras_ae.judge.alterations import ALTERATIONS, altered
+from keras_ae.judge.gist import SIDE, in_colour
 
 # raise when anything changes what is learned
 VERSION = 2

@@ -7,9 +7,9 @@ something else.
 import numpy as np
 import tensorflow as tf
 
-from keras_ae.codes.batches import batched
 from keras_ae.errors import UserError
-from keras_ae.judging.gist import gabor
+from keras_ae.judge.gist import gabor
+from keras_ae.priors.batches import batched
 
 # of the mean variance, added to every variance: few images do not determine 304 x 304 covariances
 SHRINKAGE = 0.1

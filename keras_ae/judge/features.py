@@ -8,11 +8,11 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_ae.codes.batches import batched
 from keras_ae.data import pipeline
-from keras_ae.judging import applications
-from keras_ae.judging.altered import trained
-from keras_ae.judging.gist import gabor
+from keras_ae.judge import applications
+from keras_ae.judge.altered import trained
+from keras_ae.judge.gist import gabor
+from keras_ae.priors.batches import batched
 
 # training images whose features' spread makes features of different kinds comparable
 SPREAD_IMAGES = 2000

@@ -8,7 +8,7 @@ from PIL import Image
 from keras_ae import outputs
 from keras_ae.errors import UserError
 from keras_ae.files import written_whole
-from keras_ae.media import images, melodies
+from keras_ae.images import images, melodies
 
 # a GIF shows each pixel this many times as wide and high
 ENLARGED = 3

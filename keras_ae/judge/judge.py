@@ -10,12 +10,12 @@ import functools
 
 import numpy as np
 
-from keras_ae.codes import paths
 from keras_ae.data import pipeline
 from keras_ae.errors import UserError
-from keras_ae.judging import baselines, distances, likelihood, metrics
-from keras_ae.judging.features import extractor
-from keras_ae.judging.recognition import Recognition
+from keras_ae.judge import baselines, distances, likelihood, metrics
+from keras_ae.judge.features import extractor
+from keras_ae.judge.recognition import Recognition
+from keras_ae.priors import paths
 
 BATCH = 128
 # a Gaussian's variance is measured on training images, never on those it is judged on
@@ -70,7 +70,7 @@ class Judge:
     """The held-out images of a data set, their features, and those of the training images.
 
     image_set: `keras_ae.data.pipeline.ImageSet`. n: images to draw from each candidate. features: a name of
-    `keras_ae.judging.features.FEATURES`. importance_images, importance_draws: how many images importance-weighted estimates
+    `keras_ae.judge.features.FEATURES`. importance_images, importance_draws: how many images importance-weighted estimates
     are computed on, and from how many codes of each. others: images from elsewhere to reconstruct too, or None. recognition:
     whether `recognition.Recognition` gives its opinion, too. Raises UserError with fewer than 8 held-out images.
     """

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
-from keras_ae.codes.drawn import STEPS, advanced
+from keras_ae.priors.drawn import STEPS, advanced
 
 FREQUENCIES = 32
 # numbers that describe the time, and the label, to each block

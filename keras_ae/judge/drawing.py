@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from keras_ae.codes.projections import principal
-from keras_ae.media import charts, figures
+from keras_ae.images import charts, figures
+from keras_ae.priors.projections import principal
 
 ROW = 8
 

@@ -8,9 +8,9 @@ import math
 
 import numpy as np
 
-from keras_ae.codes import gaussian
-from keras_ae.codes.batches import batched
-from keras_ae.judging import metrics
+from keras_ae.judge import metrics
+from keras_ae.priors import gaussian
+from keras_ae.priors.batches import batched
 
 # a dimension is active when its mean code varies by more than this over the data: Burda et al. 2016, section 5.2
 ACTIVE = 0.01

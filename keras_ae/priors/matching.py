@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import trange
 
-from keras_ae.codes.drawn import of_normal
+from keras_ae.priors.drawn import of_normal
 
 BATCH = 512
 # every so many steps, the loss of codes that are held out is measured; one code in HELD_OUT is

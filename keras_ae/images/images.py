@@ -12,8 +12,8 @@ from PIL import Image
 
 from keras_ae.errors import UserError
 from keras_ae.files import written_whole
-from keras_ae.media import melodies
-from keras_ae.media.decoding import MOST_BYTES, DamagedPicture, decode
+from keras_ae.images import melodies
+from keras_ae.images.decoding import MOST_BYTES, DamagedPicture, decode
 
 # of images in [-1, 1], with room for rounding
 MOST = 1.01
