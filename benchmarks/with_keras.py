@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_ae.data import pipeline
 from keras_ae.judge.judge import Candidate
-from keras_ae.priors.batches import batched
+from keras_ae.priors.space import batched
 from keras_ae.training import experiment
 
 BATCH = 128

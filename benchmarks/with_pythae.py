@@ -8,7 +8,7 @@ from clock import Clock
 
 from keras_ae.data import pipeline
 from keras_ae.judge.judge import Candidate
-from keras_ae.priors.batches import batched
+from keras_ae.priors.space import batched
 from keras_ae.training import experiment
 
 BATCH = 64

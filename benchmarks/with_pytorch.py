@@ -188,8 +188,8 @@ def peer(image_set, minutes, seed):
 
     from keras_ae.data import pipeline
     from keras_ae.judge.judge import Candidate
-    from keras_ae.priors import priors
-    from keras_ae.priors.batches import batched
+    from keras_ae.priors import mixture
+    from keras_ae.priors.space import batched
 
     vae, *_ = clock.first_stage(image_set, seed)
     # as many steps as fit into the minutes, by the time that some of them take
@@ -204,7 +204,7 @@ def peer(image_set, minutes, seed):
 
     known = np.concatenate([codes(part["images"].numpy())["z"] for part in pipeline.batches(image_set, "train", 512)])
     arguments = dict(vae.tables["prior"])
-    prior = priors.PRIORS[arguments.pop("name")].fit(known, seed, **arguments)
+    prior = mixture.PRIORS[arguments.pop("name")].fit(known, seed, **arguments)
 
     def generate(n, seed):
         return np.clip(decode(np.asarray(prior.sample(n, seed))), -1, 1)

@@ -2,7 +2,7 @@
 
 from keras_ae.data import pipeline
 from keras_ae.images import charts
-from keras_ae.priors.projections import principal
+from keras_ae.priors.space import principal
 from keras_ae.studies import checks
 
 
