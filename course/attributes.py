@@ -8,7 +8,7 @@ from course.reading import reader, standardised
 from keras_ae.data.sets.cat_drawing import drawn
 from keras_ae.data.sets.cat_factors import RANGES
 from keras_ae.images import charts, figures
-from keras_ae.images.images import to_float
+from keras_ae.images.pictures import to_float
 from keras_ae.priors import directions
 
 # added to the seed: different cats for the network that measures edits, for that which directions are calibrated with, and for

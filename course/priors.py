@@ -2,7 +2,7 @@
 
 from course import checks
 from keras_ae.images import figures
-from keras_ae.images.images import to_float
+from keras_ae.images.pictures import to_float
 from keras_ae.judge.judge import Judge
 from keras_ae.judge.side_by_side import candidate
 
