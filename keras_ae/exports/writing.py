@@ -14,7 +14,7 @@ from keras_ae.exports import card as describe
 from keras_ae.exports import litert, portable, resizing
 from keras_ae.exports.reading import Exported
 from keras_ae.exports.readme import readme
-from keras_ae.images import images as pictures
+from keras_ae.images import pictures
 from keras_ae.models import inputs, networks
 from keras_ae.models.losses import Likelihood
 from keras_ae.models.vae import VAE

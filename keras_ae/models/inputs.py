@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_ae.images.images import beyond
+from keras_ae.images.pictures import beyond
 from keras_ae.models.networks import classes_of
 
 

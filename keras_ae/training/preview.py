@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ae import outputs
-from keras_ae.images import images
+from keras_ae.images import pictures
 
 # held-out images whose codes say where codes lie
 CODES = 64
@@ -81,10 +81,10 @@ class Preview(keras.callbacks.Callback):
         """Draw and replace the picture."""
         with _nothing_drawn(self.model):
             rows = self.rows.of(self.model)
-        pixels = images.to_uint8(np.concatenate(rows))
+        pixels = pictures.to_uint8(np.concatenate(rows))
         scale = max(1, SIDE // pixels.shape[1])
         enlarged = pixels.repeat(scale, axis=1).repeat(scale, axis=2)
-        images.write_png(self.path, images.grid(enlarged, len(rows[0])))
+        pictures.write_png(self.path, pictures.grid(enlarged, len(rows[0])))
         if self.show:
             outputs.show(self.path)
             self.show = False
@@ -104,4 +104,4 @@ class ImageLogger(keras.callbacks.Callback):
                 originals, rebuilt, samples = self.rows.of(self.model)
             with tf.summary.create_file_writer(str(self.run.tensorboard / "pictures")).as_default(step=epoch + 1):
                 for name, rows in {"reconstructions": [originals, rebuilt], "samples": [samples]}.items():
-                    tf.summary.image(name, images.grid(images.to_uint8(np.concatenate(rows)), len(originals))[None])
+                    tf.summary.image(name, pictures.grid(pictures.to_uint8(np.concatenate(rows)), len(originals))[None])
