@@ -60,7 +60,6 @@ lint: $(READY) ## check the style of the code with ruff
 SOAK ?= 20
 
 soak: $(READY) ## random wrong inputs and killed trainings; SOAK=MINUTES (20), SEED=N
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[soak]'
 	$(BIN)/python benchmarks/soak.py --minutes $(SOAK) $(if $(SEED),--seed $(SEED))
 
 bench: $(READY) ## measure training and decoding beside PyTorch, onnxruntime and a plain Keras loop (installs PyTorch)

@@ -96,7 +96,7 @@ def runtime_table(folder):
     return "\n".join(lines)
 
 
-def training_speed(experiment, image_set):
+def training_speed(measured, image_set):
     """Images per second of our training, of the plain loop and of the twin, alternately: medians, by name.
 
     The twin exists for networks of the name plain.
@@ -107,43 +107,47 @@ def training_speed(experiment, image_set):
 
     from keras_ae.data import pipeline
 
-    batch = experiment.training.batch
-    stream = pipeline.training(image_set, batch, 0, variation=experiment.data.variation)
+    batch = measured.training.batch
+    stream = pipeline.training(image_set, batch, 0, variation=measured.data.variation)
     in_memory = tf.data.Dataset.from_tensors(next(iter(stream))).repeat()
-    ours, _ = experiment.model(image_set.shape, 100)
-    networks = experiment.networks(image_set.shape, precision=experiment.precision)
+    ours, _ = measured.model(image_set.shape, 100)
+    networks = measured.networks(image_set.shape, precision=measured.precision)
     optimizer = type(ours.optimizer).from_config(ours.optimizer.get_config())
-    plain = twins.plain_model(*networks, experiment.likelihood(), optimizer)
+    plain = twins.plain_model(*networks, measured.likelihood(), optimizer)
 
     class Stopwatch(keras.callbacks.Callback):
-        """Seconds of each epoch. The first one, which opens the stream and traces, is not counted."""
+        """Appends the seconds of each epoch to a list. The first one, which opens the stream and traces, is not counted."""
+
+        def __init__(self, seconds):
+            super().__init__()
+            self.seconds = seconds
 
         def on_epoch_begin(self, epoch, logs=None):
             self.began = time.perf_counter()
 
         def on_epoch_end(self, epoch, logs=None):
             if epoch:
-                seconds[name].append(time.perf_counter() - self.began)
+                self.seconds.append(time.perf_counter() - self.began)
 
     seconds = {"keras_ae": [], "plain Keras loop": []}
     twin = None
-    if {experiment.tables[table]["name"] for table in ("encoder", "decoder")} == {"plain"}:
-        seconds["PyTorch twin"], twin = [], twins.speed(experiment, image_set.shape, STEPS)
+    if {measured.tables[table]["name"] for table in ("encoder", "decoder")} == {"plain"}:
+        seconds["PyTorch twin"], twin = [], twins.speed(measured, image_set.shape, STEPS)
     for _ in range(ROUNDS):
         for name, model, source in (("keras_ae", ours, stream), ("plain Keras loop", plain, in_memory)):
-            callbacks = [keras.callbacks.TerminateOnNaN(), Stopwatch()]
+            callbacks = [keras.callbacks.TerminateOnNaN(), Stopwatch(seconds[name])]
             model.fit(source, steps_per_epoch=STEPS, epochs=EPOCHS, shuffle=False, verbose=0, callbacks=callbacks)
         if twin:
             seconds["PyTorch twin"] += [twin() for _ in range(EPOCHS - 1)]
-    return {name: STEPS * batch / statistics.median(measured) for name, measured in seconds.items()}
+    return {name: STEPS * batch / statistics.median(found) for name, found in seconds.items()}
 
 
-def pipeline_speed(experiment, image_set):
+def pipeline_speed(measured, image_set):
     """Images per second of the input pipeline alone."""
     from keras_ae.data import pipeline
 
-    batch = experiment.training.batch
-    stream = iter(pipeline.training(image_set, batch, 0, variation=experiment.data.variation))
+    batch = measured.training.batch
+    stream = iter(pipeline.training(image_set, batch, 0, variation=measured.data.variation))
     for _ in range(20):
         next(stream)
     return 200 * batch / timed(lambda: [next(stream) for _ in range(200)])
