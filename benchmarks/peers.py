@@ -93,7 +93,7 @@ def run_module(module, *arguments):
 
 def train_ours(name, data, minutes):
     """An experiment of ours, trained for as many epochs as fit into the minutes and exported, as a candidate."""
-    from keras_ae.exports.reading import Exported
+    from keras_ae.exports.load import Exported
     from keras_ae.judge import side_by_side
     from keras_ae.training import experiment
 

@@ -64,7 +64,7 @@ def study(arguments):
     """Run the study that the command line names, and print its numbers."""
     from keras_ae import outputs
     from keras_ae.errors import UserError
-    from keras_ae.exports.reading import Exported
+    from keras_ae.exports.load import Exported
     from keras_ae.judge import side_by_side
     from keras_ae.versions import versions
 

@@ -48,8 +48,8 @@ _NAMES = {
     "downscale": "data.tasks",
     "show": "images.figures",
     "read": "training.experiment",
-    "load": "exports.reading:Exported",
-    "save": "exports.writing:write_model",
+    "load": "exports.load:Exported",
+    "save": "exports.save:save",
 }
 __all__ = ["__version__", *_NAMES]
 
@@ -58,8 +58,8 @@ if TYPE_CHECKING:
     from keras_ae.data.arrays import load_data as load_data
     from keras_ae.data.tasks import add_noise as add_noise
     from keras_ae.data.tasks import downscale as downscale
-    from keras_ae.exports.reading import Exported
-    from keras_ae.exports.writing import write_model
+    from keras_ae.exports.load import Exported
+    from keras_ae.exports.save import save as save
     from keras_ae.images.figures import show as show
     from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder as AdversarialAutoencoder
     from keras_ae.models.conditions import on_label as on_label
@@ -86,7 +86,6 @@ if TYPE_CHECKING:
     from keras_ae.training.experiment import read as read
 
     load = Exported
-    save = write_model
 else:
 
     def __getattr__(name):

@@ -78,7 +78,7 @@ def learned(model, arguments):
 def edit(arguments):
     import numpy as np
 
-    from keras_ae.exports.reading import Exported
+    from keras_ae.exports.load import Exported
     from keras_ae.images import pictures, writing
     from keras_ae.priors import space
 

@@ -23,7 +23,7 @@ def embed(arguments):
 
     from keras_ae import outputs
     from keras_ae.exports import embedding
-    from keras_ae.exports.reading import Exported
+    from keras_ae.exports.load import Exported
     from keras_ae.images import figures, pictures
     from keras_ae.priors import space
 

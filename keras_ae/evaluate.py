@@ -37,7 +37,7 @@ def parser():
 def evaluate(arguments):
     from keras_ae import outputs
     from keras_ae.errors import UserError
-    from keras_ae.exports.reading import Exported
+    from keras_ae.exports.load import Exported
     from keras_ae.images import pictures
     from keras_ae.judge import features, recognition, side_by_side
     from keras_ae.judge.judge import Judge

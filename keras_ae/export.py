@@ -14,12 +14,15 @@ def parser():
 
 
 def export(arguments):
-    from keras_ae.exports import writing
+    from keras_ae.exports import card as cards
+    from keras_ae.exports import save
+    from keras_ae.priors.mixture import load_prior
     from keras_ae.training import folders
 
     run = folders.find_complete(arguments.model)
     out = f"exported/{run.experiment().name}" if arguments.out is None else arguments.out
-    out = writing.write_run(run, out, arguments.license)
+    card = cards.of_run(run) | {"license": arguments.license}
+    out = save.write(out, *run.best_networks(), load_prior(run.prior), card)
     card = json.loads((out / "card.json").read_text(encoding="utf-8"))
     for kind in ("onnx", "litert"):
         if reason := card[kind].get("missing"):

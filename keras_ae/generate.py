@@ -52,7 +52,7 @@ def write_separate(model, out, arguments):
 def generate(arguments):
     from keras_ae import outputs
     from keras_ae.errors import UserError
-    from keras_ae.exports.reading import Exported
+    from keras_ae.exports.load import Exported
     from keras_ae.images import melodies, writing
 
     if arguments.n > MOST_IN_A_GRID and not arguments.separate:

@@ -35,7 +35,7 @@ def ends(model, arguments):
 
 
 def interpolate(arguments):
-    from keras_ae.exports.reading import Exported
+    from keras_ae.exports.load import Exported
     from keras_ae.images import pictures, writing
     from keras_ae.priors import space
 

@@ -21,7 +21,7 @@ def parser():
 def reconstruct(arguments):
     import numpy as np
 
-    from keras_ae.exports.reading import Exported
+    from keras_ae.exports.load import Exported
     from keras_ae.images import melodies, pictures, writing
 
     out = writing.check(arguments.out, (".png", *melodies.SUFFIXES))

@@ -50,7 +50,7 @@ def texture_of(model, directory, seed, report):
 def score(arguments):
     from keras_ae import outputs
     from keras_ae.exports import scoring
-    from keras_ae.exports.reading import Exported
+    from keras_ae.exports.load import Exported
     from keras_ae.images import pictures, writing
 
     out = writing.check(arguments.out, (".csv",))

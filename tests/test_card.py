@@ -8,7 +8,7 @@ import pytest
 
 from keras_ae.errors import UserError
 from keras_ae.exports import card
-from keras_ae.exports.reading import Exported
+from keras_ae.exports.load import Exported
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from keras_ae.data.sets.cat_drawing import draw
 from keras_ae.data.sets.cat_factors import sample_factors
 from keras_ae.data.sets.melodies import compose
 from keras_ae.exports.card import FORMAT
-from keras_ae.exports.reading import Exported
+from keras_ae.exports.load import Exported
 from keras_ae.images import charts, melodies, pictures
 
 ROOT = Path(__file__).parents[1]

@@ -16,7 +16,7 @@ from course import __main__ as study
 from course import code_noise, denoising, disentanglement, melodies, sampling
 from keras_ae.data import pipeline
 from keras_ae.data.sets.cat_factors import RANGES
-from keras_ae.exports.reading import Exported
+from keras_ae.exports.load import Exported
 from keras_ae.images import properties
 from keras_ae.images.pictures import write_png
 from keras_ae.judge import baselines, side_by_side

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import keras_ae
 from keras_ae.errors import UserError
-from keras_ae.exports.reading import Exported
+from keras_ae.exports.load import Exported
 
 ROOT = Path(__file__).parents[1]
 RANDOM = np.random.default_rng(0)

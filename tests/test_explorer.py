@@ -14,7 +14,7 @@ from keras_ae import explore
 from keras_ae.explorer import page as pages
 from keras_ae.explorer import program
 from keras_ae.exports import converting, writing
-from keras_ae.exports.reading import Exported
+from keras_ae.exports.load import Exported
 from keras_ae.images import melodies, pictures
 from keras_ae.models import latents
 from keras_ae.priors.flow import Flow

@@ -14,7 +14,7 @@ from keras_ae import export, files
 from keras_ae.errors import UserError
 from keras_ae.exports import writing
 from keras_ae.exports.card import FORMAT
-from keras_ae.exports.reading import Exported
+from keras_ae.exports.load import Exported
 from keras_ae.exports.readme import readme
 from keras_ae.images import pictures
 from keras_ae.judge import side_by_side

@@ -11,7 +11,7 @@ from keras_ae import embed
 from keras_ae.data import pipeline
 from keras_ae.data.variation import Variation
 from keras_ae.exports import embedding
-from keras_ae.exports.reading import Exported
+from keras_ae.exports.load import Exported
 from keras_ae.judge.judge import Judge
 from keras_ae.training import results
 from keras_ae.training.runs import Run

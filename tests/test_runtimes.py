@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from keras_ae import edit, embed, generate, interpolate, reconstruct, score
 from keras_ae.exports import converting, litert, portable, resizing, runtimes, writing
-from keras_ae.exports.reading import Exported
+from keras_ae.exports.load import Exported
 from keras_ae.images import pictures
 from keras_ae.priors import mixture
 

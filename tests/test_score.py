@@ -9,7 +9,7 @@ from scipy import stats
 
 from keras_ae import score
 from keras_ae.exports import scoring
-from keras_ae.exports.reading import Exported
+from keras_ae.exports.load import Exported
 from keras_ae.images import pictures
 from keras_ae.judge import features, texture
 

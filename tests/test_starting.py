@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from keras_ae import export, train
-from keras_ae.exports.reading import Exported
+from keras_ae.exports.load import Exported
 from keras_ae.training import experiment, runs, starting
 
 

@@ -15,8 +15,7 @@ import numpy as np
 
 from keras_ae import errors
 from keras_ae.explorer import program, ways
-from keras_ae.exports import card as cards
-from keras_ae.exports.reading import Exported
+from keras_ae.exports.load import Exported
 from keras_ae.images import melodies
 
 # each needs only modules before it; the last one starts the page
@@ -51,7 +50,7 @@ def script():
 
 def _prior(model, store):
     """What the page draws codes from: {"name", "arrays": {name: constant}}."""
-    with np.load(model.place / "onnx" / "prior.npz") as file:
+    with np.load(model.folder / "onnx" / "prior.npz") as file:
         arrays = dict(file)
     name = str(arrays.pop("prior"))
     if name == "normal":
@@ -66,9 +65,8 @@ def _programs(model, store):
     programs = {}
     for name, output in outputs.items():
         file = f"onnx/{name}.onnx"
-        if (model.place / file).exists():
-            cards.verify(model.place, model.folder, file, model.card)
-            programs[name] = program.program(model.place / file, [output], store, model.folder / file)
+        if (model.folder / file).exists():
+            programs[name] = program.program(model.folder / file, [output], store, model.folder / file)
     return programs
 
 
@@ -104,7 +102,7 @@ def written(folder, seed=0, runtime="auto"):
     Raises UserError if it has no ONNX files or no prior, or an operation that the page cannot compute.
     """
     model = Exported(folder, runtime=runtime)
-    if not (model.place / "onnx" / "prior.npz").exists():
+    if not (model.folder / "onnx" / "prior.npz").exists():
         reason = model.card.get("onnx", {}).get("missing", "export the model again with python -m keras_ae.export")
         raise errors.UserError(f"{folder} has no onnx/, which the page is made from: {reason}")
     store = program.Store()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from keras_ae import outputs
 from keras_ae.errors import UserError
-from keras_ae.exports.reading import Exported
+from keras_ae.exports.load import Exported
 from keras_ae.images import figures, pictures
 
 SHOWN = 16

@@ -4,8 +4,7 @@ import dataclasses
 import math
 
 from keras_ae.errors import UserError
-from keras_ae.exports import opening
-from keras_ae.exports.reading import Exported
+from keras_ae.exports.load import Exported, load_savedmodel
 
 # the tables that describe networks
 NETWORKS = ("condition", "encoder", "decoder", "latent")
@@ -73,7 +72,7 @@ def load_weights(model, folder):
     """Give the networks of a `models.vae.VAE` the weights of the export in `folder`. Raises UserError where they do not fit."""
     exported = described(folder)
     for name, network in (("encoder", model.encoder), ("decoder", model.decoder)):
-        saved = opening.loaded(exported.place, exported.folder, name, exported.card)
+        saved = load_savedmodel(exported.folder, name)
         # seeds of random layers are variables, too; those of this run stay
         pairs = list(zip(network.variables, getattr(saved, "weights", []), strict=False))
         shapes = [tuple(variable.shape) for variable in network.variables]
