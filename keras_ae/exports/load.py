@@ -243,10 +243,10 @@ class Exported:
     """The export in `folder`.
 
     card: the contents of card.json. shape: (H, W, C) of the images it makes. input_shape: of the images it takes. latent_dim:
-    length of a code. code_shape: (latent_dim,), or (h, w, channels) where the code is a flattened map. task: name of the task it
-    was trained for. labels: names of the classes of a conditional model, () of others. label: number of the class to encode and
-    draw, given to this class by name or number; None without one. runtime: "tensorflow", "onnx", or "auto" for onnx where
-    onnxruntime is installed and the export has its files.
+    length of a code. code_shape: (latent_dim,), or (h, w, channels) where the code is a flattened map. task: name of the task
+    that it was trained for. labels: names of the classes of a conditional model, () of others. label: number of the class to
+    encode and draw, given to this class by name or number; None without one. runtime: "tensorflow", "onnx", or "auto" for onnx
+    where onnxruntime is installed and the export has its files.
 
     Images are float32 (n, H, W, C) in [-1, 1]; the methods take uint8 images as well. Any number of images can be passed.
     Raises UserError if the folder is missing, is not an export, or was written by a newer keras_ae, or the class is unknown.

@@ -6,10 +6,9 @@ arrays of the fitted prior, and velocity.onnx the network of a flow; `priors.phi
 decoder.tflite are for phones and other small devices.
 """
 
-import contextlib
-import importlib.util
 import os
 import warnings
+from unittest import mock
 
 import keras
 import numpy as np
@@ -23,9 +22,6 @@ from keras_ae.images.pictures import scaled, to_uint8
 from keras_ae.models import networks
 from keras_ae.priors import mixture
 from keras_ae.priors.flow import Flow
-
-# pictures that are compared
-N = 32
 
 
 class _ChannelsFirst(layers.GroupNormalization):
@@ -42,7 +38,7 @@ class _ChannelsFirst(layers.GroupNormalization):
         return ops.transpose(x, (0, 2, 3, 1))
 
 
-def _with_fast_layers(network):
+def use_fast_layers(network):
     """The network with other layers of the same function where onnxruntime computes them faster."""
 
     def replace(layer):
@@ -54,15 +50,18 @@ def _with_fast_layers(network):
     return copy
 
 
-def _named(network, names, choose):
-    """The network as a model with inputs of these names. choose: from what it returns to {name: output}."""
-    inputs = {name: keras.Input(given.shape[1:], dtype=given.dtype, name=name) for name, given in zip(names, network.inputs)}
+def name_network(network, names, choose):
+    """The network as a model whose first inputs have these names. choose: from what it returns to {name: output}."""
+    inputs = {
+        name: keras.Input(given.shape[1:], dtype=given.dtype, name=name)
+        for name, given in zip(names, network.inputs, strict=False)
+    }
     given = list(inputs.values())
     return keras.Model(inputs, choose(network(given if len(given) > 1 else given[0])))
 
 
-def _named_networks(encoder, decoder, encoder_outputs):
-    """The two networks as models whose inputs and outputs have the names of the contract."""
+def name_networks(encoder, decoder, prior, encoder_outputs):
+    """{file: model} with the names of the contract: encoder, decoder, and the velocity of a flow."""
 
     def name_codes(codes):
         return {name: codes["z_mean" if name == "z" else name] for name in encoder_outputs}
@@ -71,10 +70,13 @@ def _named_networks(encoder, decoder, encoder_outputs):
         pixels = ops.cast(ops.round((ops.clip(images, -1.0, 1.0) + 1.0) * 127.5), "uint8")
         return {"images": images, "images_uint8": pixels}
 
-    return {
-        "encoder": _named(encoder, ["images", "label"], name_codes),
-        "decoder": _named(decoder, ["z", "label"], name_images),
+    models = {
+        "encoder": name_network(encoder, ["images", "label"], name_codes),
+        "decoder": name_network(decoder, ["z", "label"], name_images),
     }
+    if isinstance(prior, Flow):
+        models["velocity"] = name_network(prior.velocity(), ["x", "t", "label"], lambda velocity: {"velocity": velocity})
+    return models
 
 
 def write_onnx(model, path, half, document):
@@ -85,9 +87,11 @@ def write_onnx(model, path, half, document):
     import onnx
     from onnx import helper, numpy_helper
 
-    with warnings.catch_warnings(), _same_environment():
+    specs = {name: tf.TensorSpec(given.shape, given.dtype, name) for name, given in model.input.items()}
+    # tf2onnx sets the level of TensorFlow's messages for the whole process when it is imported
+    with warnings.catch_warnings(), mock.patch.dict(os.environ):
         warnings.simplefilter("ignore")
-        model.export(path, format="onnx", verbose=False, opset_version=17)
+        model.export(path, format="onnx", verbose=False, input_signature=[specs], opset_version=17)
     written = onnx.load(path)
     graph = written.graph
     for value in (*graph.input, *graph.output):
@@ -108,17 +112,6 @@ def write_onnx(model, path, half, document):
     written.ir_version, written.producer_name = 8, "keras_ae"
     helper.set_model_props(written, document)
     onnx.save(written, path)
-
-
-@contextlib.contextmanager
-def _same_environment():
-    """tf2onnx sets the level of TensorFlow's messages for the whole process when it is imported: undone at the end."""
-    before = os.environ.copy()
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def resize(images, shape):
@@ -187,7 +180,7 @@ def write_litert(model, path, half):
 class LiteRT:
     """The files of the folder litert/ with the methods of `load.Onnx` that `differences` calls."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, card):
         with warnings.catch_warnings():
             # the interpreter inside TensorFlow, on its way into a package of its own, is enough for a comparison
             warnings.simplefilter("ignore")
@@ -208,13 +201,13 @@ def labels_in_turn(n, classes):
     return np.arange(n, dtype="int32") % classes if classes else None
 
 
-def differences(runtime, encoder, decoder, prior, classes):
-    """The greatest differences of pictures from those of the networks, of 255: {"decoder", "encoder"}.
+def differences(runtime, encoder, decoder, prior, classes, n=32):
+    """The greatest differences of n pictures from those of the networks, of 255: {"decoder", "encoder"}.
 
     runtime: has the methods `encode` and `decode` of `load.Onnx`. Pictures are decoded from codes of the prior; an encoder is
     compared by what the decoder makes of its codes, where it takes pictures of that size.
     """
-    label = labels_in_turn(N, classes)
+    label = labels_in_turn(n, classes)
 
     def decode(z):
         return np.asarray(networks.apply(decoder, z=z, label=label))
@@ -222,79 +215,63 @@ def differences(runtime, encoder, decoder, prior, classes):
     def levels(images, expected):
         return int(np.abs(to_uint8(images).astype(int) - to_uint8(expected)).max())
 
-    z = np.asarray(prior.sample(N, 0, 1.0, 0, label))
+    z = np.asarray(prior.sample(n, 0, 1.0, 0, label))
     images = decode(z)
     found = {"decoder": levels(runtime.decode(z, label)["images"], images)}
     if encoder.inputs[0].shape[1:] == decoder.output.shape[1:]:
         ours = np.asarray(networks.apply(encoder, images=images, label=label)["z_mean"])
         found["encoder"] = levels(decode(runtime.encode(images, label)["z"]), decode(ours))
+    if isinstance(runtime, load.Onnx):
+        drawn = np.abs(runtime.draw("fitted", 0, n, 0, 1.0, label)["z"] - z).max() / max(z.std(), 1e-12)
+        if drawn > 1e-3:
+            raise UserError(f"codes drawn without TensorFlow differ by {drawn:.2g} of their deviation")
     return found
 
 
-def _write(folder, kind, write, open_runtime, networks, prior, classes):
-    """Write files of one kind and compare them with the networks; what the card says of them.
+def write_onnx_files(folder, models, prior, card, half):
+    """Write the folder onnx/. models: of `name_networks`."""
+    document = {key: str(card[key]) for key in ("experiment", "image_range") if key in card}
+    document |= {"keras_ae": files.versions()["keras_ae"]}
+    for name, model in models.items():
+        # the weights of a flow are float16 anyway
+        write_onnx(use_fast_layers(model), folder / f"{name}.onnx", half or name == "velocity", document)
+    write_resize(folder / "resize.onnx", card["input_shape"], document)
+    if "velocity" in models:
+        np.savez(folder / "prior.npz", prior="flow", mean=prior.mean, scale=prior.scale)
+    else:
+        mixture.save_prior(prior, folder / "prior.npz")
 
-    write: (half) -> None. Weights are stored in float16 where pictures stay within one level of 255, else in float32. Where the
-    files cannot be written or do not run, there is no folder, and the card says why. Raises UserError if pictures differ.
-    """
-    try:
-        for storage in ("float16", "float32"):
-            write(storage == "float16")
-            # a GPU would round in another way
-            with tf.device("CPU:0"):
-                found = differences(open_runtime(), *networks, prior, classes)
-            if max(found.values()) <= 1:
-                return {"weights": storage, "levels_of_difference": found}
-    except Exception as error:
-        # converters and runtimes raise errors of many kinds for what they do not know
-        files.remove(folder)
-        return {"missing": first_line(error)}
-    raise UserError(f"the {kind} files make pictures that differ from those of the networks, in levels of 255 by {found}")
+
+def write_litert_files(folder, models, prior, card, half):
+    """Write the folder litert/, without the prior."""
+    decoder = models["decoder"]
+    write_litert(models["encoder"], folder / "encoder.tflite", half)
+    write_litert(keras.Model(decoder.input, {"images": decoder.output["images"]}), folder / "decoder.tflite", half)
 
 
 def write(folder, encoder, decoder, prior, card):
-    """Write the folders onnx/ and litert/ into `folder`; what the card says of them, {"onnx", "litert"}."""
-    classes = len(card["labels"])
-    document = {key: str(card[key]) for key in ("experiment", "image_range") if key in card}
-    document |= {"keras_ae": files.versions()["keras_ae"]}
-    named = _named_networks(encoder, decoder, card["encoder_outputs"])
-    fast = {name: _with_fast_layers(model) for name, model in named.items()}
-    if isinstance(prior, Flow):
-        fast["velocity"] = _named(prior.velocity(), ["x", "t", "label"], lambda velocity: {"velocity": velocity})
+    """Write the folders onnx/ and litert/ into `folder`; what the card says of them, {"onnx", "litert"}.
 
-    def write_all_onnx(half):
-        (folder / "onnx").mkdir(exist_ok=True)
-        for name, model in fast.items():
-            write_onnx(model, folder / "onnx" / f"{name}.onnx", half or name == "velocity", document)
-        if isinstance(prior, Flow):
-            # its weights are those of velocity.onnx
-            np.savez(folder / "onnx" / "prior.npz", prior="flow", mean=prior.mean, scale=prior.scale)
-        else:
-            mixture.save_prior(prior, folder / "onnx" / "prior.npz")
-
-    def write_all_litert(half):
-        (folder / "litert").mkdir(exist_ok=True)
-        for name in ("encoder", "decoder"):
-            write_litert(named[name], folder / "litert" / f"{name}.tflite", half)
-
+    Weights are stored in float16 where pictures stay within one level of 255, else in float32. Files that cannot be written, do
+    not run or make other pictures are left out, and the card says why.
+    """
+    models = name_networks(encoder, decoder, prior, card["encoder_outputs"])
     about = {}
-    absent = [name for name in ("tf2onnx", "onnxruntime") if not importlib.util.find_spec(name)]
-    pair = encoder, decoder
-    if absent:
-        about["onnx"] = {"missing": f"pip install {' '.join(absent)} to write them"}
-    else:
-        about["onnx"] = _write(folder / "onnx", "ONNX", write_all_onnx, lambda: load.Onnx(folder, card), pair, prior, classes)
-    about["litert"] = _write(folder / "litert", "LiteRT", write_all_litert, lambda: LiteRT(folder), pair, prior, classes)
-    if "weights" in about["onnx"]:
-        write_resize(folder / "onnx" / "resize.onnx", card["input_shape"], document)
-        _check_codes(load.Onnx(folder, card), prior, classes)
+    for kind, write_files, runtime in (("onnx", write_onnx_files, load.Onnx), ("litert", write_litert_files, LiteRT)):
+        (folder / kind).mkdir()
+        try:
+            for storage in ("float16", "float32"):
+                write_files(folder / kind, models, prior, card, storage == "float16")
+                # a GPU would round in another way
+                with tf.device("CPU:0"):
+                    found = differences(runtime(folder, card), encoder, decoder, prior, len(card["labels"]))
+                if max(found.values()) <= 1:
+                    break
+            else:
+                raise UserError(f"pictures differ from those of the networks, in levels of 255 by {found}")
+            about[kind] = {"weights": storage, "levels_of_difference": found}
+        except Exception as error:
+            # converters and runtimes raise errors of many kinds for what they do not know
+            files.remove(folder / kind)
+            about[kind] = {"missing": first_line(error)}
     return about
-
-
-def _check_codes(runtime, prior, classes):
-    """Raises UserError unless codes drawn without TensorFlow are those of the prior."""
-    label = labels_in_turn(N, classes)
-    ours = np.asarray(prior.sample(N, 0, 1.0, 0, label))
-    difference = np.abs(runtime.draw("fitted", 0, N, 0, 1.0, label)["z"] - ours).max() / max(ours.std(), 1e-12)
-    if difference > 1e-3:
-        raise UserError(f"codes drawn without TensorFlow differ by {difference:.2g} of their deviation")

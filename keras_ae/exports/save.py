@@ -1,4 +1,4 @@
-"""Exports on disk: three SavedModels, portable files, card.json and README.md, from networks, a prior and what is known of both."""
+"""Exports on disk: three SavedModels, portable files, card.json and README.md, from networks and a prior."""
 
 import contextlib
 import json
