@@ -2,14 +2,27 @@
 
 import numpy as np
 
-from course import checks
+from course import checks, midi
+from course.music import SCALES
 from keras_ae.data import pipeline
-from keras_ae.data.sets.melodies import SCALES
 from keras_ae.errors import UserError
 from keras_ae.images import figures
-from keras_ae.images import melodies as midi
 from keras_ae.images.pictures import to_uint8
 from keras_ae.priors import paths
+
+
+def piano_roll(steps):
+    """A picture of a melody (32,): float32 (60, 320, 3) in [-1, 1]. Lower notes are darker; lines are beats, C4 and C5."""
+    step, high, lowest = 10, 2, midi.HIGHEST - midi.HOLD + 1
+    picture = np.ones((midi.HOLD * high, midi.STEPS * step, 3), "float32")
+    picture[:, :: 4 * step] = 0.7
+    for pitch in (60, 72):
+        picture[(midi.HIGHEST - pitch) * high] = 0.7
+    for first, length, pitch in midi.notes(steps):
+        height = (pitch - lowest) / midi.HOLD
+        place = slice((midi.HIGHEST - pitch) * high, (midi.HIGHEST - pitch + 1) * high)
+        picture[place, first * step + 1 : (first + length) * step - 1] = (0.2 - height, height - 0.6, 0.4 * height - 0.2)
+    return picture
 
 
 def in_one_key(steps):
@@ -28,26 +41,24 @@ def run(models, image_set, seed, folder, *, n=1000, shown=6):
     checks.need_unconditional({name: model})
     images = pipeline.examples(image_set, "test", n)
     z = model.encode(images)
-    originals, rebuilt = midi.of(to_uint8(images)), midi.of(to_uint8(model.decode(z)))
-    drawn = midi.of(model.generate(n, seed)[0])
-    path = midi.of(to_uint8(model.decode(paths.spherical(z[0], z[1], shown + 1))))
+    originals, rebuilt = midi.from_images(to_uint8(images)), midi.from_images(to_uint8(model.decode(z)))
+    drawn = midi.from_images(model.generate(n, seed)[0])
+    path = midi.from_images(to_uint8(model.decode(paths.spherical(z[0], z[1], shown + 1))))
     pairs = {}
     for index in range(shown // 2):
         pairs |= {f"original {index + 1}": originals[index], f"rebuilt {index + 1}": rebuilt[index]}
-    rolls = {
-        "melodies_rebuilt": (pairs, "held-out melodies"),
-        "melodies": ({f"sample {index + 1}": steps for index, steps in enumerate(drawn[:shown])}, "sampled melodies"),
-        "melodies_interpolation": (
-            {f"{index / shown:.0%}": steps for index, steps in enumerate(path)},
-            "from one held-out melody to another",
-        ),
-    }
-    for file, (melodies, text) in rolls.items():
-        notes = {label: midi.notes(steps) for label, steps in melodies.items()}
-        figures.rolls(notes, folder / f"{file}.png", f"{name}: {text}")
+    samples = {f"sample {index + 1}": steps for index, steps in enumerate(drawn[:shown])}
+    way = {f"{index / shown:.0%}": steps for index, steps in enumerate(path)}
+    for file, melodies, text in (
+        ("melodies_rebuilt", pairs, "held-out melodies"),
+        ("melodies", samples, "sampled melodies"),
+        ("melodies_interpolation", way, "from one held-out melody to another"),
+    ):
+        rolls = [piano_roll(steps)[None] for steps in melodies.values()]
+        figures.rows(rolls, list(melodies), folder / f"{file}.png", f"{name}: {text}")
     midi.write(folder / "melodies_samples.mid", drawn[:shown])
     midi.write(folder / "melodies_interpolation.mid", path)
-    right = np.stack(rebuilt) == np.stack(originals)
+    right = rebuilt == originals
     random = np.random.default_rng(seed).integers(0, midi.SHAPE[0], (n, midi.STEPS))
     kinds = {"sampled": drawn, "composed": originals, "random steps": random}
     return {

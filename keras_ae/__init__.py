@@ -31,8 +31,6 @@ _NAMES = {
     "normalizer_free_decoder": "models.normalizer_free",
     "dense_encoder": "models.networks",
     "dense_decoder": "models.networks",
-    "sequence_encoder": "models.sequence",
-    "sequence_decoder": "models.sequence",
     "spatial_encoder": "models.spatial",
     "spatial_decoder": "models.spatial",
     "on_label": "models.conditions",
@@ -75,8 +73,6 @@ if TYPE_CHECKING:
     from keras_ae.models.networks import residual_encoder as residual_encoder
     from keras_ae.models.normalizer_free import normalizer_free_decoder as normalizer_free_decoder
     from keras_ae.models.normalizer_free import normalizer_free_encoder as normalizer_free_encoder
-    from keras_ae.models.sequence import sequence_decoder as sequence_decoder
-    from keras_ae.models.sequence import sequence_encoder as sequence_encoder
     from keras_ae.models.spatial import spatial_decoder as spatial_decoder
     from keras_ae.models.spatial import spatial_encoder as spatial_encoder
     from keras_ae.models.vae import VAE as VAE

@@ -90,7 +90,7 @@ def run_parser(verb, description, out_help):
     return parser
 
 
-def add_pictures(parser, most=None, pictures="picture or MIDI files (any size and mode)", data="folder of picture files"):
+def add_pictures(parser, most=None, pictures="picture files (any size and mode)", data="folder of picture files"):
     """The options that name the files to read: PICTURE... or --data, with --n, up to `most`, where a command takes some.
 
     `images.pictures.chosen` reads them.

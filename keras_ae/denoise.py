@@ -29,10 +29,10 @@ def noisy(originals, deviation, seed):
 
 
 def resized(paths, size):
-    """How many picture files are not `size` pixels wide and high; MIDI files always fit."""
-    from keras_ae.images import decoding, melodies
+    """How many picture files are not `size` pixels wide and high; files that are no pictures fit."""
+    from keras_ae.images import decoding, pictures
 
-    return sum(decoding.opened(path).size != (size, size) for path in paths if path.suffix.lower() not in melodies.SUFFIXES)
+    return sum(decoding.opened(path).size != (size, size) for path in paths if path.suffix.lower() not in pictures.READERS)
 
 
 def denoise(arguments):

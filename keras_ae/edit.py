@@ -5,7 +5,7 @@ from keras_ae import commandline
 
 def parser():
     parser = commandline.Parser("edit", "Move a picture along an attribute and draw the strip.")
-    parser.add_argument("picture", metavar="PICTURE", nargs="?", help="picture or MIDI file (default: a generated picture)")
+    parser.add_argument("picture", metavar="PICTURE", nargs="?", help="picture file (default: a generated picture)")
     parser.add_argument(
         "--attribute",
         metavar="NAME",
@@ -27,7 +27,7 @@ def parser():
         default=1000,
         help="number of generated pictures, or of built-in cats, that an attribute is learned from",
     )
-    commandline.add_common(parser, "edit.png", ".png strip, animated .gif, or .mid file of melodies")
+    commandline.add_common(parser, "edit.png", ".png strip, or animated .gif")
     commandline.add_label(parser)
     commandline.add_runtime(parser)
     return parser

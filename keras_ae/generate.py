@@ -12,7 +12,7 @@ MOST = 1_000_000
 
 def parser():
     parser = commandline.Parser("generate", "Generate new pictures with an export, as one grid or one file each.")
-    commandline.add_common(parser, "samples.png", "picture to write, or a .mid file of melodies; with --separate, a folder")
+    commandline.add_common(parser, "samples.png", "picture to write; with --separate, a folder")
     parser.add_argument("--n", type=commandline.whole_number(1, MOST), default=16, help="how many pictures")
     parser.add_argument(
         "--temperature",
@@ -53,7 +53,7 @@ def generate(arguments):
     from keras_ae import outputs
     from keras_ae.errors import UserError
     from keras_ae.exports.reading import Exported
-    from keras_ae.images import melodies, writing
+    from keras_ae.images import writing
 
     if arguments.n > MOST_IN_A_GRID and not arguments.separate:
         raise UserError(f"--n {arguments.n} is too many for one picture (at most {MOST_IN_A_GRID:,}); add --separate")
@@ -61,7 +61,7 @@ def generate(arguments):
         out = outputs.check_folder("samples" if arguments.out == "samples.png" else arguments.out)
         write = write_separate
     else:
-        out = writing.check(arguments.out, (".png", *melodies.SUFFIXES))
+        out = writing.check(arguments.out)
         write = write_one
     model = Exported(arguments.model, arguments.label, arguments.runtime)
     write(model, out, arguments)
@@ -70,7 +70,7 @@ def generate(arguments):
 
 
 def write_one(model, out, arguments):
-    """One file with all images: a grid, or melodies one after another."""
+    """One file with all images."""
     from keras_ae.images import writing
 
     writing.write(out, generated(model, arguments, 0, arguments.n), arguments.columns)

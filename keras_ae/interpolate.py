@@ -7,12 +7,12 @@ def parser():
     parser = commandline.Parser("interpolate", "Decode a path between the codes of two pictures.")
     commandline.add_pictures(
         parser,
-        pictures="two picture or MIDI files (default: two generated pictures)",
+        pictures="two picture files (default: two generated pictures)",
         data="folder of picture files, to choose two from",
     )
     parser.add_argument("--steps", type=commandline.whole_number(2, 1000), default=50, help="number of pictures on the path")
     parser.add_argument("--spherical", action="store_true", help="along an arc instead of a straight line")
-    commandline.add_common(parser, "interpolation.gif", "animated .gif, .png strip, or .mid file of melodies")
+    commandline.add_common(parser, "interpolation.gif", "animated .gif, or .png strip")
     commandline.add_label(parser)
     commandline.add_runtime(parser)
     return parser

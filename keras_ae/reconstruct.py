@@ -7,9 +7,7 @@ def parser():
     parser = commandline.Parser("reconstruct", "Draw pictures above their reconstructions.")
     folder = "folder of picture files; the names of its sub-folders are the classes for a conditional model"
     commandline.add_pictures(parser, most=1000, data=folder)
-    commandline.add_common(
-        parser, "reconstructions.png", "picture to write, or .mid file: melodies, each with its reconstruction"
-    )
+    commandline.add_common(parser, "reconstructions.png", "picture to write")
     commandline.add_label(parser)
     commandline.add_runtime(parser)
     steps = commandline.whole_number(0, 10_000)
@@ -22,9 +20,9 @@ def reconstruct(arguments):
     import numpy as np
 
     from keras_ae.exports.reading import Exported
-    from keras_ae.images import melodies, pictures, writing
+    from keras_ae.images import pictures, writing
 
-    out = writing.check(arguments.out, (".png", *melodies.SUFFIXES))
+    out = writing.check(arguments.out)
     model = Exported(arguments.model, arguments.label, arguments.runtime)
     model.check_rebuilds()
     paths = pictures.chosen(arguments.pictures, arguments.data, arguments.n, arguments.seed)
@@ -34,7 +32,8 @@ def reconstruct(arguments):
     labels = None if labels is None else labels[numbers]
     z = model.refine(originals, model.encode(originals, labels), arguments.refine, labels, progress="refining codes")
     rebuilt = pictures.to_uint8(model.decode(z, labels))
-    columns = 1 if out.suffix.lower() in melodies.SUFFIXES else min(8, len(originals))
+    # in other files each picture comes before its reconstruction
+    columns = min(8, len(originals)) if out.suffix.lower() == ".png" else 1
     writing.write(out, pictures.stacked([originals, rebuilt], columns), columns)
     psnr = pictures.psnr(np.mean(np.square(pictures.to_float(originals) - pictures.to_float(rebuilt))))
     how = f" in {arguments.refine} steps" if arguments.refine else ""

@@ -17,7 +17,7 @@ ON_EXPORTS = {"generate", "reconstruct", "interpolate", "edit", "embed", "score"
 ON_EXPORTS |= {"explore"}
 # packages that are imported where they are needed: optional ones, and those that would make a quick module slow
 LATE = {"umap", "skimage", "tensorflow", "tensorflow_datasets", "sklearn", "tensorboard", "google", "scipy"}
-LATE |= {"filelock", "kagglehub", "mido", "onnx", "onnxruntime", "tqdm"}
+LATE |= {"filelock", "kagglehub", "onnx", "onnxruntime", "tqdm"}
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 
 

@@ -1,4 +1,4 @@
-"""The commands on exports, on exports of every kind: plain, conditional, restoring and musical models."""
+"""The commands on exports, on exports of every kind: plain, conditional and restoring models."""
 
 import json
 import os
@@ -9,19 +9,17 @@ import sys
 import time
 from pathlib import Path
 
-import mido
 import numpy as np
 import pytest
 from PIL import Image
 
 from keras_ae import __main__ as listing
-from keras_ae import commandline, denoise, edit, embed, ending, generate, interpolate, reconstruct, score, upscale
+from keras_ae import commandline, denoise, edit, embed, ending, generate, interpolate, reconstruct, upscale
 from keras_ae.data.sets.cat_drawing import draw
 from keras_ae.data.sets.cat_factors import sample_factors
-from keras_ae.data.sets.melodies import compose
 from keras_ae.exports.card import FORMAT
 from keras_ae.exports.reading import Exported
-from keras_ae.images import charts, melodies, pictures
+from keras_ae.images import charts, pictures
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = sorted(path.stem for path in (ROOT / "keras_ae").glob("*.py") if "commandline.run(" in path.read_text())
@@ -479,28 +477,6 @@ def test_edit_learns_an_attribute_from_two_folders_without_a_name(course, tmp_pa
     for option in ("--with", "--without"):
         line = fails(edit.main, option, tmp_path / "with", *model, "--out", tmp_path / "d.png")
         assert "--with and --without belong together" in line
-
-
-def test_melodies_are_generated_reconstructed_interpolated_and_edited_as_midi(course, tmp_path, fails):
-    model = ("--model", str(course / "music"))
-    ends = [str(tmp_path / f"{index}.mid") for index in range(2)]
-    for index, path in enumerate(ends):
-        melodies.write(path, [compose(0, index)])
-    generate.main([*model, "--n", "3", "--out", str(tmp_path / "three.mid")])
-    interpolate.main([*ends, *model, "--steps", "4", "--out", str(tmp_path / "way.mid")])
-    edit.main([ends[0], "--attribute", "roll", "--examples", "20", *model, "--out", str(tmp_path / "edit.mid")])
-    reconstruct.main([*ends, *model, "--out", str(tmp_path / "both.mid")])
-    # each melody, then its reconstruction
-    assert melodies.notes(melodies.read(tmp_path / "both.mid")) == melodies.notes(compose(0, 0))
-    seconds = {path.stem: round(mido.MidiFile(path).length / 4) for path in tmp_path.glob("*.mid")}
-    assert seconds == {"0": 1, "1": 1, "three": 3, "way": 4, "edit": 7, "both": 4}
-    score.main([*ends, *model, "--out", str(tmp_path / "s.csv")])
-    assert "a MIDI file needs a model of melodies" in fails(
-        generate.main, "--model", course / "vae", "--out", tmp_path / "x.mid"
-    )
-    assert "is a MIDI file, but the model takes images of 8x8" in fails(
-        reconstruct.main, *ends, "--model", course / "vae", "--out", tmp_path / "x.png"
-    )
 
 
 def test_a_package_that_is_not_installed_is_named_in_one_line(monkeypatch, exported, tmp_path, fails):

@@ -126,26 +126,6 @@ def test_thumbnails_stand_where_their_codes_lie(tmp_path):
     assert y1 < y2 < y0
 
 
-def test_notes_stay_inside_their_roll_and_texts_outside(tmp_path):
-    notes = [(0, 4, 84), (4, 4, 55), (28, 4, 72)]
-    figures.rolls({"one": notes, "two": notes}, tmp_path / "rolls.png", "melodies")
-    picture = pixels(tmp_path / "rolls.png")
-    frame = np.all(picture == figures.GREY, axis=-1)
-    # the frames are the only long lines of this colour
-    columns, rows = np.flatnonzero(frame.sum(axis=0) > 100), np.flatnonzero(frame.sum(axis=1) > 300)
-    left, right = columns.min(), columns.max()
-    assert len(rows) == 4
-    coloured = np.ptp(picture, axis=-1) > 20
-    ys, xs = np.nonzero(coloured)
-    assert left < xs.min() and xs.max() < right
-    for top, bottom in (rows[:2], rows[2:]):
-        inside = ys[(ys > top - 8) & (ys < bottom + 8)]
-        assert top < inside.min() and inside.max() < bottom
-        # inside the frame there are notes and pale lines alone
-        area = picture[top + 1 : bottom, left + 1 : right]
-        assert np.all((np.ptp(area, axis=-1) > 20) | (area.min(axis=-1) >= 225))
-
-
 def logs(folder, values):
     """Logs as TensorBoard's callback writes them, one value for each epoch from 1 on."""
     import tensorflow as tf

@@ -18,7 +18,7 @@ from keras_ae.priors import drawn, priors
 from keras_ae.priors.flow import Flow
 
 RANDOM = np.random.default_rng(0)
-KINDS = ("ae", "vae", "cvae", "denoiser", "upscaler", "music")
+KINDS = ("ae", "vae", "cvae", "denoiser", "upscaler")
 
 
 @pytest.mark.parametrize("name", KINDS)

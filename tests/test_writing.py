@@ -2,21 +2,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_ae.data.sets.melodies import compose
 from keras_ae.errors import UserError
-from keras_ae.images import melodies, pictures, writing
+from keras_ae.images import pictures, writing
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), "uint8")
-
-
-def tunes(n):
-    return np.stack([melodies.to_image(compose(0, index)) for index in range(n)])
 
 
 @pytest.mark.parametrize("suffix", writing.WRITERS)
 def test_every_suffix_writes_the_same_bytes_twice(tmp_path, suffix):
     for name in ("a", "b"):
-        writing.write(tmp_path / f"{name}{suffix}", tunes(3))
+        writing.write(tmp_path / f"{name}{suffix}", FRAMES)
     assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
 
 
@@ -39,19 +34,11 @@ def test_a_gif_goes_forward_and_backward_in_a_loop(tmp_path):
     assert shown == [0, 50, 100, 150, 100, 50]
 
 
-def test_a_midi_file_holds_the_melodies_one_after_another(tmp_path):
-    writing.write(tmp_path / "a.mid", tunes(2))
-    assert melodies.notes(melodies.read(tmp_path / "a.mid")) == melodies.notes(compose(0, 0))
-    with pytest.raises(UserError, match="a MIDI file needs a model of melodies"):
-        writing.write(tmp_path / "b.midi", FRAMES)
-    assert not (tmp_path / "b.midi").exists()
-
-
 def test_another_suffix_is_refused_with_those_that_work():
     with pytest.raises(UserError, match=r"--out must end in \.png or \.gif\. Received: a\.txt"):
         writing.check("a.txt", (".png", ".gif"))
     with pytest.raises(UserError, match=r"--out must end in \.csv\. Received: scores"):
         writing.check("scores", (".csv",))
-    with pytest.raises(UserError, match=r"must end in \.png, \.gif, \.mid or \.midi"):
+    with pytest.raises(UserError, match=r"must end in \.png"):
         writing.write("a.bmp", FRAMES)
     assert writing.check("a.GIF").name == "a.GIF"

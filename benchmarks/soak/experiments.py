@@ -28,7 +28,7 @@ SETTINGS = (
     "task.name=downscale task.factor=1000", "encoder.widths=[1000000]", "decoder.widths=[65536,65536]", "latent.dim=65536",
     "training.batch=65536", "schedule.learning_rate=1e30", "optimizer.clip_norm=1e-300", "data.size=256 latent.dim=60000",
     "training.precision=float64", "data.channels=2", "data.size=9", "refinement.batch=60000", "objective.beta=1e300",
-    "data.shift=64", "encoder.widths=[8,8,8,8,8,8]", "reconstruction.name=bernoulli", "reconstruction.name=categorical",
+    "data.shift=64", "encoder.widths=[8,8,8,8,8,8]", "reconstruction.name=bernoulli", "reconstruction.name=laplace",
     "condition.name=on_label", "prior.components=[1000000]", "training.epochs=" + "9" * 5000, "data.name=[[[",
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Figures of images as PNG files: rows, squares, maps, piano rolls. Images are float32 (n, H, W, C) in [-1, 1].
+"""Figures of images as PNG files: rows, squares, maps. Images are float32 (n, H, W, C) in [-1, 1].
 
 Each image pixel becomes a square of a whole number of pixels of the file, so that nothing is interpolated: what looks blurred
 in a figure is blurred in the image.
@@ -188,35 +188,3 @@ def thumbnails(places, images, path, title, method):
         body.paste(thumbnail, (SPACE + round(place[0] * room), SPACE + round((1 - place[1]) * room)))
     draw.rectangle((0, 0, PLANE - 1, PLANE - 1), outline=GREY)
     _titled(body, f"{title} ({method} of the codes: first axis to the right, second axis up)", path)
-
-
-def rolls(melodies, path, title, steps=32, lowest=55, highest=84):
-    """Melodies, {label: [(first step, steps, MIDI pitch), ...]}, as piano rolls below each other.
-
-    steps: length of a melody. lowest, highest: MIDI pitches of the roll; lines are drawn at C4 and C5, and at each beat.
-    """
-    step, pitch_height = 20, 4
-    left = max(_size(label)[0] for label in melodies) + 2 * SPACE
-    scale_width = _size("C5")[0] + SPACE
-    width, height = steps * step, (highest - lowest + 3) * pitch_height
-    body = Image.new("RGB", (left + scale_width + width + 1, len(melodies) * (height + 2 * SPACE)), "white")
-    draw = ImageDraw.Draw(body)
-    colours = matplotlib.colormaps["viridis"]
-    for index, (label, notes) in enumerate(melodies.items()):
-        x, top = left + scale_width, index * (height + 2 * SPACE)
-
-        def y(pitch, top=top):
-            return top + (highest + 1 - pitch) * pitch_height
-
-        _write(draw, (left - 2 * SPACE - _size(label)[0], top + (height - LINE) // 2), label)
-        for pitch, name in ((60, "C4"), (72, "C5")):
-            draw.line((x, y(pitch) + 2, x + width, y(pitch) + 2), PALE)
-            _write(draw, (left, y(pitch) + 2 - LINE // 2), name, GREY)
-        for beat in range(0, steps, 4):
-            draw.line((x + beat * step, top, x + beat * step, top + height), PALE)
-        draw.rectangle((x, top, x + width, top + height), outline=GREY)
-        for first, length, pitch in notes:
-            colour = tuple(int(255 * part) for part in colours(0.85 * (pitch - lowest) / (highest - lowest))[:3])
-            begin = x + first * step + 2
-            draw.rectangle((begin, y(pitch), begin + length * step - 5, y(pitch) + pitch_height - 1), fill=colour)
-    _titled(body, title, path)

@@ -12,12 +12,13 @@ from PIL import Image
 
 from keras_ae.errors import UserError
 from keras_ae.files import written_whole
-from keras_ae.images import melodies
 from keras_ae.images.decoding import MOST_BYTES, DamagedPicture, decode
 
 # of images in [-1, 1], with room for rounding
 MOST = 1.01
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+# of files that are no pictures, by suffix: functions path, size, channels -> uint8 (size, size, channels), or UserError
+READERS = {}
 
 
 def is_picture(name):
@@ -86,13 +87,9 @@ def contents(path):
 
 
 def read(path, size, channels=3):
-    """`decode` the file `path`; a MIDI file gives the image of its melody. Raises UserError."""
-    if Path(path).suffix.lower() in melodies.SUFFIXES:
-        if (size, size, channels) != melodies.SHAPE:
-            raise UserError(
-                f"{printable(path)} is a MIDI file, but the model takes images of {size}x{size}, {channels} channels"
-            )
-        return melodies.to_image(melodies.read(path))
+    """`decode` the file `path`, or read it with what `READERS` has for its suffix. Raises UserError."""
+    if reader := READERS.get(Path(path).suffix.lower()):
+        return reader(path, size, channels)
     try:
         return decode(contents(path), size, channels)
     except DamagedPicture as error:

@@ -1,4 +1,4 @@
-"""Images to a file of the kind that its suffix names: PNG, GIF or MIDI. Frames are uint8 (n, height, width, channels)."""
+"""Images to a file of the kind that its suffix names: PNG or GIF. Frames are uint8 (n, height, width, channels)."""
 
 import math
 from pathlib import Path
@@ -8,7 +8,7 @@ from PIL import Image
 from keras_ae import outputs
 from keras_ae.errors import UserError
 from keras_ae.files import written_whole
-from keras_ae.images import melodies, pictures
+from keras_ae.images import pictures
 
 # a GIF shows each pixel this many times as wide and high
 ENLARGED = 3
@@ -32,20 +32,16 @@ def write_animation(path, frames, columns=None, milliseconds=60):
         first.save(partial, "gif", save_all=True, append_images=others, duration=milliseconds, loop=0, optimize=False)
 
 
-def write_melodies(path, frames, columns=None, milliseconds=None):
-    """A MIDI file with the melodies of all frames, one after another. Raises UserError for images of another shape."""
-    melodies.write(path, melodies.of(frames))
+# what writes a file, by its suffix
+WRITERS = {".png": write_grid, ".gif": write_animation}
 
 
-WRITERS = {
-    ".png": write_grid,
-    ".gif": write_animation,
-    **{suffix: write_melodies for suffix in melodies.SUFFIXES},
-}
+def check(path, suffixes=None):
+    """`path` as a Path, before anything is computed. Raises UserError unless it has one of `suffixes` and may be written.
 
-
-def check(path, suffixes=tuple(WRITERS)):
-    """`path` as a Path, before anything is computed. Raises UserError unless it has one of `suffixes` and may be written."""
+    suffixes: by default those of `WRITERS`.
+    """
+    suffixes = suffixes or tuple(WRITERS)
     if Path(path).name and Path(path).suffix.lower() not in suffixes:
         *others, last = suffixes
         known = f"{', '.join(others)} or {last}" if others else last

@@ -24,7 +24,6 @@ from keras_ae.models.blocks import (
 )
 from keras_ae.models.latents import Latent
 from keras_ae.models.normalizer_free import normalizer_free_decoder, normalizer_free_encoder
-from keras_ae.models.sequence import sequence_decoder, sequence_encoder
 from keras_ae.models.spatial import spatial_decoder, spatial_encoder
 
 
@@ -166,7 +165,6 @@ ENCODERS = {
     "residual": residual_encoder,
     "normalizer_free": normalizer_free_encoder,
     "dense": dense_encoder,
-    "sequence": sequence_encoder,
     "spatial": spatial_encoder,
 }
 DECODERS = {
@@ -174,6 +172,5 @@ DECODERS = {
     "residual": residual_decoder,
     "normalizer_free": normalizer_free_decoder,
     "dense": dense_decoder,
-    "sequence": sequence_decoder,
     "spatial": spatial_decoder,
 }

@@ -9,6 +9,7 @@ default. Anything else is a UserError.
 import collections.abc
 import dataclasses
 import difflib
+import importlib
 import inspect
 import math
 import reprlib
@@ -20,7 +21,7 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen
 
 from keras_ae.data.tasks import TASKS
 from keras_ae.data.variation import Variation
-from keras_ae.errors import UserError
+from keras_ae.errors import UserError, first_line
 from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder
 from keras_ae.models.conditions import CONDITIONS
 from keras_ae.models.latents import LATENTS
@@ -34,6 +35,13 @@ from keras_ae.training.few import Few
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
 DEVICES = ("one", "all", "workers")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Uses:
+    """A module that adds networks, likelihoods, data sets ... to their dicts when it is imported, such as `course.music`."""
+
+    module: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -95,7 +103,7 @@ CHOICES = {
     "prior": ({name: prior.fit for name, prior in PRIORS.items()}, "mixture"),
 }
 # tables of keyword arguments alone, of one function or several
-SINGLE = {"data": (Data,), "training": (Training,), "few": (Few,), "refinement": (SecondStage, RefinedVAE)}
+SINGLE = {"uses": (Uses,), "data": (Data,), "training": (Training,), "few": (Few,), "refinement": (SecondStage, RefinedVAE)}
 TABLES = (*CHOICES, *SINGLE)
 
 # what earlier versions called tables and names, and keys that they wrote with these values and that are gone
@@ -246,12 +254,26 @@ def renamed(tables):
     return {RENAMED_TABLES.get(table, table): keys for table, keys in tables.items()}
 
 
+def import_module(name):
+    """Import the module that [uses] names, if any. Raises UserError where there is none."""
+    try:
+        if name:
+            importlib.import_module(name)
+    except (ImportError, TypeError, ValueError) as error:
+        raise UserError(
+            f"[uses] module = {shown(name)} cannot be imported: {first_line(error)}; run this in the folder that has it, "
+            "with python -m"
+        ) from None
+
+
 def completed(tables):
     """Every table with every key, from tables as a file gives them: {table: {key: value}}. Raises UserError."""
     tables = renamed(tables)
     for table in tables:
         if table not in TABLES:
             raise unknown("table", table, TABLES)
+    # first, because other tables may name what the module adds
+    import_module(_completed_table("uses", tables.get("uses", {}))["module"])
     complete = {table: _completed_table(table, tables.get(table, {})) for table in TABLES}
     for key, names in (("precision", PRECISIONS), ("devices", DEVICES)):
         if complete["training"][key] not in names:

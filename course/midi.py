@@ -1,21 +1,24 @@
-"""Melodies of two bars as images, and as MIDI files (read and written with mido).
+"""Melodies as images and as MIDI files, which any command of keras_ae takes: python -m course.midi generate --out new.mid
 
-A melody is 32 steps, sixteenth notes. A step is an integer: 0 ... 29 starts the note of MIDI pitch 84 - step (C6 down to G3),
-HOLD continues the last note, REST is silence. Its image, uint8 (32, 32, 1), has one white pixel in each column, in the row of
-the step: the one-hot encoding of Roberts et al. 2018, arXiv:1803.05428.
+A melody is 32 steps, two bars of sixteenth notes. A step is an integer: 0 ... 29 starts the note of MIDI pitch 84 - step (C6
+down to G3), HOLD continues the last note, REST is silence. Its image, uint8 (32, 32, 1), has one white pixel in each column, in
+the row of the step: the one-hot encoding of Roberts et al. 2018, arXiv:1803.05428.
 """
+
+import sys
 
 import numpy as np
 
+from keras_ae.__main__ import main
 from keras_ae.errors import UserError, first_line
 from keras_ae.files import written_whole
+from keras_ae.images import pictures, writing
 
 STEPS = 32
 HIGHEST = 84
 HOLD, REST = 30, 31
 SHAPE = (32, STEPS, 1)
-SUFFIXES = (".mid", ".midi")
-# MIDI ticks of a step, microseconds of a beat
+# MIDI ticks of a sixteenth note, microseconds of a beat
 TICKS = 120
 TEMPO = 500_000
 
@@ -25,16 +28,11 @@ def to_image(steps):
     return (np.arange(SHAPE[0])[:, None] == np.asarray(steps)[None]).astype("uint8")[..., None] * 255
 
 
-def from_image(image):
-    """The melody of an image (32, 32, 1), int (32,): the brightest row of each column."""
-    return np.argmax(image[..., 0], axis=0)
-
-
-def of(images):
-    """The melodies of images (n, 32, 32, 1): n arrays (32,). Raises UserError for images of another shape."""
+def from_images(images):
+    """The melodies of images (n, 32, 32, 1), int (n, 32): the brightest row of each column. UserError for another shape."""
     if images.shape[1:] != SHAPE:
-        raise UserError(f"a MIDI file needs a model of melodies, with images of shape {SHAPE}. Received: {images.shape[1:]}")
-    return [from_image(image) for image in images]
+        raise UserError(f"melodies are images of shape {SHAPE}. Received: {images.shape[1:]}")
+    return np.argmax(images[..., 0], axis=1)
 
 
 def notes(steps):
@@ -50,7 +48,7 @@ def notes(steps):
 
 
 def write(path, melodies):
-    """Write melodies one after another as a MIDI file of one track at 120 beats per minute."""
+    """Write melodies (n, 32), one after another, as a MIDI file of one track at 120 beats per minute."""
     import mido
 
     track = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=TEMPO)])
@@ -110,3 +108,27 @@ def _sounding(file):
                 begun[message.note] = now
             elif message.type in ("note_on", "note_off") and message.note in begun:
                 yield message.note, begun.pop(message.note), now
+
+
+def read_image(path, size, channels):
+    """The image of a MIDI file for a model of images (size, size, channels), uint8. Raises UserError for other models."""
+    if (size, size, channels) != SHAPE:
+        raise UserError(f"{path} is a MIDI file, but the model takes images of {size}x{size}, {channels} channels")
+    return to_image(read(path))
+
+
+def write_images(path, images, columns=None, milliseconds=None):
+    """Write the melodies of images (n, 32, 32, 1), one after another. Raises UserError for images of another shape."""
+    write(path, from_images(images))
+
+
+def register():
+    """Let the commands of keras_ae, in this process, read and write MIDI files."""
+    for suffix in (".mid", ".midi"):
+        pictures.READERS[suffix] = read_image
+        writing.WRITERS[suffix] = write_images
+
+
+if __name__ == "__main__":
+    register()
+    main(sys.argv[1:])
