@@ -35,7 +35,7 @@ from keras_ae.models.networks import DECODERS, ENCODERS, is_conditional
 from keras_ae.models.optimizers import OPTIMIZERS, SCHEDULES
 from keras_ae.models.refinement import RefinedVAE, critic
 from keras_ae.models.vae import VAE
-from keras_ae.priors.priors import PRIORS, Flow, Mixture
+from keras_ae.priors.mixture import PRIORS, Flow, Mixture
 from keras_ae.training import devices, find_experiment
 
 Text = Annotated[str, pydantic.StringConstraints(max_length=4096, pattern=r"^[^\x00]*$")]
