@@ -12,9 +12,9 @@ class _List(argparse.Action):
     """Print the experiments of the package and exit, as --help does."""
 
     def __call__(self, parser, namespace, values, option_string=None):
-        from keras_ae.training import experiment_files
+        from keras_ae import training
 
-        files = experiment_files()
+        files = training.experiment_files()
         for name, path in files.items():
             with open(path, encoding="utf-8") as file:
                 print(f"{name:<{max(map(len, files))}}  {file.readline().removeprefix('#').strip()}")

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_ae import training
 from keras_ae.errors import UserError
 from keras_ae.models import networks
 from keras_ae.models.blocks import Widths
 from keras_ae.priors import mixture
-from keras_ae.training import experiment, experiment_files
+from keras_ae.training import experiment
 
 ROOT = Path(__file__).parents[1]
 SHAPES = {"mnist": (28, 28, 1), "melodies": (32, 32, 1)}
-FILES = list(experiment_files().values())
+FILES = list(training.experiment_files().values())
 VAE = ROOT / "experiments" / "vae.toml"
 # training images of the large cat set and of the built-in one
 MANY = (7526, 9000)

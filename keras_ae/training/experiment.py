@@ -23,6 +23,7 @@ import pydantic
 import tensorflow as tf
 from annotated_types import Ge, Le
 
+from keras_ae import training
 from keras_ae.data.tasks import TASKS, identity
 from keras_ae.data.variation import Variation
 from keras_ae.errors import UserError, first_line
@@ -36,7 +37,7 @@ from keras_ae.models.optimizers import OPTIMIZERS, SCHEDULES
 from keras_ae.models.refinement import RefinedVAE, critic
 from keras_ae.models.vae import VAE
 from keras_ae.priors.mixture import PRIORS, Flow, Mixture
-from keras_ae.training import devices, find_experiment
+from keras_ae.training import devices
 
 Text = Annotated[str, pydantic.StringConstraints(max_length=4096, pattern=r"^[^\x00]*$")]
 Images = Annotated[int, Ge(0), Le(10**9)]
@@ -429,7 +430,7 @@ def read(path: str | os.PathLike, overrides: Iterable[str] = ()) -> Experiment:
     path: of a file, or the name of one that the package contains, such as "vae". Overrides are read as TOML values,
     or as plain text where that fails.
     """
-    found = find_experiment(path)
+    found = training.find_experiment(path)
     try:
         tables = _read_tables(found)
     except UserError:
