@@ -2,27 +2,12 @@
 
 import numpy as np
 
-from course import checks, midi
+from course import charts, checks, midi
 from course.music import SCALES
 from keras_ae.data import pipeline
 from keras_ae.errors import UserError
-from keras_ae.images import figures
 from keras_ae.images.pictures import to_uint8
 from keras_ae.priors import space
-
-
-def piano_roll(steps):
-    """A picture of a melody (32,): float32 (60, 320, 3) in [-1, 1]. Lower notes are darker; lines are beats, C4 and C5."""
-    step, high, lowest = 10, 2, midi.HIGHEST - midi.HOLD + 1
-    picture = np.ones((midi.HOLD * high, midi.STEPS * step, 3), "float32")
-    picture[:, :: 4 * step] = 0.7
-    for pitch in (60, 72):
-        picture[(midi.HIGHEST - pitch) * high] = 0.7
-    for first, length, pitch in midi.notes(steps):
-        height = (pitch - lowest) / midi.HOLD
-        place = slice((midi.HIGHEST - pitch) * high, (midi.HIGHEST - pitch + 1) * high)
-        picture[place, first * step + 1 : (first + length) * step - 1] = (0.2 - height, height - 0.6, 0.4 * height - 0.2)
-    return picture
 
 
 def in_one_key(steps):
@@ -54,8 +39,8 @@ def run(models, image_set, seed, folder, *, n=1000, shown=6):
         ("melodies", samples, "sampled melodies"),
         ("melodies_interpolation", way, "from one held-out melody to another"),
     ):
-        rolls = [piano_roll(steps)[None] for steps in melodies.values()]
-        figures.rows(rolls, list(melodies), folder / f"{file}.png", f"{name}: {text}")
+        notes = {label: midi.notes(steps) for label, steps in melodies.items()}
+        charts.rolls(notes, folder / f"{file}.png", f"{name}: {text}")
     midi.write(folder / "melodies_samples.mid", drawn[:shown])
     midi.write(folder / "melodies_interpolation.mid", path)
     right = rebuilt == originals

@@ -12,7 +12,7 @@ import numpy as np
 from keras_ae.__main__ import main
 from keras_ae.errors import UserError, first_line
 from keras_ae.files import written_whole
-from keras_ae.images import pictures, writing
+from keras_ae.images import pictures
 
 STEPS = 32
 HIGHEST = 84
@@ -110,13 +110,6 @@ def _sounding(file):
                 yield message.note, begun.pop(message.note), now
 
 
-def read_image(path, size, channels):
-    """The image of a MIDI file for a model of images (size, size, channels), uint8. Raises UserError for other models."""
-    if (size, size, channels) != SHAPE:
-        raise UserError(f"{path} is a MIDI file, but the model takes images of {size}x{size}, {channels} channels")
-    return to_image(read(path))
-
-
 def write_images(path, images, columns=None, milliseconds=None):
     """Write the melodies of images (n, 32, 32, 1), one after another. Raises UserError for images of another shape."""
     write(path, from_images(images))
@@ -125,8 +118,8 @@ def write_images(path, images, columns=None, milliseconds=None):
 def register():
     """Let the commands of keras_ae, in this process, read and write MIDI files."""
     for suffix in (".mid", ".midi"):
-        pictures.READERS[suffix] = read_image
-        writing.WRITERS[suffix] = write_images
+        pictures.READERS[suffix] = lambda path: to_image(read(path))
+        pictures.WRITERS[suffix] = write_images
 
 
 if __name__ == "__main__":

@@ -29,10 +29,10 @@ def noisy(originals, deviation, seed):
 
 
 def resized(paths, size):
-    """How many picture files are not `size` pixels wide and high; files that are no pictures fit."""
-    from keras_ae.images import decoding, pictures
+    """How many picture files are not `size` pixels wide and high; files of other kinds fit."""
+    from keras_ae.images import pictures
 
-    return sum(decoding.opened(path).size != (size, size) for path in paths if path.suffix.lower() not in pictures.READERS)
+    return sum(pictures.open_image(path).size != (size, size) for path in paths if path.suffix.lower() not in pictures.READERS)
 
 
 def denoise(arguments):

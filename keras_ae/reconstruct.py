@@ -20,9 +20,9 @@ def reconstruct(arguments):
     import numpy as np
 
     from keras_ae.exports.reading import Exported
-    from keras_ae.images import pictures, writing
+    from keras_ae.images import pictures
 
-    out = writing.check(arguments.out)
+    out = pictures.check(arguments.out, (".png", *pictures.READERS))
     model = Exported(arguments.model, arguments.label, arguments.runtime)
     model.check_rebuilds()
     paths = pictures.chosen(arguments.pictures, arguments.data, arguments.n, arguments.seed)
@@ -32,9 +32,8 @@ def reconstruct(arguments):
     labels = None if labels is None else labels[numbers]
     z = model.refine(originals, model.encode(originals, labels), arguments.refine, labels, progress="refining codes")
     rebuilt = pictures.to_uint8(model.decode(z, labels))
-    # in other files each picture comes before its reconstruction
-    columns = min(8, len(originals)) if out.suffix.lower() == ".png" else 1
-    writing.write(out, pictures.stacked([originals, rebuilt], columns), columns)
+    columns = 1 if out.suffix.lower() in pictures.READERS else min(8, len(originals))
+    pictures.write(out, pictures.stacked([originals, rebuilt], columns), columns)
     psnr = pictures.psnr(np.mean(np.square(pictures.to_float(originals) - pictures.to_float(rebuilt))))
     how = f" in {arguments.refine} steps" if arguments.refine else ""
     print(f"{len(originals)} pictures reconstructed by {model.folder}{how}, PSNR {psnr:.2f} dB -> {out}")

@@ -1,1 +1,1 @@
-"""What people see: image files, figures and charts, and writers by file suffix."""
+"""What people see: picture files, figures and charts."""
