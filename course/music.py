@@ -1,4 +1,4 @@
-"""What experiments/music.toml adds to keras_ae: a data set of melodies, networks and a likelihood for them.
+"""What experiments/music.toml adds to keras_ae: a data set of melodies, networks and a likelihood for them; and their study.
 
 Importing this module adds `melodies` to the data sets, `sequence` to the networks, and `categorical` to the likelihoods. What a
 melody is: see `course.midi`.
@@ -13,11 +13,14 @@ from annotated_types import Ge, Le
 from keras import layers, ops
 from PIL import Image
 
-from course.midi import HIGHEST, HOLD, REST, SHAPE, to_image
-from keras_ae.data import sources
+from course import charts, checks, midi
+from course.midi import HIGHEST, HOLD, REST, SHAPE, STEPS, from_images, notes, to_image
+from keras_ae.data import pipeline, sources
 from keras_ae.data.encoded import Encoded, Source
 from keras_ae.errors import UserError
+from keras_ae.images.pictures import to_uint8
 from keras_ae.models import losses, networks
+from keras_ae.priors import space
 
 Width = Annotated[int, Ge(1), Le(4096)]
 Count = Annotated[int, Ge(0), Le(64)]
@@ -82,7 +85,7 @@ def compose(seed, index):
     return np.array(steps, "int64")
 
 
-def melodies(directory=None):
+def melody_source(directory=None):
     """The data set: 30,000 different melodies of the sequence 0, the last tenth held out; no download."""
 
     def items(first=0):
@@ -148,7 +151,51 @@ def categorical(images, reconstructions):
     return -ops.sum(targets * (ops.log(brightness) - ops.log(ops.sum(brightness, axis=1, keepdims=True))), axis=(1, 2, 3))
 
 
-sources.SOURCES["melodies"] = melodies
+sources.SOURCES["melodies"] = melody_source
 networks.ENCODERS["sequence"] = sequence_encoder
 networks.DECODERS["sequence"] = sequence_decoder
 losses.RECONSTRUCTIONS["categorical"] = categorical
+
+
+def in_one_key(steps):
+    """The largest share of the notes of a melody (32,) that lie in one major (or relative minor) scale; 1.0 without notes."""
+    pitches = [pitch % 12 for _, _, pitch in notes(steps)]
+    scales = [{(root + step) % 12 for step in SCALES[0]} for root in range(12)]
+    return max(np.mean([pitch in scale for pitch in pitches]) for scale in scales) if pitches else 1.0
+
+
+def melodies(models, image_set, seed, folder, *, n=1000, shown=6):
+    """The study: shares of steps and of whole melodies that are rebuilt without error, and of notes in one key."""
+    name, model = next(iter(models.items()))
+    if model.shape != SHAPE:
+        raise UserError(f"{name} was not trained on melodies")
+    checks.need_images(image_set, max(2, shown // 2))
+    checks.need_unconditional({name: model})
+    images = pipeline.examples(image_set, "test", n)
+    z = model.encode(images)
+    originals, rebuilt = from_images(to_uint8(images)), from_images(to_uint8(model.decode(z)))
+    drawn = from_images(model.generate(n, seed)[0])
+    path = from_images(to_uint8(model.decode(space.spherical(z[0], z[1], shown + 1))))
+    pairs = {}
+    for index in range(shown // 2):
+        pairs |= {f"original {index + 1}": originals[index], f"rebuilt {index + 1}": rebuilt[index]}
+    samples = {f"sample {index + 1}": steps for index, steps in enumerate(drawn[:shown])}
+    way = {f"{index / shown:.0%}": steps for index, steps in enumerate(path)}
+    for file, lines, text in (
+        ("melodies_rebuilt", pairs, "held-out melodies"),
+        ("melodies", samples, "sampled melodies"),
+        ("melodies_interpolation", way, "from one held-out melody to another"),
+    ):
+        rolls = {label: notes(steps) for label, steps in lines.items()}
+        charts.rolls(rolls, folder / f"{file}.png", f"{name}: {text}")
+    midi.write(folder / "melodies_samples.mid", drawn[:shown])
+    midi.write(folder / "melodies_interpolation.mid", path)
+    right = rebuilt == originals
+    random = np.random.default_rng(seed).integers(0, SHAPE[0], (n, STEPS))
+    kinds = {"sampled": drawn, "composed": originals, "random steps": random}
+    return {
+        "n": len(images),
+        "steps_right": float(right.mean()),
+        "melodies_right": float(right.all(axis=1).mean()),
+        "notes_in_one_key": {kind: float(np.mean([in_one_key(steps) for steps in found])) for kind, found in kinds.items()},
+    }
