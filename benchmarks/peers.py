@@ -74,7 +74,7 @@ def vae_experiment(seed):
 def candidate(name, latent_dim, encode, decode, sample):
     """What the judge measures. encode: images -> dict of codes; decode: z -> images; sample: (n, seed) -> z."""
     from keras_ae.judge.judge import Candidate
-    from keras_ae.priors.batches import batched
+    from keras_ae.priors.space import batched
 
     def generate(n, seed):
         return np.clip(batched(decode, np.asarray(sample(n, seed))), -1, 1)
@@ -172,7 +172,7 @@ def train_twin(image_set, seed, clock):
     import twins
 
     from keras_ae.data import pipeline
-    from keras_ae.priors import priors
+    from keras_ae.priors import mixture
 
     vae = vae_experiment(seed)
     batch = vae.training.batch
@@ -189,7 +189,7 @@ def train_twin(image_set, seed, clock):
     def prior():
         known = np.concatenate([twin.codes(part["images"])["z"] for part in pipeline.batches(image_set, "train", 512)])
         arguments = dict(vae.tables["prior"])
-        return priors.PRIORS[arguments.pop("name")].fit(known, seed, **arguments)
+        return mixture.PRIORS[arguments.pop("name")].fit(known, seed, **arguments)
 
     return vae.latent_dim, twin.codes, twin.decode, lambda n, seed: prior().sample(n, seed)
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras_ae.errors import UserError
 from keras_ae.models import networks
 from keras_ae.models.blocks import Widths
-from keras_ae.priors import priors
+from keras_ae.priors import mixture
 from keras_ae.training import checks, experiment, schema
 
 ROOT = Path(__file__).parents[1]
@@ -51,7 +51,7 @@ def test_every_experiment_file_trains_a_step(file, precision):
     assert np.mean(changed) > 0.9
     assert all(weights.dtype == "float32" for weights in model.weights)
     if asked.second_stage.epochs:
-        second = asked.refined(model.encoder, model.decoder, priors.Normal.of(asked.latent_dim))
+        second = asked.refined(model.encoder, model.decoder, mixture.Normal(asked.latent_dim))
         second.run_eagerly = True
         before = second.decoder.get_weights()
         terms = second.train_on_batch(batch, return_dict=True)
@@ -474,7 +474,7 @@ def test_the_second_stage_keeps_the_meaning_of_the_first_stage_s_numbers(tmp_pat
     text = "[data]\nsize = 16\n[objective]\nbeta = 4.0\n[latent]\ndim = 3\n[encoder]\nwidths = [4]\n[decoder]\nwidths = [4]"
     asked = experiment.read(written(tmp_path, text), ["training.precision=float32"])
     model, _ = asked.model((16, 16, 3), 10)
-    second = asked.refined(model.encoder, model.decoder, priors.Normal.of(3))
+    second = asked.refined(model.encoder, model.decoder, mixture.Normal(3))
     images = np.random.default_rng(0).uniform(-1, 1, (64, 16, 16, 3)).astype("float32")
     first, second = (stage.evaluate(images, verbose=0, return_dict=True) for stage in (model, second))
     for name in ("loss", "neg_elbo", "reconstruction", "kl"):

@@ -19,7 +19,7 @@ from keras_ae.models.losses import Likelihood
 from keras_ae.models.networks import is_conditional
 from keras_ae.models.refinement import RefinedVAE, critic
 from keras_ae.models.vae import VAE
-from keras_ae.priors.priors import Flow, Mixture
+from keras_ae.priors.mixture import Flow, Mixture
 from keras_ae.training import checks, devices, named
 from keras_ae.training.few import Few
 from keras_ae.training.schema import CHOICES, RENAMED_TABLES, Data, SecondStage, Training, completed, renamed, shown

@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras_ae.data import pipeline
 from keras_ae.data.variation import Variation
 from keras_ae.errors import UserError
-from keras_ae.priors import priors
+from keras_ae.priors import mixture
 from keras_ae.training import callbacks, checks, few, preview, results, starting
 
 
@@ -87,7 +87,7 @@ def second_stage(run, experiment, image_set, position, devices):
     run.keep_first_stage()
     with devices.scope():
         networks = run.best_networks(experiment.precision)
-        model = experiment.refined(*networks, priors.load(run.prior), len(image_set.labels))
+        model = experiment.refined(*networks, mixture.load_prior(run.prior), len(image_set.labels))
     options = experiment.second_stage
     # interpolated images would teach the critic that real ones are soft
     variation = experiment.data.variation.sharp

@@ -29,7 +29,7 @@ from keras_ae.models.networks import DECODERS, ENCODERS
 from keras_ae.models.optimizers import OPTIMIZERS, SCHEDULES
 from keras_ae.models.refinement import RefinedVAE
 from keras_ae.models.vae import VAE
-from keras_ae.priors.priors import PRIORS
+from keras_ae.priors.mixture import PRIORS
 from keras_ae.training.few import Few
 
 PRECISIONS = ("auto", "float32", "mixed_bfloat16")
