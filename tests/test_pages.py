@@ -1,6 +1,6 @@
 """The pages: links and pictures exist, Python runs, commands are taken, the reference is that of the code."""
 
-import importlib
+import importlib.util
 import io
 import os
 import re
@@ -136,3 +136,10 @@ def test_the_interface_page_documents_every_public_name_where_it_is_defined():
 def test_the_page_of_commands_has_every_command():
     page = (DOCS / "reference" / "commands.md").read_text(encoding="utf-8")
     assert sorted(re.findall(r"^\| `python -m keras_ae\.(\w+)", page, re.MULTILINE)) == sorted(commands())
+
+
+def test_the_page_of_tables_is_that_of_the_schema():
+    spec = importlib.util.spec_from_file_location("tables", DOCS / "reference" / "tables.py")
+    tables = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tables)
+    assert tables.PAGE.read_text(encoding="utf-8") == tables.page(), "python docs/reference/tables.py writes it"
