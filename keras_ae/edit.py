@@ -79,10 +79,10 @@ def edit(arguments):
     import numpy as np
 
     from keras_ae.exports.reading import Exported
-    from keras_ae.images import pictures, writing
+    from keras_ae.images import pictures
     from keras_ae.priors import space
 
-    out = writing.check(arguments.out)
+    out = pictures.check(arguments.out)
     check_attribute(arguments)
     model = Exported(arguments.model, arguments.label, arguments.runtime)
     size, _, channels = model.input_shape
@@ -92,7 +92,7 @@ def edit(arguments):
         z = model.generate(1, arguments.seed)[1][0]
     strengths = np.linspace(-arguments.strength, arguments.strength, arguments.steps)
     strip = pictures.to_uint8(model.decode(space.move(z, learned(model, arguments), strengths)))
-    writing.write(out, strip, columns=len(strip), milliseconds=120)
+    pictures.write(out, strip, columns=len(strip), milliseconds=120)
     name, most = arguments.attribute or f"{arguments.having} against {arguments.without}", arguments.strength
     print(f"{len(strip)} pictures, {name} from {-most:g} to {most:g} standard deviations, by {model.folder} -> {out}")
 
