@@ -10,8 +10,8 @@ sys.path.insert(0, str(ROOT))
 PAGE = Path(__file__).with_name("tables.md")
 HEAD = """# Tables and keys
 
-Every table of an [experiment file](experiments.md), every name that it may have, and every key with its bounds and its default. On the
-command line, `--set table.key=value`. `docs/reference/tables.py` writes this page from the signatures that files are checked with.
+Every table of an [experiment file](experiments.md), every name that it may have, and every key with its bounds and default. On the
+command line, `--set table.key=value`. `docs/reference/tables.py` writes this page from the signatures of the functions.
 """
 NAMES = {
     "identity": "the encoder gets the image itself: an autoencoder",
@@ -114,10 +114,10 @@ def bounds(schema):
         return " or ".join(f"`{value}`" for value in schema["enum"])
     if "items" in schema:
         return f"list of {bounds(schema['items'])}"
-    words = [{"integer": "int", "number": "float", "string": "text", "boolean": "bool"}.get(schema.get("type"), "table")]
-    for key, word in (("minimum", "at least"), ("exclusiveMinimum", "above"), ("maximum", "at most"), ("exclusiveMaximum", "below")):
-        words += [f"{word} {schema[key]:,g}"] if key in schema else []
-    return " ".join(words)
+    kinds = {"integer": "int", "number": "float", "string": "text", "boolean": "bool"}
+    limits = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
+    said = [f"{word} {schema[key]:,g}" for key, word in limits.items() if key in schema]
+    return " ".join([kinds.get(schema.get("type"), "table"), ", ".join(said)]).strip()
 
 
 def key_lines(table, name, model, explained):
