@@ -10,7 +10,7 @@ sys.path.insert(0, str(ROOT))
 PAGE = Path(__file__).with_name("tables.md")
 HEAD = """# Tables and keys
 
-Every table of an [experiment file](experiments.md), every name that it may have, and every key with its bounds and default. On the
+Every table of an [experiment file](experiments.md), every name that it may have, and every key with bounds and default. On the
 command line, `--set table.key=value`. `docs/reference/tables.py` writes this page from the signatures of the functions.
 """
 NAMES = {
