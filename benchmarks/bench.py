@@ -15,21 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_ae import commandline
+from keras_ae.commandline import SHIPPED, command, option
 
 EPOCHS, STEPS, ROUNDS = 4, 25, 3
 PICTURES = 1000
 # of an export: what computes, the file of its decoder
 RUNTIMES = {"tensorflow": "decoder", "onnx": "onnx/decoder.onnx"}
-
-
-def parser():
-    parser = commandline.Parser("bench", "Measure keras_ae beside a plain Keras loop and a PyTorch twin of the same networks.")
-    parser.prog = "python benchmarks/bench.py"
-    parser.add_argument("--experiment", default="experiments/vae.toml", metavar="FILE.toml", help="experiment to measure")
-    parser.add_argument("--data", metavar="DIR", help="folder of picture files (default: the data set of the experiment)")
-    parser.add_argument("--model", default=commandline.SHIPPED, metavar="DIR", help="export that generates")
-    return parser
 
 
 def timed(function):
@@ -153,7 +144,13 @@ def pipeline_speed(measured, image_set):
     return 200 * batch / timed(lambda: [next(stream) for _ in range(200)])
 
 
-def bench(arguments):
+@command(
+    option("--experiment", default="experiments/vae.toml", metavar="FILE.toml", help="experiment to measure"),
+    option("--data", metavar="DIR", help="folder of picture files (default: the data set of the experiment)"),
+    option("--model", default=SHIPPED, metavar="DIR", help="export that generates"),
+    prog="python benchmarks/bench.py",
+)
+def main(arguments):
     from keras_ae.data import pipeline
     from keras_ae.training import experiment
 
@@ -176,4 +173,4 @@ def bench(arguments):
 
 
 if __name__ == "__main__":
-    commandline.run(parser(), bench)
+    main()

@@ -23,21 +23,10 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_ae import commandline
+from keras_ae.commandline import SEED, command, number, option, out
 
 # of the minutes, for the first of two stages
 FIRST_STAGE = 0.55
-
-
-def parser():
-    parser = commandline.Parser("bench-peers", "Train keras_ae and other libraries for the same time and judge all of them.")
-    parser.prog = "python benchmarks/peers.py"
-    parser.add_argument("--out", default="peers", metavar="PATH", help="folder of the report")
-    parser.add_argument("--seed", type=commandline.SEED, default=0, help="seed of everything random")
-    parser.add_argument("--data", metavar="DIR", help="folder of picture files (default: built-in cats)")
-    parser.add_argument("--minutes", type=commandline.number(0.1, 600), default=5.0, help="training time of each")
-    parser.add_argument("--n", type=commandline.whole_number(50, 50_000), default=2000, help="how many images to draw")
-    return parser
 
 
 class Clock:
@@ -337,7 +326,15 @@ def race(image_set, target, arguments):
     return "\n".join([*rows, "", f"{target:.2f} dB: PCA with as many numbers, on the same {len(held_out)} held-out images."])
 
 
-def bench(arguments):
+@command(
+    out("peers", "folder of the report"),
+    SEED,
+    option("--data", metavar="DIR", help="folder of picture files (default: built-in cats)"),
+    option("--minutes", type=number(0.1, 600), default=5.0, help="training time of each"),
+    option("--n", type=number(50, 50_000, int), default=2000, help="how many images to draw"),
+    prog="python benchmarks/peers.py",
+)
+def main(arguments):
     from keras_ae import outputs
     from keras_ae.data import pipeline
     from keras_ae.judge import side_by_side
@@ -361,4 +358,4 @@ def bench(arguments):
 
 
 if __name__ == "__main__":
-    commandline.run(parser(), bench)
+    main()

@@ -9,24 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_ae import commandline
+from keras_ae.commandline import SEED, command, number, option, out
 
 SHARES = (0, 0.25, 0.5, 0.75, 1)
-
-
-def parser():
-    parser = commandline.Parser("tradeoff", "Measure decoders between the first and the second stage of a run.")
-    parser.prog = "python benchmarks/tradeoff.py"
-    commandline.add_common(
-        parser,
-        "tradeoff.png",
-        "picture to write; the numbers go to a file of the same name with the suffix .json",
-        "runs/vae",
-        "run folder, or a folder of runs: its newest",
-    )
-    parser.add_argument("--data", metavar="DIR", help="folder of picture files (default: built-in cats)")
-    parser.add_argument("--n", type=commandline.whole_number(50, 50_000), default=2000, help="how many images to draw")
-    return parser
 
 
 def measured(judge, decoder, z_test, z_drawn):
@@ -82,7 +67,15 @@ def draw(rows, pca, path):
     return figure
 
 
-def trade(arguments):
+@command(
+    option("--model", default="runs/vae", metavar="DIR", help="run folder, or a folder of runs: its newest"),
+    out("tradeoff.png", "picture to write; the numbers go to a file of the same name with the suffix .json"),
+    SEED,
+    option("--data", metavar="DIR", help="folder of picture files (default: built-in cats)"),
+    option("--n", type=number(50, 50_000, int), default=2000, help="how many images to draw"),
+    prog="python benchmarks/tradeoff.py",
+)
+def main(arguments):
     from keras_ae.data import pipeline
     from keras_ae.files import written_whole
     from keras_ae.judge.judge import Judge
@@ -118,10 +111,6 @@ def table(rows, pca):
         numbers = f"{row['psnr']:.2f} | {row['ssim']:.3f} | {row['sharpness']:.2f} | {row['fd'] / pca['fd']:.3f}"
         lines.append(f"| {row['share']:g} | {numbers} |")
     return "\n".join(lines)
-
-
-def main(argv=None):
-    commandline.run(parser(), trade, argv)
 
 
 if __name__ == "__main__":

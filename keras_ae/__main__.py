@@ -34,7 +34,7 @@ def main(argv=None):
     usage = f"{called} COMMAND [--help]\n\n{lines}"
     parser = commandline.Parser(called, usage=usage)
     parser.add_argument("command", nargs="?", choices=known, help="the command to run")
-    commandline.run(parser, lambda _: parser.print_usage(), words)
+    commandline.run(parser, lambda _: print(parser.format_usage(), end=""), words)
 
 
 if __name__ == "__main__":
