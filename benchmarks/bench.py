@@ -3,6 +3,7 @@
 The plain loop and the PyTorch twin train the same networks (`twins`). All train alternately, and medians are compared.
 """
 
+import argparse
 import os
 import platform
 import resource
@@ -15,12 +16,18 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_ae.commandline import SHIPPED, command, option
-
 EPOCHS, STEPS, ROUNDS = 4, 25, 3
 PICTURES = 1000
 # of an export: what computes, the file of its decoder
 RUNTIMES = {"tensorflow": "decoder", "onnx": "onnx/decoder.onnx"}
+
+
+def parser():
+    parser = argparse.ArgumentParser(prog="python benchmarks/bench.py", description=__doc__.partition("\n")[0])
+    parser.add_argument("--experiment", default="experiments/vae.toml", metavar="FILE.toml", help="experiment to measure")
+    parser.add_argument("--data", metavar="DIR", help="folder of picture files (default: the data set of the experiment)")
+    parser.add_argument("--model", default="exported/cats", metavar="DIR", help="export that generates")
+    return parser
 
 
 def timed(function):
@@ -144,13 +151,7 @@ def pipeline_speed(measured, image_set):
     return 200 * batch / timed(lambda: [next(stream) for _ in range(200)])
 
 
-@command(
-    option("--experiment", default="experiments/vae.toml", metavar="FILE.toml", help="experiment to measure"),
-    option("--data", metavar="DIR", help="folder of picture files (default: the data set of the experiment)"),
-    option("--model", default=SHIPPED, metavar="DIR", help="export that generates"),
-    prog="python benchmarks/bench.py",
-)
-def main(arguments):
+def bench(arguments):
     from keras_ae.data import pipeline
     from keras_ae.training import experiment
 
@@ -173,4 +174,4 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    main()
+    bench(parser().parse_args())
