@@ -299,15 +299,10 @@ def kill_and_resume(folder, rng, seconds):
 def try_cases(cases, promise, seed, examples):
     """Try a promise on so many random cases. What is said of the smallest case that breaks it, or ""."""
     # cases may be slow, and those of a seed are the same in every campaign
-    checks = {
-        "deadline": None,
-        "database": None,
-        "suppress_health_check": list(hypothesis.HealthCheck),
-        "report_multiple_bugs": False,
-    }
+    checks = {"deadline": None, "database": None, "suppress_health_check": list(hypothesis.HealthCheck)}
 
     @hypothesis.seed(seed)
-    @hypothesis.settings(max_examples=examples, **checks)
+    @hypothesis.settings(max_examples=examples, report_multiple_bugs=False, **checks)
     @hypothesis.given(case=cases)
     def check(case):
         promise(case)
