@@ -1,10 +1,11 @@
 """Draw and measure a study of the course on exports: python -m course plane --compare exported/vae_2d_dense"""
 
-import argparse
 import importlib
 import json
 
-from keras_ae import commandline, files
+from keras_ae import files
+from keras_ae.commandline import FORCE, MODEL, SEED, check_out, command, option, out, warn
+from keras_ae.errors import UserError
 
 # {name: (module of its function, what it shows)}; the function draws NAME*.png into a folder and returns numbers
 STUDIES = {
@@ -27,26 +28,6 @@ STUDIES = {
 }
 
 
-class _Lines(commandline._Formatter, argparse.RawDescriptionHelpFormatter):
-    """Keeps the lines of the list of studies."""
-
-
-def parser():
-    """The options of `python -m course`."""
-    parser = commandline.Parser("study", "Draw and measure one study of the course: NAME.json and pictures in --out.")
-    parser.prog = "python -m course"
-    parser.formatter_class = _Lines
-    parser.epilog = "studies:\n" + "\n".join(f"  {name:<15}  {text}" for name, (_, text) in STUDIES.items())
-    parser.add_argument("name", choices=list(STUDIES), metavar="NAME", help="a study of the list below")
-    commandline.add_common(parser, None, "folder to write (default: studies/NAME)")
-    parser.add_argument("--force", action="store_true", help="replace --out although it has files of others")
-    parser.add_argument("--compare", nargs="+", metavar="DIR", default=[], help="exports to compare, instead of --model")
-    parser.add_argument(
-        "--data", metavar="DIR", help="folder of picture files, or tensorflow-datasets folder (default: as trained on)"
-    )
-    return parser
-
-
 def lines_of(numbers, depth=1):
     """Numbers as indented lines of text, without lists of more than 12."""
     for name, value in numbers.items():
@@ -59,10 +40,17 @@ def lines_of(numbers, depth=1):
             yield "  " * depth + f"{name}: {text}"
 
 
-def study(arguments):
+@command(
+    option("name", choices=STUDIES, metavar="NAME", help="; ".join(f"{name}: {text}" for name, (_, text) in STUDIES.items())),
+    out(None, "folder to write: NAME.json and pictures (default: studies/NAME)"),
+    option("--compare", nargs="+", metavar="DIR", default=[], help="exports to compare, instead of --model"),
+    option("--data", metavar="DIR", help="folder of picture files, or tensorflow-datasets folder (default: as trained on)"),
+    *(MODEL, SEED, FORCE),
+    prog="python -m course",
+)
+def main(arguments):
     """Run the study that the command line names, and print its numbers."""
     import keras_ae
-    from keras_ae.errors import UserError
     from keras_ae.judge import side_by_side
 
     name = arguments.name
@@ -70,25 +58,21 @@ def study(arguments):
         run = getattr(importlib.import_module(f"course.{STUDIES[name][0]}"), name)
     except ImportError as error:
         raise UserError(f"this study needs {error.name}: pip install 'keras_ae[course]'") from None
-    out = files.check_output(arguments.out or f"studies/{name}", arguments.force)
+    arguments.out = arguments.out or f"studies/{name}"
+    path = check_out(arguments)
     folders = side_by_side.named(arguments.compare or [arguments.model])
     models = {model: keras_ae.load(folder) for model, folder in folders.items()}
     image_set = side_by_side.load_images(models, arguments.data)
     protocol = {"study": name, "exports": list(models), "data": image_set.name, "n_held_out": image_set.n_test}
     protocol |= {"seed": arguments.seed, "versions": files.versions()}
-    with files.write_folder(out, arguments.force) as folder:
+    with files.write_folder(path, arguments.force) as folder:
         numbers = run(models, image_set, arguments.seed, folder)
         (folder / f"{name}.json").write_text(json.dumps(protocol | numbers, indent=2) + "\n", encoding="utf-8")
     # without --data, the images are those of the first model, or the study draws its own
     for line in side_by_side.trained_on_others(models, image_set) if arguments.data else ():
-        commandline.warn(line)
-    print(f"{name} of {', '.join(models)} on {image_set.name} -> {out / name}.json")
+        warn(line)
+    print(f"{name} of {', '.join(models)} on {image_set.name} -> {path / name}.json")
     print("\n".join(lines_of(numbers)))
-
-
-def main(argv=None):
-    """Run the command."""
-    commandline.run(parser(), study, argv)
 
 
 if __name__ == "__main__":

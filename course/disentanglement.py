@@ -1,7 +1,6 @@
 """Disentanglement: traversals of single numbers of a code, and whether each factor of drawn cats has a number of its own."""
 
 import dataclasses
-import functools
 
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor

@@ -5,13 +5,14 @@ down to G3), HOLD continues the last note, REST is silence. Its image, uint8 (32
 the row of the step: the one-hot encoding of Roberts et al. 2018, arXiv:1803.05428.
 """
 
+import re
 import sys
 
 import numpy as np
 
+from keras_ae import files
 from keras_ae.__main__ import main
 from keras_ae.errors import UserError, first_line
-from keras_ae.files import written_whole
 from keras_ae.images import pictures
 
 STEPS = 32
@@ -51,7 +52,7 @@ def write(path, melodies):
     """Write melodies (n, 32), one after another, as a MIDI file of one track at 120 beats per minute."""
     import mido
 
-    track = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=TEMPO)])
+    track = mido.MidiTrack([mido.MetaMessage("track_name", name="keras_ae"), mido.MetaMessage("set_tempo", tempo=TEMPO)])
     events = []
     for index, steps in enumerate(melodies):
         for first, length, pitch in notes(steps):
@@ -63,8 +64,8 @@ def write(path, melodies):
         track.append(mido.Message("note_on" if starts else "note_off", note=pitch, velocity=90 * starts, time=time - now))
         now = time
     track.append(mido.MetaMessage("end_of_track", time=len(melodies) * STEPS * TICKS - now))
-    with written_whole(path) as partial, open(partial, "wb") as file:
-        mido.MidiFile(ticks_per_beat=4 * TICKS, tracks=[track]).save(file=file)
+    with files.write_file(path) as partial:
+        mido.MidiFile(ticks_per_beat=4 * TICKS, tracks=[track]).save(partial)
 
 
 def read(path):
@@ -110,18 +111,11 @@ def _sounding(file):
                 yield message.note, begun.pop(message.note), now
 
 
-def write_images(path, images, columns=None, milliseconds=None):
-    """Write the melodies of images (n, 32, 32, 1), one after another. Raises UserError for images of another shape."""
-    write(path, from_images(images))
-
-
-def register():
-    """Let the commands of keras_ae, in this process, read and write MIDI files."""
-    for suffix in (".mid", ".midi"):
-        pictures.READERS[suffix] = lambda path: to_image(read(path))
-        pictures.WRITERS[suffix] = write_images
-
+# what commands read and write, and what they may replace: files with this name of their track
+for suffix in (".mid", ".midi"):
+    pictures.READERS[suffix] = lambda path: to_image(read(path))
+    pictures.WRITERS[suffix] = lambda path, images, columns=None, milliseconds=None: write(path, from_images(images))
+    files.MARKS[suffix] = re.compile(rb"\xff\x03\x08keras_ae")
 
 if __name__ == "__main__":
-    register()
     main(sys.argv[1:])

@@ -117,10 +117,7 @@ def test_sequence_networks_keep_a_position_for_each_step():
         music.sequence_decoder((256, 256, 1), 5)
 
 
-def test_commands_take_midi_files(course, tmp_path, fails, monkeypatch):
-    monkeypatch.setattr(pictures, "READERS", {})
-    monkeypatch.setattr(pictures, "WRITERS", dict(pictures.WRITERS))
-    midi.register()
+def test_commands_take_midi_files(course, tmp_path, fails):
     model = ("--model", str(course / "music"))
     ends = [str(tmp_path / f"{index}.mid") for index in range(2)]
     for index, path in enumerate(ends):
