@@ -83,7 +83,7 @@ def training_speed(experiment, image_set):
 
     seconds = {"keras_ae": [], "plain Keras loop": []}
     twin = None
-    if {experiment.tables[table]["name"] for table in ("encoder", "decoder")} == {"normalizer_free"}:
+    if {experiment.tables[table]["name"] for table in ("encoder", "decoder")} == {"plain"}:
         seconds["PyTorch twin"], twin = [], with_pytorch.speed(experiment, image_set.shape, STEPS)
     for _ in range(ROUNDS):
         for name, model, source in (("keras_ae", ours, stream), ("plain Keras loop", plain, in_memory)):

@@ -55,7 +55,7 @@ def test_a_latent_dim_that_fits_no_map_is_refused():
         spatial_decoder((16, 16, 1), 10, doublings=2)
 
 
-@pytest.mark.parametrize("name", ["conv", "residual", "normalizer_free"])
+@pytest.mark.parametrize("name", ["conv", "residual", "plain"])
 def test_images_that_cannot_be_halved_are_refused_with_the_network_that_takes_them(name):
     for shape in ((9, 9, 1), (4, 4, 1)):
         with pytest.raises(UserError, match="an even side of at least 8 pixels; dense takes others. Received: "):
@@ -68,7 +68,7 @@ def test_images_that_cannot_be_halved_are_refused_with_the_network_that_takes_th
                 build((16, 16, 1), code, **given)
 
 
-@pytest.mark.parametrize("name", ["conv", "residual", "normalizer_free", "spatial"])
+@pytest.mark.parametrize("name", ["conv", "residual", "plain", "spatial"])
 def test_networks_of_square_maps_refuse_other_images(name):
     with pytest.raises(UserError, match=r"takes square images; dense takes others. Received: \(32, 64, 1\)"):
         ENCODERS[name]((32, 64, 1), Features(2048))
