@@ -14,7 +14,7 @@ from keras_ae import commandline
 from keras_ae.explorer import page
 from keras_ae.exports.litert import Interpreted
 from keras_ae.exports.reading import Exported
-from keras_ae.images.images import to_uint8
+from keras_ae.images.pictures import to_uint8
 
 BATCHES = (1, 16, 64)
 PICTURES = 1000

@@ -17,7 +17,7 @@ import numpy as np  # noqa: E402
 
 from keras_ae.data import pipeline  # noqa: E402
 from keras_ae.files import written_whole  # noqa: E402
-from keras_ae.images import figures, images  # noqa: E402
+from keras_ae.images import figures, pictures  # noqa: E402
 from keras_ae.models.networks import apply  # noqa: E402
 from keras_ae.training import devices, experiment, loop, results, runs, starting  # noqa: E402
 
@@ -53,7 +53,7 @@ def subset(directory, n, place):
     """A folder of links to the first n pictures of a folder by name, made unless it is there."""
     if not place.exists():
         place.mkdir(parents=True)
-        for path in images.find(directory)[:n]:
+        for path in pictures.find(directory)[:n]:
             os.symlink(path.resolve(), place / path.name)
     return place
 

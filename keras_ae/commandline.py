@@ -93,7 +93,7 @@ def run_parser(verb, description, out_help):
 def add_pictures(parser, most=None, pictures="picture or MIDI files (any size and mode)", data="folder of picture files"):
     """The options that name the files to read: PICTURE... or --data, with --n, up to `most`, where a command takes some.
 
-    `media.images.chosen` reads them.
+    `images.pictures.chosen` reads them.
     """
     parser.add_argument("pictures", nargs="*", metavar="PICTURE", help=pictures)
     parser.add_argument("--data", metavar="DIR", help=data)

@@ -22,10 +22,10 @@ def noisy(originals, deviation, seed):
     """uint8 images with normal noise of a standard deviation in units of [-1, 1]."""
     import numpy as np
 
-    from keras_ae.images import images
+    from keras_ae.images import pictures
 
     noise = np.random.default_rng(seed).normal(0, deviation, originals.shape)
-    return images.to_uint8(images.to_float(originals) + noise)
+    return pictures.to_uint8(pictures.to_float(originals) + noise)
 
 
 def resized(paths, size):

@@ -54,20 +54,20 @@ def learned(model, arguments):
 
     from keras_ae.data.sets import cat_drawing, cat_factors
     from keras_ae.errors import UserError
-    from keras_ae.images import images, properties
+    from keras_ae.images import pictures, properties
     from keras_ae.priors import directions
 
     size, _, channels = model.input_shape
     if not arguments.having and arguments.attribute in properties.PROPERTIES:
-        pictures, codes = model.generate(arguments.examples, arguments.seed)
-        ways = directions.separate(codes, properties.measured(images.to_float(pictures)))
+        drawn, codes = model.generate(arguments.examples, arguments.seed)
+        ways = directions.separate(codes, properties.measured(pictures.to_float(drawn)))
         way = ways[list(properties.PROPERTIES).index(arguments.attribute)]
         if not way.any():
             raise UserError(f"{arguments.attribute} is the same in all pictures of {model.folder}; choose another attribute")
         return way
     if arguments.having:
         folders = arguments.without, arguments.having
-        groups = [images.read_all(images.find(folder), size, channels, commandline.warn)[1] for folder in folders]
+        groups = [pictures.read_all(pictures.find(folder), size, channels, commandline.warn)[1] for folder in folders]
         examples, values = np.concatenate(groups), np.repeat([0, 1], [len(group) for group in groups])
     else:
         factors, examples = cat_drawing.drawn(arguments.examples, model.input_shape, arguments.seed)
@@ -79,7 +79,7 @@ def edit(arguments):
     import numpy as np
 
     from keras_ae.exports.reading import Exported
-    from keras_ae.images import images, writing
+    from keras_ae.images import pictures, writing
     from keras_ae.priors import directions
 
     out = writing.check(arguments.out)
@@ -87,11 +87,11 @@ def edit(arguments):
     model = Exported(arguments.model, arguments.label, arguments.runtime)
     size, _, channels = model.input_shape
     if arguments.picture:
-        z = model.encode(images.read(arguments.picture, size, channels)[None])[0]
+        z = model.encode(pictures.read(arguments.picture, size, channels)[None])[0]
     else:
         z = model.generate(1, arguments.seed)[1][0]
     strengths = np.linspace(-arguments.strength, arguments.strength, arguments.steps)
-    strip = images.to_uint8(model.decode(directions.moved(z, learned(model, arguments), strengths)))
+    strip = pictures.to_uint8(model.decode(directions.moved(z, learned(model, arguments), strengths)))
     writing.write(out, strip, columns=len(strip), milliseconds=120)
     name, most = arguments.attribute or f"{arguments.having} against {arguments.without}", arguments.strength
     print(f"{len(strip)} pictures, {name} from {-most:g} to {most:g} standard deviations, by {model.folder} -> {out}")

@@ -24,17 +24,17 @@ def embed(arguments):
     from keras_ae import outputs
     from keras_ae.exports import embedding
     from keras_ae.exports.reading import Exported
-    from keras_ae.images import figures, images
+    from keras_ae.images import figures, pictures
     from keras_ae.priors import projections
 
     out = outputs.check_folder(arguments.out)
     model = Exported(arguments.model, arguments.label, arguments.runtime)
-    paths = images.chosen(arguments.pictures, arguments.data)
+    paths = pictures.chosen(arguments.pictures, arguments.data)
     numbers, z, pixels, kept = embedding.encoded(model, paths, arguments.data, commandline.warn)
     paths = [paths[number] for number in numbers]
-    names = [images.printable(path) for path in paths]
-    classes = images.classes(paths, arguments.data) if arguments.data else [""] * len(paths)
-    classes = [images.printable(name) for name in classes]
+    names = [pictures.printable(path) for path in paths]
+    classes = pictures.classes(paths, arguments.data) if arguments.data else [""] * len(paths)
+    classes = [pictures.printable(name) for name in classes]
     with outputs.folder(out) as folder:
         embedding.write_tables(folder, names, classes, z)
         names, classes, places = [names[number] for number in kept], [classes[number] for number in kept], z[kept]
@@ -42,7 +42,7 @@ def embed(arguments):
         shown = np.random.default_rng(arguments.seed).permutation(len(kept))[:MOST_SHOWN]
         places, method = projections.project(places, arguments.seed)
         title = f"{method} of the codes of {len(shown)} pictures"
-        figures.thumbnails(places[shown], images.to_float(pixels[shown]), folder / "map.png", title, method)
+        figures.thumbnails(places[shown], pictures.to_float(pixels[shown]), folder / "map.png", title, method)
     if len(kept) < len(z):
         print(f"the projector and the map show {len(kept):,} of {len(z):,} pictures, evenly spaced")
     print(f"codes of {len(z)} pictures, {z.shape[1]} numbers each -> {out}: codes.npz, codes.csv, map.png")

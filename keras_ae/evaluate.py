@@ -38,7 +38,7 @@ def evaluate(arguments):
     from keras_ae import outputs
     from keras_ae.errors import UserError
     from keras_ae.exports.reading import Exported
-    from keras_ae.images import images
+    from keras_ae.images import pictures
     from keras_ae.judge import features, recognition, side_by_side
     from keras_ae.judge.judge import Judge
 
@@ -57,7 +57,7 @@ def evaluate(arguments):
     others = None
     if arguments.others:
         size, _, channels = image_set.shape
-        others = images.to_float(images.read_all(images.find(arguments.others), size, channels, commandline.warn)[1])
+        others = pictures.to_float(pictures.read_all(pictures.find(arguments.others), size, channels, commandline.warn)[1])
     recognizes = arguments.recognition == "on" or (arguments.recognition == "auto" and recognition.is_present())
     judge = Judge(image_set, arguments.n, chosen, arguments.seed, others=others, recognition=recognizes)
     warnings = [*judge.warnings(), *side_by_side.trained_on_others(models, image_set)]

@@ -38,7 +38,7 @@ def write_separate(model, out, arguments):
     from tqdm import tqdm
 
     from keras_ae import outputs
-    from keras_ae.images import images
+    from keras_ae.images import pictures
 
     digits = max(4, len(str(arguments.n - 1)))
     starts = range(0, arguments.n, CHUNK)
@@ -46,7 +46,7 @@ def write_separate(model, out, arguments):
     with outputs.folder(out) as folder:
         every = itertools.chain.from_iterable(chunks)
         for index, image in enumerate(tqdm(every, total=arguments.n, unit="image", disable=None)):
-            images.write_png(folder / f"{index:0{digits}d}.png", image)
+            pictures.write_png(folder / f"{index:0{digits}d}.png", image)
 
 
 def generate(arguments):

@@ -23,26 +23,26 @@ def ends(model, arguments):
     import numpy as np
 
     from keras_ae.errors import UserError
-    from keras_ae.images import images
+    from keras_ae.images import pictures
 
     if not arguments.pictures and not arguments.data:
         return model.generate(2, arguments.seed)[1]
-    paths = images.chosen(arguments.pictures, arguments.data, 2, arguments.seed)
+    paths = pictures.chosen(arguments.pictures, arguments.data, 2, arguments.seed)
     if len(paths) != 2:
         raise UserError(f"interpolate needs two pictures. Received: {len(paths)}")
     size, _, channels = model.input_shape
-    return model.encode(np.stack([images.read(path, size, channels) for path in paths]))
+    return model.encode(np.stack([pictures.read(path, size, channels) for path in paths]))
 
 
 def interpolate(arguments):
     from keras_ae.exports.reading import Exported
-    from keras_ae.images import images, writing
+    from keras_ae.images import pictures, writing
     from keras_ae.priors import paths
 
     out = writing.check(arguments.out)
     model = Exported(arguments.model, arguments.label, arguments.runtime)
     path = paths.spherical if arguments.spherical else paths.linear
-    frames = images.to_uint8(model.decode(path(*ends(model, arguments), arguments.steps)))
+    frames = pictures.to_uint8(model.decode(path(*ends(model, arguments), arguments.steps)))
     writing.write(out, frames, columns=10)
     print(f"{arguments.steps} pictures along a {path.__name__} path from {model.folder} -> {out}")
 

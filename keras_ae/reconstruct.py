@@ -22,21 +22,21 @@ def reconstruct(arguments):
     import numpy as np
 
     from keras_ae.exports.reading import Exported
-    from keras_ae.images import images, melodies, writing
+    from keras_ae.images import melodies, pictures, writing
 
     out = writing.check(arguments.out, (".png", *melodies.SUFFIXES))
     model = Exported(arguments.model, arguments.label, arguments.runtime)
     model.check_rebuilds()
-    paths = images.chosen(arguments.pictures, arguments.data, arguments.n, arguments.seed)
+    paths = pictures.chosen(arguments.pictures, arguments.data, arguments.n, arguments.seed)
     labels = model.labels_of(paths, arguments.data)
     size, _, channels = model.shape
-    numbers, originals = images.read_all(paths, size, channels, commandline.warn)
+    numbers, originals = pictures.read_all(paths, size, channels, commandline.warn)
     labels = None if labels is None else labels[numbers]
     z = model.refine(originals, model.encode(originals, labels), arguments.refine, labels, progress="refining codes")
-    rebuilt = images.to_uint8(model.decode(z, labels))
+    rebuilt = pictures.to_uint8(model.decode(z, labels))
     columns = 1 if out.suffix.lower() in melodies.SUFFIXES else min(8, len(originals))
-    writing.write(out, images.stacked([originals, rebuilt], columns), columns)
-    psnr = images.psnr(np.mean(np.square(images.to_float(originals) - images.to_float(rebuilt))))
+    writing.write(out, pictures.stacked([originals, rebuilt], columns), columns)
+    psnr = pictures.psnr(np.mean(np.square(pictures.to_float(originals) - pictures.to_float(rebuilt))))
     how = f" in {arguments.refine} steps" if arguments.refine else ""
     print(f"{len(originals)} pictures reconstructed by {model.folder}{how}, PSNR {psnr:.2f} dB -> {out}")
 

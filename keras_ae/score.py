@@ -36,28 +36,28 @@ def separated(rows, others, one, other):
 def texture_of(model, directory, seed, report):
     """The score by texture from a folder of usual pictures: at most `REFERENCE` of them, chosen by `seed`."""
     from keras_ae.exports import scoring
-    from keras_ae.images import images
+    from keras_ae.images import pictures
     from keras_ae.judge.texture import Texture
 
-    paths = images.chosen((), directory, REFERENCE, seed)
+    paths = pictures.chosen((), directory, REFERENCE, seed)
     size, _, channels = model.shape
     labels = model.labels_of(paths, directory)
-    numbers, usual = images.read_all(paths, size, channels, report)
+    numbers, usual = pictures.read_all(paths, size, channels, report)
     _, rebuilt = scoring.scored(model, usual, None if labels is None else labels[numbers])
-    return Texture(images.to_float(usual), rebuilt)
+    return Texture(pictures.to_float(usual), rebuilt)
 
 
 def score(arguments):
     from keras_ae import outputs
     from keras_ae.exports import scoring
     from keras_ae.exports.reading import Exported
-    from keras_ae.images import images, writing
+    from keras_ae.images import pictures, writing
 
     out = writing.check(arguments.out, (".csv",))
     outputs.check_file(scoring.picture_of(out))
     model = Exported(arguments.model, arguments.label, arguments.runtime)
     model.check_rebuilds()
-    paths = images.chosen(arguments.pictures, arguments.data)
+    paths = pictures.chosen(arguments.pictures, arguments.data)
     reference = arguments.reference
     texture = texture_of(model, reference, arguments.seed, commandline.warn) if reference else None
     rows, shown = scoring.score_all(model, paths, arguments.data, commandline.warn, texture)
@@ -68,7 +68,7 @@ def score(arguments):
         print(f"  mse {row['mse']:.4f} {nats}{missing}  {row['file']}")
     print(f"{len(rows)} pictures scored by {model.folder}, the most unusual first -> {out}, {picture}")
     if arguments.against:
-        others, _ = scoring.score_all(model, images.find(arguments.against), arguments.against, commandline.warn, texture)
+        others, _ = scoring.score_all(model, pictures.find(arguments.against), arguments.against, commandline.warn, texture)
         one = arguments.data or "the given files"
         print("\n".join(separated(rows, others, one, arguments.against)))
 

@@ -16,10 +16,10 @@ def enlarged(inputs, shape, method):
     """uint8 images (n, h, w, C) resized to `shape` (H, W, C) by a method of Pillow's Resampling."""
     import numpy as np
 
-    from keras_ae.images import images
+    from keras_ae.images import pictures
 
     height, width, channels = shape
-    resized = [images.to_pillow(pixels).resize((width, height), method) for pixels in inputs]
+    resized = [pictures.to_pillow(pixels).resize((width, height), method) for pixels in inputs]
     return np.stack([np.asarray(image).reshape(height, width, channels) for image in resized])
 
 

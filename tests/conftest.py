@@ -14,7 +14,7 @@ commandline.import_tensorflow()
 from keras_ae import export, train  # noqa: E402  TensorFlow first, and quietly
 from keras_ae.data import sources  # noqa: E402
 from keras_ae.data.sets.cat_drawing import draw, sample_factors  # noqa: E402
-from keras_ae.images import images  # noqa: E402  TensorFlow first, and quietly
+from keras_ae.images import pictures  # noqa: E402  TensorFlow first, and quietly
 from keras_ae.training import results  # noqa: E402  TensorFlow first, and quietly
 
 ROOT = Path(__file__).parents[1]
@@ -51,7 +51,7 @@ def folder(tmp_path_factory):
     """A folder of 150 different little pictures."""
     made = tmp_path_factory.mktemp("data") / "cats"
     for index in range(150):
-        images.write_png(made / f"{index}.png", draw(sample_factors(7, index), 24))
+        pictures.write_png(made / f"{index}.png", draw(sample_factors(7, index), 24))
     return made
 
 

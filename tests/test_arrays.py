@@ -5,7 +5,7 @@ from sklearn.datasets import load_digits
 from keras_ae.data import pipeline
 from keras_ae.data.arrays import load_data
 from keras_ae.errors import UserError
-from keras_ae.images import images
+from keras_ae.images import pictures
 
 
 def test_digits_are_those_of_scikit_learn():
@@ -35,7 +35,7 @@ def test_a_path_is_a_folder_of_picture_files(folder, kind):
 
 def test_sub_folders_are_labels(tmp_path, folder, monkeypatch):
     for index, path in enumerate(sorted(folder.iterdir())[:20]):
-        images.write_png(tmp_path / "mine" / "ab"[index % 2] / path.name, images.read(path, 16))
+        pictures.write_png(tmp_path / "mine" / "ab"[index % 2] / path.name, pictures.read(path, 16))
     monkeypatch.chdir(tmp_path)
     (_, train_labels), (_, test_labels) = load_data("mine", size=16)
     assert sorted(np.concatenate([train_labels, test_labels])) == [0] * 10 + [1] * 10

@@ -21,7 +21,7 @@ from keras_ae.data.sets.cat_factors import sample_factors
 from keras_ae.data.sets.melodies import compose
 from keras_ae.exports.card import FORMAT
 from keras_ae.exports.reading import Exported
-from keras_ae.images import charts, images, melodies
+from keras_ae.images import charts, melodies, pictures
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = sorted(path.stem for path in (ROOT / "keras_ae").glob("*.py") if "commandline.run(" in path.read_text())
@@ -29,7 +29,7 @@ COMMANDS = sorted(path.stem for path in (ROOT / "keras_ae").glob("*.py") if "com
 
 def cat(path, index=0, side=16):
     """The path of a drawn cat, written to `path`."""
-    images.write_png(path, draw(sample_factors(0, index), side))
+    pictures.write_png(path, draw(sample_factors(0, index), side))
     return str(path)
 
 
@@ -142,11 +142,11 @@ def test_reconstruct_draws_originals_over_reconstructions(exported, folder, tmp_
     assert drawn.shape == (4 * 18 - 2, 8 * 18 - 2, 3)
     printed = capsys.readouterr().out
     assert "11 pictures reconstructed" in printed
-    originals = np.stack([images.read(path, 16) for path in images.chosen([], folder, 11, 0)])
-    rebuilt = images.to_uint8(Exported(exported, runtime="auto").reconstruct(originals))
+    originals = np.stack([pictures.read(path, 16) for path in pictures.chosen([], folder, 11, 0)])
+    rebuilt = pictures.to_uint8(Exported(exported, runtime="auto").reconstruct(originals))
     np.testing.assert_array_equal(drawn[:16, :16], originals[0])
     np.testing.assert_array_equal(drawn[54:70, 36:52], rebuilt[10])
-    mse = np.mean((images.to_float(originals) - images.to_float(rebuilt)) ** 2)
+    mse = np.mean((pictures.to_float(originals) - pictures.to_float(rebuilt)) ** 2)
     assert f"PSNR {10 * np.log10(4 / mse):.2f} dB" in printed
 
 
@@ -158,30 +158,30 @@ def test_refined_codes_rebuild_each_picture_better(exported, folder, tmp_path, c
     assert psnr("--refine", "10") > psnr("--refine", "3") > psnr()
     assert "must be a whole number from 0" in fails(reconstruct.main, "--refine", "-1", "a.png")
     model = Exported(exported)
-    pictures = np.stack([images.read(path, 16) for path in images.find(folder)[:4]])
-    z = model.encode(pictures)
-    refined = model.refine(pictures, z, 8)
-    errors = [np.square(model.decode(codes) - images.to_float(pictures)).sum(axis=(1, 2, 3)) for codes in (z, refined)]
+    originals = np.stack([pictures.read(path, 16) for path in pictures.find(folder)[:4]])
+    z = model.encode(originals)
+    refined = model.refine(originals, z, 8)
+    errors = [np.square(model.decode(codes) - pictures.to_float(originals)).sum(axis=(1, 2, 3)) for codes in (z, refined)]
     assert (errors[1] <= errors[0]).all()
-    assert np.array_equal(model.refine(pictures, z, 0), z)
-    assert np.allclose(model.refine(pictures[:2], z[:2], 8), refined[:2], atol=1e-2)
+    assert np.array_equal(model.refine(originals, z, 0), z)
+    assert np.allclose(model.refine(originals[:2], z[:2], 8), refined[:2], atol=1e-2)
 
 
 def test_a_conditional_model_refines_with_its_labels(course):
     model = Exported(course / "cvae")
-    pictures = np.random.default_rng(0).uniform(-1, 1, (6, *model.shape)).astype("float32")
+    originals = np.random.default_rng(0).uniform(-1, 1, (6, *model.shape)).astype("float32")
     labels = np.arange(6)
-    z = model.encode(pictures, labels)
-    refined = model.refine(pictures, z, 10, labels)
-    errors = [np.square(model.decode(codes, labels) - pictures).mean() for codes in (z, refined)]
+    z = model.encode(originals, labels)
+    refined = model.refine(originals, z, 10, labels)
+    errors = [np.square(model.decode(codes, labels) - originals).mean() for codes in (z, refined)]
     assert errors[1] < errors[0]
 
 
 def test_interpolation_begins_and_ends_at_the_reconstructions(exported, folder, tmp_path):
-    paths = images.find(folder)[:2]
+    paths = pictures.find(folder)[:2]
     out = tmp_path / "a.png"
     interpolate.main(["--model", str(exported), *map(str, paths), "--steps", "5", "--out", str(out)])
-    rebuilt = images.to_uint8(Exported(exported).reconstruct(np.stack([images.read(path, 16) for path in paths])))
+    rebuilt = pictures.to_uint8(Exported(exported).reconstruct(np.stack([pictures.read(path, 16) for path in paths])))
     assert np.abs(read(out)[:, :16] - rebuilt[0]).max() <= 1
     assert np.abs(read(out)[:, -16:] - rebuilt[1]).max() <= 1
 
@@ -333,17 +333,17 @@ def test_reconstruct_takes_the_classes_from_the_label_or_from_the_sub_folders(co
 
 @pytest.mark.parametrize(("command", "model"), [(denoise, "denoiser"), (upscale, "upscaler")])
 def test_restoring_commands_write_each_picture_and_a_comparison(course, tmp_path, fails, command, model):
-    pictures = [cat(tmp_path / folder / "cat.png", 1, side=24) for folder in ("a", "b")]
+    files = [cat(tmp_path / folder / "cat.png", 1, side=24) for folder in ("a", "b")]
     out = tmp_path / "out"
     for _ in range(2):
-        command.main([*pictures, "--model", str(course / model), "--out", str(out)])
+        command.main([*files, "--model", str(course / model), "--out", str(out)])
     assert {path.name for path in out.glob("*.png")} == {"cat.png", "cat-2.png", "comparison.png"}
     exported = Exported(course / model)
-    expected = images.to_uint8(exported.reconstruct(images.read(pictures[0], exported.input_shape[0], 1)[None]))[0]
+    expected = pictures.to_uint8(exported.reconstruct(pictures.read(files[0], exported.input_shape[0], 1)[None]))[0]
     assert np.abs(read(out / "cat.png") - expected[..., 0]).max() <= 1
-    assert "was trained for the task 'identity'" in fails(command.main, *pictures, "--model", course / "vae", "--out", out)
+    assert "was trained for the task 'identity'" in fails(command.main, *files, "--model", course / "vae", "--out", out)
     assert "name picture files, or a folder" in fails(command.main, "--model", course / model, "--out", out)
-    assert "which keras_ae did not write" in fails(command.main, *pictures, "--model", course / model, "--out", tmp_path / "a")
+    assert "which keras_ae did not write" in fails(command.main, *files, "--model", course / model, "--out", tmp_path / "a")
 
 
 @pytest.mark.parametrize(("command", "model"), [(reconstruct, "vae"), (denoise, "denoiser"), (upscale, "upscaler")])
@@ -390,7 +390,7 @@ def test_a_restoring_command_without_its_export_names_the_target_that_makes_it(t
 def test_noise_added_before_denoising_has_the_deviation_asked_for():
     grey = np.full((4, 64, 64, 1), 128, "uint8")
     noisy = denoise.noisy(grey, 0.25, seed=0)
-    assert images.to_float(noisy).std() == pytest.approx(0.25, rel=0.03)
+    assert pictures.to_float(noisy).std() == pytest.approx(0.25, rel=0.03)
 
 
 def test_embed_writes_codes_with_names_and_a_projector_that_tensorboard_reads(course, tmp_path, fails):
@@ -402,7 +402,7 @@ def test_embed_writes_codes_with_names_and_a_projector_that_tensorboard_reads(co
     with np.load(out / "codes.npz") as arrays:
         assert arrays["z"].shape == (5, 2)
         assert arrays["labels"].tolist() == ["left"] * 3 + ["right"] * 2
-        first = images.read(arrays["files"][0], 8, 1)
+        first = pictures.read(arrays["files"][0], 8, 1)
         expected = Exported(course / "vae", runtime="auto").encode(first[None])[0]
         np.testing.assert_allclose(arrays["z"][0], expected, rtol=1e-4, atol=1e-5)
     assert len((out / "codes.csv").read_text().splitlines()) == 6
@@ -430,7 +430,7 @@ def test_edit_moves_a_picture_along_a_built_in_attribute(course, tmp_path, fails
         edit.main([picture, *few, *model, "--out", str(tmp_path / name), "--steps", "5"])
     assert Image.open(tmp_path / "a.png").size == (5 * 10 - 2, 8)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-    rebuilt = images.to_uint8(Exported(course / "vae").reconstruct(images.read(picture, 8, 1)[None]))[0, ..., 0]
+    rebuilt = pictures.to_uint8(Exported(course / "vae").reconstruct(pictures.read(picture, 8, 1)[None]))[0, ..., 0]
     # the middle of the strip is the picture itself
     assert np.abs(read(tmp_path / "a.png")[:, 20:28] - rebuilt).max() <= 1
     assert "unknown attribute 'hat'; name folders" in fails(

@@ -18,7 +18,7 @@ from keras_ae.data.thumbnails import thumbnail
 from keras_ae.data.variation import Variation, _warped
 from keras_ae.errors import UserError
 from keras_ae.files import locked
-from keras_ae.images import images
+from keras_ae.images import pictures
 
 ROOT = Path(__file__).parents[1]
 
@@ -63,7 +63,9 @@ def test_a_folder_becomes_batches_in_range(image_set):
 
 def test_pixels_survive_the_cache(image_set, folder):
     name, _ = files_of(image_set, "train")[0]
-    np.testing.assert_array_equal(images.to_uint8(pipeline.examples(image_set, "train", 1))[0], images.read(folder / name, 16))
+    np.testing.assert_array_equal(
+        pictures.to_uint8(pipeline.examples(image_set, "train", 1))[0], pictures.read(folder / name, 16)
+    )
 
 
 def test_the_split_depends_on_contents_alone(tmp_path, folder, image_set):
@@ -77,7 +79,7 @@ def test_the_split_depends_on_contents_alone(tmp_path, folder, image_set):
 def test_new_images_do_not_move_old_ones(tmp_path, folder, image_set):
     shutil.copytree(folder, tmp_path / "more")
     for index in range(1000, 1020):
-        images.write_png(tmp_path / "more" / f"{index}.png", cat(index))
+        pictures.write_png(tmp_path / "more" / f"{index}.png", cat(index))
     more = pipeline.load("folder", str(tmp_path / "more"), size=16)
     assert digests(image_set, "test") <= digests(more, "test")
     assert digests(image_set, "train") <= digests(more, "train")
@@ -85,7 +87,7 @@ def test_new_images_do_not_move_old_ones(tmp_path, folder, image_set):
 
 def test_copies_are_used_once_and_near_copies_are_on_one_side(tmp_path):
     for index in range(60):
-        images.write_png(tmp_path / f"{index}.png", cat(index, 64))
+        pictures.write_png(tmp_path / f"{index}.png", cat(index, 64))
     for index in range(20):
         shutil.copy(tmp_path / f"{index}.png", tmp_path / f"copy-{index}.png")
         image = Image.open(tmp_path / f"{index}.png")
@@ -108,7 +110,7 @@ def test_about_a_tenth_is_held_out():
 
 def test_the_cache_is_reused_until_the_folder_changes(tmp_path, monkeypatch):
     for index in range(30):
-        images.write_png(tmp_path / f"{index}.png", cat(index))
+        pictures.write_png(tmp_path / f"{index}.png", cat(index))
     first = pipeline.load("folder", str(tmp_path), size=16)
     written = first.train[0].stat().st_mtime_ns
     assert pipeline.load("folder", str(tmp_path), size=16).train[0].stat().st_mtime_ns == written
@@ -121,7 +123,7 @@ def test_the_cache_is_reused_until_the_folder_changes(tmp_path, monkeypatch):
 def test_a_cache_that_a_process_uses_stays_when_the_folder_changes(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_AE_CACHE", str(tmp_path / "cache"))
     for index in range(30):
-        images.write_png(tmp_path / "cats" / f"{index}.png", cat(index))
+        pictures.write_png(tmp_path / "cats" / f"{index}.png", cat(index))
     load = "import sys; from keras_ae.data.pipeline import load; print(load('folder', sys.argv[1], 16).train[0], flush=True)"
     words = [sys.executable, "-c", f"{load}; sys.stdin.read()", str(tmp_path / "cats")]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -237,7 +239,7 @@ def test_an_epoch_contains_each_image_at_most_once_and_half_of_them_mirrored(ima
 
 def test_a_few_damaged_files_are_skipped_and_named(tmp_path, capsys):
     for index in range(60):
-        images.write_png(tmp_path / f"{index}.png", cat(index))
+        pictures.write_png(tmp_path / f"{index}.png", cat(index))
     (tmp_path / "words.jpg").write_text("words")
     image_set = pipeline.load("folder", str(tmp_path), size=16)
     assert image_set.n_train + image_set.n_test == 60
@@ -249,7 +251,7 @@ def test_a_few_damaged_files_are_skipped_and_named(tmp_path, capsys):
 
 def test_the_numbers_of_the_summary_add_up(tmp_path):
     for index in range(60):
-        images.write_png(tmp_path / f"{index}.png", cat(index))
+        pictures.write_png(tmp_path / f"{index}.png", cat(index))
     for index in range(7):
         shutil.copy(tmp_path / f"{index}.png", tmp_path / f"copy-{index}.png")
     # the copy of a damaged file is damaged, too
@@ -271,7 +273,7 @@ def test_the_summary_of_a_clean_data_set_is_short(image_set):
 
 def test_too_many_damaged_files_stop(tmp_path):
     for index in range(10):
-        images.write_png(tmp_path / f"{index}.png", cat(index))
+        pictures.write_png(tmp_path / f"{index}.png", cat(index))
     (tmp_path / "words.jpg").write_text("words")
     with pytest.raises(UserError, match=r"1 of 11 files .* damaged, more than 5 %: words.jpg"):
         pipeline.load("folder", str(tmp_path), size=16)
@@ -279,7 +281,7 @@ def test_too_many_damaged_files_stop(tmp_path):
 
 def test_damaged_files_that_are_copies_of_each_other_all_count(tmp_path):
     for index in range(10):
-        images.write_png(tmp_path / f"{index}.png", cat(index))
+        pictures.write_png(tmp_path / f"{index}.png", cat(index))
         (tmp_path / f"empty-{index}.png").touch()
     with pytest.raises(UserError, match="10 of 20 files"):
         pipeline.load("folder", str(tmp_path), size=16)
@@ -362,7 +364,7 @@ def test_the_real_cat_faces_do_not_leak(shared):
     assert faces.fingerprint == card["data"]["fingerprint"]
 
     def thumbnails(side):
-        pixels = [images.to_uint8(batch["images"]) for batch in pipeline.batches(faces, side, 256)]
+        pixels = [pictures.to_uint8(batch["images"]) for batch in pipeline.batches(faces, side, 256)]
         return np.stack([thumbnail(image) for image in np.concatenate(pixels)])
 
     train, test = thumbnails("train"), thumbnails("test")

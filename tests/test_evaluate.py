@@ -12,7 +12,7 @@ from keras_ae import evaluate
 from keras_ae.data import pipeline
 from keras_ae.data.sets.cat_drawing import draw
 from keras_ae.data.sets.cat_factors import sample_factors
-from keras_ae.images import images
+from keras_ae.images import pictures
 from keras_ae.judge import altered, recognition, side_by_side
 from keras_ae.judge.judge import Candidate, Judge
 from keras_ae.training.experiment import complete
@@ -40,7 +40,7 @@ def image_set(tmp_path_factory):
     """700 drawn cats of 32x32."""
     folder = tmp_path_factory.mktemp("drawn")
     for index in range(700):
-        images.write_png(folder / f"{index}.png", draw(sample_factors(3, index), 32))
+        pictures.write_png(folder / f"{index}.png", draw(sample_factors(3, index), 32))
     return pipeline.load("folder", str(folder), 32, 3)
 
 
@@ -166,7 +166,7 @@ def test_the_same_evaluation_twice_writes_the_same_report_and_says_that_the_samp
 
 def test_pictures_from_elsewhere_and_refined_codes_are_judged_beside(exported, folder, tmp_path, capfd):
     for index, image in enumerate(np.random.default_rng(0).integers(0, 256, (9, 16, 16, 3), "uint8")):
-        images.write_png(tmp_path / "others" / f"{index}.png", image)
+        pictures.write_png(tmp_path / "others" / f"{index}.png", image)
     more = [
         "--others",
         str(tmp_path / "others"),
@@ -295,7 +295,7 @@ def test_a_model_without_a_generator_is_judged_by_the_rest(exported, folder, tmp
 
 def test_a_model_judged_on_other_images_is_reported(exported, tmp_path, capfd):
     for index in range(100):
-        images.write_png(tmp_path / "other" / f"{index}.png", draw(sample_factors(8, index), 16))
+        pictures.write_png(tmp_path / "other" / f"{index}.png", draw(sample_factors(8, index), 16))
     more = ["--features", "gabor", "--n", "60", "--out", str(tmp_path / "r")]
     evaluate.main(["--model", str(exported), "--data", str(tmp_path / "other"), *more])
     assert "warning: tiny was trained on other images" in capfd.readouterr().err
@@ -315,7 +315,7 @@ def test_mistakes_end_in_one_line(exported, folder, tmp_path, fails):
 
 def test_too_few_held_out_images_are_refused(exported, tmp_path, fails):
     for index in range(12):
-        images.write_png(tmp_path / "few" / f"{index}.png", draw(sample_factors(9, index), 16))
+        pictures.write_png(tmp_path / "few" / f"{index}.png", draw(sample_factors(9, index), 16))
     assert "too few to judge" in fails(evaluate.main, "--model", exported, "--data", tmp_path / "few", "--out", tmp_path / "r")
 
 

@@ -15,7 +15,7 @@ from keras_ae.explorer import page as pages
 from keras_ae.explorer import program
 from keras_ae.exports import converting, writing
 from keras_ae.exports.reading import Exported
-from keras_ae.images import images, melodies
+from keras_ae.images import melodies, pictures
 from keras_ae.models import latents
 from keras_ae.priors.flow import Flow
 
@@ -123,7 +123,7 @@ def test_the_page_draws_what_python_draws(shown, exports, name):
         np.testing.assert_allclose(z, codes, atol=2e-2 * np.abs(codes).max())
         tab.evaluate("z => { globalThis.z = Float32Array.from(z); }", codes[0].tolist())
         found = array(tab, f"explorer.model.decode(z, {label})", (1, *model.shape))
-        assert np.abs(images.to_uint8(found).astype(int) - expected).max() <= 1
+        assert np.abs(pictures.to_uint8(found).astype(int) - expected).max() <= 1
     shape = model.input_shape
     inputs = RANDOM.uniform(-1, 1, (1, *shape)).astype("float32")
     tab.evaluate("x => { globalThis.x = Float32Array.from(x); }", inputs.ravel().tolist())
@@ -221,7 +221,7 @@ def test_new_reset_seed_temperature_and_links(shown):
     with tab.expect_download() as download:
         tab.click("#download")
     assert download.value.suggested_filename == "cat_3_1.png"
-    assert images.read(download.value.path(), 16).shape == (16, 16, 3)
+    assert pictures.read(download.value.path(), 16).shape == (16, 16, 3)
     for wrong in ("#seed=-1", "#code=AAAA", "#moves=99", "#seed=x", "#temperature=9"):
         # again where the page, which was still drawing, has put its own link in place
         tab.wait_for_function(
@@ -305,7 +305,7 @@ def test_the_map_morphs_and_sums(shown):
 def test_a_photo_is_rebuilt(shown, tmp_path):
     tab = shown("flow")
     file = tmp_path / "photo.png"
-    images.write_png(file, RANDOM.integers(0, 256, (40, 60, 3), "uint8"))
+    pictures.write_png(file, RANDOM.integers(0, 256, (40, 60, 3), "uint8"))
     tab.click("#tab-photo")
     tab.set_input_files("#file", file)
     tab.wait_for_function("document.getElementById('status').textContent.startsWith('Rebuilt')")

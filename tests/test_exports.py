@@ -16,7 +16,7 @@ from keras_ae.exports import writing
 from keras_ae.exports.card import FORMAT
 from keras_ae.exports.reading import Exported
 from keras_ae.exports.readme import readme
-from keras_ae.images import images
+from keras_ae.images import pictures
 from keras_ae.judge import side_by_side
 from keras_ae.models import conditions, latents, networks
 from keras_ae.models.vae import VAE
@@ -62,7 +62,7 @@ def test_the_signatures_are_those_of_the_contract(exported):
     assert (rebuilt.dtype, rebuilt.shape) == (tf.float32, (5, 16, 16, 3))
     pixels = signatures["decode_uint8"](z=codes["z"])["images"]
     assert pixels.dtype == tf.uint8
-    np.testing.assert_array_equal(pixels, images.to_uint8(rebuilt))
+    np.testing.assert_array_equal(pixels, pictures.to_uint8(rebuilt))
     generator, signatures = loaded(exported, "generator")
     assert set(signatures) == {"serving_default", "fitted", "normal"}
     drawn = signatures["serving_default"](n=tf.constant(3), seed=tf.constant(1), temperature=tf.constant(1.0))
@@ -101,9 +101,9 @@ def test_a_plain_autoencoder_exports_its_code_alone(course):
 def test_the_encoder_takes_pixels_of_any_size_as_picture_files_are_read(exported, tmp_path, size):
     smooth = tf.image.resize(RANDOM.uniform(0, 255, (4, 4, 3)), size, method="bicubic")
     pixels = np.clip(smooth, 0, 255).astype("uint8")
-    images.write_png(tmp_path / "a.png", pixels)
+    pictures.write_png(tmp_path / "a.png", pixels)
     model, signatures = loaded(exported, "encoder")
-    expected = Exported(exported).encode(images.read(tmp_path / "a.png", 16)[None])
+    expected = Exported(exported).encode(pictures.read(tmp_path / "a.png", 16)[None])
     z = signatures["encode_uint8"](images=tf.constant(pixels[None]))["z"]
     np.testing.assert_allclose(z, expected, atol=0.05 * np.std(expected) + 0.02)
 
@@ -191,7 +191,7 @@ def test_sub_folders_name_the_classes_of_a_conditional_model(course, monkeypatch
     assert Exported(course / "cvae", label=2).labels_of(["in/4/a.png", "b.png"]).tolist() == [2, 2]
     assert Exported(course / "vae").labels_of(["in/4/a.png"], "in") is None
     latin = os.fsdecode(b"chat\xe9")
-    monkeypatch.setattr(model, "labels", ("4", images.printable(latin)))
+    monkeypatch.setattr(model, "labels", ("4", pictures.printable(latin)))
     assert model.labels_of([f"in/{latin}/a.png", "in/4/a.png"], "in").tolist() == [1, 0]
     with pytest.raises(UserError, match=r"in/cat/a.png is in the sub-folder 'cat', which is not one of its classes"):
         model.labels_of(["in/4/b.png", "in/cat/a.png"], "in")
@@ -271,7 +271,7 @@ def test_a_model_trained_in_python_is_exported_with_what_is_known_of_it(tmp_path
     pixels = RANDOM.integers(0, 256, (40, 16, 16, 3), "uint8")
     writing.write_model(vae, tmp_path / "mine", pixels)
     model = Exported(tmp_path / "mine")
-    np.testing.assert_allclose(model.encode(pixels), vae.encoder(images.to_float(pixels))["z_mean"], atol=1e-5)
+    np.testing.assert_allclose(model.encode(pixels), vae.encoder(pictures.to_float(pixels))["z_mean"], atol=1e-5)
     drawn, z = model.generate(20)
     assert (drawn.shape, z.shape) == ((20, 16, 16, 3), (20, 4))
     # the fitted prior has the mean of the codes
@@ -315,7 +315,7 @@ def test_networks_of_mixed_precision_are_exported_in_float32(tmp_path):
     for network, other in ((whole.encoder, mixed.encoder), (whole.decoder, mixed.decoder)):
         assert other.compute_dtype == "bfloat16"
         network.set_weights(other.get_weights())
-    np.testing.assert_allclose(model.encode(pixels), whole.encoder(images.to_float(pixels))["z_mean"], atol=1e-5)
+    np.testing.assert_allclose(model.encode(pixels), whole.encoder(pictures.to_float(pixels))["z_mean"], atol=1e-5)
     z = RANDOM.standard_normal((3, 4), "float32")
     np.testing.assert_allclose(model.decode(z), whole.decoder(z), atol=1e-5)
 
@@ -343,7 +343,7 @@ def test_images_in_the_order_of_their_classes_are_all_in_the_prior(tmp_path, mon
     pixels = np.repeat(np.array([0, 255], "uint8"), 50)[:, None, None, None] * np.ones((1, 16, 16, 3), "uint8")
     vae = small_vae()
     model = writing.write_model(vae, tmp_path / "mine", pixels)
-    means = vae.encoder.predict(images.to_float(pixels[[0, -1]]), verbose=0)["z_mean"]
+    means = vae.encoder.predict(pictures.to_float(pixels[[0, -1]]), verbose=0)["z_mean"]
     way = means[1] - means[0]
     shares = (model.generate(40)[1] - means[0]) @ way / (way @ way)
     assert shares.min() < 0.3
@@ -372,7 +372,7 @@ def test_labels_are_those_of_the_classes_of_the_model(tmp_path):
     with pytest.raises(UserError, match="have the numbers 0 to 2. Received: 3"):
         model.decode(np.zeros((2, 4)), [3, 0])
     with pytest.raises(ValueError, match="the classes of this model are 0 to 2"):
-        conditional_vae(3).fit({"images": images.to_float(pixels), "label": np.full(40, 3)}, verbose=0)
+        conditional_vae(3).fit({"images": pictures.to_float(pixels), "label": np.full(40, 3)}, verbose=0)
 
 
 @keras.saving.register_keras_serializable("tests")

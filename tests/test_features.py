@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from keras_ae.data import pipeline
 from keras_ae.errors import UserError
-from keras_ae.images import images as media
+from keras_ae.images import pictures
 from keras_ae.judge import alterations, altered, distances, features, gist
 
 RANDOM = np.random.default_rng(0)
@@ -142,6 +142,6 @@ def test_damaged_features_are_learned_again(drawn, monkeypatch):
 def test_few_images_are_enough_to_learn_from(tmp_path, monkeypatch):
     monkeypatch.setattr(altered, "STEPS", 2)
     for index, image in enumerate(RANDOM.integers(0, 256, (24, 28, 28), "uint8")):
-        media.write_png(tmp_path / f"{index}.png", image[..., None])
+        pictures.write_png(tmp_path / f"{index}.png", image[..., None])
     few = pipeline.load("folder", str(tmp_path), 28, 1)
     assert features.extractor("learned", few)(pipeline.examples(few, "train", 5)).shape == (5, 432)

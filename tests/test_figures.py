@@ -7,7 +7,7 @@ from PIL import Image
 
 from keras_ae.errors import UserError
 from keras_ae.images import charts, figures
-from keras_ae.images.images import to_uint8
+from keras_ae.images.pictures import to_uint8
 
 RANDOM = np.random.default_rng(0)
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"

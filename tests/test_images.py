@@ -14,7 +14,7 @@ from PIL import EpsImagePlugin, Image
 
 from keras_ae.data.sets.cat_drawing import draw, sample_factors
 from keras_ae.errors import UserError
-from keras_ae.images import images
+from keras_ae.images import pictures
 
 RANDOM = np.random.default_rng(0)
 # smooth colours, so that JPEG and resizing keep them
@@ -34,7 +34,7 @@ def close(pixels, expected, most=12):
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "CMYK", "L", "LA", "1"])
 def test_every_mode_becomes_three_channels(mode):
     data = encoded(Image.fromarray(RED_OVER_BLUE).convert(mode), "jpeg" if mode == "CMYK" else "png")
-    pixels = images.decode(data, 16)
+    pixels = pictures.decode(data, 16)
     assert pixels.shape == (16, 16, 3)
     if mode in ("RGB", "RGBA", "P", "CMYK"):
         assert close(pixels[:6], (200, 30, 30))
@@ -44,44 +44,44 @@ def test_every_mode_becomes_three_channels(mode):
 
 
 def test_one_channel_is_the_grey_value():
-    assert images.decode(encoded(Image.fromarray(RED_OVER_BLUE)), 16, channels=1).shape == (16, 16, 1)
+    assert pictures.decode(encoded(Image.fromarray(RED_OVER_BLUE)), 16, channels=1).shape == (16, 16, 1)
 
 
 def test_sixteen_bits_are_scaled_not_clipped():
     ramp = np.linspace(0, 65535, 32 * 32).reshape(32, 32).astype("uint16")
-    pixels = images.decode(encoded(Image.fromarray(ramp)), 32)
+    pixels = pictures.decode(encoded(Image.fromarray(ramp)), 32)
     assert np.abs(pixels[..., 0] - ramp / 257).max() <= 1
 
 
 def test_transparent_parts_become_white():
     clear = Image.new("RGBA", (20, 20), (0, 0, 0, 0))
-    assert images.decode(encoded(clear), 16).min() == 255
+    assert pictures.decode(encoded(clear), 16).min() == 255
 
 
 def test_exif_orientation_is_applied():
     turned = Image.fromarray(RED_OVER_BLUE).rotate(90, expand=True)
     exif = Image.Exif()
     exif[0x0112] = 6
-    pixels = images.decode(encoded(turned, "jpeg", exif=exif, quality=95), 16)
+    pixels = pictures.decode(encoded(turned, "jpeg", exif=exif, quality=95), 16)
     assert close(pixels[:6], (200, 30, 30))
 
 
 def test_the_central_square_is_cropped():
     wide = np.full((20, 100, 3), 255, "uint8")
     wide[:, 40:60] = 0
-    assert images.decode(encoded(Image.fromarray(wide)), 16).max() == 0
+    assert pictures.decode(encoded(Image.fromarray(wide)), 16).max() == 0
 
 
 def test_an_image_of_the_right_size_is_not_changed():
     pixels = RANDOM.integers(0, 256, (16, 16, 3), "uint8")
-    assert np.array_equal(images.decode(encoded(Image.fromarray(pixels)), 16), pixels)
+    assert np.array_equal(pictures.decode(encoded(Image.fromarray(pixels)), 16), pixels)
 
 
 @pytest.mark.parametrize("size", [16, 100])
 def test_resizing_agrees_with_tensorflow(size):
     pixels = draw(sample_factors(0, 0), 48)
     expected = tf.image.resize(pixels.astype("float32"), (size, size), method="bicubic", antialias=True)
-    difference = images.decode(encoded(Image.fromarray(pixels)), size) - np.clip(expected, 0, 255)
+    difference = pictures.decode(encoded(Image.fromarray(pixels)), size) - np.clip(expected, 0, 255)
     # Pillow rounds and clips between its two passes: a few pixels beside hard edges differ by more
     assert np.percentile(np.abs(difference), 98) <= 2
     assert np.abs(difference).mean() < 0.6
@@ -90,7 +90,7 @@ def test_resizing_agrees_with_tensorflow(size):
 def test_fifty_megapixels_take_little_memory():
     data = encoded(Image.new("RGB", (8000, 6250), (10, 200, 30)), "jpeg")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert close(images.decode(data, 64), (10, 200, 30))
+    assert close(pictures.decode(data, 64), (10, 200, 30))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
 
 
@@ -159,11 +159,11 @@ HEAVY = {
 }
 MEASURE = """
 import json, resource, sys
-from keras_ae.images import images
+from keras_ae.images import pictures
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 start, grown = peak(), {}
 for path in sys.argv[1:]:
-    images.read(path, 64)
+    pictures.read(path, 64)
     grown[path] = (peak() - start) / 1024
 print(json.dumps(grown))
 """
@@ -190,8 +190,8 @@ def test_a_file_takes_little_enough_memory_that_a_process_with_a_model_stays_bel
     ],
 )
 def test_files_that_would_take_too_much_memory_are_refused_before_they_are_decoded(data, described):
-    with pytest.raises(images.DamagedPicture, match=f"^{described} to decode, more than 320 MB$"):
-        images.decode(data, 16)
+    with pytest.raises(pictures.DamagedPicture, match=f"^{described} to decode, more than 320 MB$"):
+        pictures.decode(data, 16)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "CMYK", "L", "LA", "1", "I;16"])
@@ -202,14 +202,14 @@ def test_large_images_are_reduced_in_tiles_without_seams(mode):
     data = encoded(image, "jpeg" if mode == "CMYK" else "png")
     small = image.convert("RGB").resize((16, 16), Image.Resampling.BOX)
     expected = np.repeat(np.linspace(8, 247, 16)[None, :, None], 16, 0) if mode == "I;16" else np.asarray(small).astype(int)
-    assert np.abs(images.decode(data, 16) - expected).max() <= 6
+    assert np.abs(pictures.decode(data, 16) - expected).max() <= 6
 
 
 def test_files_of_any_length_are_read_only_as_far_as_needed(tmp_path):
     with open(tmp_path / "long.png", "wb") as file:
         file.truncate(10**12)
     with pytest.raises(UserError, match=r"long.png: a file of more than 64 MB$"):
-        images.read(tmp_path / "long.png", 16)
+        pictures.read(tmp_path / "long.png", 16)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
@@ -217,7 +217,7 @@ def test_pipes_are_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     for path in (tmp_path / "pipe.png", tmp_path):
         with pytest.raises(UserError, match="cannot read the picture .*: it is not a file$"):
-            images.read(path, 16)
+            pictures.read(path, 16)
 
 
 @pytest.mark.parametrize("form", ["eps", "tiff", "ppm", "ico"])
@@ -227,12 +227,12 @@ def test_other_formats_are_refused_whatever_the_file_is_called_and_no_program_is
     monkeypatch.setattr(subprocess, "Popen", lambda *arguments, **options: started.append(arguments))
     (tmp_path / "cat.jpg").write_bytes(encoded(Image.fromarray(RED_OVER_BLUE), form))
     with pytest.raises(UserError, match=r"cat.jpg: not a picture file; JPEG, PNG, BMP, GIF, WEBP work$"):
-        images.read(tmp_path / "cat.jpg", 16)
+        pictures.read(tmp_path / "cat.jpg", 16)
     assert not started
 
 
 def test_names_that_are_not_unicode_are_printable():
-    assert images.printable(os.fsdecode(b"caf\xe9/") + "é.png") == r"caf\xe9/é.png"
+    assert pictures.printable(os.fsdecode(b"caf\xe9/") + "é.png") == r"caf\xe9/é.png"
 
 
 @pytest.mark.parametrize(
@@ -246,45 +246,45 @@ def test_names_that_are_not_unicode_are_printable():
     ],
 )
 def test_damaged_files_are_refused_with_a_reason(data, reason):
-    with pytest.raises(images.DamagedPicture, match=reason):
-        images.decode(data, 16)
+    with pytest.raises(pictures.DamagedPicture, match=reason):
+        pictures.decode(data, 16)
 
 
 def test_the_error_names_the_damaged_file(tmp_path):
     (tmp_path / "words.jpg").write_text("words")
     with pytest.raises(UserError, match=r"words.jpg: not a picture"):
-        images.read(tmp_path / "words.jpg", 16)
+        pictures.read(tmp_path / "words.jpg", 16)
     with pytest.raises(UserError, match=r"missing.jpg"):
-        images.read(tmp_path / "missing.jpg", 16)
+        pictures.read(tmp_path / "missing.jpg", 16)
 
 
 def test_find_goes_deep_and_skips_hidden_files(tmp_path):
     for name in ("b.JPG", "a/c.png", ".hidden/d.png", "a/.e.png", "notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert [str(path.relative_to(tmp_path)) for path in images.find(tmp_path)] == ["a/c.png", "b.JPG"]
+    assert [str(path.relative_to(tmp_path)) for path in pictures.find(tmp_path)] == ["a/c.png", "b.JPG"]
 
 
 def test_find_explains_what_is_wrong(tmp_path):
     with pytest.raises(UserError, match="no such folder"):
-        images.find(tmp_path / "nowhere")
+        pictures.find(tmp_path / "nowhere")
     with pytest.raises(UserError, match=r"no picture files in .*looked for .jpg"):
-        images.find(tmp_path)
+        pictures.find(tmp_path)
     (tmp_path / "a.jpg").touch()
     with pytest.raises(UserError, match="it is a file"):
-        images.find(tmp_path / "a.jpg")
+        pictures.find(tmp_path / "a.jpg")
 
 
 def test_floats_and_pixels_are_inverse():
     pixels = np.arange(256, dtype="uint8")
-    assert np.array_equal(images.to_uint8(images.to_float(pixels)), pixels)
-    assert images.to_float(pixels).min() == -1
-    assert images.to_float(pixels).max() == 1
-    assert list(images.to_uint8([-7, 7])) == [0, 255]
+    assert np.array_equal(pictures.to_uint8(pictures.to_float(pixels)), pixels)
+    assert pictures.to_float(pixels).min() == -1
+    assert pictures.to_float(pixels).max() == 1
+    assert list(pictures.to_uint8([-7, 7])) == [0, 255]
 
 
 def test_a_grid_pads_its_last_row_with_white():
-    laid = images.grid(np.zeros((3, 4, 4, 1), "uint8"), columns=2, gap=1)
+    laid = pictures.grid(np.zeros((3, 4, 4, 1), "uint8"), columns=2, gap=1)
     assert laid.shape == (9, 9, 1)
     assert laid[5:, 5:].min() == 255
     assert laid[:4, :4].max() == 0
@@ -293,34 +293,34 @@ def test_a_grid_pads_its_last_row_with_white():
 def test_the_same_image_writes_the_same_bytes(tmp_path):
     pixels = RANDOM.integers(0, 256, (8, 8, 3), "uint8")
     for name in ("a", "b"):
-        images.write_png(tmp_path / f"{name}.png", pixels)
+        pictures.write_png(tmp_path / f"{name}.png", pixels)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert np.array_equal(np.asarray(Image.open(tmp_path / "a.png")), pixels)
 
 
 def test_kinds_of_images_are_stacked_in_rows_below_each_other():
     originals = np.arange(5, dtype="uint8").reshape(5, 1, 1, 1)
-    rows = images.stacked([originals, originals + 100], columns=3)
+    rows = pictures.stacked([originals, originals + 100], columns=3)
     assert rows.ravel().tolist() == [0, 1, 2, 100, 101, 102, 3, 4, 255, 103, 104, 255]
 
 
 def test_scaling_works_on_tensors_as_on_arrays():
     pixels = np.arange(256, dtype="float32")
-    assert np.array_equal(images.scaled(tf.constant(pixels)), images.scaled(pixels))
-    np.testing.assert_allclose(images.scaled(pixels), np.linspace(-1, 1, 256), atol=1e-6)
+    assert np.array_equal(pictures.scaled(tf.constant(pixels)), pictures.scaled(pixels))
+    np.testing.assert_allclose(pictures.scaled(pixels), np.linspace(-1, 1, 256), atol=1e-6)
 
 
 def test_the_class_of_a_file_is_the_sub_folder_below_the_root(tmp_path):
     paths = [tmp_path / "cat" / "a.png", tmp_path / "dog" / "deep" / "b.png", tmp_path / "c.png"]
-    assert images.classes(paths, tmp_path) == ["cat", "dog", ""]
+    assert pictures.classes(paths, tmp_path) == ["cat", "dog", ""]
 
 
 def test_files_that_cannot_be_read_are_reported_and_the_others_keep_their_numbers(tmp_path):
     for name in ("a", "c"):
-        images.write_png(tmp_path / f"{name}.png", RED_OVER_BLUE)
+        pictures.write_png(tmp_path / f"{name}.png", RED_OVER_BLUE)
     (tmp_path / "b.png").write_text("words")
     reports = []
-    found = list(images.readable([tmp_path / f"{name}.png" for name in "abc"], 16, 3, reports.append))
+    found = list(pictures.readable([tmp_path / f"{name}.png" for name in "abc"], 16, 3, reports.append))
     assert [number for number, _ in found] == [0, 2]
     assert found[0][1].shape == (16, 16, 3)
     assert len(reports) == 1 and "b.png: not a picture file" in reports[0]
@@ -331,26 +331,26 @@ def test_where_no_file_can_be_read_the_first_reason_is_the_only_line(tmp_path):
         (tmp_path / f"{name}.png").write_text("words")
     reports = []
     with pytest.raises(UserError, match=r"^none of these picture files can be read: .*a.png: not a picture file"):
-        images.read_all([tmp_path / f"{name}.png" for name in "ab"], 16, 3, reports.append)
+        pictures.read_all([tmp_path / f"{name}.png" for name in "ab"], 16, 3, reports.append)
     assert not reports
-    images.write_png(tmp_path / "c.png", RED_OVER_BLUE)
-    indices, pixels = images.read_all([tmp_path / f"{name}.png" for name in "abc"], 16, 3, reports.append)
+    pictures.write_png(tmp_path / "c.png", RED_OVER_BLUE)
+    indices, pixels = pictures.read_all([tmp_path / f"{name}.png" for name in "abc"], 16, 3, reports.append)
     assert indices.tolist() == [2] and pixels.shape == (1, 16, 16, 3) and len(reports) == 2
 
 
 def test_some_files_of_a_folder_are_chosen_by_the_seed(tmp_path):
     for index in range(20):
         (tmp_path / f"{index:02d}.png").touch()
-    some = images.chosen([], tmp_path, 5, seed=1)
-    assert some == images.chosen([], tmp_path, 5, seed=1) == sorted(some)
-    assert some != images.chosen([], tmp_path, 5, seed=2)
-    assert images.chosen([], tmp_path) == images.find(tmp_path)
+    some = pictures.chosen([], tmp_path, 5, seed=1)
+    assert some == pictures.chosen([], tmp_path, 5, seed=1) == sorted(some)
+    assert some != pictures.chosen([], tmp_path, 5, seed=2)
+    assert pictures.chosen([], tmp_path) == pictures.find(tmp_path)
     for paths, directory in (([], None), (["a.png"], tmp_path)):
         with pytest.raises(UserError, match="name picture files, or a folder of picture files with --data DIR"):
-            images.chosen(paths, directory)
+            pictures.chosen(paths, directory)
 
 
 def test_picture_files_of_many_kinds_are_decoded(shared):
-    paths = images.find(shared / "other_pictures")
+    paths = pictures.find(shared / "other_pictures")
     assert {Image.open(path).mode for path in paths} > {"RGB", "L"}
-    assert all(images.read(path, 64).shape == (64, 64, 3) for path in paths)
+    assert all(pictures.read(path, 64).shape == (64, 64, 3) for path in paths)

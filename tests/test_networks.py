@@ -1,13 +1,13 @@
 import keras
 import numpy as np
 import pytest
-
-from keras_ae.errors import UserError
 from keras_ae.models.blocks import sides
 from keras_ae.models.conditions import CONDITIONS
+from keras_ae.models.spatial import spatial_decoder, spatial_encoder
+
+from keras_ae.errors import UserError
 from keras_ae.models.latents import Features, Gaussian
 from keras_ae.models.networks import DECODERS, ENCODERS, apply, described
-from keras_ae.models.spatial import spatial_decoder, spatial_encoder
 
 SHAPES = [(16, 16, 1), (28, 28, 1), (32, 32, 3), (60, 60, 3), (64, 64, 3), (12, 12, 3), (128, 128, 3), (256, 256, 1)]
 

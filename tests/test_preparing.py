@@ -19,7 +19,7 @@ from keras_ae.data.known import Known
 from keras_ae.data.sets.cat_drawing import draw
 from keras_ae.data.sets.cat_factors import sample_factors
 from keras_ae.errors import UserError
-from keras_ae.images import images
+from keras_ae.images.pictures import read
 
 ROOT = Path(__file__).parents[1]
 # of the folder `pictures`, as the first version of the cache had them: by size
@@ -109,7 +109,7 @@ def test_the_columns_of_the_index_say_where_each_image_is(pictures, empty_cache,
         stored = records.files_of(folder, side, 64)[shard].read_bytes()
         assert len(stored) == record * counts[side][shard]
         contents = stored[record * row :][12 : record - 4]
-        assert contents[4:] == images.read(pictures / name, 24).tobytes()
+        assert contents[4:] == read(pictures / name, 24).tobytes()
         assert contents[:4] == bytes([columns["label"][index], 0, 0, 0]) == bytes(["ab".index(name[0]), 0, 0, 0])
         assert columns["digest"][index].tobytes() == hashlib.sha256((pictures / name).read_bytes()).digest()
 

@@ -2,11 +2,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras_ae.models.refinement import RefinedVAE, varied
 
 from keras_ae.models import conditions, networks, refinement
 from keras_ae.models.latents import Gaussian
 from keras_ae.models.losses import Likelihood
-from keras_ae.models.refinement import RefinedVAE, varied
 from keras_ae.priors import priors
 
 SHAPE = (16, 16, 3)

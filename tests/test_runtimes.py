@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras_ae import edit, embed, generate, interpolate, reconstruct, score
 from keras_ae.exports import converting, litert, portable, resizing, runtimes, writing
 from keras_ae.exports.reading import Exported
-from keras_ae.images import images
+from keras_ae.images import pictures
 from keras_ae.priors import drawn, priors
 from keras_ae.priors.flow import Flow
 
@@ -54,7 +54,7 @@ def test_pictures_of_any_size_are_resized_as_encode_uint8_does(course, tmp_path,
         side = min(height, width)
         if side == shape[0]:
             top, left = (height - side) // 2, (width - side) // 2
-            middle = images.to_float(pixels[:, top : top + side, left : left + side])
+            middle = pictures.to_float(pixels[:, top : top + side, left : left + side])
             np.testing.assert_allclose(found, middle, atol=1e-6)
 
 
@@ -310,7 +310,7 @@ def test_generate_needs_numpy_pillow_and_onnxruntime_alone(course, tmp_path):
     command = [sys.executable, "-c", ALONE, str(course / "vae"), str(tmp_path / "a.png")]
     subprocess.run(command, check=True, capture_output=True, text=True)
     generate.main(["--model", str(course / "vae"), "--n", "4", "--out", str(tmp_path / "b.png"), "--runtime", "tensorflow"])
-    ours, theirs = (np.asarray(images.Image.open(tmp_path / f"{name}.png")).astype(int) for name in "ab")
+    ours, theirs = (np.asarray(pictures.Image.open(tmp_path / f"{name}.png")).astype(int) for name in "ab")
     assert np.abs(ours - theirs).max() <= 1
 
 

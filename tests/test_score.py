@@ -10,7 +10,7 @@ from scipy import stats
 from keras_ae import score
 from keras_ae.exports import scoring
 from keras_ae.exports.reading import Exported
-from keras_ae.images import images
+from keras_ae.images import pictures
 from keras_ae.judge import features, texture
 
 
@@ -19,7 +19,7 @@ def noise(tmp_path):
     """A folder of noise, which is more unusual than drawn cats."""
     for index in range(30):
         pixels = np.random.default_rng(index).integers(0, 256, (16, 16, 3), dtype="uint8")
-        images.write_png(tmp_path / "noise" / f"{index}.png", pixels)
+        pictures.write_png(tmp_path / "noise" / f"{index}.png", pixels)
     return tmp_path / "noise"
 
 
@@ -52,7 +52,7 @@ def test_with_a_reference_the_missing_texture_is_the_score(exported, folder, noi
 
 
 def test_few_usual_images_are_refused(exported, folder, tmp_path, fails):
-    for path in images.find(folder)[:19]:
+    for path in pictures.find(folder)[:19]:
         shutil.copy(path, tmp_path)
     line = fails(score.main, "--model", exported, "--data", folder, "--reference", tmp_path, "--out", tmp_path / "t.csv")
     assert "19 usual images are too few; name a folder of at least 20 with --reference" in line
@@ -80,11 +80,11 @@ def test_the_area_is_the_share_of_pairs_in_which_the_other_scores_higher():
 
 def test_the_score_is_the_negative_elbo_at_the_mean_code(exported, folder):
     model = Exported(exported)
-    original = images.read(images.find(folder)[0], 16)[None]
+    original = pictures.read(pictures.find(folder)[0], 16)[None]
     scores, rebuilt = scoring.scored(model, original)
     codes = model.codes(original)
     deviation = model.card["held_out"]["mse"] ** 0.5
-    image = images.to_float(original)
+    image = pictures.to_float(original)
     log_likelihood = stats.norm.logpdf(image.astype("float64"), rebuilt, deviation).sum()
     kl = 0.5 * np.sum(codes["z_mean"] ** 2 + np.exp(codes["z_log_var"]) - 1 - codes["z_log_var"])
     assert scores["neg_elbo"][0] == pytest.approx(kl - log_likelihood, rel=1e-4)
@@ -94,24 +94,24 @@ def test_the_score_is_the_negative_elbo_at_the_mean_code(exported, folder):
 def test_a_model_without_held_out_metrics_scores_by_the_error_alone(course, folder):
     model = Exported(course / "vae")
     del model.card["held_out"]
-    scores, _ = scoring.scored(model, np.stack([images.read(path, 8, 1) for path in images.find(folder)[:3]]))
+    scores, _ = scoring.scored(model, np.stack([pictures.read(path, 8, 1) for path in pictures.find(folder)[:3]]))
     assert set(scores) == {"mse"}
 
 
 def test_the_sub_folders_are_the_classes_of_a_conditional_model(course, folder, tmp_path, capsys):
-    for index, path in enumerate(images.find(folder)[:4]):
-        images.write_png(tmp_path / "in" / str(index) / "x.png", images.read(path, 8, 1))
+    for index, path in enumerate(pictures.find(folder)[:4]):
+        pictures.write_png(tmp_path / "in" / str(index) / "x.png", pictures.read(path, 8, 1))
     score.main(["--data", str(tmp_path / "in"), "--model", str(course / "cvae"), "--out", str(tmp_path / "s.csv")])
     rows = {row["file"]: float(row["mse"]) for row in csv.DictReader((tmp_path / "s.csv").open())}
     for index in range(4):
         file = tmp_path / "in" / str(index) / "x.png"
-        scores, _ = scoring.scored(Exported(course / "cvae", label=index), images.read(file, 8, 1)[None])
+        scores, _ = scoring.scored(Exported(course / "cvae", label=index), pictures.read(file, 8, 1)[None])
         assert rows[str(file)] == pytest.approx(scores["mse"][0], rel=1e-4)
 
 
 def test_unreadable_files_are_reported_and_skipped(exported, folder, tmp_path, capfd):
     (tmp_path / "broken.png").write_bytes(b"no picture")
-    good = str(images.find(folder)[0])
+    good = str(pictures.find(folder)[0])
     score.main([good, str(tmp_path / "broken.png"), "--model", str(exported), "--out", str(tmp_path / "s.csv")])
     assert "warning: cannot use the picture" in capfd.readouterr().err
     assert len((tmp_path / "s.csv").read_text().splitlines()) == 2
@@ -124,7 +124,7 @@ def test_unreadable_files_are_reported_and_skipped(exported, folder, tmp_path, c
 
 def test_file_names_that_are_not_unicode_are_written_with_escapes(exported, folder, tmp_path, capsys):
     picture = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")
-    shutil.copy(images.find(folder)[0], picture)
+    shutil.copy(pictures.find(folder)[0], picture)
     score.main([picture, "--model", str(exported), "--out", str(tmp_path / "s.csv")])
     (row,) = csv.DictReader((tmp_path / "s.csv").open(encoding="utf-8"))
     assert row["file"] == str(tmp_path / r"caf\xe9.png")
@@ -132,7 +132,7 @@ def test_file_names_that_are_not_unicode_are_written_with_escapes(exported, fold
 
 
 def test_a_table_is_csv_and_a_folder_or_files_are_needed(exported, folder, tmp_path, fails):
-    good = images.find(folder)[0]
+    good = pictures.find(folder)[0]
     for name in ("s.png", "rec.txt", "scores"):
         assert "--out must end in .csv" in fails(score.main, good, "--model", exported, "--out", tmp_path / name)
     assert "--data" in fails(score.main, "--model", exported)

@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from soak import __main__ as soak  # noqa: E402  a benchmark, not a part of the package
 from soak import bombs, commands, experiments, exports, mutations, pictures, table  # noqa: E402
 
-from keras_ae.images import images  # noqa: E402
+from keras_ae.images.pictures import decode  # noqa: E402
 
 
 @pytest.mark.parametrize("name", mutations.MUTATIONS)
@@ -61,7 +61,7 @@ def test_bombs_are_pictures_that_decode():
     made = [bombs.png(40, 30, colour) for colour in bombs.PNG_CHANNELS]
     made += [bombs.jpeg(40, 30), bombs.jpeg(40, 30, progressive=False), bombs.webp(40, 30), bombs.gif(400, 300)]
     for data in made:
-        assert images.decode(data, 16).shape == (16, 16, 3)
+        assert decode(data, 16).shape == (16, 16, 3)
         assert len(data) < 5000
 
 
@@ -69,7 +69,7 @@ def test_intact_pictures_of_the_corpus_decode_where_the_documentation_names_thei
     named = [(what, data) for what, data, suffix in pictures.corpus() if suffix]
     assert len(named) > 20
     for what, data in named:
-        assert images.decode(data, 16).dtype == np.uint8, what
+        assert decode(data, 16).dtype == np.uint8, what
 
 
 def test_the_table_adds_up_and_says_how_to_repeat_what_fell_short():

@@ -14,7 +14,7 @@ from keras_ae.data.arrays import load_data
 from keras_ae.data.sets.cat_drawing import draw
 from keras_ae.data.sets.cat_factors import sample_factors
 from keras_ae.errors import UserError
-from keras_ae.images import images
+from keras_ae.images import pictures
 
 
 def cat(index, size=24):
@@ -23,7 +23,7 @@ def cat(index, size=24):
 
 def test_sub_folders_are_classes(tmp_path):
     for index in range(40):
-        images.write_png(tmp_path / ("black" if index % 4 else "white") / f"{index}.png", cat(index))
+        pictures.write_png(tmp_path / ("black" if index % 4 else "white") / f"{index}.png", cat(index))
     image_set = pipeline.load("folder", str(tmp_path), size=16)
     assert image_set.labels == ("black", "white")
     labels = np.concatenate([batch["label"] for side in ("train", "test") for batch in pipeline.batches(image_set, side, 8)])
@@ -33,7 +33,7 @@ def test_sub_folders_are_classes(tmp_path):
 @pytest.mark.parametrize("names", [["a.png", "b.png"], ["x/a.png", "x/b.png"], ["x/a.png", "y/b.png", "c.png"]])
 def test_one_sub_folder_or_files_outside_of_them_are_not_classes(tmp_path, names):
     for index, name in enumerate(names):
-        images.write_png(tmp_path / name, cat(index))
+        pictures.write_png(tmp_path / name, cat(index))
     source = folders.folder(tmp_path)
     assert source.labels == ()
     assert {encoded.label for encoded in source.items()} == {0}
@@ -41,7 +41,7 @@ def test_one_sub_folder_or_files_outside_of_them_are_not_classes(tmp_path, names
 
 def test_classes_are_the_top_sub_folders_in_alphabetical_order(tmp_path):
     for index, name in enumerate(["y/deep/a.png", "x/a.png", "x/b.png"]):
-        images.write_png(tmp_path / name, cat(index))
+        pictures.write_png(tmp_path / name, cat(index))
     source = folders.folder(tmp_path)
     assert source.labels == ("x", "y")
     assert {encoded.name: encoded.label for encoded in source.items()} == {"x/a.png": 0, "x/b.png": 0, "y/deep/a.png": 1}
@@ -55,12 +55,12 @@ def test_built_in_digits_and_melodies_need_no_files(name, count, classes, shape)
     assert (source.count, len(source.labels)) == (count, classes)
     assert (source.size, source.size, source.channels) == shape
     first = next(source.items())
-    assert images.decode(first.data, source.size, source.channels).shape == shape
+    assert pictures.decode(first.data, source.size, source.channels).shape == shape
 
 
 def test_names_that_are_not_utf8_are_read(tmp_path, capsys):
     for index in range(30):
-        images.write_png(tmp_path / f"{index}.png", cat(index))
+        pictures.write_png(tmp_path / f"{index}.png", cat(index))
     (tmp_path / "0.png").rename(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
     with open(os.fsencode(tmp_path) + b"/broken \xe9.png", "wb") as file:
         file.write(b"words")
@@ -221,7 +221,7 @@ def test_data_sets_by_name_have_sensible_sizes(name, picture, shape, classes, mo
 def test_faces_are_cropped_around_their_middle():
     picture = np.zeros((218, 178, 3), "uint8")
     picture[35:183, 15:163] = 200
-    assert (images.decode(builders._middle(builders.encoded(picture), 148), 148, 3) == 200).all()
+    assert (pictures.decode(builders._middle(builders.encoded(picture), 148), 148, 3) == 200).all()
 
 
 @pytest.mark.parametrize("packed", [True, False])

@@ -227,7 +227,7 @@ def test_runs_are_local(tiny, folder, fails, place):
 
 
 def test_a_bucket_is_no_local_folder_of_pictures_for_other_commands():
-    from keras_ae.images import images
+    from keras_ae.images import pictures
 
     with pytest.raises(UserError, match="it is not a local folder; mount it as a folder, or copy it"):
-        images.find(f"{BUCKET}/cats")
+        pictures.find(f"{BUCKET}/cats")

@@ -17,7 +17,7 @@ from keras_ae.data import pipeline
 from keras_ae.data.sets.cat_factors import RANGES
 from keras_ae.exports.reading import Exported
 from keras_ae.images import properties
-from keras_ae.images.images import write_png
+from keras_ae.images.pictures import write_png
 from keras_ae.judge import baselines, side_by_side
 from keras_ae.models import latents, networks
 from keras_ae.models.vae import VAE

@@ -4,7 +4,7 @@ from PIL import Image
 
 from keras_ae.data.sets.melodies import compose
 from keras_ae.errors import UserError
-from keras_ae.images import images, melodies, writing
+from keras_ae.images import melodies, pictures, writing
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), "uint8")
 
@@ -23,7 +23,7 @@ def test_every_suffix_writes_the_same_bytes_twice(tmp_path, suffix):
 def test_a_png_is_a_square_grid_or_has_the_columns_asked_for(tmp_path):
     writing.write(tmp_path / "square.png", FRAMES)
     writing.write(tmp_path / "strip.PNG", FRAMES, columns=6)
-    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "square.png")), images.grid(FRAMES, 3))
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "square.png")), pictures.grid(FRAMES, 3))
     assert Image.open(tmp_path / "strip.PNG").size == (6 * 10 - 2, 8)
 
 

@@ -24,19 +24,19 @@ def refused(error):
 
 def picture(path, size, channels, how):
     """Decode a picture file: `how` is "decode" (bytes), "read" (a path) or "find" (every file found in a folder)."""
-    from keras_ae.images import images
+    from keras_ae.images import pictures
 
     try:
         if how == "find":
-            paths, said = images.find(path), []
-            arrays = [array for _, array in images.readable(paths, size, channels, said.append)]
+            paths, said = pictures.find(path), []
+            arrays = [array for _, array in pictures.readable(paths, size, channels, said.append)]
             if not all(commandline.one_line(text).strip() for text in said):
                 return {"wrong": f"message {said!r}"}
         elif how == "read":
-            arrays = [images.read(path, size, channels)]
+            arrays = [pictures.read(path, size, channels)]
         else:
-            arrays = [images.decode(Path(path).read_bytes(), size, channels)]
-    except (UserError, images.DamagedPicture) as error:
+            arrays = [pictures.decode(Path(path).read_bytes(), size, channels)]
+    except (UserError, pictures.DamagedPicture) as error:
         return refused(error)
     for array in arrays:
         if array.shape != (size, size, channels) or array.dtype != "uint8":
@@ -164,7 +164,7 @@ def forget_peak():
 def handlers(kind):
     """The functions that a worker of a kind can be asked for, after slow imports."""
     if kind == "pictures":
-        from keras_ae.images import images  # noqa: F401
+        from keras_ae.images import pictures  # noqa: F401
 
         return {"picture": picture}
     commandline.import_tensorflow()

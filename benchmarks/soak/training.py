@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_ae.data.sets.cat_drawing import draw, sample_factors
-from keras_ae.images import images
+from keras_ae.images import pictures
 from soak import commands
 
 # the experiment of the tests, with a second stage
@@ -30,7 +30,7 @@ class Training:
         self.picture, self.seconds, self.outcomes = folder / "plain.png", {}, []
         self.file.write_text(TINY)
         for index in range(150):
-            images.write_png(self.pictures / f"{index}.png", draw(sample_factors(7, index), 24))
+            pictures.write_png(self.pictures / f"{index}.png", draw(sample_factors(7, index), 24))
 
     def words(self, out, *more):
         """The command that trains in the folder `out`."""

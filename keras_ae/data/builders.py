@@ -108,7 +108,7 @@ def source(builder, name):
 
 
 def _image(data, shape):
-    """Encoded bytes to uint8 `shape`: the central square, resized bicubically with antialiasing, as `images.decode` has it."""
+    """Bytes to uint8 `shape`: the central square, resized bicubically with antialiasing, as `pictures.decode` has it."""
     image = tf.io.decode_image(data, shape[2], expand_animations=False)
     size = tf.shape(image)
     side = tf.minimum(size[0], size[1])

@@ -12,7 +12,7 @@ import numpy as np
 from keras_ae import processes
 from keras_ae.data.known import Known
 from keras_ae.data.thumbnails import thumbnail
-from keras_ae.images import images
+from keras_ae.images import pictures
 
 # number of files up to which starting processes takes longer than they save
 FEW = 2000
@@ -28,13 +28,13 @@ def read(data, shape, known):
     data: the bytes of the file or its path. pixels: the bytes of uint8 `shape`. thumbnail: those of a thumbnail. known: digests
     of files that are not decoded again, for the reason KNOWN. Raises OSError.
     """
-    data = data if isinstance(data, bytes) else images.contents(data)
+    data = data if isinstance(data, bytes) else pictures.contents(data)
     digest = hashlib.sha256(data).digest()
     if digest in known:
         return digest, KNOWN, None, None
     try:
-        pixels = images.decode(data, shape[0], shape[2])
-    except images.DamagedPicture as error:
+        pixels = pictures.decode(data, shape[0], shape[2])
+    except pictures.DamagedPicture as error:
         return digest, str(error), None, None
     return digest, None, pixels.tobytes(), thumbnail(pixels).tobytes()
 

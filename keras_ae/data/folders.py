@@ -12,7 +12,7 @@ from etils import epath
 
 from keras_ae.data.encoded import Encoded, Source
 from keras_ae.errors import UserError
-from keras_ae.images import images
+from keras_ae.images import pictures
 from keras_ae.processes import in_order
 
 REMOTE = "gs://"
@@ -67,14 +67,14 @@ def reading(root):
 
 
 def _remote_names(root):
-    """What `images.find_names` does, for a folder of Google Cloud Storage."""
+    """What `pictures.find_names` does, for a folder of Google Cloud Storage."""
     found = []
     for folder, _, files in root.walk(on_error=_raise):
         inside = str(folder)[len(str(root)) :].strip("/")
         names = [f"{inside}/{name}" if inside else name for name in files]
-        found += [name for name in names if images.is_picture(name)]
+        found += [name for name in names if pictures.is_picture(name)]
     if not found:
-        raise UserError(f"no picture files in {root}: looked for {', '.join(images.SUFFIXES)} at any depth")
+        raise UserError(f"no picture files in {root}: looked for {', '.join(pictures.SUFFIXES)} at any depth")
     return sorted(found, key=lambda name: name.split("/"))
 
 
@@ -88,14 +88,14 @@ def _remote_listing(root, names):
 def _remote_contents(root, names):
     def contents(name):
         with reading(root), (root / name).open("rb") as file:
-            return file.read(images.MOST_BYTES + 1)
+            return file.read(pictures.MOST_BYTES + 1)
 
     return _requested(contents, names)
 
 
 def _top(name):
     """The first folder of a relative name, or ""."""
-    return images.printable(name.partition(os.sep)[0]) if os.sep in name else ""
+    return pictures.printable(name.partition(os.sep)[0]) if os.sep in name else ""
 
 
 def folder(directory):
@@ -109,7 +109,7 @@ def folder(directory):
             stamp, contents = _remote_listing(root, names), lambda chosen: _remote_contents(root, chosen)
     else:
         root = Path(directory)
-        names = images.find_names(root)
+        names = pictures.find_names(root)
         # each is read where it is decoded
         stamp, contents = listing(root, names), lambda chosen: (os.path.join(root, name) for name in chosen)
     labels = sorted({_top(name) for name in names})
@@ -118,6 +118,6 @@ def folder(directory):
     def items(first=0):
         chosen = itertools.islice(names, first, None)
         for name, data in zip(itertools.islice(names, first, None), contents(chosen), strict=True):
-            yield Encoded(images.printable(name), data, numbers[_top(name)] if numbers else 0)
+            yield Encoded(pictures.printable(name), data, numbers[_top(name)] if numbers else 0)
 
-    return Source(images.printable(Path(place(directory)).name), len(names), stamp, items, tuple(numbers))
+    return Source(pictures.printable(Path(place(directory)).name), len(names), stamp, items, tuple(numbers))

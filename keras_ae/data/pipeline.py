@@ -18,7 +18,7 @@ from keras_ae.data import builders, folders, records, sources
 from keras_ae.data.rows import ALL, Rows
 from keras_ae.data.variation import UNVARIED, half_mirrored, mirrored, moved
 from keras_ae.errors import UserError
-from keras_ae.images.images import scaled
+from keras_ae.images.pictures import scaled
 
 # size of the shuffle buffer in bytes
 BUFFER = 150_000_000

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from keras_ae import files
 from keras_ae.errors import UserError, first_line
-from keras_ae.images import images
+from keras_ae.images import pictures
 
 NAME = "cats-faces-64x64-for-generative-models"
 HANDLE = f"spandan2/{NAME}"
@@ -32,7 +32,7 @@ def _instead(reason):
 
 def check(folder):
     """UserError unless the folder holds the files that are expected: their number, and the digests of a few."""
-    paths = images.find(folder)
+    paths = pictures.find(folder)
     if len(paths) != FILES:
         raise _instead(f"{len(paths):,} pictures came, {FILES:,} were expected")
     by_name = {path.name: path for path in paths}

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_ae.images import images, properties
+from keras_ae.images import pictures, properties
 from keras_ae.priors import directions
 
 # pictures that directions are learned from
@@ -18,29 +18,29 @@ ENDS = {
 }
 
 
-def leading(pictures, codes, count):
+def leading(images, codes, count):
     """What moves the pictures along their principal components: `count` directions (count, latent_dim), each of one deviation.
 
-    pictures: float32 (n, H, W, C), of codes (n, latent_dim). The codes are regressed on the leading components of the pictures,
+    images: float32 (n, H, W, C), of codes (n, latent_dim). The codes are regressed on the leading components of the pictures,
     so that the first direction is that which changes most pixels.
     """
     from sklearn.decomposition import PCA
 
-    flat = pictures.reshape(len(pictures), -1)
+    flat = images.reshape(len(images), -1)
     scores = PCA(count, svd_solver="randomized", random_state=0).fit_transform(flat)
     return directions.separate(codes, scores)
 
 
-def found(pictures, codes):
+def found(drawn, codes):
     """The sliders of a model: a list of (name, (low end, high end), way (latent_dim,)).
 
-    pictures: uint8 (n, H, W, C), what the model draws, of codes (n, latent_dim). Properties that have names come first, for
+    drawn: uint8 (n, H, W, C), what the model draws, of codes (n, latent_dim). Properties that have names come first, for
     pictures in colour; then the leading directions. Codes of two numbers have these.
     """
     if codes.shape[1] <= 2:
         ways = np.diag(codes.std(axis=0))
         return [(f"number {index + 1}", ("smaller", "larger"), way) for index, way in enumerate(ways)]
-    floats = images.to_float(pictures)
+    floats = pictures.to_float(drawn)
     named = []
     if floats.shape[-1] == 3:
         ways = directions.separate(codes, properties.measured(floats))

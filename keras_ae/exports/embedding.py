@@ -10,7 +10,7 @@ from PIL import Image
 from tensorboard.plugins import projector
 from tqdm import tqdm
 
-from keras_ae.images import images
+from keras_ae.images import pictures
 
 # TensorBoard shows a sprite of at most 8,192 pixels a side
 SPRITE = 8192
@@ -25,13 +25,13 @@ def encoded(model, paths, directory, report):
 
     Also the images to show, uint8 (m, H, W, C), and which of the n they are, (m,): all of them, or as many as SHOWN bytes hold,
     from the whole sequence. directory: the folder whose sub-folders name the classes for a conditional model. report: see
-    `media.images.readable`. Raises UserError if no file can be read.
+    `images.pictures.readable`. Raises UserError if no file can be read.
     """
     size, _, channels = model.input_shape
     labels = model.labels_of(paths, directory)
     every = -(-len(paths) * size * size * channels // SHOWN)
     files = tqdm(paths, "encoding", unit="file", disable=None, leave=False)
-    readable = images.readable(files, size, channels, report)
+    readable = pictures.readable(files, size, channels, report)
     numbers, codes, pixels = [], [], []
     while block := list(itertools.islice(readable, BLOCK)):
         here, images_here = (list(values) for values in zip(*block, strict=True))
@@ -55,18 +55,18 @@ def _sprite(pixels):
     """Thumbnails of uint8 images (n, H, W, C) as one square image, and their side."""
     columns = math.ceil(math.sqrt(len(pixels)))
     side = max(1, min(pixels.shape[1], SPRITE // columns))
-    small = np.stack([np.asarray(images.to_pillow(image).resize((side, side), Image.Resampling.BICUBIC)) for image in pixels])
+    small = np.stack([np.asarray(pictures.to_pillow(image).resize((side, side), Image.Resampling.BICUBIC)) for image in pixels])
     small = small.reshape(len(small), side, side, -1)
     # the projector needs as many rows as columns
     padding = np.full((columns**2 - len(small), *small.shape[1:]), 255, "uint8")
-    return images.grid(np.concatenate([small, padding]), columns, gap=0), side
+    return pictures.grid(np.concatenate([small, padding]), columns, gap=0), side
 
 
 def write_projector(folder, names, classes, pixels, z):
     """What `tensorboard --logdir FOLDER` shows under Projector: codes, names and classes, and a sprite of thumbnails."""
     folder.mkdir()
     sprite, side = _sprite(pixels)
-    images.write_png(folder / "sprite.png", sprite)
+    pictures.write_png(folder / "sprite.png", sprite)
     np.savetxt(folder / "codes.tsv", z, fmt="%.6g", delimiter="\t")
     with open(folder / "metadata.tsv", "w", encoding="utf-8") as file:
         file.write("file\tlabel\n")

@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras_ae import files, versions
 from keras_ae.errors import UserError, first_line
 from keras_ae.exports import converting, resizing, runtimes
-from keras_ae.images.images import to_uint8
+from keras_ae.images.pictures import to_uint8
 from keras_ae.models import networks
 from keras_ae.priors import priors
 

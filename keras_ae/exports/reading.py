@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from keras_ae.errors import UserError
 from keras_ae.exports import card, opening, refining, runtimes
-from keras_ae.images import images as pixels
+from keras_ae.images import pictures
 from keras_ae.priors import paths
 from keras_ae.priors.batches import batched
 
@@ -76,9 +76,9 @@ class Exported:
         if not self.labels or self.label is not None:
             return np.full(len(files), self.label) if self.labels else None
         known = ", ".join(self.labels)
-        names = pixels.classes(files, directory) if directory else [""] * len(files)
+        names = pictures.classes(files, directory) if directory else [""] * len(files)
         # as data sets name the classes
-        names = [pixels.printable(name) for name in names]
+        names = [pictures.printable(name) for name in names]
         for file, name in zip(files, names, strict=True):
             if name not in self.labels:
                 place = f"is in the sub-folder '{name}', which is not one of its classes" if name else "has no class"
@@ -138,7 +138,7 @@ class Exported:
         if images.shape[1:] != self.input_shape:
             wanted = "(n, {}, {}, {})".format(*self.input_shape)
             raise UserError(f"{self.folder} takes images of shape {wanted}. Received: {images.shape}")
-        return pixels.floats(images, UNSCALED)
+        return pictures.floats(images, UNSCALED)
 
     def codes(self, images: ArrayLike, labels: ArrayLike | None = None, progress: str | None = None) -> dict[str, np.ndarray]:
         """The outputs of the encoder, (n, latent_dim) each: "z", the mean code; of a VAE "z_mean" and "z_log_var" too.

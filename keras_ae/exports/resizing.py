@@ -1,13 +1,13 @@
 """Pictures of any size as the encoder takes them: the central square, bicubic with antialiasing, rounded, in [-1, 1].
 
-As media.images.decode has it; without antialiasing, whiskers turn into noise.
+As images.pictures.decode has it; without antialiasing, whiskers turn into noise.
 """
 
 import numpy as np
 import tensorflow as tf
 
 from keras_ae.errors import UserError
-from keras_ae.images.images import scaled
+from keras_ae.images.pictures import scaled
 
 # Resize has antialiasing since then
 OPSET = 18

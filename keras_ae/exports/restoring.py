@@ -5,7 +5,7 @@ from pathlib import Path
 from keras_ae import outputs
 from keras_ae.errors import UserError
 from keras_ae.exports.reading import Exported
-from keras_ae.images import figures, images
+from keras_ae.images import figures, pictures
 
 SHOWN = 16
 COMPARISON = "comparison.png"
@@ -14,23 +14,23 @@ COMPARISON = "comparison.png"
 def opened(arguments, task, report):
     """What `denoise` and `upscale` start with: the export, the picture files, uint8 inputs (n, h, w, C), class numbers or None.
 
-    report: see `media.images.readable`. Raises UserError if --out contains something that these commands did not write, the
+    report: see `images.pictures.readable`. Raises UserError if --out contains something that these commands did not write, the
     export was trained for another task, or no file can be read.
     """
     outputs.check_folder(arguments.out)
     model = Exported(arguments.model, arguments.label, arguments.runtime)
     if model.task != task:
         raise UserError(f"{model.folder} was trained for the task '{model.task}', not '{task}'; choose another --model")
-    paths = images.chosen(arguments.pictures, arguments.data, arguments.n, arguments.seed)
+    paths = pictures.chosen(arguments.pictures, arguments.data, arguments.n, arguments.seed)
     size, _, channels = model.input_shape
     labels = model.labels_of(paths, arguments.data)
-    numbers, inputs = images.read_all(paths, size, channels, report)
+    numbers, inputs = pictures.read_all(paths, size, channels, report)
     return model, [paths[number] for number in numbers], inputs, None if labels is None else labels[numbers]
 
 
 def restored(model, inputs, labels=None):
     """The images that the model makes of uint8 inputs (n, h, w, C), uint8 (n, H, W, C)."""
-    return images.to_uint8(model.reconstruct(inputs, labels))
+    return pictures.to_uint8(model.reconstruct(inputs, labels))
 
 
 def names_of(paths):
@@ -53,6 +53,6 @@ def write(out, paths, kinds, made):
     """
     with outputs.folder(out) as folder:
         for name, image in zip(names_of(paths), made, strict=True):
-            images.write_png(folder / name, image)
-        rows = {label: images.to_float(shown[:SHOWN]) for label, shown in kinds.items()}
+            pictures.write_png(folder / name, image)
+        rows = {label: pictures.to_float(shown[:SHOWN]) for label, shown in kinds.items()}
         figures.reconstructions(rows, folder / COMPARISON, f"{min(SHOWN, len(paths))} of {len(paths)} images")

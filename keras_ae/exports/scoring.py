@@ -7,7 +7,7 @@ import numpy as np
 from tqdm import tqdm
 
 from keras_ae import outputs
-from keras_ae.images import images
+from keras_ae.images import pictures
 from keras_ae.priors import gaussian
 
 BATCH = 64
@@ -23,7 +23,7 @@ def scored(model, originals, labels=None):
     """
     codes = model.codes(originals, labels)
     rebuilt = np.clip(model.decode(codes["z"], labels), -1, 1)
-    squared = np.square(images.to_float(originals) - rebuilt).reshape(len(originals), -1).astype("float64")
+    squared = np.square(pictures.to_float(originals) - rebuilt).reshape(len(originals), -1).astype("float64")
     scores = {"mse": squared.mean(axis=1)}
     variance = model.card.get("held_out", {}).get("mse")
     if "z_log_var" in codes and variance:
@@ -40,24 +40,24 @@ def strangeness(row):
 def score_all(model, paths, directory, report, texture=None):
     """Score picture files: rows {"file", "mse"[, "neg_elbo"][, "texture"]}, the highest first, and the first with their images.
 
-    directory: the folder whose sub-folders name the classes for a conditional model. report: see `media.images.readable`.
+    directory: the folder whose sub-folders name the classes for a conditional model. report: see `images.pictures.readable`.
     texture: a further score, (images, reconstructions) in [-1, 1] -> (n,), or None. Returns the rows, and up to 16 triples
     (row, original, reconstruction). Raises UserError if no file can be read.
     """
     size, _, channels = model.shape
     labels = model.labels_of(paths, directory)
     rows, shown = [], []
-    readable = images.readable(tqdm(paths, unit="file", disable=None, leave=False), size, channels, report)
+    readable = pictures.readable(tqdm(paths, unit="file", disable=None, leave=False), size, channels, report)
     while batch := list(itertools.islice(readable, BATCH)):
         numbers, originals = zip(*batch, strict=True)
         pixels = np.stack(originals)
         scores, rebuilt = scored(model, pixels, None if labels is None else labels[list(numbers)])
         if texture:
-            scores["texture"] = texture(images.to_float(pixels), rebuilt)
+            scores["texture"] = texture(pictures.to_float(pixels), rebuilt)
         for index, number in enumerate(numbers):
-            row = {"file": images.printable(paths[number]), **{name: float(values[index]) for name, values in scores.items()}}
+            row = {"file": pictures.printable(paths[number]), **{name: float(values[index]) for name, values in scores.items()}}
             rows.append(row)
-            shown.append((row, originals[index], images.to_uint8(rebuilt[index])))
+            shown.append((row, originals[index], pictures.to_uint8(rebuilt[index])))
         shown = sorted(shown, key=lambda triple: strangeness(triple[0]), reverse=True)[:SHOWN]
     return sorted(rows, key=strangeness, reverse=True), shown
 
@@ -77,8 +77,8 @@ def write(out, rows, shown):
             writer = csv.DictWriter(file, rows[0])
             writer.writeheader()
             writer.writerows(rows)
-        rows_of_both = images.stacked([np.stack(originals), np.stack(rebuilt)], columns)
-        images.write_png(partial / picture.name, images.grid(rows_of_both, columns))
+        rows_of_both = pictures.stacked([np.stack(originals), np.stack(rebuilt)], columns)
+        pictures.write_png(partial / picture.name, pictures.grid(rows_of_both, columns))
     return picture
 
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from keras_ae.errors import UserError
 from keras_ae.files import written_whole
 from keras_ae.images import writing
-from keras_ae.images.images import grid, stacked, to_pillow, to_uint8
+from keras_ae.images.pictures import grid, stacked, to_pillow, to_uint8
 
 # pixels: a grid on a page, an enlarged image, a label beside a row, the gap between images, the space around texts
 WIDTH = 720

@@ -8,7 +8,7 @@ from PIL import Image
 from keras_ae import outputs
 from keras_ae.errors import UserError
 from keras_ae.files import written_whole
-from keras_ae.images import images, melodies
+from keras_ae.images import melodies, pictures
 
 # a GIF shows each pixel this many times as wide and high
 ENLARGED = 3
@@ -16,14 +16,14 @@ ENLARGED = 3
 
 def write_grid(path, frames, columns=None, milliseconds=None):
     """A PNG of all frames in rows of `columns`, by default as many as make a square."""
-    images.write_png(path, images.grid(frames, columns or math.ceil(math.sqrt(len(frames)))))
+    pictures.write_png(path, pictures.grid(frames, columns or math.ceil(math.sqrt(len(frames)))))
 
 
 def write_animation(path, frames, columns=None, milliseconds=60):
     """A GIF that shows the frames forward and backward in an endless loop, each for `milliseconds`."""
     shown = []
     for frame in frames:
-        picture = images.to_pillow(frame)
+        picture = pictures.to_pillow(frame)
         # colours are chosen once for each frame, of the small one: Pillow would choose the same for all that it is given
         small = picture.convert("P", palette=Image.Palette.ADAPTIVE) if picture.mode == "RGB" else picture
         shown.append(small.resize((ENLARGED * small.width, ENLARGED * small.height), Image.Resampling.NEAREST))

@@ -6,7 +6,7 @@ Images are float32 (batch, height, width, channels) in [-1, 1]; reconstructions 
 import numpy as np
 import tensorflow as tf
 
-from keras_ae.images.images import psnr
+from keras_ae.images.pictures import psnr
 
 # the weights of the three finest of the five scales of Wang et al. 2003, made to sum to 1
 SCALE_WEIGHTS = np.array([0.0448, 0.2856, 0.3001]) / (0.0448 + 0.2856 + 0.3001)

@@ -9,7 +9,7 @@ from tqdm import tqdm
 from keras_ae import outputs
 from keras_ae.data import pipeline
 from keras_ae.errors import UserError
-from keras_ae.images.images import to_float
+from keras_ae.images.pictures import to_float
 from keras_ae.judge import drawing, report
 from keras_ae.judge.judge import Candidate
 from keras_ae.models.losses import RECONSTRUCTIONS, Likelihood

@@ -89,5 +89,4 @@ class AdversarialAutoencoder(VAE):
         terms |= {"adversarial": self.adversarial(codes["z"]), "discriminator": confusion}
         self.optimizer.apply(gradients, self.trainable_variables)
         self.discriminator_optimizer.apply(discriminating, self.discriminator.trainable_variables)
-        log_terms(self, terms, batch)
-        return self.compute_metrics(x, batch["images"], decoded, sample_weight)
+        return log_terms(self, terms, batch, decoded, sample_weight)

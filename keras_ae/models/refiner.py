@@ -206,8 +206,7 @@ class Refiner(keras.Model):
         self.critic_optimizer.apply(judging, self.critic.trainable_variables)
         for averaged, trained in zip(self.decoder.variables, self.student.variables, strict=True):
             averaged.assign_add((1 - self.average) * (trained - averaged))
-        log_terms(self, terms | {"loss": loss, "adversarial": adversarial, "critic": critic}, batch)
-        return self.compute_metrics(x, images, rebuilt)
+        return log_terms(self, terms | {"loss": loss, "adversarial": adversarial, "critic": critic}, batch, rebuilt)
 
     def test_step(self, data: Any) -> Tensors:
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -215,8 +214,8 @@ class Refiner(keras.Model):
         codes = self.encode(batch)
         rebuilt = self.decode(draw(codes, self.seed_generator), batch)
         terms = mean_terms(batch, codes, rebuilt, self.reconstruction, sample_weight)
-        log_terms(self, terms | {"loss": terms["reconstruction"] + self.beta * terms["kl"]}, batch)
-        return self.compute_metrics(x, batch["images"], rebuilt, sample_weight)
+        terms["loss"] = terms["reconstruction"] + self.beta * terms["kl"]
+        return log_terms(self, terms, batch, rebuilt, sample_weight)
 
     def _first(self, step, n):
         """The place in the prior's sequence of the first code of this step; devices of a strategy take theirs in turn."""

@@ -87,18 +87,25 @@ def mean_terms(batch: Batch, codes: Tensors, decoded: tf.Tensor, likelihood: Any
 
 
 def draw(codes: Tensors, seed_generator: keras.random.SeedGenerator) -> tf.Tensor:
-    """Codes z (batch, latent_dim) by the reparameterization trick: z_mean + exp(z_log_var / 2) * epsilon; points as they are."""
+    """Codes z (batch, latent_dim) by the reparameterization trick, z_mean + exp(z_log_var / 2) * epsilon, or points."""
     if "z_log_var" not in codes:
         return codes["z_mean"]
     epsilon = keras.random.normal(ops.shape(codes["z_mean"]), seed=seed_generator)
     return codes["z_mean"] + ops.exp(codes["z_log_var"] / 2) * epsilon
 
 
-def log_terms(model: keras.Model, terms: Tensors, batch: Batch) -> None:
-    """Update the metrics of a model that have the names of these terms, weighted with the size of the batch."""
+def log_terms(model: keras.Model, terms: Tensors, batch: Batch, decoded: tf.Tensor, sample_weight: Any = None) -> Tensors:
+    """Update the metrics of a model with the terms of a batch, and those of `compile`; the means over the epoch so far.
+
+    A smaller last batch counts for less.
+    """
     for metric in model.metrics:
         if metric.name in terms:
             metric.update_state(terms[metric.name], sample_weight=ops.shape(batch["images"])[0])
+    results = model.compute_metrics(batch["inputs"], batch["images"], decoded, sample_weight)
+    # evaluation has no adversarial terms
+    unused = {metric.name for metric in model.term_metrics} - set(terms)
+    return {name: value for name, value in results.items() if name not in unused}
 
 
 @keras.saving.register_keras_serializable("keras_ae")
@@ -207,15 +214,13 @@ class VAE(keras.Model):
             terms, _, decoded = self.terms(batch, sample_weight, training=True)
             loss = self.optimizer.scale_loss(shared(terms["loss"]))
         self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
-        log_terms(self, terms, batch)
-        return self.compute_metrics(x, batch["images"], decoded, sample_weight)
+        return log_terms(self, terms, batch, decoded, sample_weight)
 
     def test_step(self, data: Any) -> Tensors:
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         batch = named_batch(self.encoder, self.decoder, x, y)
         terms, _, decoded = self.terms(batch, sample_weight, training=False)
-        log_terms(self, terms, batch)
-        return self.compute_metrics(x, batch["images"], decoded, sample_weight)
+        return log_terms(self, terms, batch, decoded, sample_weight)
 
 
 def shared(loss: tf.Tensor) -> tf.Tensor:

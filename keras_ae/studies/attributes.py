@@ -6,7 +6,7 @@ from sklearn.metrics import r2_score
 from keras_ae.data.sets.cat_drawing import drawn
 from keras_ae.data.sets.cat_factors import RANGES
 from keras_ae.images import charts, figures
-from keras_ae.images.images import to_float
+from keras_ae.images.pictures import to_float
 from keras_ae.priors import directions
 from keras_ae.studies import checks, movements
 from keras_ae.studies.reading import reader, standardised

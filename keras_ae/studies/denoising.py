@@ -6,7 +6,7 @@ from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 from keras_ae.data import pipeline
 from keras_ae.data.sets.cat_drawing import drawn
 from keras_ae.images import figures
-from keras_ae.images.images import to_float
+from keras_ae.images.pictures import to_float
 from keras_ae.judge.metrics import psnr_and_ssim
 from keras_ae.studies import checks
 

@@ -6,7 +6,7 @@ from keras_ae.data.sets.cat_drawing import draw, drawn
 from keras_ae.data.sets.cat_factors import CLASSES, RANGES, SIMPLE
 from keras_ae.errors import UserError
 from keras_ae.images import figures
-from keras_ae.images.images import to_float
+from keras_ae.images.pictures import to_float
 from keras_ae.judge import factors as measures
 from keras_ae.judge import likelihood
 from keras_ae.studies import checks

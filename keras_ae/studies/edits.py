@@ -4,7 +4,7 @@ import numpy as np
 
 from keras_ae.data import pipeline
 from keras_ae.images import charts, figures, properties
-from keras_ae.images.images import to_float
+from keras_ae.images.pictures import to_float
 from keras_ae.priors import directions
 from keras_ae.studies import checks, movements
 

@@ -6,7 +6,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from keras_ae.data import pipeline
 from keras_ae.errors import UserError
 from keras_ae.images import figures
-from keras_ae.images.images import to_float
+from keras_ae.images.pictures import to_float
 from keras_ae.judge import metrics
 from keras_ae.judge.features import extractor
 from keras_ae.studies import checks

@@ -7,7 +7,7 @@ from keras_ae.data.sets.melodies import SCALES
 from keras_ae.errors import UserError
 from keras_ae.images import figures
 from keras_ae.images import melodies as midi
-from keras_ae.images.images import to_uint8
+from keras_ae.images.pictures import to_uint8
 from keras_ae.priors import paths
 from keras_ae.studies import checks
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from keras_ae.data import pipeline
 from keras_ae.images import figures
-from keras_ae.images.images import to_float
+from keras_ae.images.pictures import to_float
 from keras_ae.judge import distances
 from keras_ae.judge.features import extractor
 from keras_ae.studies import checks

@@ -14,10 +14,9 @@ import tensorflow as tf
 
 from keras_ae.data.tasks import identity
 from keras_ae.errors import UserError
-from keras_ae.models.blocks import ImageShape
 from keras_ae.models.losses import Likelihood
-from keras_ae.models.networks import is_conditional
-from keras_ae.models.refinement import RefinedVAE, critic
+from keras_ae.models.networks import ImageShape, is_conditional
+from keras_ae.models.refiner import Refiner, critic, optimizers
 from keras_ae.models.vae import VAE
 from keras_ae.priors.priors import Flow, Mixture
 from keras_ae.training import checks, devices, named
@@ -143,7 +142,7 @@ class Experiment:
         with _policy(precision):
             with self._building("latent"):
                 make_latent, arguments = self._named("latent")
-                latent = make_latent(seed=self.training.seed, **arguments)
+                latent = make_latent(**arguments)
             with self._building("task"):
                 height, width, channels = self._input_shape(shape)
 
@@ -171,7 +170,7 @@ class Experiment:
         encoder, decoder = self.networks(shape, classes, self.precision)
         with self._building("objective"):
             make_model, arguments = self._named("objective")
-            model = make_model(encoder, decoder, self.likelihood(), **arguments)
+            model = make_model(encoder, decoder, self.likelihood(), seed=self.training.seed, **arguments)
         with self._building("schedule"):
             make_schedule, arguments = self._named("schedule")
             learning_rate, callbacks = make_schedule(steps_per_epoch, self.training.epochs, **arguments)
@@ -181,16 +180,17 @@ class Experiment:
             model.compile(optimizer=make_optimizer(learning_rate, **arguments), jit_compile=devices.compiles())
         return model, callbacks
 
-    def refined(self, encoder: keras.Model, decoder: keras.Model, prior: Flow | Mixture, classes: int = 0) -> RefinedVAE:
+    def refined(self, encoder: keras.Model, decoder: keras.Model, prior: Flow | Mixture, classes: int = 0) -> Refiner:
         """The compiled second stage, from networks and a prior that the first stage made, for images in so many classes."""
         keras.utils.set_random_seed(self.training.seed)
         arguments = {key: value for key, value in self.tables["refinement"].items() if key not in ("epochs", "batch")}
+        rates = [arguments.pop(key) for key in ("learning_rate", "critic_learning_rate")]
         beta = self.tables["objective"].get("beta", 1.0)
         with _policy(self.precision), self._building("refinement"):
             judge = critic(decoder.output_shape[1:], classes if is_conditional(decoder) else 0)
-            return RefinedVAE(
-                encoder, decoder, self.likelihood(), judge, prior, beta=beta, seed=self.training.seed, **arguments
-            )
+            model = Refiner(encoder, decoder, judge, prior, self.likelihood(), beta=beta, seed=self.training.seed, **arguments)
+            model.compile(*optimizers(*rates), jit_compile=False)
+            return model
 
 
 def complete(name, tables):

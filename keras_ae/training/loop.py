@@ -29,7 +29,7 @@ class Stage:
 
 
 def check_size(experiment, image_set, devices):
-    """UserError if the data set has fewer training images than a batch, or does not suit the tables, devices or memory."""
+    """UserError if the data set has fewer training images than a batch, or does not suit the tables or devices."""
     batches = {"training": experiment.training.batch}
     if experiment.second_stage.epochs:
         batches["refinement"] = experiment.second_stage.batch
@@ -41,7 +41,6 @@ def check_size(experiment, image_set, devices):
                 f"--set {table}.batch=N"
             )
     checks.check_tables(experiment.tables, image_set.shape, len(image_set.labels))
-    checks.check_memory(experiment, image_set.shape, len(image_set.labels), image_set.n_train)
 
 
 def loaded(experiment, devices):

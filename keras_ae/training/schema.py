@@ -21,13 +21,13 @@ from annotated_types import Ge, Gt, Le, Lt, MaxLen
 from keras_ae.data.tasks import TASKS
 from keras_ae.data.variation import Variation
 from keras_ae.errors import UserError
+from keras_ae.models import sequence  # noqa: F401  registers its networks
 from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder
-from keras_ae.models.conditions import CONDITIONS
 from keras_ae.models.latents import LATENTS
 from keras_ae.models.losses import RECONSTRUCTIONS
-from keras_ae.models.networks import DECODERS, ENCODERS
-from keras_ae.models.optimizers import OPTIMIZERS, SCHEDULES
-from keras_ae.models.refinement import RefinedVAE
+from keras_ae.models.networks import CONDITIONS, DECODERS, ENCODERS
+from keras_ae.models.optimizers import OPTIMIZERS, SCHEDULES, Rate
+from keras_ae.models.refiner import Refiner
 from keras_ae.models.vae import VAE
 from keras_ae.priors.priors import PRIORS
 from keras_ae.training.few import Few
@@ -79,6 +79,8 @@ class SecondStage:
 
     epochs: Annotated[int, Ge(0), Le(1_000_000)] = 0
     batch: Annotated[int, Ge(2), Le(65536)] = 32
+    learning_rate: Rate = 5e-4
+    critic_learning_rate: Rate = 1e-3
 
 
 # tables with a choice of functions: the functions by name, and the default name
@@ -89,13 +91,13 @@ CHOICES = {
     "decoder": (DECODERS, "conv"),
     "latent": (LATENTS, "gaussian"),
     "reconstruction": (RECONSTRUCTIONS, "gaussian_optimal_variance"),
-    "objective": ({"elbo": VAE, "adversarial": AdversarialAutoencoder}, "elbo"),
+    "objective": ({"vae": VAE, "adversarial": AdversarialAutoencoder}, "vae"),
     "optimizer": (OPTIMIZERS, "adam"),
     "schedule": (SCHEDULES, "constant"),
     "prior": ({name: prior.fit for name, prior in PRIORS.items()}, "mixture"),
 }
 # tables of keyword arguments alone, of one function or several
-SINGLE = {"data": (Data,), "training": (Training,), "few": (Few,), "refinement": (SecondStage, RefinedVAE)}
+SINGLE = {"data": (Data,), "training": (Training,), "few": (Few,), "refinement": (SecondStage, Refiner)}
 TABLES = (*CHOICES, *SINGLE)
 
 # what earlier versions called tables and names, and keys that they wrote with these values and that are gone
