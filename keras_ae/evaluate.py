@@ -48,7 +48,7 @@ def evaluate(arguments):
     for name, model in models.items():
         model.check_rebuilds()
         if model.labels:
-            command = f"python -m keras_ae.study labels --model {shlex.quote(str(model.folder))}"
+            command = f"python -m course labels --model {shlex.quote(str(model.folder))}"
             raise UserError(f"{name} is conditional; judge it with {command}")
     chosen = arguments.features
     if chosen == "auto":

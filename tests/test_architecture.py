@@ -11,7 +11,7 @@ PACKAGE = ROOT / "keras_ae"
 LEAVES = {"commandline", "ending", "errors", "files", "outputs", "processes", "versions"}
 # an arrow goes to a lower level, or stays in its room, or ends at a leaf
 LEVELS = {"images": 1, "priors": 1, "data": 2, "models": 2, "judge": 3, "exports": 3, "explorer": 4}
-LEVELS |= {"training": 4, "studies": 5}
+LEVELS |= {"training": 4}
 COMMANDS = {path.stem for path in PACKAGE.glob("*.py")} - LEAVES - {"__init__", "__main__"}
 ON_EXPORTS = {"generate", "reconstruct", "interpolate", "edit", "embed", "score", "denoise", "upscale"}
 ON_EXPORTS |= {"explore"}
@@ -65,8 +65,7 @@ def test_commands_import_no_other_command_and_rooms_late(command):
         if name.startswith("keras_ae"):
             other = room_of(name)
             assert other not in COMMANDS, name
-            # the room of studies itself, a docstring, is where `study` lists their names
-            assert other in LEAVES or not at_top or name == "keras_ae.studies", f"{command} imports {name} at the top"
+            assert other in LEAVES or not at_top, f"{command} imports {name} at the top"
         elif at_top:
             assert name.split(".")[0] not in {"numpy", "tensorflow", "keras", "matplotlib", "PIL", "tqdm"}
 
@@ -89,8 +88,8 @@ def test_commands_on_exports_need_neither_models_nor_data(command):
     assert not {path for path in foreign if not path.startswith(("data/sets/cat_", "data/sets/shapes"))}
 
 
-def test_studies_and_benchmarks_call_the_library_not_the_commands():
-    for path in [*(PACKAGE / "studies").glob("*.py"), *(ROOT / "benchmarks").glob("*.py")]:
+def test_course_and_benchmarks_call_the_library_not_the_commands():
+    for path in [*(ROOT / "course").glob("*.py"), *(ROOT / "benchmarks").glob("*.py")]:
         named = {room_of(name) for name, _ in imports(path) if name.startswith("keras_ae")}
         assert not named & COMMANDS, path
 
@@ -109,7 +108,7 @@ def test_the_architecture_page_names_every_room_and_command_and_no_other():
 def test_every_room_says_in_one_to_three_lines_what_lives_there():
     for room in LEVELS:
         tree = ast.parse((PACKAGE / room / "__init__.py").read_text())
-        assert 1 <= len(ast.get_docstring(tree).splitlines()) <= 3 or room == "studies"
+        assert 1 <= len(ast.get_docstring(tree).splitlines()) <= 3
 
 
 def test_modules_stay_small():

@@ -7,15 +7,11 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_ae import train
 from keras_ae.data import pipeline
-from keras_ae.data.rows import Share
-from keras_ae.data.tasks import add_noise
-from keras_ae.data.variation import Variation
 from keras_ae.errors import UserError
 from keras_ae.training import devices, experiment, local_workers
 from keras_ae.training.runs import Run
@@ -50,8 +46,8 @@ components = [1]
 epochs = 1
 batch = 32
 """
-# of epochs of 50 steps: the goals for the first stage, and for the second and adversarial training
-FIRST, SECOND = 1e-4, 1e-3
+# relative differences of losses between one device and two
+FIRST, SECOND = 2e-2, 2e-2
 
 
 @pytest.fixture(scope="module")
@@ -162,32 +158,6 @@ def digits():
     return pipeline.load("digits")
 
 
-@pytest.mark.parametrize(("here", "replicas"), [(1, 2), (2, 4)])
-@pytest.mark.parametrize("variation", [Variation(flip=True, shift=1), Variation(flip=True, rotation=5.0)])
-def test_the_rows_of_all_replicas_are_the_batch_of_one_device(digits, here, replicas, variation):
-    def task(images, seed, rows):
-        return add_noise(images, seed, rows, deviation=0.1)
-
-    def streams(share):
-        training = pipeline.training(digits, 12, 3, 1, variation, task, share)
-        # the last batch, of 3 images, has none for the last of 4 replicas
-        held_out = pipeline.batches(digits, "test", 12, task, share=share)
-        n = share.here if share else 1
-        return [*training.take(3 * n), *held_out.skip(12 * n)]
-
-    tf.random.set_seed(0)
-    whole = streams(None)
-    parts = []
-    for first in range(0, replicas, here):
-        tf.random.set_seed(0)
-        parts.append(streams(Share(first, here, replicas)))
-    for number, batch in enumerate(whole):
-        rows = [part[number * here + index] for part in parts for index in range(here)]
-        for replica, own in enumerate(rows):
-            for name in batch:
-                np.testing.assert_allclose(own[name], batch[name][replica::replicas], atol=1e-6)
-
-
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}'])
 def test_a_wrong_tf_config_is_one_line(monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)
@@ -214,7 +184,7 @@ def test_one_device_has_no_strategy(digits):
     assert used.strategy is None and used.chief and used.replicas == 1
     # nor does one device that was asked for as all
     assert devices.opened("all").strategy is None
-    assert used.stream(lambda share: share) is None
+    assert used.stream(dataset := object()) is dataset
 
 
 class Stand:

@@ -38,10 +38,3 @@ def test_the_constraints_pin_every_dependency():
     names = {re.split(r"[ <>=[]", line)[0] for line in wanted.splitlines() if line and not line.startswith("#")}
     pinned = {line.split("==")[0] for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line}
     assert {name.lower() for name in names} <= {name.lower() for name in pinned}
-
-
-def test_every_study_has_a_target():
-    from keras_ae.study import STUDIES
-
-    commands = make("--dry-run", "course")
-    assert not [name for name in STUDIES if f"keras_ae.study {name} " not in commands]

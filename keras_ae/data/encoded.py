@@ -22,8 +22,7 @@ class Source:
     """A data set before decoding: `items(first)` is a new stream of its `count` Encoded images from number `first` on.
 
     labels: names of the classes, if any. size, channels: those of its images, or None if the images differ. split: whether
-    it has sides of its own. files: by side, pairs (path, number of images) of files that can be streamed as they are: see
-    `keras_ae.data.builders`.
+    it has sides of its own.
     """
 
     name: str
@@ -34,4 +33,3 @@ class Source:
     size: int | None = None
     channels: int | None = None
     split: bool = False
-    files: dict | None = None

@@ -5,17 +5,14 @@ task of `keras_ae.data.tasks` computes from the images for the encoder. Without 
 """
 
 import dataclasses
-import hashlib
 import json
 import sys
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from etils import epath
 
-from keras_ae.data import builders, folders, records, sources
-from keras_ae.data.rows import ALL, Rows
+from keras_ae.data import folders, records, sources
 from keras_ae.data.variation import UNVARIED, half_mirrored, mirrored, moved
 from keras_ae.errors import UserError
 from keras_ae.images.pictures import scaled
@@ -26,8 +23,6 @@ BUFFER = 150_000_000
 TOGETHER, BESIDE = 8, 16
 # training images that priors, PCA and judges use: more would take memory or time, and hardly change what they say
 SAMPLED = 102_400
-# bytes of decoded images above which sets of tensorflow-datasets are streamed from their own files
-STREAMED = 10_000_000_000
 # tasks draw the same random numbers in every pass over a side
 HELD_OUT_SEED = 2**31 - 1
 # data sets that --data can name
@@ -41,8 +36,7 @@ class ImageSet:
     """A decoded data set on disk, in two sides: training and held-out ("test") images.
 
     train, test: files of records, one or more. shape: (H, W, C). labels: names of the classes, empty if there are none.
-    fingerprint: a digest of contents and split. summary: lines for the user. streamed: whether the files are those of
-    tensorflow-datasets.
+    fingerprint: a digest of contents and split. summary: lines for the user.
     """
 
     name: str
@@ -54,7 +48,6 @@ class ImageSet:
     labels: tuple
     fingerprint: str
     summary: tuple
-    streamed: bool = False
 
 
 def resolve(name, directory):
@@ -65,9 +58,8 @@ def resolve(name, directory):
     """
     if directory in NAMES and not Path(directory).exists():
         return NAMES[directory], None
-    root = epath.Path(folders.place(directory))
-    with folders.reading(root):
-        prepared = any(any(root.glob(f"{name}/{below}/dataset_info.json")) for below in ("*", "*/*"))
+    root = Path(folders.place(directory))
+    prepared = any(any(root.glob(f"{name}/{below}/dataset_info.json")) for below in ("*", "*/*"))
     return name if prepared else "folder", directory
 
 
@@ -92,8 +84,6 @@ def load(name="synthetic_cats", directory=None, size=None, channels=None):
     source = sources.open_source(name, directory)
     size, channels = size or source.size or 64, channels or source.channels or 3
     _check_size(size, channels)
-    if source.files and source.count * size**2 * channels > STREAMED:
-        return _streamed(source, (size, size, channels))
     place = f"{name} {folders.place(directory) if directory else ''}"
     folder = records.prepared(source, place, size, channels)
     index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
@@ -111,46 +101,18 @@ def load(name="synthetic_cats", directory=None, size=None, channels=None):
     )
 
 
-def _streamed(source, shape):
-    """The files of tensorflow-datasets as they are."""
-    paths, counts = ({side: [file[n] for file in source.files[side]] for side in ("train", "test")} for n in range(2))
-    n_train, n_test = sum(counts["train"]), sum(counts["test"])
-    contents = hashlib.sha256(f"{records.CONTENTS} {shape} {source.stamp} {counts}".encode())
-    line = f"{source.name}: {n_train:,} training + {n_test:,} held out images, streamed as they are; copies are not looked for"
-    return ImageSet(
-        source.name,
-        tuple(paths["train"]),
-        tuple(paths["test"]),
-        n_train,
-        n_test,
-        shape,
-        source.labels,
-        contents.hexdigest(),
-        (line,),
-        streamed=True,
-    )
-
-
 def _parsed(serialized, image_set):
     """Serialized records (batch,) to a batch without inputs, its images still uint8."""
     shape = image_set.shape
-    if image_set.streamed:
-        return builders.parsed(serialized, shape, bool(image_set.labels))
-    # a replica may have no rows: of none, `decode_raw` gives no column
-    label = tf.reshape(tf.io.decode_raw(tf.strings.substr(serialized, 0, 4), tf.int32), (-1,))
+    label = tf.io.decode_raw(tf.strings.substr(serialized, 0, 4), tf.int32)[:, 0]
     pixels = tf.io.decode_raw(tf.strings.substr(serialized, 4, int(np.prod(shape))), tf.uint8)
     return {"images": tf.reshape(pixels, (-1, *shape)), "label": label}
 
 
-def _mapped(batches, prepared, image_set):
-    """Batches ahead of the training: of streamed sets, whose images must be decoded, several at a time, in the same order."""
-    return batches.map(prepared, tf.data.AUTOTUNE if image_set.streamed else None).prefetch(2)
-
-
-def _with_inputs(batch, task, seed, rows):
+def _with_inputs(batch, task, seed):
     """The batch with images in [-1, 1], and what the task makes of them for the encoder."""
     images = scaled(tf.cast(batch["images"], tf.float32))
-    return batch | {"images": images, "inputs": images if task is None else task(images, seed, rows)}
+    return batch | {"images": images, "inputs": images if task is None else task(images, seed)}
 
 
 def _names(paths):
@@ -171,33 +133,26 @@ def _epoch(paths, buffer, seed, number):
     return read.shuffle(buffer, seeds[1], False)
 
 
-def _rows(share, part):
-    return Rows(part[0], share.replicas, part[1]) if part else ALL
-
-
-def batches(image_set, side, batch, task=None, view=0, variation=UNVARIED, share=None):
+def batches(image_set, side, batch, task=None, view=0, variation=UNVARIED):
     """One pass over a side ("train" or "test") in the order of the digests; the last batch may be smaller.
 
     task: images, seed -> inputs. Random tasks give the same inputs in every pass. view: 0 for the images as they are; other
-    views are varied, the odd ones mirrored, and those from the second on moved. share: a `rows.Share`, for the rows of each
-    replica of this process in turn.
+    views are varied, the odd ones mirrored, and those from the second on moved.
     """
     paths, n = (image_set.train, image_set.n_train) if side == "train" else (image_set.test, image_set.n_test)
     counted = tf.data.TFRecordDataset(_names(paths)).apply(tf.data.experimental.assert_cardinality(n)).batch(batch)
 
-    def prepared(index, serialized, part=None):
-        rows = _rows(share, part)
+    def prepared(index, serialized):
         seed = tf.stack([HELD_OUT_SEED, tf.cast(index, tf.int32)])
         prepared = _parsed(serialized, image_set)
         if variation.flip and view % 2:
             prepared |= {"images": mirrored(prepared["images"])}
         if variation.moves and view > 1:
             # the numbers of batches of different views differ
-            prepared |= {"images": moved(prepared["images"], variation, seed + [0, view << 24], rows)}
-        return _with_inputs(prepared, task, seed, rows)
+            prepared |= {"images": moved(prepared["images"], variation, seed + [0, view << 24])}
+        return _with_inputs(prepared, task, seed)
 
-    numbered = counted.enumerate()
-    return _mapped(share.taken(numbered) if share else numbered, prepared, image_set)
+    return counted.enumerate().map(prepared).prefetch(2)
 
 
 def sample(image_set, batch, task=None, view=0, variation=UNVARIED):
@@ -218,12 +173,11 @@ def examples(image_set, side, n):
     return first_batch(image_set, side, n)["images"]
 
 
-def training(image_set, batch, seed, first_epoch=0, variation=UNVARIED, task=None, share=None):
+def training(image_set, batch, seed, first_epoch=0, variation=UNVARIED, task=None):
     """An infinite stream of shuffled batches, n_train // batch per epoch, starting at epoch `first_epoch`.
 
     task: images, seed -> inputs. The order of an epoch and its random numbers depend on `seed` and the epoch alone, so that a
-    resumed run gets the same batches as an uninterrupted one, without reading those before. share: a `rows.Share`, for the rows
-    of each replica of this process in turn; `batch`, which the number of replicas must divide, counts those of all.
+    resumed run gets the same batches as an uninterrupted one, without reading those before.
     """
     buffer = max(batch, min(image_set.n_train, BUFFER // int(np.prod(image_set.shape))))
     epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
@@ -234,16 +188,12 @@ def training(image_set, batch, seed, first_epoch=0, variation=UNVARIED, task=Non
 
     left = epochs.flat_map(shuffled).enumerate(first_epoch * steps)
 
-    def prepared(step, serialized, part=None):
-        rows = _rows(share, part)
+    def prepared(step, serialized):
         prepared = _parsed(serialized, image_set)
         # bytes are moved four times as fast as floats
-        images = half_mirrored(prepared["images"], step, rows) if variation.flip else prepared["images"]
-        images = moved(images, variation, tf.stack([seed, step]), rows) if variation.moves else images
-        prepared |= {"images": tf.ensure_shape(images, (batch // rows.replicas, *image_set.shape))}
-        return _with_inputs(prepared, task, tf.stack([seed, tf.cast(step, tf.int32)]), rows)
+        images = half_mirrored(prepared["images"], step) if variation.flip else prepared["images"]
+        images = moved(images, variation, tf.stack([seed, step])) if variation.moves else images
+        prepared |= {"images": tf.ensure_shape(images, (batch, *image_set.shape))}
+        return _with_inputs(prepared, task, tf.stack([seed, tf.cast(step, tf.int32)]))
 
-    if share:
-        # of an endless stream TensorFlow knows that each replica always has rows
-        left = share.taken(left).apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
-    return _mapped(left, prepared, image_set)
+    return left.map(prepared).prefetch(2)

@@ -1,8 +1,8 @@
 """Tasks: what the encoder receives instead of the image that it must reconstruct.
 
 A task maps images (batch, H, W, C), floats in [-1, 1], and a seed of two integers to inputs for the encoder, a tensor in
-[-1, 1]. The same seed gives the same inputs. With several devices the images are `rows` of a batch. To add a task, write a
-function and add it to `TASKS`. Its signature defines the keys in experiment files and their bounds.
+[-1, 1]. The same seed gives the same inputs. To add a task, write a function and add it to `TASKS`. Its signature defines the
+keys in experiment files and their bounds.
 """
 
 from typing import Annotated
@@ -11,10 +11,8 @@ import numpy as np
 import tensorflow as tf
 from annotated_types import Ge, Gt, Le
 
-from keras_ae.data.rows import ALL, Rows
 
-
-def identity(images, seed, rows=ALL):
+def identity(images, seed):
     """The images themselves: an autoencoder."""
     return images
 
@@ -22,20 +20,18 @@ def identity(images, seed, rows=ALL):
 def add_noise(
     images: np.ndarray | tf.Tensor,
     seed: tuple[int, int] | tf.Tensor,
-    rows: Rows = ALL,
     *,
     mean: Annotated[float, Ge(-2), Le(2)] = 0.0,
     deviation: Annotated[float, Gt(0), Le(10)] = 0.5,
 ) -> tf.Tensor:
     """Adds normal noise to every value and clips to [-1, 1]: a denoising autoencoder (Vincent et al. 2008)."""
-    noise = rows.of(tf.random.stateless_normal(rows.shape(images), seed, mean, deviation))
+    noise = tf.random.stateless_normal(tf.shape(images), seed, mean, deviation)
     return tf.clip_by_value(images + noise, -1.0, 1.0)
 
 
 def downscale(
     images: np.ndarray | tf.Tensor,
     seed: tuple[int, int] | tf.Tensor = (0, 0),
-    rows: Rows = ALL,
     *,
     factor: Annotated[int, Ge(2), Le(16)] = 2,
 ) -> tf.Tensor:

@@ -5,8 +5,6 @@ import math
 
 import tensorflow as tf
 
-from keras_ae.data.rows import ALL
-
 
 @dataclasses.dataclass(frozen=True)
 class Variation:
@@ -51,19 +49,19 @@ def mirrored(images):
     return tf.reverse(images, [2])
 
 
-def half_mirrored(images, step, rows=ALL):
+def half_mirrored(images, step):
     """The second half of a shuffled batch mirrored, so that each image is mirrored with probability 1/2.
 
     Of an odd number of images, the one in the middle is mirrored in every second step.
     """
-    half = rows.before((rows.shape(images)[0] + tf.cast(step % 2, tf.int32)) // 2)
+    half = (tf.shape(images)[0] + tf.cast(step % 2, tf.int32)) // 2
     # several times as fast as a choice for each image
     return tf.concat([images[:half], mirrored(images[half:])], axis=0)
 
 
-def moved(images, variation, seed, rows=ALL):
+def moved(images, variation, seed):
     """Images shifted, enlarged and turned by random amounts; mirroring is apart. seed: (2,) int32."""
-    return _warped(images, variation, seed, rows) if variation.warps else _shifted(images, int(variation.shift), seed)
+    return _warped(images, variation, seed) if variation.warps else _shifted(images, int(variation.shift), seed)
 
 
 def _shifted(images, shift, seed):
@@ -77,11 +75,11 @@ def _shifted(images, shift, seed):
     return images
 
 
-def _warped(images, variation, seed, rows=ALL):
+def _warped(images, variation, seed):
     """Each image moved, enlarged and turned by its own random amounts, float32 from 0 to 255."""
     n, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
     amounts = [variation.shift, variation.shift, variation.scale, math.radians(variation.rotation)]
-    numbers = rows.of(tf.random.stateless_uniform((4, rows.shape(images)[0]), seed, -1, 1), axis=1)
+    numbers = tf.random.stateless_uniform((4, n), seed, -1, 1)
     down, right, grown, angle = tf.unstack(numbers * tf.constant(amounts)[:, None])
     # from a pixel of the result to the point of the image that it shows
     cosine, sine = tf.cos(angle) / (1 + grown), tf.sin(angle) / (1 + grown)

@@ -12,7 +12,6 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from keras_ae.data.rows import Share
 from keras_ae.errors import UserError, first_line
 from keras_ae.files import written_whole
 
@@ -77,16 +76,9 @@ class Devices:
         """Build and train a model inside it."""
         return self.strategy.scope() if self.strategy else contextlib.nullcontext()
 
-    def stream(self, make):
-        """The batches of each device of this process. make: share, a `data.rows.Share` or None for one device -> tf.data."""
-        if not self.strategy:
-            return make(None)
-
-        def of_process(context):
-            here = context.num_replicas_in_sync // context.num_input_pipelines
-            return make(Share(context.input_pipeline_id * here, here, context.num_replicas_in_sync))
-
-        return self.strategy.distribute_datasets_from_function(of_process)
+    def stream(self, dataset):
+        """A tf.data of batches that the devices share."""
+        return self.strategy.experimental_distribute_dataset(dataset) if self.strategy else dataset
 
     def check_batch(self, table, batch):
         """UserError unless the devices can share a batch evenly."""

@@ -98,12 +98,8 @@ def fit_stage(run, experiment, image_set, stage, reporting, devices):
     options, task = experiment.training, experiment.task()
     shown = pipeline.first_batch(image_set, "test", preview.CODES, task)
 
-    def training(share):
-        return pipeline.training(image_set, stage.batch, options.seed, stage.first, stage.variation, task, share)
-
-    def held_out(share):
-        return pipeline.batches(image_set, "test", stage.batch, task, share=share)
-
+    training = pipeline.training(image_set, stage.batch, options.seed, stage.first, stage.variation, task)
+    held_out = pipeline.batches(image_set, "test", stage.batch, task)
     unsuitable = checks.explained("a batch of [data] and [task] does not suit the model", tf.errors.InvalidArgumentError)
     with devices.scope(), unsuitable:
         stage.model.fit(

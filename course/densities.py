@@ -5,11 +5,11 @@ import time
 
 import numpy as np
 
+from course import checks
 from keras_ae.data.variation import Variation
 from keras_ae.images import figures
 from keras_ae.judge.judge import Judge
 from keras_ae.priors.priors import PRIORS
-from keras_ae.studies import checks
 from keras_ae.training.results import training_codes
 
 MEASURED = ("fd_gabor", "precision", "recall", "sharpness", "nearest_training")

@@ -1,42 +1,44 @@
-"""Draw and measure one experiment of the course on exports: python -m keras_ae.study plane --compare exported/vae_2d_dense"""
+"""Draw and measure a study of the course on exports: python -m course plane --compare exported/vae_2d_dense"""
 
 import argparse
-import ast
 import importlib
 import json
-import pkgutil
-from pathlib import Path
 
-from keras_ae import commandline, studies
+from keras_ae import commandline
 
+# what each study shows; `run(models, image_set, seed, folder)` in the module of that name draws NAME*.png and returns numbers
+STUDIES = {
+    "sampling": "codes as images, and images decoded from random codes and from codes of the fitted prior",
+    "latent_map": "held-out codes on the plane of their first two principal components, coloured by class",
+    "code_noise": "images decoded from codes with noise, and the reconstruction error by its strength",
+    "denoising": "noisy, denoised and clean images, beside total variation and non-local means",
+    "upscaling": "small images, bicubic interpolation, the model and the originals; noise as input",
+    "plane": "the plane of codes of two numbers, and the negative ELBO of held-out images",
+    "labels": "a class in each row, a code in each column, and how often a classifier recognizes the class",
+    "priors": "samples from N(0, I) and from the fitted prior of each model",
+    "sizes": "autoencoders of several latent sizes, each beside PCA with as many numbers",
+    "neighbours": "classes predicted by the nearest training images: in codes, in PCA scores, in pixels",
+    "clusters": "clusters of codes, and interpolations from one cluster to the next",
+    "attributes": "drawn cats edited along each of their factors, and how far every factor moves",
+    "edits": "held-out images edited along each property of pixels, and how far every property moves",
+    "disentanglement": "traversals of single numbers, and whether each factor of drawn cats has a number of its own",
+    "densities": "N(0, I), Gaussian mixtures and a flow fitted to the same codes, and what each draws",
+    "melodies": "melodies rebuilt, sampled and interpolated, as piano rolls and MIDI files",
+}
 # bytes; pages of the course load pictures of up to this size quickly
 HEAVY = 400_000
-# numbers of a list that are printed
-SHORT = 12
 
 
-def found():
-    """{name: description} of every module with a function `run` in `keras_ae.studies`, read without importing them."""
-    descriptions = {}
-    for module in pkgutil.iter_modules(studies.__path__):
-        tree = ast.parse((Path(module.module_finder.path) / f"{module.name}.py").read_text(encoding="utf-8"))
-        if any(isinstance(node, ast.FunctionDef) and node.name == "run" for node in tree.body):
-            descriptions[module.name] = ast.get_docstring(tree)
-    return descriptions
-
-
-STUDIES = found()
-
-
-class _Lists(commandline._Formatter, argparse.RawDescriptionHelpFormatter):
+class _Lines(commandline._Formatter, argparse.RawDescriptionHelpFormatter):
     """Keeps the lines of the list of studies."""
 
 
 def parser():
-    parser = commandline.Parser("study", "Draw and measure one experiment of the course: NAME.json and pictures in --out.")
-    width = max(map(len, STUDIES))
-    parser.formatter_class = _Lists
-    parser.epilog = "studies:\n" + "\n".join(f"  {name:<{width}}  {text.rstrip('.')}" for name, text in STUDIES.items())
+    """The options of `python -m course`."""
+    parser = commandline.Parser("study", "Draw and measure one study of the course: NAME.json and pictures in --out.")
+    parser.prog = "python -m course"
+    parser.formatter_class = _Lines
+    parser.epilog = "studies:\n" + "\n".join(f"  {name:<15}  {text}" for name, text in STUDIES.items())
     parser.add_argument("name", choices=list(STUDIES), metavar="NAME", help="a study of the list below")
     commandline.add_common(parser, "studies", "folder to write into")
     parser.add_argument("--compare", nargs="+", metavar="DIR", default=[], help="exports to compare, instead of --model")
@@ -47,18 +49,19 @@ def parser():
 
 
 def lines_of(numbers, depth=1):
-    """Numbers as indented lines of text, without long lists."""
+    """Numbers as indented lines of text, without lists of more than 12."""
     for name, value in numbers.items():
         if isinstance(value, dict):
             yield "  " * depth + str(name)
             yield from lines_of(value, depth + 1)
-        elif not isinstance(value, list) or len(value) <= SHORT:
+        elif not isinstance(value, list) or len(value) <= 12:
             values = value if isinstance(value, list) else [value]
             text = " ".join(f"{one:.4g}" if isinstance(one, float) else str(one) for one in values)
             yield "  " * depth + f"{name}: {text}"
 
 
 def study(arguments):
+    """Run the study that the command line names, and print its numbers."""
     from keras_ae import outputs
     from keras_ae.errors import UserError
     from keras_ae.exports.reading import Exported
@@ -66,7 +69,7 @@ def study(arguments):
     from keras_ae.versions import versions
 
     try:
-        run = importlib.import_module(f"keras_ae.studies.{arguments.name}").run
+        run = importlib.import_module(f"course.{arguments.name}").run
     except ImportError as error:
         raise UserError(f"this study needs {error.name}: pip install 'keras_ae[test]'") from None
     folders = side_by_side.named(arguments.compare or [arguments.model])
@@ -93,6 +96,7 @@ def study(arguments):
 
 
 def main(argv=None):
+    """Run the command."""
     commandline.run(parser(), study, argv)
 
 

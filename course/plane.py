@@ -4,13 +4,13 @@ import statistics
 
 import numpy as np
 
+from course import checks
 from keras_ae.data import pipeline
 from keras_ae.errors import UserError
 from keras_ae.images import figures
 from keras_ae.judge import likelihood
 from keras_ae.judge.judge import VARIANCE_IMAGES
 from keras_ae.judge.side_by_side import candidate
-from keras_ae.studies import checks
 
 
 def run(models, image_set, seed, folder, *, side=20, held_out=10_000, importance_images=500, importance_draws=500):

@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from course import checks, movements
 from keras_ae.data import pipeline
 from keras_ae.images import charts, figures, properties
 from keras_ae.images.pictures import to_float
 from keras_ae.priors import directions
-from keras_ae.studies import checks, movements
 
 STRENGTHS = (-3, -1.5, 0, 1.5, 3)
 SHOWN = 2

@@ -1,10 +1,10 @@
 """Samples with codes from N(0, I) and from the fitted prior, for each model, as the judge measures them."""
 
+from course import checks
 from keras_ae.images import figures
 from keras_ae.images.pictures import to_float
 from keras_ae.judge.judge import Judge
 from keras_ae.judge.side_by_side import candidate
-from keras_ae.studies import checks
 
 SAMPLES = ("fd_gabor", "precision", "recall", "nearest_training")
 

@@ -2,10 +2,10 @@
 
 from sklearn.neighbors import KNeighborsClassifier
 
+from course import checks
 from keras_ae.data import pipeline
 from keras_ae.images import charts
 from keras_ae.judge import baselines
-from keras_ae.studies import checks
 
 
 def run(models, image_set, seed, folder, *, k=5, training=60_000, held_out=10_000):

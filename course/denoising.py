@@ -3,12 +3,12 @@
 import numpy as np
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
+from course import checks
 from keras_ae.data import pipeline
 from keras_ae.data.sets.cat_drawing import drawn
 from keras_ae.images import figures
 from keras_ae.images.pictures import to_float
 from keras_ae.judge.metrics import psnr_and_ssim
-from keras_ae.studies import checks
 
 STRENGTHS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0)
 

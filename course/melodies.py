@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from course import checks
 from keras_ae.data import pipeline
 from keras_ae.data.sets.melodies import SCALES
 from keras_ae.errors import UserError
@@ -9,7 +10,6 @@ from keras_ae.images import figures
 from keras_ae.images import melodies as midi
 from keras_ae.images.pictures import to_uint8
 from keras_ae.priors import paths
-from keras_ae.studies import checks
 
 
 def in_one_key(steps):

@@ -2,14 +2,14 @@
 
 import numpy as np
 
+from course import checks
+from course import factors as measures
 from keras_ae.data.sets.cat_drawing import draw, drawn
 from keras_ae.data.sets.cat_factors import CLASSES, RANGES, SIMPLE
 from keras_ae.errors import UserError
 from keras_ae.images import figures
 from keras_ae.images.pictures import to_float
-from keras_ae.judge import factors as measures
 from keras_ae.judge import likelihood
-from keras_ae.studies import checks
 
 CATS_SEED = 101
 STEPS = (-3, -1.5, 0, 1.5, 3)

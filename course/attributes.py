@@ -3,13 +3,13 @@
 import numpy as np
 from sklearn.metrics import r2_score
 
+from course import checks, movements
+from course.reading import reader, standardised
 from keras_ae.data.sets.cat_drawing import drawn
 from keras_ae.data.sets.cat_factors import RANGES
 from keras_ae.images import charts, figures
 from keras_ae.images.pictures import to_float
 from keras_ae.priors import directions
-from keras_ae.studies import checks, movements
-from keras_ae.studies.reading import reader, standardised
 
 # added to the seed: different cats for the network that measures edits, for that which directions are calibrated with, and for
 # the directions

@@ -3,13 +3,13 @@
 import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
 
+from course import checks
 from keras_ae.data import pipeline
 from keras_ae.errors import UserError
 from keras_ae.images import figures
 from keras_ae.images.pictures import to_float
 from keras_ae.judge import metrics
 from keras_ae.judge.features import extractor
-from keras_ae.studies import checks
 
 
 def run(models, image_set, seed, folder, *, k=5, drawn=1000, training=20_000, held_out=2000):

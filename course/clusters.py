@@ -4,10 +4,10 @@ import numpy as np
 from sklearn.metrics import normalized_mutual_info_score
 from sklearn.mixture import GaussianMixture
 
+from course import checks
 from keras_ae.data import pipeline
 from keras_ae.images import figures
 from keras_ae.priors import paths
-from keras_ae.studies import checks
 
 
 def run(models, image_set, seed, folder, *, clusters=10, held_out=10_000):

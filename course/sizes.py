@@ -4,10 +4,10 @@ import functools
 
 import numpy as np
 
+from course import checks
 from keras_ae.data import pipeline
 from keras_ae.images import charts, figures
 from keras_ae.judge import baselines
-from keras_ae.studies import checks
 
 
 def run(models, image_set, seed, folder, *, shown=5):

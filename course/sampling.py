@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from course import checks
 from keras_ae.data import pipeline
 from keras_ae.images import figures
 from keras_ae.images.pictures import to_float
 from keras_ae.judge import distances
 from keras_ae.judge.features import extractor
-from keras_ae.studies import checks
 
 MAPS = 4
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from course import checks
 from keras_ae.data import pipeline, tasks
 from keras_ae.images import figures
 from keras_ae.judge.metrics import psnr_and_ssim
-from keras_ae.studies import checks
 
 
 def _blocks(small, shape):

@@ -1,9 +1,9 @@
 """Held-out codes on the plane of their first two principal components, coloured by class."""
 
+from course import checks
 from keras_ae.data import pipeline
 from keras_ae.images import charts
 from keras_ae.priors.projections import principal
-from keras_ae.studies import checks
 
 
 def run(models, image_set, seed, folder, *, held_out=10_000):
