@@ -106,7 +106,7 @@ class Twin:
     """The twin of an experiment for images of `shape`, trained by `step`. `steps`: of the whole cosine schedule."""
 
     def __init__(self, experiment, shape, steps):
-        from keras_ae.models.blocks import stages
+        from keras_ae.models.networks import stages
 
         torch.manual_seed(experiment.training.seed)
         *_, channels = shape

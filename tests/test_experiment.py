@@ -7,10 +7,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras_ae.models.blocks import Widths
 
 from keras_ae.errors import UserError
 from keras_ae.models import networks
+from keras_ae.models.networks import Widths
 from keras_ae.priors import priors
 from keras_ae.training import checks, experiment, schema
 
