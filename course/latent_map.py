@@ -3,7 +3,7 @@
 from course import checks
 from keras_ae.data import pipeline
 from keras_ae.images import charts
-from keras_ae.priors.projections import principal
+from keras_ae.priors.space import principal
 
 
 def run(models, image_set, seed, folder, *, held_out=10_000):

@@ -9,7 +9,7 @@ from keras_ae.errors import UserError
 from keras_ae.images import figures
 from keras_ae.images import melodies as midi
 from keras_ae.images.pictures import to_uint8
-from keras_ae.priors import paths
+from keras_ae.priors import space
 
 
 def in_one_key(steps):
@@ -30,7 +30,7 @@ def run(models, image_set, seed, folder, *, n=1000, shown=6):
     z = model.encode(images)
     originals, rebuilt = midi.of(to_uint8(images)), midi.of(to_uint8(model.decode(z)))
     drawn = midi.of(model.generate(n, seed)[0])
-    path = midi.of(to_uint8(model.decode(paths.spherical(z[0], z[1], shown + 1))))
+    path = midi.of(to_uint8(model.decode(space.spherical(z[0], z[1], shown + 1))))
     pairs = {}
     for index in range(shown // 2):
         pairs |= {f"original {index + 1}": originals[index], f"rebuilt {index + 1}": rebuilt[index]}

@@ -7,7 +7,7 @@ AROUND = ("Graph execution error", "Detected at node", "Exception encountered wh
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-class UserError(Exception):
+class UserError(ValueError):
     """A mistake at the edge (command line, experiment file, folder). Its text is one line: what was received, what would work.
 
     Commands print it without a traceback and exit with status 2.

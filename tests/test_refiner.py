@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras_ae.models import networks, refiner
 from keras_ae.models.latents import Gaussian
 from keras_ae.models.refiner import Refiner, varied
-from keras_ae.priors import priors
+from keras_ae.priors import mixture
 
 SHAPE = (16, 16, 3)
 RANDOM = np.random.default_rng(0)
@@ -30,7 +30,7 @@ def built(rate=5e-4, **arguments):
     encoder = networks.conv_encoder(SHAPE, Gaussian(2), widths=[8, 16])
     decoder = networks.residual_decoder(SHAPE, 2, widths=[16, 16], blocks=[0])
     critic = refiner.critic(SHAPE, widths=(16, 32))
-    return compiled(Refiner(encoder, decoder, critic, priors.Normal.of(2), **arguments), rate)
+    return compiled(Refiner(encoder, decoder, critic, mixture.Normal(2), **arguments), rate)
 
 
 def batches(images, batch=16):
@@ -83,7 +83,7 @@ def test_a_conditional_decoder_is_trained_with_a_critic_of_its_classes():
 
     encoder, decoder = networks.on_label(make_encoder, make_decoder, Gaussian(2), 3)
     critic = refiner.critic(SHAPE, 3, widths=(8, 16))
-    model = compiled(Refiner(encoder, decoder, critic, priors.Normal.of(2)))
+    model = compiled(Refiner(encoder, decoder, critic, mixture.Normal(2)))
     before = critic.get_weights()
     batch = {"images": tf.constant(stripes(9)), "label": tf.constant([0, 1, 2] * 3)}
     assert all(np.isfinite(value) for value in model.train_on_batch(batch, return_dict=True).values())
