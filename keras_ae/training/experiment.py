@@ -288,7 +288,7 @@ class Experiment:
         with _defaults(self.training.seed, precision):
             with self._building("latent"):
                 make_latent, arguments = self._named("latent")
-                latent = make_latent(seed=self.training.seed, **arguments)
+                latent = make_latent(**arguments)
             with self._building("task"):
                 task = self.task()
                 height, width, channels = shape if task is None else task(tf.zeros((1, *shape)), (0, 0)).shape[1:]
@@ -316,7 +316,7 @@ class Experiment:
         encoder, decoder = self.networks(shape, classes, self.precision)
         with self._building("objective"), _defaults(self.training.seed + 1, self.precision):
             make_model, arguments = self._named("objective")
-            model = make_model(encoder, decoder, self.likelihood(), **arguments)
+            model = make_model(encoder, decoder, self.likelihood(), seed=self.training.seed, **arguments)
         with self._building("schedule"):
             make_schedule, arguments = self._named("schedule")
             learning_rate, callbacks = make_schedule(steps_per_epoch, self.training.epochs, **arguments)
