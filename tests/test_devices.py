@@ -21,10 +21,10 @@ SMALL = """
 [data]
 name = "digits"
 [encoder]
-name = "normalizer_free"
+name = "plain"
 widths = [8, 16]
 [decoder]
-name = "normalizer_free"
+name = "plain"
 widths = [8, 16]
 [latent]
 dim = 4
@@ -39,7 +39,6 @@ learning_rate = 0.003
 batch = 32
 epochs = 1
 precision = "float32"
-pictures_every = 1
 [prior]
 components = [1]
 [refinement]

@@ -13,15 +13,15 @@ import pytest
 from keras_ae import explore
 from keras_ae.explorer import page as pages
 from keras_ae.explorer import program
-from keras_ae.exports import converting, writing
+from keras_ae.exports import save
 from keras_ae.exports.load import Exported
-from keras_ae.images import melodies, pictures
+from keras_ae.images import pictures
 from keras_ae.models import latents
 from keras_ae.priors.flow import Flow
 
 ASSETS = resources.files("keras_ae.explorer") / "assets"
 RANDOM = np.random.default_rng(0)
-KINDS = ("vae", "cvae", "upscaler", "music", "flow")
+KINDS = ("vae", "cvae", "upscaler", "flow")
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def exports(course, tmp_path_factory):
         decoder = keras.Model(z, keras.layers.Activation("tanh")(value))
         prior = Flow.fit(RANDOM.normal(size=(2, 300, 32)).astype("float32"), 0, None, width=16, blocks=2, steps=20)
         card = {"experiment": "flow", "data": {"name": "cat_faces", "n_train": 1, "n_test": 1}}
-        writing.write(course / "flow", keras.Model(given, code), decoder, prior, card)
+        save.write(course / "flow", keras.Model(given, code), decoder, prior, card)
     return course
 
 
@@ -146,45 +146,6 @@ def test_photos_are_resized_as_encode_uint8_does(shown, exports, side):
     tab.evaluate(script, text)
     found = array(tab, f"explorer.model.encodePixels(pixels, {side}, 0).z", expected.shape)
     np.testing.assert_allclose(found, expected, atol=1e-2 * max(1, np.abs(expected).max()))
-
-
-LAYERS = {
-    "normalization": [keras.layers.Conv2D(5, 3, 2, "same"), keras.layers.BatchNormalization(), keras.layers.LeakyReLU(0.2)],
-    "odd strides": [keras.layers.Conv2D(4, 3, 2, "valid"), keras.layers.Conv2DTranspose(3, 3, 2, "same", activation="elu")],
-    "upsampling": [keras.layers.UpSampling2D(2), keras.layers.UpSampling2D(2, interpolation="bilinear")],
-    "layer normalization": [keras.layers.Flatten(), keras.layers.Dense(9, "softplus"), keras.layers.LayerNormalization()],
-    "groups": [keras.layers.Conv2D(6, 3, groups=3, dilation_rate=2), keras.layers.Conv2D(40, 5, padding="same")],
-    "strips": [keras.layers.Conv2D(70, 3, padding="same", activation="relu"), keras.layers.Conv2D(5, 7, 3, "same")],
-}
-
-
-@pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS)
-def test_the_engine_computes_other_layers(browser, layers, tmp_path):
-    model = keras.Sequential([keras.Input((18, 18, 3)), *layers])
-    model = keras.Model(model.inputs[0], model.outputs[0])
-    model.set_weights([RANDOM.uniform(0.1, 0.5, weights.shape) for weights in model.get_weights()])
-    outputs = {"y": (lambda found: found, model.outputs[0])}
-    (tmp_path / "own.onnx").write_bytes(converting.written(model, ["images"], outputs, False, {}))
-    store = program.Store()
-    made = program.program(tmp_path / "own.onnx", ["y"], store, "own.onnx")
-    inputs = RANDOM.uniform(-1, 1, (2, 18, 18, 3)).astype("float32")
-    tab = browser.new_page()
-    tab.add_script_tag(content=pages.asset("engine.js") + "globalThis.engine = { Memory, Network };", type="module")
-    script = """({ made, store, wasm, shape, given }) => {
-      const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-      const all = bytes(store);
-      const numbers = ({ shape, at }) => new Float32Array(all.buffer, at, shape.reduce((a, b) => a * b, 1));
-      const network = new engine.Network(new engine.Memory(bytes(wasm)), made, numbers);
-      const numbersIn = new Float32Array(bytes(given).buffer);
-      network.run({ images: { shape, numbers: numbersIn } });
-      return Array.from(network.run({ images: { shape, numbers: numbersIn } }).y.numbers);
-    }"""
-    tab.wait_for_function("globalThis.engine")
-    text = {"store": store.joined(), "wasm": (ASSETS / "matmul.wasm").read_bytes(), "given": inputs.tobytes()}
-    text = {key: base64.b64encode(value).decode() for key, value in text.items()}
-    expected = np.asarray(model(inputs))
-    found = np.array(tab.evaluate(script, {"made": made, "shape": inputs.shape, **text})).reshape(expected.shape)
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
 def picture(tab):
@@ -325,7 +286,7 @@ def test_a_photo_is_rebuilt(shown, tmp_path):
     tab.wait_for_function("document.getElementById('status').textContent.includes('notes.png is not a picture')")
 
 
-def test_classes_planes_and_melodies(shown, exports):
+def test_classes_and_planes(shown, exports):
     tab = shown("cvae")
     first = picture(tab)
     tab.locator("#classes button").nth(3).click()
@@ -340,18 +301,6 @@ def test_classes_planes_and_melodies(shown, exports):
     tab.click("#tiles", position={"x": 5, "y": 5})
     assert picture(tab) != before
     assert tab.evaluate("location.hash").startswith("#code=")
-    tab = shown("music")
-    music = Exported(exports / "music")
-    # not the picture of whole levels, in which rows of a model that is hardly trained are equally bright
-    expected = music.decode(music.generate(1)[1])[0]
-    tab.click("#tab-melody")
-    assert tab.locator("#tab-photo").is_hidden()
-    script = "Array.from(explorer.notes(explorer.model.decode(explorer.state.z)))"
-    assert [tuple(note) for note in tab.evaluate(script)] == melodies.notes(melodies.from_image(expected))
-    tab.click("#listen")
-    assert tab.inner_text("#listen") == "Stop"
-    tab.click("#listen")
-    assert tab.inner_text("#listen") == "Play"
 
 
 def test_browsers_that_cannot_show_it_are_named(shown):

@@ -381,11 +381,9 @@ def test_generate_needs_numpy_pillow_pydantic_and_onnxruntime_alone(made, tmp_pa
 # writing
 
 
-def test_a_model_trained_in_python_is_exported_with_what_is_known_of_it(tmp_path, caplog):
+def test_a_model_trained_in_python_is_exported_with_what_is_known_of_it(tmp_path):
     vae = small_vae()
-    with caplog.at_level("INFO", logger="tensorflow"):
-        model = save.save(vae, tmp_path / "mine", PIXELS, labels=np.arange(40) % 3)
-    assert [record for record in caplog.records if record.name == "tensorflow"] == []
+    model = save.save(vae, tmp_path / "mine", PIXELS, labels=np.arange(40) % 3)
     np.testing.assert_allclose(model.encode(PIXELS), vae.encoder(pictures.to_float(PIXELS))["z_mean"], atol=1e-3)
     # the fitted prior has the mean of the codes; labels of a model that takes none change nothing
     np.testing.assert_allclose(model.generate(1, temperature=0.0)[1][0], model.encode(PIXELS).mean(axis=0), atol=1e-3)

@@ -434,3 +434,7 @@ class Exported:
 
         drawn = space.batched(draw_rows, np.arange(n))
         return drawn["images"], drawn["z"]
+
+
+# the public name
+load = Exported

@@ -1,8 +1,6 @@
 """Exports on disk: three SavedModels, portable files, card.json and README.md, from networks and a prior."""
 
-import contextlib
 import json
-import logging
 import os
 from pathlib import Path
 
@@ -30,18 +28,6 @@ def _specs(network, name, shape):
     return [tf.TensorSpec((None, *shape), tf.float32, name=name), *label]
 
 
-@contextlib.contextmanager
-def _hide_info():
-    """Without the lines of TensorFlow's logger below a warning: one for each SavedModel."""
-    logger = logging.getLogger("tensorflow")
-    before = logger.level
-    logger.setLevel(max(before, logging.WARNING))
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
-
-
 def _save(network, endpoints, folder):
     """Write a SavedModel of functions of one network: endpoints {signature: (function, [TensorSpec, ...])}."""
     # Keras' ExportArchive writes every weight twice
@@ -50,8 +36,7 @@ def _save(network, endpoints, folder):
     functions = {name: tf.function(function, specs) for name, (function, specs) in endpoints.items()}
     module.serve = _served(functions["serving_default"], endpoints["serving_default"][1])
     signatures = {name: function.get_concrete_function() for name, function in functions.items()}
-    with _hide_info():
-        tf.saved_model.save(module, str(folder), signatures)
+    tf.saved_model.save(module, str(folder), signatures)
 
 
 def _served(function, specs):

@@ -1,1 +1,1 @@
-"""What people see and hear: image files, MIDI files, figures and charts, and writers by file suffix."""
+"""What people see: picture files, figures and charts."""

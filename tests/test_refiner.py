@@ -1,0 +1,129 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_ae.models import networks, refiner
+from keras_ae.models.latents import Gaussian
+from keras_ae.models.refiner import Refiner, varied
+from keras_ae.priors import mixture
+
+SHAPE = (16, 16, 3)
+RANDOM = np.random.default_rng(0)
+
+
+def stripes(n):
+    """Pictures of fine stripes whose phase no short code tells: what a likelihood blurs to grey."""
+    phase = RANDOM.integers(0, 2, (n, 1, 1, 1))
+    rows = np.arange(16)[None, :, None, None]
+    noise = RANDOM.normal(size=(n, *SHAPE))
+    return (0.8 * (-1.0) ** (rows + phase) + 0.05 * noise).astype("float32")
+
+
+def compiled(model, rate=5e-4):
+    model.compile(*refiner.optimizers(rate))
+    return model
+
+
+def built(rate=5e-4, **arguments):
+    keras.utils.set_random_seed(0)
+    encoder = networks.conv_encoder(SHAPE, Gaussian(2), widths=[8, 16])
+    decoder = networks.residual_decoder(SHAPE, 2, widths=[16, 16], blocks=[0])
+    critic = refiner.critic(SHAPE, widths=(16, 32))
+    return compiled(Refiner(encoder, decoder, critic, mixture.Normal(2), **arguments), rate)
+
+
+def batches(images, batch=16):
+    return tf.data.Dataset.from_tensor_slices({"images": images}).batch(batch, drop_remainder=True)
+
+
+def contrast(images):
+    return float(np.abs(np.diff(images, axis=1)).mean())
+
+
+def test_a_critic_brings_back_the_contrast_that_a_likelihood_blurs_away():
+    model = built(2e-3, average=0.9)
+    # an encoder that tells the decoder nothing, as where detail does not fit into a code
+    for variable in model.encoder.trainable_variables:
+        variable.assign(tf.zeros_like(variable))
+    images = stripes(512)
+    before = contrast(model.decoder(RANDOM.normal(size=(64, 2))))
+    model.fit(batches(images), epochs=6, shuffle=False, verbose=0)
+    after = contrast(model.decoder(RANDOM.normal(size=(64, 2))))
+    assert contrast(images) > 1.5
+    assert after > before + 0.4
+
+
+def test_a_critic_with_classes_recognizes_images_of_another_class():
+    critic = refiner.critic(SHAPE, 2, widths=(16, 32))
+    optimizer = keras.optimizers.Adam(3e-3)
+    label = tf.constant([0, 1] * 16)
+    images = 0.5 * (2 * tf.cast(label, tf.float32) - 1)[:, None, None, None] + tf.random.normal((32, *SHAPE), 0, 0.3, seed=1)
+
+    def logits(label):
+        return critic([images, label])["logits"][0]
+
+    for _ in range(30):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.nn.softplus(-logits(label)) + tf.nn.softplus(logits(1 - label)))
+        # the patches have no part in the verdict on the whole
+        learning = [variable for variable in critic.trainable_variables if "conv2d" not in variable.path]
+        optimizer.apply(tape.gradient(loss, learning), learning)
+    assert float(tf.reduce_mean(tf.cast(logits(label) > logits(1 - label), tf.float32))) > 0.9
+
+
+def test_a_conditional_decoder_is_trained_with_a_critic_of_its_classes():
+    keras.utils.set_random_seed(0)
+
+    def make_encoder(latent, planes):
+        return networks.conv_encoder((16, 16, 3 + planes), latent, widths=[8])
+
+    def make_decoder(latent_dim):
+        return networks.conv_decoder(SHAPE, latent_dim, widths=[8])
+
+    encoder, decoder = networks.on_label(make_encoder, make_decoder, Gaussian(2), 3)
+    critic = refiner.critic(SHAPE, 3, widths=(8, 16))
+    model = compiled(Refiner(encoder, decoder, critic, mixture.Normal(2)))
+    before = critic.get_weights()
+    batch = {"images": tf.constant(stripes(9)), "label": tf.constant([0, 1, 2] * 3)}
+    assert all(np.isfinite(value) for value in model.train_on_batch(batch, return_dict=True).values())
+    changed = [np.any(old != new) for old, new in zip(before, critic.get_weights(), strict=True)]
+    assert all(changed)
+
+
+def test_the_encoder_stays_and_the_decoder_is_the_average_of_the_student():
+    model = built(average=0.75)
+    encoder, decoder = model.encoder.get_weights(), model.decoder.get_weights()
+    model.train_on_batch({"images": tf.constant(stripes(16))})
+    for before, now in zip(encoder, model.encoder.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, now)
+    for before, kept, trained in zip(decoder, model.decoder.get_weights(), model.student.get_weights(), strict=True):
+        np.testing.assert_allclose(kept, 0.75 * before + 0.25 * trained, atol=1e-6)
+    assert any(np.any(before != now) for before, now in zip(decoder, model.student.get_weights(), strict=True))
+
+
+def test_the_penalty_is_the_squared_gradient_of_the_verdict():
+    model = built()
+    images = tf.constant(stripes(2))
+    step = 1e-3
+
+    def verdicts(images):
+        return sum(tf.reduce_mean(logits, axis=1) for logits in model.critic(images)["logits"]).numpy()
+
+    squared = []
+    for image in images:
+        # along random directions: E (g.d)^2 = |g|^2 for d of unit variance
+        directions = RANDOM.normal(size=(400, *SHAPE)).astype("float32")
+        slopes = (verdicts(image + step * directions) - verdicts(image - step * directions)) / (2 * step)
+        squared.append(np.mean(slopes**2))
+    assert float(model.squared_gradient(images)) == pytest.approx(np.mean(squared), rel=0.3)
+
+
+def test_a_picture_and_its_reconstruction_are_varied_alike():
+    images = tf.constant(RANDOM.uniform(0.5, 1, (4, *SHAPE)), tf.float32)
+    shown = varied(tf.concat([images, images, images], axis=0), tf.constant([3, 0]), 4).numpy()
+    np.testing.assert_array_equal(shown[:4], shown[4:8])
+    assert np.any(shown[:4] != shown[8:])
+    # something was covered, and most was not
+    assert 0.3 < (shown != 0).mean() < 0.95
+    assert not np.array_equal(shown, varied(tf.concat([images] * 3, axis=0), tf.constant([4, 0]), 4).numpy())
