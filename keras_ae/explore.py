@@ -25,7 +25,7 @@ def explore(arguments):
     if out.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"--out must end in .html. Received: {out}")
     outputs.check_file(out)
-    text = page.written(arguments.model, arguments.seed, arguments.runtime)
+    text = page.page_html(arguments.model, arguments.seed, arguments.runtime)
     with outputs.file(out) as partial:
         partial.write_text(text, encoding="utf-8")
     print(f"explorer of {arguments.model}, {out.stat().st_size / 1e6:.1f} MB: open it in a browser -> {out}")
