@@ -25,8 +25,9 @@ CATS = Path(__file__).parents[1] / "exported" / "cats"
 
 def write_export(folder, shape, small, latent_dim, prior, data, classes=0):
     """An export of networks that were not trained, with a code that is a map in colour; `small` is what its encoder takes."""
-    images, z, label = keras.Input(small), keras.Input((latent_dim,)), [keras.Input((), dtype="int32")] * bool(classes)
-    one_hot = [layers.CategoryEncoding(classes, output_mode="one_hot")(one) for one in label]
+    images, z = keras.Input(small, name="images"), keras.Input((latent_dim,), name="z")
+    label = [keras.Input((), dtype="int32", name="label")] * bool(classes)
+    one_hot = [layers.CategoryEncoding(classes, output_mode="one_hot")(layers.Reshape((1,))(one)) for one in label]
 
     def joined(x):
         return layers.Concatenate()([x, *one_hot]) if label else x

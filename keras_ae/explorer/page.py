@@ -96,9 +96,8 @@ def page_html(folder, seed=0, runtime="auto"):
         "subtitle": f"Every {noun} is {model.latent_dim} numbers, a code. A decoder in this page draws codes.{quality}",
         "noun": noun,
         "latent_dim": model.latent_dim,
-        "photo_hint": f"The middle square of your picture is resized to {width}x{height} {'in colour' if channels == 3 else 'in grey'}, "
-        f"encoded and rebuilt.{' Faces from the front that fill the picture work best.' if noun == 'cat' else ''}",
-        "footer": "Made by keras_ae. The page computes everything itself, with ONNX Runtime Web (MIT licence): it needs no network.",
+        "photo_hint": f"The middle square of your picture is resized to {width}x{height}{' in grey' * (channels == 1)}, encoded and "
+        f"rebuilt.{' Faces from the front that fill the picture work best.' * (noun == 'cat')}",
         "preview": base64.b64encode(preview.getvalue()).decode(),
     }
     values = {key: html.escape(str(value)) for key, value in values.items()}
