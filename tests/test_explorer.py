@@ -130,7 +130,7 @@ def test_the_page_draws_and_encodes_what_python_does(shown, exports, name):
     tab = shown(name)
     model = Exported(CATS if name == "cats" else exports / name, 2 if name == "classes" else None, "auto")
     label = model.label or 0
-    for seed, number, temperature in ((0, 0, 1.0), (7, 5, 0.8), (2**31 - 1, 40, 1.2)):
+    for seed, number, temperature in ((0, 0, 1.0), (0, 1, 1.0), (2**31 - 1, 40, 0.8)):
         expected, codes = model.generate(1, seed, temperature, first=number)
         z = compute(tab, "draw", seed, number, temperature, label)
         np.testing.assert_allclose(z, codes[0], atol=1e-4 * np.abs(codes).max())
@@ -141,18 +141,18 @@ def test_the_page_draws_and_encodes_what_python_does(shown, exports, name):
     np.testing.assert_allclose(compute(tab, "encode", inputs, label), expected, atol=1e-2 * max(1, np.abs(expected).max()))
 
 
-@pytest.mark.parametrize("side", [9, 50, 131])
 @pytest.mark.parametrize("name", ["flow", "classes"])
-def test_photos_are_resized_as_decode_does(shown, exports, name, side, tmp_path):
+def test_photos_are_resized_as_the_export_says(shown, exports, name):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs the package onnxruntime")
     tab = shown(name)
-    pixels = RANDOM.integers(0, 256, (side, side, 3), "uint8")
-    pictures.write_png(tmp_path / "photo.png", pixels)
-    size, _, channels = Exported(exports / name).input_shape
-    expected = pictures.scaled(pictures.read(tmp_path / "photo.png", size, channels).astype("float32"))
-    opaque = np.concatenate([pixels, np.full((side, side, 1), 255, "uint8")], axis=-1)
-    found = compute(tab, "resize", opaque, side).reshape(expected.shape)
-    # Pillow resizes in whole numbers
-    assert 127.5 * np.abs(found - expected).max() < 3
+    pixels = RANDOM.integers(0, 256, (50, 50, 3), "uint8")
+    channels = Exported(exports / name).input_shape[-1]
+    given = pixels if channels == 3 else np.asarray(pictures.to_pillow(pixels).convert("L"))[..., None]
+    session = onnxruntime.InferenceSession(exports / name / "onnx" / "resize.onnx")
+    expected = session.run(["resized"], {"images": given[None]})[0]
+    opaque = np.concatenate([pixels, np.full((50, 50, 1), 255, "uint8")], axis=-1)
+    found = compute(tab, "resize", opaque, 50).reshape(expected.shape)
+    assert 127.5 * np.abs(found - expected).max() < 1.01
 
 
 def test_new_reset_seed_temperature_and_links(shown):
@@ -325,7 +325,7 @@ def test_names_of_the_joined_scripts_differ():
 def test_wrong_inputs_end_in_one_line(exports, tmp_path, fails):
     copied = shutil.copytree(exports / "plane", tmp_path / "model")
     line = fails(explore.main, "--model", copied, "--out", tmp_path / "a.png")
-    assert "--out must end in .html" in line
+    assert "must end in .html" in line
     shutil.rmtree(copied / "onnx")
     card = json.loads((copied / "card.json").read_text())
     (copied / "card.json").write_text(json.dumps({key: value for key, value in card.items() if key != "files"}))

@@ -47,13 +47,14 @@ def files_of(model):
     return {name: zlib.compress(values, 9) for name, values in files.items()} | runtime
 
 
-def describe(model, images, codes, seed):
-    """What the scripts know of an export, for JSON. images, codes: examples that it drew."""
+def describe(model, images, codes, seed, first):
+    """What the scripts know of an export, for JSON. images, codes: examples that it drew; first: the code of the first."""
     with np.load(model.folder / "onnx" / "prior.npz") as prior:
         name, arrays = str(prior["prior"]), [name for name in prior if name != "prior"]
     sliders = directions.find(images, codes)
     return {
         "seed": seed,
+        "first": first.tolist(),
         "noun": noun_of(model),
         "shape": model.shape,
         "inputShape": model.input_shape,
@@ -85,8 +86,9 @@ def page_html(folder, seed=0, runtime="auto"):
         raise UserError(f"{folder} has no onnx/, which the page is made from: {reason}")
     # directions are learned from these
     images, codes = model.generate(1000)
+    first_image, first_code = (array[0] for array in model.generate(1, seed))
     preview = io.BytesIO()
-    pictures.to_pillow(model.generate(1, seed)[0][0]).save(preview, "PNG")
+    pictures.to_pillow(first_image).save(preview, "PNG")
     noun = noun_of(model)
     held_out = model.card.get("held_out", {})
     quality = f" Held-out pictures are rebuilt with a PSNR of {held_out['psnr']:.2f} dB." if "psnr" in held_out else ""
@@ -96,8 +98,8 @@ def page_html(folder, seed=0, runtime="auto"):
         "subtitle": f"Every {noun} is {model.latent_dim} numbers, a code. A decoder in this page draws codes.{quality}",
         "noun": noun,
         "latent_dim": model.latent_dim,
-        "photo_hint": f"The middle square of your picture is resized to {width}x{height}{' in grey' * (channels == 1)}, encoded and "
-        f"rebuilt.{' Faces from the front that fill the picture work best.' * (noun == 'cat')}",
+        "photo_hint": f"The middle square of your picture is resized to {width}x{height}{' in grey' * (channels == 1)}, "
+        f"encoded and rebuilt.{' Faces from the front that fill the picture work best.' * (noun == 'cat')}",
         "preview": base64.b64encode(preview.getvalue()).decode(),
     }
     values = {key: html.escape(str(value)) for key, value in values.items()}
@@ -106,7 +108,7 @@ def page_html(folder, seed=0, runtime="auto"):
         "style": read_asset("style.css").decode(),
         "script": join_scripts(),
         # a closing tag in a name must not end the element
-        "model": json.dumps(describe(model, images, codes, seed), separators=(",", ":")).replace("</", "<\\/"),
+        "model": json.dumps(describe(model, images, codes, seed, first_code), separators=(",", ":")).replace("</", "<\\/"),
         "files": "\n".join(f'<script type="text/plain" id="{name}">{text}</script>' for name, text in texts.items()),
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda found: str(values[found[1]]), read_asset("page.html").decode())

@@ -28,7 +28,7 @@ export class Model {
     // more threads would need a server with headers of its own
     model.#runtime.env.wasm.numThreads = 1;
     model.#runtime.env.wasm.wasmBinary = await readFile("runtime.wasm");
-    for (const name of ["mean", "deviation"]) model[name] = Float32Array.from(model[name]);
+    for (const name of ["mean", "deviation", "first"]) model[name] = Float32Array.from(model[name]);
     model.arrays = {};
     for (const name of model.priorArrays) model.arrays[name] = new Float32Array((await readFile(`prior.${name}`)).buffer);
     await model.#session("decoder");
@@ -77,6 +77,8 @@ export class Model {
   // The code of picture `number` of a seed's sequence.
   async draw(seed, number, temperature, label) {
     const { arrays, latentDim } = this;
+    // the page starts without the prior
+    if (seed === this.seed && number === 0 && temperature === 1 && !label) return this.first.slice();
     if (this.prior === "flow") return this.#flow(normals([seed, number], latentDim), temperature, label);
     const epsilon = normals([seed, 2 * number + 1], latentDim).map((value) => temperature * value);
     if (this.prior === "normal") return epsilon;
