@@ -94,6 +94,7 @@ def test_arguments_of_library_errors_become_options_where_the_command_has_them(f
         (OSError(28, "No space left on device", "a.png"), 2, "error: No space left on device: a.png"),
         (MemoryError(), 2, "error: not enough memory"),
         (KeyboardInterrupt(), 130, "interrupted"),
+        (KeyboardInterrupt("interrupted: continue with --resume"), 130, ": interrupted: continue with --resume"),
         (ModuleNotFoundError("x", name="tensorboard.plugins"), 2, "pip install tensorboard"),
     ],
 )
