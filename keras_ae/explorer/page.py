@@ -17,26 +17,11 @@ import numpy as np
 from keras_ae.errors import UserError
 from keras_ae.explorer import directions
 from keras_ae.exports.reading import Exported
-<<<<<<< HEAD
 from keras_ae.images import pictures
 
 # each needs only scripts before it, and the names at their top levels differ
 SCRIPTS = ("random", "model", "tools", "page")
 NETWORKS = ("decoder", "encoder", "resize", "velocity")
-=======
-
-# each needs only modules before it; the last one starts the page
-MODULES = "engine random resize model drawing state sliders map morph mix photo page".split()
-NOUNS = {
-    "cat_faces": "cat",
-    "synthetic_cats": "cat",
-    "simple_cats": "cat",
-    "digits": "digit",
-    "mnist": "digit",
-}
-EXPORTED = re.compile(r"^export (?=(?:async )?(?:function\*?|class|const) (\w+))", re.MULTILINE)
-IMPORTED = re.compile(r'^import (\{[^}]*\}) from "\./(\w+)\.js";$', re.MULTILINE)
->>>>>>> main
 
 
 def read_asset(name):
@@ -69,12 +54,8 @@ def describe(model, images, codes, seed, first):
     sliders = directions.find(images, codes)
     return {
         "seed": seed,
-<<<<<<< HEAD
         "first": first.tolist(),
         "noun": noun_of(model),
-=======
-        "noun": NOUNS.get(data, "picture"),
->>>>>>> main
         "shape": model.shape,
         "inputShape": model.input_shape,
         "latentDim": model.latent_dim,
@@ -113,11 +94,7 @@ def page_html(folder, seed=0, runtime="auto"):
     quality = f" Held-out pictures are rebuilt with a PSNR of {held_out['psnr']:.2f} dB." if "psnr" in held_out else ""
     height, width, channels = model.input_shape
     values = {
-<<<<<<< HEAD
         "title": f"Explore the {noun}s of {model.card.get('experiment', model.folder.name)}",
-=======
-        "title": f"Explore the {noun}s of {name}",
->>>>>>> main
         "subtitle": f"Every {noun} is {model.latent_dim} numbers, a code. A decoder in this page draws codes.{quality}",
         "noun": noun,
         "latent_dim": model.latent_dim,

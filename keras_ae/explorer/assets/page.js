@@ -1,11 +1,5 @@
 // The page: what it shows, as a state that a link can hold, and the controls that change it.
 
-<<<<<<< HEAD
-=======
-import { element, paint } from "./drawing.js";
-import { map } from "./map.js";
-import { mix } from "./mix.js";
->>>>>>> main
 import { Model } from "./model.js";
 import { element, latest, map, morph, paint, photo, sliders, sum } from "./tools.js";
 
@@ -107,7 +101,6 @@ function connect(model) {
     if (name === "change" || labelOf[name] !== state.label) tools[name]();
     labelOf[name] = state.label;
   };
-<<<<<<< HEAD
   for (const canvas of document.querySelectorAll("canvas")) {
     const [height, width] = canvas.id === "seen" ? model.inputShape : model.shape;
     Object.assign(canvas, { width: width * (canvas.dataset.columns ?? 1), height: height * (canvas.dataset.rows ?? 1) });
@@ -126,32 +119,6 @@ function connect(model) {
     history.replaceState(null, "", `#${state.link}`);
     if (!stale()) element("picture").ariaBusy = "false";
     tools.change();
-=======
-  update.change = sliders(state);
-  update.map = map(state);
-  update.morph = morph(state);
-  update.mix = mix(state);
-  update.photo = photo(state, open, say);
-  element("tab-photo").hidden = !model.programs.encoder;
-
-  let waiting = false;
-  state.addEventListener("change", () => {
-    if (waiting) return;
-    waiting = true;
-    requestAnimationFrame(() => {
-      waiting = false;
-      paint(element("picture"), model.decode(state.z, state.label), model.shape);
-      const name = state.drawn ? `Picture ${state.number} of seed ${state.seed}` : `A ${model.noun} of its own code`;
-      element("picture").setAttribute("aria-label", `${name}${model.labels.length ? `, class ${model.labels[state.label]}` : ""}`);
-      element("seed").value = state.seed;
-      element("number").value = state.number;
-      element("temperature").value = state.temperature;
-      element("warmth").textContent = state.temperature.toFixed(2);
-      [...element("classes").children].forEach((button, at) => button.setAttribute("aria-pressed", String(at === state.label)));
-      update.change();
-      history.replaceState(null, "", `#${state.link}`);
-    });
->>>>>>> main
   });
   state.addEventListener("change", show);
 
@@ -218,7 +185,6 @@ function connect(model) {
 }
 
 try {
-<<<<<<< HEAD
   const model = await Model.load();
   const { state, start } = connect(model);
   await start();
@@ -226,12 +192,6 @@ try {
   globalThis.explorer = { model, state };
   element("main").inert = false;
   element("main").ariaBusy = "false";
-=======
-  const model = await opened();
-  // for scripts and tests: explorer.model.decode(explorer.state.z)
-  globalThis.explorer = { model, state: connect(model) };
-  element("main").setAttribute("aria-busy", "false");
->>>>>>> main
 } catch (error) {
   element("failure").textContent = `The page cannot show its model: ${error.message}`;
   element("failure").hidden = false;
