@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from keras_ae import export, files, generate
 from keras_ae.errors import UserError
-from keras_ae.exports import load, save
+from keras_ae.exports import load, portable, save
 from keras_ae.exports.load import Exported
 from keras_ae.exports.readme import readme
 from keras_ae.images import pictures
@@ -71,6 +71,12 @@ def conditional(tmp_path_factory):
     labels = np.arange(60) % 3
     prior = Flow.fit(RANDOM.normal(size=(60, 3)) + labels[:, None], 0, labels, width=16, blocks=1, steps=30)
     return save.write(tmp_path_factory.mktemp("exports") / "conditional", *pair, prior, {"experiment": "c", "labels": [*"abc"]})
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Exports without portable files, which take most of the time."""
+    monkeypatch.setattr(portable, "write", lambda *_: {"onnx": {"missing": "a test"}, "litert": {"missing": "a test"}})
 
 
 @pytest.fixture
@@ -351,7 +357,7 @@ import sys
 from importlib.metadata import packages_distributions
 
 kept = {"numpy", "pillow", "pydantic", "pydantic_core", "annotated-types", "typing_extensions", "typing-inspection"}
-kept |= {"onnxruntime", "flatbuffers", "packaging", "protobuf", "keras_ae", "keras-ae"}
+kept |= {"lazy-loader", "lazy_loader", "onnxruntime", "flatbuffers", "packaging", "protobuf", "keras_ae", "keras-ae"}
 absent = {name for name, owners in packages_distributions().items() if not kept & {owner.lower() for owner in owners}}
 
 
@@ -381,7 +387,7 @@ def test_generate_needs_numpy_pillow_pydantic_and_onnxruntime_alone(made, tmp_pa
 # writing
 
 
-def test_a_model_trained_in_python_is_exported_with_what_is_known_of_it(tmp_path):
+def test_a_model_trained_in_python_is_exported_with_what_is_known_of_it(tmp_path, quick):
     vae = small_vae()
     model = save.save(vae, tmp_path / "mine", PIXELS, labels=np.arange(40) % 3)
     np.testing.assert_allclose(model.encode(PIXELS), vae.encoder(pictures.to_float(PIXELS))["z_mean"], atol=1e-3)
@@ -418,7 +424,7 @@ def test_images_in_the_order_of_their_classes_are_all_in_the_prior(tmp_path, mon
     assert 0.2 < first < 0.8
 
 
-def test_networks_of_mixed_precision_are_exported_in_float32(tmp_path):
+def test_networks_of_mixed_precision_are_exported_in_float32(tmp_path, quick):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         mixed = small_vae()
@@ -444,7 +450,7 @@ class OwnLikelihood:
         return {"weight": np.float32(2)}
 
 
-def test_a_likelihood_of_ones_own_is_not_in_the_card(tmp_path):
+def test_a_likelihood_of_ones_own_is_not_in_the_card(tmp_path, quick):
     vae = small_vae()
     model = save.save(VAE(vae.encoder, vae.decoder, OwnLikelihood()), tmp_path / "mine", PIXELS, prior="normal")
     assert "reconstruction" not in model.card["configuration"]

@@ -181,7 +181,7 @@ class Onnx:
             if name == "flow":
                 return {"fitted": philox.flow_sampler(arrays, self._velocity), "normal": normal}
             return {"fitted": normal if name == "normal" else philox.mixture_sampler(arrays), "normal": normal}
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise UserError(f"{path} cannot be read; export the model again") from error
 
     @functools.cached_property

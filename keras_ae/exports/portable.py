@@ -82,7 +82,8 @@ def name_networks(encoder, decoder, prior, encoder_outputs):
 def write_onnx(model, path, half, document):
     """Write a functional model with named inputs and outputs as the ONNX file `path`, its batch dimension free.
 
-    half: whether weights are stored in float16; they are float32 in computations. document: {key: text} of metadata.
+    half: whether weights are stored in float16; they are float32 in computations. document: {key: text} of metadata. Raises
+    UserError where an operation has no ONNX form.
     """
     import onnx
     from onnx import helper, numpy_helper
@@ -94,6 +95,9 @@ def write_onnx(model, path, half, document):
         model.export(path, format="onnx", verbose=False, input_signature=[specs], opset_version=17)
     written = onnx.load(path)
     graph = written.graph
+    # what tf2onnx does not know is still there, with TensorFlow's name
+    if unknown := {node.op_type for node in graph.node if not onnx.defs.has(node.op_type)}:
+        raise UserError(f"no ONNX form of {', '.join(sorted(unknown))}")
     for value in (*graph.input, *graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
     outputs = {value.name: value for value in graph.output}
