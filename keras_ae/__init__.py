@@ -27,15 +27,15 @@ _NAMES = {
     "conv_decoder": "models.networks",
     "residual_encoder": "models.networks",
     "residual_decoder": "models.networks",
-    "normalizer_free_encoder": "models.normalizer_free",
-    "normalizer_free_decoder": "models.normalizer_free",
+    "plain_encoder": "models.networks",
+    "plain_decoder": "models.networks",
     "dense_encoder": "models.networks",
     "dense_decoder": "models.networks",
     "sequence_encoder": "models.sequence",
     "sequence_decoder": "models.sequence",
-    "spatial_encoder": "models.spatial",
-    "spatial_decoder": "models.spatial",
-    "on_label": "models.conditions",
+    "spatial_encoder": "models.networks",
+    "spatial_decoder": "models.networks",
+    "on_label": "models.networks",
     "Point": "models.latents",
     "Gaussian": "models.latents",
     "Features": "models.latents",
@@ -62,7 +62,6 @@ if TYPE_CHECKING:
     from keras_ae.exports.writing import write_model
     from keras_ae.images.figures import show as show
     from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder as AdversarialAutoencoder
-    from keras_ae.models.conditions import on_label as on_label
     from keras_ae.models.latents import Features as Features
     from keras_ae.models.latents import Gaussian as Gaussian
     from keras_ae.models.latents import Point as Point
@@ -71,14 +70,15 @@ if TYPE_CHECKING:
     from keras_ae.models.networks import conv_encoder as conv_encoder
     from keras_ae.models.networks import dense_decoder as dense_decoder
     from keras_ae.models.networks import dense_encoder as dense_encoder
+    from keras_ae.models.networks import on_label as on_label
+    from keras_ae.models.networks import plain_decoder as plain_decoder
+    from keras_ae.models.networks import plain_encoder as plain_encoder
     from keras_ae.models.networks import residual_decoder as residual_decoder
     from keras_ae.models.networks import residual_encoder as residual_encoder
-    from keras_ae.models.normalizer_free import normalizer_free_decoder as normalizer_free_decoder
-    from keras_ae.models.normalizer_free import normalizer_free_encoder as normalizer_free_encoder
+    from keras_ae.models.networks import spatial_decoder as spatial_decoder
+    from keras_ae.models.networks import spatial_encoder as spatial_encoder
     from keras_ae.models.sequence import sequence_decoder as sequence_decoder
     from keras_ae.models.sequence import sequence_encoder as sequence_encoder
-    from keras_ae.models.spatial import spatial_decoder as spatial_decoder
-    from keras_ae.models.spatial import spatial_encoder as spatial_encoder
     from keras_ae.models.vae import VAE as VAE
     from keras_ae.priors.flow import Flow as Flow
     from keras_ae.priors.mixture import Mixture as Mixture

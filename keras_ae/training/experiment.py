@@ -27,14 +27,13 @@ from keras_ae import training
 from keras_ae.data.tasks import TASKS, identity
 from keras_ae.data.variation import Variation
 from keras_ae.errors import UserError, first_line
+from keras_ae.models import sequence  # noqa: F401  registers its networks
 from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder
-from keras_ae.models.blocks import ImageShape, sides
-from keras_ae.models.conditions import CONDITIONS
 from keras_ae.models.latents import LATENTS
 from keras_ae.models.losses import RECONSTRUCTIONS, Likelihood
-from keras_ae.models.networks import DECODERS, ENCODERS, is_conditional
-from keras_ae.models.optimizers import OPTIMIZERS, SCHEDULES
-from keras_ae.models.refinement import RefinedVAE, critic
+from keras_ae.models.networks import CONDITIONS, DECODERS, ENCODERS, ImageShape, is_conditional, sides
+from keras_ae.models.optimizers import OPTIMIZERS, SCHEDULES, Rate
+from keras_ae.models.refiner import Refiner, critic, optimizers
 from keras_ae.models.vae import VAE
 from keras_ae.priors.mixture import PRIORS, Flow, Mixture
 from keras_ae.training import devices
@@ -43,10 +42,6 @@ Text = Annotated[str, pydantic.StringConstraints(max_length=4096, pattern=r"^[^\
 Images = Annotated[int, Ge(0), Le(10**9)]
 Steps = Annotated[int, Ge(1), Le(10**9)]
 Epochs = Annotated[int, Ge(0), Le(1_000_000)]
-# steps of the second stage on a small folder, at least
-REFINING_STEPS = 600
-# learning rate and steps of a start from an export: its weights are near the end of their way, a higher rate would lose them
-START_RATE, START_STEPS = 0.0005, 400
 
 
 class Table(pydantic.BaseModel):
@@ -99,6 +94,8 @@ class SecondStage(Table):
 
     epochs: Epochs = 0
     batch: Annotated[int, Ge(2), Le(65536)] = 32
+    learning_rate: Rate = 5e-4
+    critic_learning_rate: Rate = 1e-3
 
 
 class SmallData(Table):
@@ -127,7 +124,7 @@ CHOICES = {
     "decoder": (DECODERS, "conv"),
     "latent": (LATENTS, "gaussian"),
     "reconstruction": (RECONSTRUCTIONS, "gaussian_optimal_variance"),
-    "objective": ({"elbo": VAE, "adversarial": AdversarialAutoencoder}, "elbo"),
+    "objective": ({"vae": VAE, "adversarial": AdversarialAutoencoder}, "vae"),
     "optimizer": (OPTIMIZERS, "adam"),
     "schedule": (SCHEDULES, "constant"),
     "prior": ({name: PRIORS[name].fit for name in ("mixture", "flow")}, "mixture"),
@@ -145,7 +142,7 @@ def table_of(function: Callable[..., Any], base: type[Table] = Table) -> type[Ta
 
 
 # tables of keyword arguments alone
-SINGLE = {"data": Data, "training": Training, "small_data": SmallData, "refinement": table_of(RefinedVAE, SecondStage)}
+SINGLE = {"data": Data, "training": Training, "small_data": SmallData, "refinement": table_of(Refiner, SecondStage)}
 
 
 def shown(value: Any) -> str:
@@ -245,7 +242,7 @@ class Experiment:
 
     @property
     def second_stage(self) -> SecondStage:
-        """Epochs and batch of the second stage."""
+        """Epochs, batch and learning rates of the second stage."""
         return SecondStage(**{key: self.tables["refinement"][key] for key in SecondStage.model_fields})
 
     @property
@@ -259,13 +256,13 @@ class Experiment:
         wanted = self.training.precision
         return wanted if wanted != "auto" else "mixed_bfloat16" if devices.has_fast_bfloat16() else "float32"
 
-    def replace(self, **tables: dict[str, Any]) -> Self:
+    def with_tables(self, **tables: dict[str, Any]) -> Self:
         """The same experiment with other values of these tables."""
         return dataclasses.replace(self, tables=self.tables | {name: self.tables[name] | tables[name] for name in tables})
 
     def with_data(self, name: str, directory: str | None) -> Self:
         """The same experiment on another data set."""
-        return self.replace(data={"name": name, "directory": directory})
+        return self.with_tables(data={"name": name, "directory": directory})
 
     def _named(self, table):
         arguments = dict(self.tables[table])
@@ -287,7 +284,7 @@ class Experiment:
         with _defaults(self.training.seed, precision):
             with self._building("latent"):
                 make_latent, arguments = self._named("latent")
-                latent = make_latent(seed=self.training.seed, **arguments)
+                latent = make_latent(**arguments)
             with self._building("task"):
                 task = self.task()
                 height, width, channels = shape if task is None else task(tf.zeros((1, *shape)), (0, 0)).shape[1:]
@@ -315,7 +312,7 @@ class Experiment:
         encoder, decoder = self.networks(shape, classes, self.precision)
         with self._building("objective"), _defaults(self.training.seed + 1, self.precision):
             make_model, arguments = self._named("objective")
-            model = make_model(encoder, decoder, self.likelihood(), **arguments)
+            model = make_model(encoder, decoder, self.likelihood(), seed=self.training.seed, **arguments)
         with self._building("schedule"):
             make_schedule, arguments = self._named("schedule")
             learning_rate, callbacks = make_schedule(steps_per_epoch, self.training.epochs, **arguments)
@@ -323,50 +320,73 @@ class Experiment:
             make_optimizer, arguments = self._named("optimizer")
             # Keras' "auto" would try XLA on CPUs too
             model.compile(optimizer=make_optimizer(learning_rate, **arguments), jit_compile=devices.compiles())
+            model.optimizer.build(model.trainable_variables)
         return model, callbacks
 
-    def refined(self, encoder: keras.Model, decoder: keras.Model, prior: Flow | Mixture, classes: int = 0) -> RefinedVAE:
+    def refined(self, encoder: keras.Model, decoder: keras.Model, prior: Flow | Mixture, classes: int = 0) -> Refiner:
         """The compiled second stage, from networks and a prior that the first stage made, for images in so many classes."""
-        keys = table_of(RefinedVAE).model_fields
+        keys = table_of(Refiner).model_fields
         arguments = {key: value for key, value in self.tables["refinement"].items() if key in keys}
         beta = self.tables["objective"].get("beta", 1.0)
         with _defaults(self.training.seed, self.precision), self._building("refinement"):
             judge = critic(decoder.output_shape[1:], classes if is_conditional(decoder) else 0)
-            return RefinedVAE(
-                encoder, decoder, self.likelihood(), judge, prior, beta=beta, seed=self.training.seed, **arguments
-            )
+            model = Refiner(encoder, decoder, judge, prior, self.likelihood(), beta=beta, seed=self.training.seed, **arguments)
+            rates = (self.tables["refinement"][key] for key in ("learning_rate", "critic_learning_rate"))
+            model.compile(*optimizers(*rates), jit_compile=False)
+            return model
+
+    def _propose(self, **tables):
+        """The experiment with other values of these tables, except those that the user chose."""
+        return self.with_tables(
+            **{name: {key: keys[key] for key in keys if f"{name}.{key}" not in self.chosen} for name, keys in tables.items()}
+        )
 
     def adapt(self, n_train: int) -> tuple[Self, str | None]:
         """The experiment for so many training images, and a line that says what [small_data] changed, or None."""
         small, starts, second = SmallData(**self.tables["small_data"]), self.training.start_from, self.second_stage
-        few, asked = n_train < small.images, {}
-        batch = min(small.batch, max(1, n_train // 8)) if few else self.training.batch
-        batch = self.training.batch if "training.batch" in self.chosen else batch
-        if few:
-            asked |= {"training.batch": batch} | {f"data.{key}": value for key, value in small.variation.model_dump().items()}
-            epochs = max(self.training.epochs, math.ceil(small.steps / max(1, n_train // batch)))
-            asked["training.epochs"] = epochs
-        if few and not starts:
-            asked["latent.dim"] = min(small.dim, self.latent_dim)
-        if few and n_train < small.refined_from and "refinement.epochs" not in self.chosen:
-            asked["refinement.epochs"] = 0
-        elif few and second.epochs:
-            asked["refinement.batch"] = refining = min(second.batch, max(2, n_train))
-            asked["refinement.epochs"] = max(second.epochs, math.ceil(REFINING_STEPS / max(1, n_train // refining)))
+        adapted, reasons = self, []
+
+        def epochs(stage, steps):
+            return math.ceil(steps / max(1, n_train // stage.batch))
+
+        if n_train < small.images:
+            reasons.append(f"{n_train:,} training images are few")
+            adapted = adapted._propose(
+                # an epoch has eight steps, at least: each ends with a look at the held-out images, and is saved
+                training={"batch": min(small.batch, max(1, n_train // 8))},
+                data=small.variation.model_dump(),
+                latent={} if starts else {"dim": min(small.dim, self.latent_dim)},
+                refinement={"epochs": 0} if n_train < small.refined_from else {},
+            )
+            adapted = adapted._propose(
+                training={"epochs": max(self.training.epochs, epochs(adapted.training, small.steps))},
+                refinement={"batch": min(second.batch, max(2, n_train))} if adapted.second_stage.epochs else {},
+            )
+            if adapted.second_stage.epochs:
+                adapted = adapted._propose(refinement={"epochs": max(second.epochs, epochs(adapted.second_stage, 600))})
         if starts and small.images:
-            asked["training.epochs"] = math.ceil(START_STEPS / max(1, n_train // batch))
-            if "learning_rate" in self.tables["schedule"]:
-                asked["schedule.learning_rate"] = START_RATE
-        tables = {name: dict(table) for name, table in self.tables.items()}
-        changes = []
-        for path, value in asked.items():
-            table, _, key = path.partition(".")
-            if path not in self.chosen and tables[table][key] != value:
-                tables[table][key] = value
-                changes.append(f"{path}={value:g}")
-        reasons = [f"{n_train:,} training images are few"] * few + [f"training starts from {starts}"] * bool(starts)
-        line = f"{' and '.join(reasons)}: {', '.join(changes)} ([small_data]; --set keeps yours)" if changes else None
-        return dataclasses.replace(self, tables=tables), line
+            reasons.append(f"training starts from {starts}")
+            # its weights are near the end of their way, and a higher rate would lose them
+            rate = {"learning_rate": 0.0005} if "learning_rate" in self.tables["schedule"] else {}
+            adapted = adapted._propose(training={"epochs": epochs(adapted.training, 400)}, schedule=rate)
+        changes = [
+            f"{table}.{key}={value:g}"
+            for table, keys in adapted.tables.items()
+            for key, value in keys.items()
+            if value != self.tables[table][key]
+        ]
+        line = f"{' and '.join(reasons)}: {', '.join(changes)} ([small_data]; --set keeps yours)"
+        return adapted, line if changes else None
+
+    def summary(self) -> str:
+        """What is trained, in one line."""
+        tables, training, second = self.tables, self.training, self.second_stage
+        refined = f", then {second.epochs} of {second.batch} with a critic" if second.epochs else ""
+        start = f", starting from {training.start_from}" if training.start_from else ""
+        return (
+            f"encoder {tables['encoder']['name']}, decoder {tables['decoder']['name']}, {self.latent_dim} numbers, "
+            f"{training.epochs} epochs of batches of {training.batch}{refined}{start}"
+        )
 
 
 def check_shape(experiment: Experiment, shape: ImageShape, classes: int = 0) -> None:

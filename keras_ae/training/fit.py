@@ -11,6 +11,7 @@ from keras_ae.errors import UserError
 from keras_ae.exports import opening
 from keras_ae.exports.reading import Exported
 from keras_ae.files import versions
+from keras_ae.priors import mixture
 from keras_ae.training import callbacks, devices, results
 from keras_ae.training.experiment import NETWORKS, check_shape, explain
 from keras_ae.training.run import Run
@@ -68,12 +69,13 @@ def train(experiment, run, show=False):
             print("fitting the prior ...")
             results.fit_prior(run, image_set)
         devices.wait(strategy)
+        prior = mixture.load_prior(run.prior)
 
         # the second stage
         first = run.first.epochs
         if run.second.epochs < first + second.epochs and second.epochs:
             with strategy.scope():
-                model = experiment.refiner(*run.best_networks(experiment.precision, stage=1), run.load_prior(), classes)
+                model = experiment.refined(*run.best_networks(experiment.precision, stage=1), prior, classes)
             # interpolated images would teach the critic that real ones are soft
             variation = experiment.data.variation.sharp
             epochs = (first, first + second.epochs, 0)

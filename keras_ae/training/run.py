@@ -86,11 +86,12 @@ class Run:
         """Whole epochs of both stages."""
         return self.second.epochs or self.first.epochs
 
-    @contextlib.contextmanager
     def lock(self):
-        """Hold the run for this process; UserError if a live process trains in it. An empty folder is removed at the end."""
-        with files.lock(self.folder / ".lock", f"another process trains in {self}; choose another folder or wait"):
-            yield
+        """Hold the run for this process; UserError if a live process trains in it."""
+        return files.lock(self.folder / ".lock", f"another process trains in {self}; choose another folder or wait")
+
+    def remove_if_empty(self):
+        """Remove the folder of a run that has not begun."""
         if not self.exists:
             (self.folder / ".lock").unlink(missing_ok=True)
             with contextlib.suppress(OSError):
