@@ -3,11 +3,11 @@
 import numpy as np
 from sklearn.metrics import r2_score
 
-from course import checks, movements
+from course import charts, checks, movements
 from course.reading import reader, standardised
 from keras_ae.data.sets.cat_drawing import drawn
 from keras_ae.data.sets.cat_factors import RANGES
-from keras_ae.images import charts, figures
+from keras_ae.images import figures
 from keras_ae.images.pictures import to_float
 from keras_ae.priors import space
 

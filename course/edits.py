@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from course import checks, movements
+from course import charts, checks, movements
 from keras_ae.data import pipeline
-from keras_ae.images import charts, figures, properties
+from keras_ae.images import figures, properties
 from keras_ae.images.pictures import to_float
 from keras_ae.priors import space
 

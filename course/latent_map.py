@@ -1,8 +1,7 @@
 """Held-out codes on the plane of their first two principal components, coloured by class."""
 
-from course import checks
+from course import charts, checks
 from keras_ae.data import pipeline
-from keras_ae.images import charts
 from keras_ae.priors.space import principal
 
 

@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from course import checks
+from course import charts, checks
 from keras_ae.data import pipeline
 from keras_ae.data.sets.melodies import SCALES
 from keras_ae.errors import UserError
-from keras_ae.images import figures
 from keras_ae.images import melodies as midi
 from keras_ae.images.pictures import to_uint8
 from keras_ae.priors import space
@@ -44,7 +43,7 @@ def run(models, image_set, seed, folder, *, n=1000, shown=6):
     }
     for file, (melodies, text) in rolls.items():
         notes = {label: midi.notes(steps) for label, steps in melodies.items()}
-        figures.rolls(notes, folder / f"{file}.png", f"{name}: {text}")
+        charts.rolls(notes, folder / f"{file}.png", f"{name}: {text}")
     midi.write(folder / "melodies_samples.mid", drawn[:shown])
     midi.write(folder / "melodies_interpolation.mid", path)
     right = np.stack(rebuilt) == np.stack(originals)

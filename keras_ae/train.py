@@ -3,9 +3,9 @@
 import argparse
 import json
 import shlex
-import sys
 
-from keras_ae import commandline, training
+from keras_ae import training
+from keras_ae.commandline import FORCE, command, number, option, out
 
 
 class _List(argparse.Action):
@@ -17,30 +17,6 @@ class _List(argparse.Action):
             with open(path, encoding="utf-8") as file:
                 print(f"{name:<{max(map(len, files))}}  {file.readline().removeprefix('#').strip()}")
         parser.exit()
-
-
-def parser():
-    parser = commandline.Parser("train", "Train the experiment of a TOML file into a new run folder.")
-    text = "experiment file, or the name of one of the package, such as vae"
-    parser.add_argument("experiment", metavar="EXPERIMENT", help=text)
-    parser.add_argument("--list", action=_List, nargs=0, help="show the experiments of the package, and exit")
-    parser.add_argument(
-        "--data",
-        metavar="DATA",
-        help="folder of picture files, data folder of tensorflow-datasets, or a data set: cats, cifar10 ... (docs/data.md)",
-    )
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="TABLE.KEY=VALUE", dest="overrides", help="override a value of the file"
-    )
-    text = "begin with the networks and weights of an export, such as exported/cats; same as --set training.start_from=DIR"
-    parser.add_argument("--start-from", metavar="DIR", help=text)
-    parser.add_argument("--seed", type=commandline.SEED, help="same as --set training.seed=SEED")
-    parser.add_argument("--out", metavar="DIR", help="run folder (default: the next number in runs/NAME)")
-    text = "export the run when it is complete, with a picture of samples (default folder: exported/NAME)"
-    parser.add_argument("--export", metavar="DIR", nargs="?", const="", help=text)
-    parser.add_argument("--open", action="store_true", help="open the preview picture when the first epoch has ended")
-    parser.add_argument("--resume", action="store_true", help="continue the run in --out, or the newest in runs/NAME")
-    return parser
 
 
 def open_run(name, out, resume, workers):
@@ -68,7 +44,34 @@ def open_run(name, out, resume, workers):
     return run
 
 
-def train(arguments):
+@command(
+    option("experiment", metavar="EXPERIMENT", help="experiment file, or the name of one of the package, such as vae"),
+    option("--list", action=_List, nargs=0, help="show the experiments of the package, and exit"),
+    option(
+        "--data",
+        metavar="DATA",
+        help="folder of picture files, data folder of tensorflow-datasets, or a data set: cats, cifar10 ... (docs/data.md)",
+    ),
+    option("--set", action="append", default=[], metavar="TABLE.KEY=VALUE", dest="overrides", help="override a value"),
+    option(
+        "--start-from",
+        metavar="DIR",
+        help="begin with the networks and weights of an export, such as exported/cats; same as --set training.start_from=DIR",
+    ),
+    option("--seed", type=number(0, 2**31 - 1, int), help="same as --set training.seed=SEED"),
+    out(None, "run folder (default: the next number in runs/NAME)"),
+    option(
+        "--export",
+        metavar="DIR",
+        nargs="?",
+        const="",
+        help="export the run when it is complete, with a picture of samples (default folder: exported/NAME)",
+    ),
+    option("--open", action="store_true", help="open the preview picture when the first epoch has ended"),
+    option("--resume", action="store_true", help="continue the run in --out, or the newest in runs/NAME"),
+    FORCE,
+)
+def main(arguments):
     from keras_ae import export, files
     from keras_ae.data import pipeline
     from keras_ae.errors import UserError
@@ -82,32 +85,28 @@ def train(arguments):
     chosen = experiment.read(arguments.experiment, overrides)
     if arguments.data:
         chosen = chosen.with_data(*pipeline.resolve(chosen.data.name, arguments.data))
-    out = arguments.export
-    if out is not None:
-        out = files.check_output(out or f"exported/{chosen.name}")
+    exported = arguments.export
+    if exported is not None:
+        exported = files.check_output(exported or f"exported/{chosen.name}", arguments.force)
 
     run = open_run(chosen.name, arguments.out, arguments.resume, chosen.training.devices == "workers")
-    if run.complete and not (out and arguments.resume):
+    if run.complete and exported is None:
         raise UserError(f"the run in {run} is complete; train without --resume for a new one")
     try:
         if not run.complete:
             fit.train(chosen, run, arguments.open)
             print(results.summarize(run))
-        if out is not None:
-            export.export_run(run, out)
+        if exported is not None:
+            export.export_run(run, exported, force=arguments.force)
     except KeyboardInterrupt:
         words = ["python", "-m", "keras_ae.train", arguments.experiment]
         words += ["--data", arguments.data] if arguments.data else []
         words += [word for override in overrides for word in ("--set", override)]
-        words += ["--out", str(run), "--resume"] + (["--export", str(out)] if out else [])
-        print(f"interrupted: {run.epochs} whole epochs are saved; continue with  {shlex.join(words)}", file=sys.stderr)
-        sys.exit(130)
+        words += ["--out", str(run), "--resume"] + (["--export", str(exported)] if exported else [])
+        saved = f"{run.epochs} whole epochs are saved"
+        raise KeyboardInterrupt(f"interrupted: {saved}; continue with  {shlex.join(words)}") from None
     finally:
         run.remove_if_empty()
-
-
-def main(argv=None):
-    commandline.run(parser(), train, argv)
 
 
 if __name__ == "__main__":

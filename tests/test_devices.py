@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
+from keras_ae.training.runs import Run
 
 from keras_ae import train
 from keras_ae.data import pipeline
 from keras_ae.errors import UserError
 from keras_ae.training import devices, experiment, local_workers
-from keras_ae.training.runs import Run
 
 ROOT = Path(__file__).parents[1]
 SMALL = """

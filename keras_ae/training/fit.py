@@ -14,7 +14,6 @@ from keras_ae.files import versions
 from keras_ae.priors import mixture
 from keras_ae.training import callbacks, devices, results
 from keras_ae.training.experiment import NETWORKS, check_shape, explain
-from keras_ae.training.run import Run
 
 
 def train(experiment, run, show=False):
@@ -167,7 +166,9 @@ def check_data(experiment, image_set, replicas):
         if batch < replicas:
             raise UserError(f"{key} must be at least the number of devices, {replicas}. Received: {batch}")
         if image_set.n_train < batch:
-            raise UserError(f"{image_set.n_train} training images are fewer than a batch of {batch}; add images, or lower {key}")
+            raise UserError(
+                f"{image_set.n_train} training images are fewer than a batch of {batch}; add images, or lower {key}"
+            )
     check_shape(experiment, image_set.shape, len(image_set.labels))
 
 
@@ -225,7 +226,10 @@ def adopt_networks(experiment):
             f"cannot start from {folder}: it was trained for the task {exported.task}, not {tables['task']['name']}"
         )
     # the name that exported/cats has for these networks
-    taken = {name: {key: "plain" if value == "normalizer_free" else value for key, value in described[name].items()} for name in NETWORKS}
+    taken = {
+        name: {key: "plain" if value == "normalizer_free" else value for key, value in described[name].items()}
+        for name in NETWORKS
+    }
     for path in sorted(experiment.chosen):
         table, _, key = path.partition(".")
         if table in taken and tables[table].get(key) != taken[table].get(key):
