@@ -25,9 +25,13 @@ class Continue(keras.callbacks.Callback):
         super().__init__()
         self.seed, self.counting, self.rows = seed, counting, rows
 
+    def learning_rate(self):
+        """The present one, also where it has a copy on each device."""
+        return float(np.asarray(self.model.optimizer.learning_rate))
+
     def on_train_begin(self, logs=None):
         self.began = time.monotonic()
-        rate = float(self.model.optimizer.learning_rate)
+        rate = self.learning_rate()
         for row in self.rows:
             for callback in self.counting:
                 callback.on_epoch_end(int(row["epoch"]), dict(row))
@@ -42,7 +46,7 @@ class Continue(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         now = time.monotonic()
         logs["seconds"], self.began = round(now - self.began, 3), now
-        logs.setdefault("learning_rate", float(self.model.optimizer.learning_rate))
+        logs.setdefault("learning_rate", self.learning_rate())
         logs |= {name.replace("mse", "psnr"): pictures.psnr(logs[name]) for name in ("mse", "val_mse")}
 
 
@@ -72,10 +76,7 @@ class Progress(keras.callbacks.Callback):
 
     def __init__(self, end, later=0):
         super().__init__()
-        self.end, self.later = end, later
-
-    def on_train_begin(self, logs=None):
-        self.spent = []
+        self.end, self.later, self.spent = end, later, []
         # disable=None: no bar in a log file
         self.bar = tqdm(unit="step", disable=None, dynamic_ncols=True, leave=False)
 

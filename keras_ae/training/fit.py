@@ -133,6 +133,7 @@ def fit_stage(run, stage, model, epochs, batch, variation, experiment, image_set
                 initial_epoch=first,
                 epochs=end,
                 steps_per_epoch=image_set.n_train // batch,
+                shuffle=False,
                 verbose=0,
                 callbacks=todo,
             )
@@ -225,11 +226,11 @@ def adopt_networks(experiment):
         raise UserError(
             f"cannot start from {folder}: it was trained for the task {exported.task}, not {tables['task']['name']}"
         )
-    # the name that exported/cats has for these networks
-    taken = {
-        name: {key: "plain" if value == "normalizer_free" else value for key, value in described[name].items()}
-        for name in NETWORKS
-    }
+    taken = {name: dict(described[name]) for name in NETWORKS}
+    for table in taken.values():
+        # the name that exported/cats has for these networks
+        if table["name"] == "normalizer_free":
+            table["name"] = "plain"
     for path in sorted(experiment.chosen):
         table, _, key = path.partition(".")
         if table in taken and tables[table].get(key) != taken[table].get(key):
