@@ -84,4 +84,5 @@ def share(dataset, strategy, n=None):
     if n is not None:
         (batch,) = {len(part) for part in next(iter(dataset)).values()}
         dataset = dataset.unbatch().take(n - n % devices).batch(batch)
-    return dataset.with_options(options)
+    # with no targets beside it, Keras does not average a batch of several workers (its issue 20585)
+    return dataset.map(lambda batch: (batch, None)).with_options(options)
