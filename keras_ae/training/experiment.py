@@ -429,7 +429,8 @@ def complete(name: str, tables: dict[str, Any], chosen: Iterable[str] = ()) -> E
             raise _unknown("table", table, known)
     # first, because other tables may name what the module adds
     if module := _complete_table("uses", tables.get("uses", {}))["module"]:
-        with explain(f"[uses] module = {shown(module)} cannot be imported", ImportError, TypeError, ValueError):
+        where = "python -m keras_ae.train finds those of the current folder"
+        with explain(f"[uses] module = {shown(module)} cannot be imported ({where})", ImportError, TypeError, ValueError):
             importlib.import_module(module)
     return Experiment(name, {table: _complete_table(table, tables.get(table, {})) for table in known}, frozenset(chosen))
 
