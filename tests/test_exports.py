@@ -9,7 +9,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras_ae.training.runs import Run
 
 from keras_ae import export, files
 from keras_ae.errors import UserError
@@ -21,6 +20,7 @@ from keras_ae.images import pictures
 from keras_ae.judge import side_by_side
 from keras_ae.models import latents, networks
 from keras_ae.models.vae import VAE
+from keras_ae.training.run import Run
 
 ROOT = Path(__file__).parents[1]
 RANDOM = np.random.default_rng(0)

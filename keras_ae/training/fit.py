@@ -102,8 +102,7 @@ def fit_stage(run, stage, model, epochs, batch, variation, experiment, image_set
     todo = [keras.callbacks.TerminateOnNaN(raise_error=True), *counting, callbacks.Continue(seed, counting, saved)]
     progress = callbacks.Progress(end, later)
     if chief:
-        if saved:
-            stage.forget_later_epochs()
+        stage.forget_later_epochs()
         shown = pipeline.first_batch(image_set, "test", 64, task)
         todo += [
             keras.callbacks.CSVLogger(stage.history, append=True),

@@ -52,6 +52,8 @@ class Stage:
 
     def forget_later_epochs(self):
         """Leave only whole epochs in history.csv: a process may have been killed between a line and the weights."""
+        if not self.history.exists():
+            return
         rows = self.rows()
         with files.write_file(self.history) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
             if rows:
