@@ -13,7 +13,7 @@ from keras_ae.data.variation import Variation
 from keras_ae.exports.load import Exported
 from keras_ae.judge.judge import Judge
 from keras_ae.training import results
-from keras_ae.training.runs import Run
+from keras_ae.training.run import Run
 
 ROOT = Path(__file__).parents[1]
 

@@ -66,29 +66,3 @@ def read_card(folder):
     except (OSError, ValueError) as error:
         message = f"{path} cannot be read: {error}"
     raise UserError(f"{message}; export the model again")
-
-
-def of_run(run):
-    """What the card says of a finished run: where the model comes from, and its held-out metrics."""
-    config, measured, experiment = run.read_json("config"), run.read_json("metrics"), run.experiment()
-    # paths of the user's machine are private
-    data = {key: value for key, value in experiment.tables["data"].items() if key != "directory"}
-    training = {key: value for key, value in experiment.tables["training"].items() if key != "start_from"}
-    return {
-        "experiment": experiment.name,
-        "configuration": experiment.tables | {"data": data, "training": training},
-        **({"started_from": config["started_from"]} if "started_from" in config else {}),
-        "task": experiment.tables["task"],
-        "data": config["data"],
-        "labels": config["data"]["labels"],
-        "seed": experiment.training.seed,
-        "versions": config["versions"],
-        "git": config["git"],
-        "training_precision": config["precision"],
-        "training_seconds": measured["training_seconds"],
-        "epochs": measured["epochs"],
-        "best_epoch": measured["best_epoch"],
-        "held_out": measured["reconstruction"],
-        "held_out_baseline": measured["baseline"],
-        "held_out_neg_elbo_nats": measured["neg_elbo_nats"],
-    }
