@@ -31,11 +31,39 @@ def load_savedmodel(folder, name):
         raise UserError(f"{Path(folder) / name} is not a SavedModel that loads; export the model again") from error
 
 
-class TensorFlow:
-    """The SavedModels of an export. Arrays are float32, labels int32 (n,) for a conditional model and None for others.
+class Runtime:
+    """What computes an export, with the networks that it opens when they are first used.
 
-    Raises UserError without TensorFlow, or where the SavedModels are not as the card says.
+    Arrays are float32, labels int32 (n,) for a conditional model and None for others. Raises UserError where the package that
+    computes is not installed, or files are damaged or not as the card says.
     """
+
+    @functools.cached_property
+    def _encoder(self):
+        return self._open("encoder", images=self.card["input_shape"], z=[self.card["latent_dim"]])
+
+    @functools.cached_property
+    def _decoder(self):
+        return self._open("decoder", z=[self.card["latent_dim"]], images=self.card["image_shape"])
+
+    def _check(self, name, found, wanted):
+        """Raises UserError unless a network takes and makes what is wanted, and a label where the card has some.
+
+        found, wanted: {name of an input or output: shape without the batch}.
+        """
+        for key, shape in wanted.items():
+            if found.get(key) != tuple(shape):
+                has = f"has {key} of shape {found[key]}" if key in found else f"has no {key}"
+                says = f"card.json says {key} of shape {tuple(shape)}"
+                raise UserError(f"{self.folder}: {says}, {name} {has}; export the model again")
+        if ("label" in found) != bool(self.card["labels"]):
+            takes = "takes a label" if "label" in found else "takes none"
+            says = f"card.json names the labels {self.card['labels']}"
+            raise UserError(f"{self.folder}: {says}, {name} {takes}; export the model again")
+
+
+class TensorFlow(Runtime):
+    """The SavedModels of an export."""
 
     def __init__(self, folder, card):
         self.folder, self.card = folder, card
@@ -58,16 +86,8 @@ class TensorFlow:
             function = model.signatures[signature]
             tensors = {**function.structured_input_signature[1], **function.structured_outputs}
             found = {key: tuple(tensor.shape[1:]) for key, tensor in tensors.items()}
-        check_shapes(self.folder, self.card, name, found, wanted)
+        self._check(name, found, wanted)
         return model
-
-    @functools.cached_property
-    def _encoder(self):
-        return self._open("encoder", images=self.card["input_shape"], z=[self.card["latent_dim"]])
-
-    @functools.cached_property
-    def _decoder(self):
-        return self._open("decoder", z=[self.card["latent_dim"]], images=self.card["image_shape"])
 
     @functools.cached_property
     def _generator(self):
@@ -129,8 +149,8 @@ class TensorFlow:
         return descend
 
 
-class Onnx:
-    """The files in the folder onnx/ of an export, with the methods of `TensorFlow`. Raises UserError without onnxruntime."""
+class Onnx(Runtime):
+    """The files in the folder onnx/ of an export, computed by onnxruntime."""
 
     def __init__(self, folder, card):
         self.folder, self.card = folder, card
@@ -159,16 +179,8 @@ class Onnx:
             # a damaged protocol buffer raises almost anything
             raise UserError(f"{path} is not an ONNX file that loads; export the model again") from error
         found = {value.name: tuple(value.shape[1:]) for value in (*session.get_inputs(), *session.get_outputs())}
-        check_shapes(self.folder, self.card, f"onnx/{name}.onnx", found, wanted)
+        self._check(f"onnx/{name}.onnx", found, wanted)
         return session
-
-    @functools.cached_property
-    def _encoder(self):
-        return self._open("encoder", images=self.card["input_shape"], z=[self.card["latent_dim"]])
-
-    @functools.cached_property
-    def _decoder(self):
-        return self._open("decoder", z=[self.card["latent_dim"]], images=self.card["image_shape"])
 
     @functools.cached_property
     def _samplers(self):
@@ -213,20 +225,6 @@ class Onnx:
         """{"images": uint8, "z"} of codes `first` ... of the seed's sequence from the prior "fitted" or "normal"."""
         z = self._samplers[prior](n, seed, temperature, first, labels)
         return {"images": self._run(self._decoder, ["images_uint8"], labels, z=z)["images_uint8"], "z": z}
-
-
-def check_shapes(folder, card, name, found, wanted):
-    """Raises UserError unless a network takes and makes what is wanted, and a label where the card has some.
-
-    found, wanted: {name of an input or output: shape without the batch}.
-    """
-    for key, shape in wanted.items():
-        if found.get(key) != tuple(shape):
-            has = f"has {key} of shape {found[key]}" if key in found else f"has no {key}"
-            raise UserError(f"{folder}: card.json says {key} of shape {tuple(shape)}, {name} {has}; export the model again")
-    if ("label" in found) != bool(card["labels"]):
-        takes = "takes a label" if "label" in found else "takes none"
-        raise UserError(f"{folder}: card.json names the labels {card['labels']}, {name} {takes}; export the model again")
 
 
 def check_folder(folder):
