@@ -59,8 +59,8 @@ lint: $(READY) ## check the style of the code with ruff
 # minutes of the campaign; SEED=N repeats one
 SOAK ?= 20
 
-soak: $(READY) ## thousands of wrong inputs, kills and crowds of processes; SOAK=MINUTES (20), SEED=N
-	$(BIN)/python benchmarks/soak --minutes $(SOAK) $(if $(SEED),--seed $(SEED))
+soak: $(READY) ## random wrong inputs and killed trainings; SOAK=MINUTES (20), SEED=N
+	$(BIN)/python benchmarks/soak.py --minutes $(SOAK) $(if $(SEED),--seed $(SEED))
 
 bench: $(READY) ## measure training and decoding beside PyTorch, onnxruntime and a plain Keras loop (installs PyTorch)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'

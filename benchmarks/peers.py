@@ -4,14 +4,15 @@ Each trains for the same wall-clock time in this run, and the judge of keras_ae 
 
     ae, vae          experiments/ae.toml and vae.toml, as many epochs as fit
     plain Keras VAE  the networks of vae.toml in the loop of Keras' own example: squared error and KL, Adam, codes from N(0, I)
-    PyTorch twin     the first stage of vae.toml in PyTorch (`with_pytorch`); codes from a mixture as ours
+    PyTorch twin     the first stage of vae.toml in PyTorch (`twins`); codes from a mixture as ours
     pythae AE, VAE   (PyTorch) with the convolutional networks of ae.toml, its trainer, and its GaussianMixture sampler
     PCA              with a normal distribution over its scores
 
 pythae's own networks for 64x64 images have 128 to 1,024 channels and complete only a few epochs in minutes on two cores;
-smaller ones give better results. At the end follow the seconds until each is as good as PCA (`race`).
+smaller ones give better results. At the end follow the seconds until each rebuilds held-out images as well as PCA.
 """
 
+import csv
 import functools
 import json
 import subprocess
@@ -20,11 +21,12 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
+
 from keras_ae import commandline
 
 # of the minutes, for the first of two stages
 FIRST_STAGE = 0.55
-PYTHAE = ("AE", "VAE")
 
 
 def parser():
@@ -38,49 +40,278 @@ def parser():
     return parser
 
 
+class Clock:
+    """Stops training after `limit` seconds, or once held-out images are rebuilt with `target` dB.
+
+    It stands still while it measures. held_out: images (n, H, W, C), or None to measure nothing.
+    """
+
+    def __init__(self, limit, held_out=None, target=float("inf")):
+        self.limit, self.held_out, self.target = limit, held_out, target
+        self.seconds = self.psnr = 0.0
+        self.start()
+
+    def start(self):
+        """Start to count."""
+        self.began = time.perf_counter()
+
+    def done(self, rebuild):
+        """Whether training ends here; called after each epoch. rebuild: images (n, H, W, C) -> reconstructions."""
+        self.seconds += time.perf_counter() - self.began
+        if self.held_out is not None:
+            parts = np.array_split(self.held_out, len(self.held_out) // 100 + 1)
+            rebuilt = np.concatenate([rebuild(images) for images in parts])
+            error = np.square(self.held_out - np.clip(rebuilt, -1, 1), dtype="float64").mean()
+            self.psnr = max(self.psnr, 10 * np.log10(4 / error))
+        self.start()
+        return self.psnr >= self.target or self.seconds >= self.limit
+
+
+def vae_experiment(seed):
+    from keras_ae.training import experiment
+
+    return experiment.read("experiments/vae.toml", [f"training.seed={seed}"])
+
+
+def candidate(name, latent_dim, encode, decode, sample):
+    """What the judge measures. encode: images -> dict of codes; decode: z -> images; sample: (n, seed) -> z."""
+    from keras_ae.judge.judge import Candidate
+    from keras_ae.priors.space import batched
+
+    def generate(n, seed):
+        return np.clip(batched(decode, np.asarray(sample(n, seed))), -1, 1)
+
+    return Candidate(name, latent_dim, functools.partial(batched, encode), functools.partial(batched, decode), generate)
+
+
+# ---- keras_ae itself
+
+
 def run_module(module, *arguments):
     subprocess.run([sys.executable, "-m", f"keras_ae.{module}", *map(str, arguments)], check=True)
 
 
-def epochs_that_fit(experiment, data, minutes, folder):
-    """--set arguments with the epochs of each stage that fit into the minutes, estimated from a short run."""
-    import csv
-
-    refines = experiment.second_stage.epochs > 0
-    options = ["--set", "training.epochs=3", "--set", f"refinement.epochs={2 * refines}"]
-    run_module("train", f"experiments/{experiment.name}.toml", *data, *options, "--out", folder / "probe")
-    with open(folder / "probe" / "history.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
-    # the first epoch of a stage compiles
-    seconds = {stage: [float(row["seconds"]) for row in rows if row["stage"] == stage] for stage in ("1", "2")}
-    share = FIRST_STAGE if refines else 1.0
-    fit = {"training.epochs": share * minutes * 60 / min(seconds["1"])}
-    if refines:
-        fit["refinement.epochs"] = (1 - share) * minutes * 60 / min(seconds["2"])
-    return [word for key, epochs in fit.items() for word in ("--set", f"{key}={max(1, int(epochs))}")]
-
-
-def ours(name, data, minutes):
-    """An experiment of ours, trained and exported."""
+def train_ours(name, data, minutes):
+    """An experiment of ours, trained for as many epochs as fit into the minutes and exported, as a candidate."""
     from keras_ae.exports.reading import Exported
     from keras_ae.judge import side_by_side
     from keras_ae.training import experiment
 
-    folder = Path(tempfile.mkdtemp())
-    fit = epochs_that_fit(experiment.read(f"experiments/{name}.toml"), data, minutes, folder)
-    run_module("train", f"experiments/{name}.toml", *data, *fit, "--out", folder / "run")
+    folder, file = Path(tempfile.mkdtemp()), f"experiments/{name}.toml"
+    refines = experiment.read(file).second_stage.epochs > 0
+    # a short run first; the first epoch of a stage compiles
+    options = ["--set", "training.epochs=3", "--set", f"refinement.epochs={2 * refines}"]
+    run_module("train", file, *data, *options, "--out", folder / "probe")
+    with open(folder / "probe" / "history.csv", newline="", encoding="utf-8") as rows:
+        rows = list(csv.DictReader(rows))
+    options, share = [], FIRST_STAGE if refines else 1.0
+    for stage, key, part in (("1", "training.epochs", share), ("2", "refinement.epochs", 1 - share)):
+        if seconds := [float(row["seconds"]) for row in rows if row["stage"] == stage]:
+            options += ["--set", f"{key}={max(1, int(part * minutes * 60 / min(seconds)))}"]
+    run_module("train", file, *data, *options, "--out", folder / "run")
     run_module("export", "--model", folder / "run", "--out", folder / "export")
     return side_by_side.candidate(Exported(folder / "export"), f"keras_ae {name}")
 
 
+# ---- trained in this process: functions of the images, a seed and a clock, which give the parts of a candidate
+
+
+def fit(model, stream, steps, rebuild, clock):
+    """Train a Keras model, `steps` of the stream in an epoch, until the clock ends it."""
+    import keras
+
+    class Until(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = clock.done(rebuild)
+
+    clock.start()
+    model.fit(stream, steps_per_epoch=steps, epochs=10_000, shuffle=False, verbose=0, callbacks=[Until()])
+
+
+def train_first_stage(image_set, seed, clock):
+    """The first stage of vae.toml, as `python -m keras_ae.train` trains it."""
+    from keras_ae.data import pipeline
+
+    vae = vae_experiment(seed)
+    batch = vae.training.batch
+    stream, steps = pipeline.training(image_set, batch, seed, variation=vae.data.variation), image_set.n_train // batch
+    model, _ = vae.model(image_set.shape, steps)
+    fit(model, stream, steps, lambda images: model.decode(model.encode({"images": images})["z_mean"], {}).numpy(), clock)
+
+
+def train_plain_keras(image_set, seed, clock):
+    """The networks of vae.toml in the loop of https://keras.io/examples/generative/vae/, with its optimizer and batch size."""
+    import keras
+    import tensorflow as tf
+    import twins
+
+    from keras_ae.data import pipeline
+
+    vae = vae_experiment(seed)
+    keras.utils.set_random_seed(seed)
+    encoder, decoder = vae.networks(image_set.shape, precision=vae.precision)
+
+    def squared(images, decoded):
+        return tf.reduce_sum(tf.square(images - decoded), axis=(1, 2, 3))
+
+    def encode(images):
+        return {"z": encoder(images)["z_mean"].numpy()} | {key: encoder(images)[key].numpy() for key in ("z_mean", "z_log_var")}
+
+    def decode(z):
+        return decoder(tf.constant(z, tf.float32)).numpy()
+
+    def sample(n, seed):
+        return tf.random.stateless_normal((n, vae.latent_dim), (seed, 0)).numpy()
+
+    model = twins.plain_model(encoder, decoder, squared, keras.optimizers.Adam())
+    stream = pipeline.training(image_set, 128, seed)
+    fit(model, stream, image_set.n_train // 128, lambda images: decode(encode(images)["z"]), clock)
+    return vae.latent_dim, encode, decode, sample
+
+
+def train_twin(image_set, seed, clock):
+    """The PyTorch twin of the first stage of vae.toml, with a schedule of as many steps as the clock's limit has room for."""
+    import twins
+
+    from keras_ae.data import pipeline
+    from keras_ae.priors import mixture
+
+    vae = vae_experiment(seed)
+    batch = vae.training.batch
+    steps = image_set.n_train // batch
+    fitting = round(10 * clock.limit / twins.speed(vae, image_set.shape, 10)())
+    twin = twins.Twin(vae, image_set.shape, min(steps * vae.training.epochs, max(20, fitting)))
+    clock.start()
+    for step, part in enumerate(pipeline.training(image_set, batch, seed, variation=vae.data.variation), 1):
+        twin.step(twins.to_torch(part["images"]))
+        if step % steps == 0 and clock.done(lambda images: twin.decode(twin.codes(images)["z"])):
+            break
+
+    @functools.cache
+    def prior():
+        known = np.concatenate([twin.codes(part["images"])["z"] for part in pipeline.batches(image_set, "train", 512)])
+        arguments = dict(vae.tables["prior"])
+        return mixture.PRIORS[arguments.pop("name")].fit(known, seed, **arguments)
+
+    return vae.latent_dim, twin.codes, twin.decode, lambda n, seed: prior().sample(n, seed)
+
+
+def pythae_networks(kind, config, widths=(32, 64, 128, 256)):
+    """The strided convolutions of ae.toml for pythae: its encoder and decoder."""
+    from pythae.models.base.base_utils import ModelOutput
+    from pythae.models.nn import BaseDecoder, BaseEncoder
+    from torch import nn
+
+    channels, side = [config.input_dim[0], *widths], config.input_dim[1] // 2 ** len(widths)
+    features = widths[-1] * side * side
+
+    class Encoder(BaseEncoder):
+        def __init__(self):
+            super().__init__()
+            parts = [m for a, b in zip(channels, widths, strict=False) for m in (nn.Conv2d(a, b, 4, 2, 1), nn.ReLU())]
+            self.layers = nn.Sequential(*parts, nn.Flatten())
+            self.mean, self.log_var = nn.Linear(features, config.latent_dim), nn.Linear(features, config.latent_dim)
+
+        def forward(self, x):
+            x = self.layers(x)
+            return ModelOutput(embedding=self.mean(x), **({"log_covariance": self.log_var(x)} if kind == "VAE" else {}))
+
+    class Decoder(BaseDecoder):
+        def __init__(self):
+            super().__init__()
+            pairs = zip(channels[:0:-1], channels[-2::-1], strict=True)
+            parts = [m for a, b in pairs for m in (nn.ConvTranspose2d(a, b, 4, 2, 1), nn.ReLU())]
+            self.dense = nn.Linear(config.latent_dim, features)
+            self.layers = nn.Sequential(*parts[:-1], nn.Sigmoid())
+
+        def forward(self, z):
+            return ModelOutput(reconstruction=self.layers(self.dense(z).relu().reshape(-1, widths[-1], side, side)))
+
+    return Encoder(), Decoder()
+
+
+def train_pythae(kind, image_set, seed, clock):
+    """pythae's AE or VAE, trained by its own trainer; codes are drawn with its GaussianMixture sampler."""
+    import pythae.models
+    import torch
+    from pythae.data.datasets import BaseDataset
+    from pythae.samplers import GaussianMixtureSampler, GaussianMixtureSamplerConfig
+    from pythae.trainers import BaseTrainer, BaseTrainerConfig
+    from pythae.trainers.training_callbacks import TrainingCallback
+    from twins import to_torch
+
+    from keras_ae.data import pipeline
+
+    class OutOfTime(Exception):
+        pass
+
+    class Until(TrainingCallback):
+        def on_epoch_end(self, training_config, **kwargs):
+            model.eval()
+            if clock.done(lambda images: decode(encode(images)["z"])):
+                raise OutOfTime
+
+    @torch.no_grad()
+    def encode(images):
+        # pythae's images are in [0, 1]
+        found = model.encoder(to_torch(images) / 2 + 0.5)
+        mean = found.embedding.numpy()
+        return {"z": mean} | ({"z_mean": mean, "z_log_var": found.log_covariance.numpy()} if "log_covariance" in found else {})
+
+    @torch.no_grad()
+    def decode(z):
+        images = model.decoder(torch.from_numpy(np.asarray(z, "float32"))).reconstruction
+        return images.numpy().transpose(0, 2, 3, 1) * 2 - 1
+
+    torch.manual_seed(seed)
+    height, width, channels = image_set.shape
+    latent_dim = vae_experiment(seed).latent_dim
+    images = to_torch(pipeline.examples(image_set, "train", image_set.n_train)).contiguous() / 2 + 0.5
+    config = getattr(pythae.models, f"{kind}Config")(input_dim=(channels, height, width), latent_dim=latent_dim)
+    model = getattr(pythae.models, kind)(config, *pythae_networks(kind, config))
+    options = BaseTrainerConfig(
+        output_dir=tempfile.mkdtemp(), num_epochs=100_000, learning_rate=1e-3, per_device_train_batch_size=64, no_cuda=True
+    )
+    dataset = BaseDataset(images, torch.ones(len(images)))
+    trainer = BaseTrainer(model=model, train_dataset=dataset, training_config=options, callbacks=[Until()])
+    clock.start()
+    try:
+        trainer.train()
+    except OutOfTime:
+        pass
+    model.eval()
+
+    def sample(n, seed):
+        sampler = GaussianMixtureSampler(model, GaussianMixtureSamplerConfig(n_components=10))
+        sampler.fit(images)
+        sampler.gmm.random_state = seed
+        return sampler.gmm.sample(n)[0]
+
+    return latent_dim, encode, decode, sample
+
+
+OTHERS = {
+    "PyTorch twin": train_twin,
+    "plain Keras VAE": train_plain_keras,
+    "pythae AE": functools.partial(train_pythae, "AE"),
+    "pythae VAE": functools.partial(train_pythae, "VAE"),
+}
+
+
+def train_other(name, image_set, seed, minutes):
+    """One of OTHERS, trained for so many minutes, as a candidate."""
+    return candidate(name, *OTHERS[name](image_set, seed, Clock(60 * minutes)))
+
+
+# ---- tables
+
+
 def table(numbers, minutes):
-    """The table of the README, in Markdown."""
+    """The numbers of the judge in Markdown."""
     from importlib.metadata import version
 
-    rows = [
-        "| model | PSNR dB | SSIM | sharpness | negative ELBO, nats | fd_gabor | precision | recall | nearest |",
-        "|---" * 9 + "|",
-    ]
+    heads = ["model", "PSNR dB", "SSIM", "sharpness", "negative ELBO, nats", "fd_gabor", "precision", "recall", "nearest"]
+    rows = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     judged = numbers["models"] | {"real images": {"reconstruction": {}, "likelihood": None, "samples": numbers["real"]}}
     for name, model in judged.items():
         one, samples = model["reconstruction"], model["samples"]
@@ -92,12 +323,21 @@ def table(numbers, minutes):
     return "\n".join([*rows, "", f"{minutes:g} minutes of training each; {time.strftime('%Y-%m-%d')}; {packages}."])
 
 
-def bench(arguments):
-    import race
-    import with_keras
-    import with_pythae
-    import with_pytorch
+def race(image_set, target, arguments):
+    """The seconds until each rebuilds held-out images with `target` dB from mean codes, in Markdown."""
+    from keras_ae.data import pipeline
 
+    held_out = pipeline.examples(image_set, "test", image_set.n_test)
+    rows = ["| trained by | seconds until the PSNR of PCA | best PSNR dB |", "|---|---|---|"]
+    for name, train in {"keras_ae vae, first stage": train_first_stage, **OTHERS}.items():
+        clock = Clock(60 * arguments.minutes, held_out, target)
+        train(image_set, arguments.seed, clock)
+        reached = f"{clock.seconds:.0f}" if clock.psnr >= target else f"not in {clock.seconds:.0f}"
+        rows.append(f"| {name} | {reached} | {clock.psnr:.2f} |")
+    return "\n".join([*rows, "", f"{target:.2f} dB: PCA with as many numbers, on the same {len(held_out)} held-out images."])
+
+
+def bench(arguments):
     from keras_ae import outputs
     from keras_ae.data import pipeline
     from keras_ae.judge import side_by_side
@@ -109,23 +349,16 @@ def bench(arguments):
     source = pipeline.resolve("cat_faces", arguments.data) if arguments.data else ("synthetic_cats", None)
     image_set = pipeline.load(*source)
     judge = Judge(image_set, arguments.n, "gabor", arguments.seed)
-    makers = [functools.partial(ours, name, data, arguments.minutes) for name in ("vae", "ae")]
-    limits = image_set, arguments.minutes, arguments.seed
-    makers += [functools.partial(with_pytorch.peer, *limits), functools.partial(with_keras.peer, *limits)]
-    makers += [functools.partial(with_pythae.peer, kind, *limits) for kind in PYTHAE]
+    makers = [functools.partial(train_ours, name, data, arguments.minutes) for name in ("vae", "ae")]
+    limits = image_set, arguments.seed, arguments.minutes
+    makers += [functools.partial(train_other, name, *limits) for name in OTHERS]
     makers.append(functools.partial(judge.baseline, 128))
     judged, arrays = side_by_side.judge_all(judge, makers)
     print(side_by_side.write(out, judge, judged, judged, arrays, judge.warnings()))
-    numbers = json.loads((out / "metrics.json").read_text())
+    numbers = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
     print(table(numbers, arguments.minutes))
-    held_out = pipeline.examples(image_set, "test", image_set.n_test)
-    target = numbers["models"]["PCA-128"]["reconstruction"]["psnr"]
-    print(race.run(image_set, held_out, target, arguments.minutes, arguments.seed))
-
-
-def main(argv=None):
-    commandline.run(parser(), bench, argv)
+    print(race(image_set, numbers["models"]["PCA-128"]["reconstruction"]["psnr"], arguments))
 
 
 if __name__ == "__main__":
-    main()
+    commandline.run(parser(), bench)

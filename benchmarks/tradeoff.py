@@ -32,7 +32,7 @@ def parser():
 def measured(judge, decoder, z_test, z_drawn):
     """Reconstruction metrics of one decoder on held-out images, and the Frechet distance of its samples as `fd`."""
     from keras_ae.judge import distances, metrics
-    from keras_ae.priors.batches import batched
+    from keras_ae.priors.space import batched
 
     def decode(z):
         return np.clip(decoder(z, training=False), -1, 1)
@@ -86,8 +86,8 @@ def trade(arguments):
     from keras_ae.data import pipeline
     from keras_ae.files import written_whole
     from keras_ae.judge.judge import Judge
-    from keras_ae.priors import priors
-    from keras_ae.priors.batches import batched
+    from keras_ae.priors import mixture
+    from keras_ae.priors.space import batched
     from keras_ae.training import folders
 
     run = folders.find_complete(arguments.model)
@@ -96,7 +96,7 @@ def trade(arguments):
     encoder, decoder = run.best_networks()
     first, last = run.best_networks(weights="first_stage")[1].get_weights(), decoder.get_weights()
     z_test = batched(lambda images: np.asarray(encoder(images)["z_mean"]), judge.held_out)
-    z_drawn = priors.load(run.prior).sample(judge.n, arguments.seed).numpy()
+    z_drawn = mixture.load_prior(run.prior).sample(judge.n, arguments.seed).numpy()
     rows = []
     for share in SHARES:
         decoder.set_weights([(1 - share) * a + share * b for a, b in zip(first, last, strict=True)])

@@ -3,13 +3,13 @@
 import numpy as np
 from sklearn.metrics import r2_score
 
-from course import checks, movements
+from course import charts, checks, movements
 from course.reading import reader, standardised
 from keras_ae.data.sets.cat_drawing import drawn
 from keras_ae.data.sets.cat_factors import RANGES
-from keras_ae.images import charts, figures
+from keras_ae.images import figures
 from keras_ae.images.pictures import to_float
-from keras_ae.priors import directions
+from keras_ae.priors import space
 
 # added to the seed: different cats for the network that measures edits, for that which directions are calibrated with, and for
 # the directions
@@ -42,14 +42,14 @@ def run(models, image_set, seed, folder, *, trained=6000, epochs=10, learned=400
     chosen = [factor for factor, score in zip(RANGES, r2, strict=True) if score > readable]
     columns = [list(RANGES).index(factor) for factor in chosen]
     values, codes = _codes(model, learned, seed + LEARNING_SEED)
-    single = directions.separate(codes, values)[columns]
+    single = space.separate(codes, values)[columns]
     calibrate = reader(model.shape, seed + CALIBRATING_SEED, cats=trained, epochs=epochs)
     _, others = _codes(model, edited, seed + CALIBRATED_SEED)
     ways = single
     for _ in range(rounds):
-        ways = directions.calibrated(ways, movements.slopes(model, others, ways, calibrate)[:, columns])
+        ways = space.calibrate(ways, movements.slopes(model, others, ways, calibrate)[:, columns])
     z = model.encode(to_float(pixels[:edited]))
-    strips = [model.decode(directions.moved(z[0], way, SHOWN_STRENGTHS)) for way in ways]
+    strips = [model.decode(space.move(z[0], way, SHOWN_STRENGTHS)) for way in ways]
     # several factors in a row, so that many fit on a page
     lines = range(0, len(strips), FACTORS_IN_A_ROW)
     strips += [np.ones_like(strips[0])] * (-len(strips) % FACTORS_IN_A_ROW)

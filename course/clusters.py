@@ -7,7 +7,7 @@ from sklearn.mixture import GaussianMixture
 from course import checks
 from keras_ae.data import pipeline
 from keras_ae.images import figures
-from keras_ae.priors import paths
+from keras_ae.priors import space
 
 
 def run(models, image_set, seed, folder, *, clusters=10, held_out=10_000):
@@ -33,7 +33,7 @@ def run(models, image_set, seed, folder, *, clusters=10, held_out=10_000):
     title = f"{name}: clusters of codes; the medoid, then members with increasing distance"
     figures.rows(list(rows.values()), list(rows), folder / "clusters.png", title)
     lines = [
-        model.decode(paths.linear(z[start], z[end], shown).astype("float32"))
+        model.decode(space.linear(z[start], z[end], shown).astype("float32"))
         for start, end in zip(medoids, medoids[1:], strict=False)
     ]
     if lines:

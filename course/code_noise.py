@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from course import checks
+from course import charts, checks
 from keras_ae.data import pipeline
-from keras_ae.images import charts, figures
+from keras_ae.images import figures
 
 NOISES = (0.0, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0)
 

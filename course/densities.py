@@ -9,7 +9,7 @@ from course import checks
 from keras_ae.data.variation import Variation
 from keras_ae.images import figures
 from keras_ae.judge.judge import Judge
-from keras_ae.priors.priors import PRIORS
+from keras_ae.priors.mixture import PRIORS
 from keras_ae.training.results import training_codes
 
 MEASURED = ("fd_gabor", "precision", "recall", "sharpness", "nearest_training")

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from course import checks, movements
+from course import charts, checks, movements
 from keras_ae.data import pipeline
-from keras_ae.images import charts, figures, properties
+from keras_ae.images import figures, properties
 from keras_ae.images.pictures import to_float
-from keras_ae.priors import directions
+from keras_ae.priors import space
 
 STRENGTHS = (-3, -1.5, 0, 1.5, 3)
 SHOWN = 2
@@ -25,8 +25,8 @@ def run(models, image_set, seed, folder, *, learned=2000, edited=100):
     varied = values.std(axis=0) > 0
     values = values[:, varied]
     names = [name for name, kept in zip(properties.PROPERTIES, varied, strict=True) if kept]
-    ways = directions.separate(codes, values)
-    single = [directions.direction(codes, column) for column in values.T]
+    ways = space.separate(codes, values)
+    single = [space.direction(codes, column) for column in values.T]
     z = model.encode(pipeline.examples(image_set, "test", edited))
 
     def measure(images):
@@ -34,7 +34,7 @@ def run(models, image_set, seed, folder, *, learned=2000, edited=100):
 
     slopes, plain = (movements.slopes(model, z, found, measure) / values.std(axis=0) for found in (ways, single))
     headings = [f"{strength:g}" for strength in STRENGTHS]
-    shown = [np.concatenate([model.decode(directions.moved(one, way, STRENGTHS)) for one in z[:SHOWN]]) for way in ways]
+    shown = [np.concatenate([model.decode(space.move(one, way, STRENGTHS)) for one in z[:SHOWN]]) for way in ways]
     title = f"{name}: {SHOWN} held-out images, each edited by -3 to 3 standard deviations of each property"
     figures.rows(shown, names, folder / "edits.png", title, headings * SHOWN)
     title = f"{name}: movement of each property (columns) when one is edited (rows)"

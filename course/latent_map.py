@@ -1,9 +1,8 @@
 """Held-out codes on the plane of their first two principal components, coloured by class."""
 
-from course import checks
+from course import charts, checks
 from keras_ae.data import pipeline
-from keras_ae.images import charts
-from keras_ae.priors.projections import principal
+from keras_ae.priors.space import principal
 
 
 def run(models, image_set, seed, folder, *, held_out=10_000):

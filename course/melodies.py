@@ -2,14 +2,13 @@
 
 import numpy as np
 
-from course import checks
+from course import charts, checks
 from keras_ae.data import pipeline
 from keras_ae.data.sets.melodies import SCALES
 from keras_ae.errors import UserError
-from keras_ae.images import figures
 from keras_ae.images import melodies as midi
 from keras_ae.images.pictures import to_uint8
-from keras_ae.priors import paths
+from keras_ae.priors import space
 
 
 def in_one_key(steps):
@@ -30,7 +29,7 @@ def run(models, image_set, seed, folder, *, n=1000, shown=6):
     z = model.encode(images)
     originals, rebuilt = midi.of(to_uint8(images)), midi.of(to_uint8(model.decode(z)))
     drawn = midi.of(model.generate(n, seed)[0])
-    path = midi.of(to_uint8(model.decode(paths.spherical(z[0], z[1], shown + 1))))
+    path = midi.of(to_uint8(model.decode(space.spherical(z[0], z[1], shown + 1))))
     pairs = {}
     for index in range(shown // 2):
         pairs |= {f"original {index + 1}": originals[index], f"rebuilt {index + 1}": rebuilt[index]}
@@ -44,7 +43,7 @@ def run(models, image_set, seed, folder, *, n=1000, shown=6):
     }
     for file, (melodies, text) in rolls.items():
         notes = {label: midi.notes(steps) for label, steps in melodies.items()}
-        figures.rolls(notes, folder / f"{file}.png", f"{name}: {text}")
+        charts.rolls(notes, folder / f"{file}.png", f"{name}: {text}")
     midi.write(folder / "melodies_samples.mid", drawn[:shown])
     midi.write(folder / "melodies_interpolation.mid", path)
     right = np.stack(rebuilt) == np.stack(originals)

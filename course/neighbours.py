@@ -2,9 +2,8 @@
 
 from sklearn.neighbors import KNeighborsClassifier
 
-from course import checks
+from course import charts, checks
 from keras_ae.data import pipeline
-from keras_ae.images import charts
 from keras_ae.judge import baselines
 
 

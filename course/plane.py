@@ -4,10 +4,9 @@ import statistics
 
 import numpy as np
 
-from course import checks
+from course import charts, checks
 from keras_ae.data import pipeline
 from keras_ae.errors import UserError
-from keras_ae.images import figures
 from keras_ae.judge import likelihood
 from keras_ae.judge.judge import VARIANCE_IMAGES
 from keras_ae.judge.side_by_side import candidate
@@ -39,5 +38,5 @@ def run(models, image_set, seed, folder, *, side=20, held_out=10_000, importance
     across, up = np.meshgrid(quantiles, quantiles[::-1])
     z = np.stack([across.ravel(), up.ravel()], axis=1).astype("float32")
     panels = {name: model.decode(z) for name, model in models.items()}
-    figures.squares(panels, folder / "plane.png", "decoded from the plane of codes, at the quantiles of N(0, 1)")
+    charts.squares(panels, folder / "plane.png", "decoded from the plane of codes, at the quantiles of N(0, 1)")
     return {"n": len(images), "likelihood": numbers}

@@ -1,7 +1,6 @@
 """Samples with codes from N(0, I) and from the fitted prior, for each model, as the judge measures them."""
 
-from course import checks
-from keras_ae.images import figures
+from course import charts, checks
 from keras_ae.images.pictures import to_float
 from keras_ae.judge.judge import Judge
 from keras_ae.judge.side_by_side import candidate
@@ -22,5 +21,5 @@ def run(models, image_set, seed, folder, *, n=2000):
             panels[f"{name}, {text}"] = drawn[:64]
             compared = judge.compared(drawn, judge.extract(drawn), intervals=False)
             numbers[name][text] = {key: compared[key] for key in SAMPLES}
-    figures.squares(panels, folder / "priors.png", "samples, by the prior that their codes are drawn from")
+    charts.squares(panels, folder / "priors.png", "samples, by the prior that their codes are drawn from")
     return {"n": judge.n, "models": numbers, "real": {"fd_gabor": judge.floor(intervals=False)["fd_gabor"]}}

@@ -10,7 +10,7 @@ from keras_ae.data.sets.cat_factors import RANGES, factor_value
 from keras_ae.images.pictures import to_float
 from keras_ae.models.blocks import stages
 from keras_ae.models.optimizers import cosine, muon
-from keras_ae.priors.batches import batched
+from keras_ae.priors.space import batched
 
 BATCH = 64
 WIDTHS = (32, 64, 128, 128)

@@ -4,9 +4,9 @@ import functools
 
 import numpy as np
 
-from course import checks
+from course import charts, checks
 from keras_ae.data import pipeline
-from keras_ae.images import charts, figures
+from keras_ae.images import figures
 from keras_ae.judge import baselines
 
 

@@ -40,8 +40,8 @@ _NAMES = {
     "Gaussian": "models.latents",
     "Features": "models.latents",
     "Likelihood": "models.losses",
-    "Mixture": "priors.priors",
-    "Normal": "priors.priors",
+    "Mixture": "priors.mixture",
+    "Normal": "priors.mixture",
     "Flow": "priors.flow",
     "load_data": "data.arrays",
     "add_noise": "data.tasks",
@@ -81,8 +81,8 @@ if TYPE_CHECKING:
     from keras_ae.models.spatial import spatial_encoder as spatial_encoder
     from keras_ae.models.vae import VAE as VAE
     from keras_ae.priors.flow import Flow as Flow
-    from keras_ae.priors.priors import Mixture as Mixture
-    from keras_ae.priors.priors import Normal as Normal
+    from keras_ae.priors.mixture import Mixture as Mixture
+    from keras_ae.priors.mixture import Normal as Normal
     from keras_ae.training.experiment import read as read
 
     load = Exported

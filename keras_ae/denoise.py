@@ -30,9 +30,9 @@ def noisy(originals, deviation, seed):
 
 def resized(paths, size):
     """How many picture files are not `size` pixels wide and high; MIDI files always fit."""
-    from keras_ae.images import decoding, melodies
+    from keras_ae.images import pictures
 
-    return sum(decoding.opened(path).size != (size, size) for path in paths if path.suffix.lower() not in melodies.SUFFIXES)
+    return sum(pictures.open_image(path).size != (size, size) for path in paths if path.suffix.lower() not in pictures.READERS)
 
 
 def denoise(arguments):

@@ -55,12 +55,12 @@ def learned(model, arguments):
     from keras_ae.data.sets import cat_drawing, cat_factors
     from keras_ae.errors import UserError
     from keras_ae.images import pictures, properties
-    from keras_ae.priors import directions
+    from keras_ae.priors import space
 
     size, _, channels = model.input_shape
     if not arguments.having and arguments.attribute in properties.PROPERTIES:
         drawn, codes = model.generate(arguments.examples, arguments.seed)
-        ways = directions.separate(codes, properties.measured(pictures.to_float(drawn)))
+        ways = space.separate(codes, properties.measured(pictures.to_float(drawn)))
         way = ways[list(properties.PROPERTIES).index(arguments.attribute)]
         if not way.any():
             raise UserError(f"{arguments.attribute} is the same in all pictures of {model.folder}; choose another attribute")
@@ -72,17 +72,17 @@ def learned(model, arguments):
     else:
         factors, examples = cat_drawing.drawn(arguments.examples, model.input_shape, arguments.seed)
         values = [cat_factors.factor_value(one, arguments.attribute) for one in factors]
-    return directions.direction(model.encode(examples, progress="encoding"), values)
+    return space.direction(model.encode(examples, progress="encoding"), values)
 
 
 def edit(arguments):
     import numpy as np
 
     from keras_ae.exports.reading import Exported
-    from keras_ae.images import pictures, writing
-    from keras_ae.priors import directions
+    from keras_ae.images import pictures
+    from keras_ae.priors import space
 
-    out = writing.check(arguments.out)
+    out = pictures.check(arguments.out)
     check_attribute(arguments)
     model = Exported(arguments.model, arguments.label, arguments.runtime)
     size, _, channels = model.input_shape
@@ -91,8 +91,8 @@ def edit(arguments):
     else:
         z = model.generate(1, arguments.seed)[1][0]
     strengths = np.linspace(-arguments.strength, arguments.strength, arguments.steps)
-    strip = pictures.to_uint8(model.decode(directions.moved(z, learned(model, arguments), strengths)))
-    writing.write(out, strip, columns=len(strip), milliseconds=120)
+    strip = pictures.to_uint8(model.decode(space.move(z, learned(model, arguments), strengths)))
+    pictures.write(out, strip, columns=len(strip), milliseconds=120)
     name, most = arguments.attribute or f"{arguments.having} against {arguments.without}", arguments.strength
     print(f"{len(strip)} pictures, {name} from {-most:g} to {most:g} standard deviations, by {model.folder} -> {out}")
 

@@ -25,7 +25,7 @@ def embed(arguments):
     from keras_ae.exports import embedding
     from keras_ae.exports.reading import Exported
     from keras_ae.images import figures, pictures
-    from keras_ae.priors import projections
+    from keras_ae.priors import space
 
     out = outputs.check_folder(arguments.out)
     model = Exported(arguments.model, arguments.label, arguments.runtime)
@@ -40,7 +40,7 @@ def embed(arguments):
         names, classes, places = [names[number] for number in kept], [classes[number] for number in kept], z[kept]
         embedding.write_projector(folder / "projector", names, classes, pixels, places)
         shown = np.random.default_rng(arguments.seed).permutation(len(kept))[:MOST_SHOWN]
-        places, method = projections.project(places, arguments.seed)
+        places, method = space.project(places, arguments.seed)
         title = f"{method} of the codes of {len(shown)} pictures"
         figures.thumbnails(places[shown], pictures.to_float(pixels[shown]), folder / "map.png", title, method)
     if len(kept) < len(z):

@@ -53,7 +53,7 @@ def generate(arguments):
     from keras_ae import outputs
     from keras_ae.errors import UserError
     from keras_ae.exports.reading import Exported
-    from keras_ae.images import melodies, writing
+    from keras_ae.images import pictures
 
     if arguments.n > MOST_IN_A_GRID and not arguments.separate:
         raise UserError(f"--n {arguments.n} is too many for one picture (at most {MOST_IN_A_GRID:,}); add --separate")
@@ -61,7 +61,7 @@ def generate(arguments):
         out = outputs.check_folder("samples" if arguments.out == "samples.png" else arguments.out)
         write = write_separate
     else:
-        out = writing.check(arguments.out, (".png", *melodies.SUFFIXES))
+        out = pictures.check(arguments.out, (".png", *pictures.READERS))
         write = write_one
     model = Exported(arguments.model, arguments.label, arguments.runtime)
     write(model, out, arguments)
@@ -71,9 +71,9 @@ def generate(arguments):
 
 def write_one(model, out, arguments):
     """One file with all images: a grid, or melodies one after another."""
-    from keras_ae.images import writing
+    from keras_ae.images import pictures
 
-    writing.write(out, generated(model, arguments, 0, arguments.n), arguments.columns)
+    pictures.write(out, generated(model, arguments, 0, arguments.n), arguments.columns)
 
 
 def main(argv=None):

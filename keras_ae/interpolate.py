@@ -36,14 +36,14 @@ def ends(model, arguments):
 
 def interpolate(arguments):
     from keras_ae.exports.reading import Exported
-    from keras_ae.images import pictures, writing
-    from keras_ae.priors import paths
+    from keras_ae.images import pictures
+    from keras_ae.priors import space
 
-    out = writing.check(arguments.out)
+    out = pictures.check(arguments.out)
     model = Exported(arguments.model, arguments.label, arguments.runtime)
-    path = paths.spherical if arguments.spherical else paths.linear
+    path = space.spherical if arguments.spherical else space.linear
     frames = pictures.to_uint8(model.decode(path(*ends(model, arguments), arguments.steps)))
-    writing.write(out, frames, columns=10)
+    pictures.write(out, frames, columns=10)
     print(f"{arguments.steps} pictures along a {path.__name__} path from {model.folder} -> {out}")
 
 

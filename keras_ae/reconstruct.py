@@ -22,9 +22,9 @@ def reconstruct(arguments):
     import numpy as np
 
     from keras_ae.exports.reading import Exported
-    from keras_ae.images import melodies, pictures, writing
+    from keras_ae.images import pictures
 
-    out = writing.check(arguments.out, (".png", *melodies.SUFFIXES))
+    out = pictures.check(arguments.out, (".png", *pictures.READERS))
     model = Exported(arguments.model, arguments.label, arguments.runtime)
     model.check_rebuilds()
     paths = pictures.chosen(arguments.pictures, arguments.data, arguments.n, arguments.seed)
@@ -34,8 +34,8 @@ def reconstruct(arguments):
     labels = None if labels is None else labels[numbers]
     z = model.refine(originals, model.encode(originals, labels), arguments.refine, labels, progress="refining codes")
     rebuilt = pictures.to_uint8(model.decode(z, labels))
-    columns = 1 if out.suffix.lower() in melodies.SUFFIXES else min(8, len(originals))
-    writing.write(out, pictures.stacked([originals, rebuilt], columns), columns)
+    columns = 1 if out.suffix.lower() in pictures.READERS else min(8, len(originals))
+    pictures.write(out, pictures.stacked([originals, rebuilt], columns), columns)
     psnr = pictures.psnr(np.mean(np.square(pictures.to_float(originals) - pictures.to_float(rebuilt))))
     how = f" in {arguments.refine} steps" if arguments.refine else ""
     print(f"{len(originals)} pictures reconstructed by {model.folder}{how}, PSNR {psnr:.2f} dB -> {out}")

@@ -51,9 +51,9 @@ def score(arguments):
     from keras_ae import outputs
     from keras_ae.exports import scoring
     from keras_ae.exports.reading import Exported
-    from keras_ae.images import pictures, writing
+    from keras_ae.images import pictures
 
-    out = writing.check(arguments.out, (".csv",))
+    out = pictures.check(arguments.out, (".csv",))
     outputs.check_file(scoring.picture_of(out))
     model = Exported(arguments.model, arguments.label, arguments.runtime)
     model.check_rebuilds()

@@ -12,9 +12,12 @@ class _List(argparse.Action):
     """Print the experiments of the package and exit, as --help does."""
 
     def __call__(self, parser, namespace, values, option_string=None):
-        from keras_ae.training import named
+        from keras_ae import training
 
-        print(named.listing())
+        files = training.experiment_files()
+        for name, path in files.items():
+            with open(path, encoding="utf-8") as file:
+                print(f"{name:<{max(map(len, files))}}  {file.readline().removeprefix('#').strip()}")
         parser.exit()
 
 

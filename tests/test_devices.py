@@ -39,7 +39,6 @@ learning_rate = 0.003
 batch = 32
 epochs = 1
 precision = "float32"
-pictures_every = 1
 [prior]
 components = [1]
 [refinement]

@@ -288,7 +288,7 @@ def test_a_model_trained_in_python_is_exported_with_what_is_known_of_it(tmp_path
 
 
 def test_images_and_a_folder_that_do_not_fit_are_refused_before_the_prior_is_fitted(tmp_path, monkeypatch):
-    monkeypatch.setattr(writing.priors.Mixture, "fit", None)
+    monkeypatch.setattr(writing.mixture.Mixture, "fit", None)
     pixels = RANDOM.integers(0, 256, (40, 16, 16, 3), "uint8")
     with pytest.raises(UserError, match=r"uint8, or floats in \[-1, 1\]\. Received: float32 values from 0 to 255"):
         writing.write_model(small_vae(), tmp_path / "mine", pixels.astype("float32"))

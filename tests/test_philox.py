@@ -1,9 +1,14 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_ae.priors import philox
+from keras_ae.priors.flow import Flow, velocity_network
+from keras_ae.priors.mixture import Mixture, Normal
 
+RANDOM = np.random.default_rng(0)
 SEEDS = [(0, 0), (1, 2), (2**31 - 1, 7), (5, -3), (-1, 2**30)]
 
 
@@ -29,3 +34,31 @@ def test_choices_are_those_of_tensorflow():
         logits = logits.astype("float32")
         expected = [int(tf.random.stateless_categorical(logits[None], 1, seed)[0, 0]) for seed in seeds]
         assert philox.choices(seeds, logits).tolist() == expected
+
+
+def _flow(classes):
+    network = velocity_network(4, 8, 1, classes)
+    size = sum(np.size(array) for array in network.get_weights())
+    prior = Flow(RANDOM.normal(size=4).astype("float32"), np.eye(4, dtype="float32"), 8, 1, classes, np.zeros(size, "float16"))
+    return dataclasses.replace(prior, weights=RANDOM.normal(size=size, scale=0.3).astype("float16"))
+
+
+@pytest.mark.parametrize("name", ["mixture", "normal", "flow", "conditional flow"])
+def test_every_prior_draws_the_same_codes_in_numpy(name):
+    labels = None
+    if name == "mixture":
+        prior = Mixture.fit(RANDOM.normal(size=(200, 4)), components=[3])
+        sample = philox.mixture_sampler(prior.arrays())
+    elif name == "normal":
+        prior, sample = Normal(4), philox.normal_sampler(4)
+    else:
+        prior = _flow(3 if name == "conditional flow" else 0)
+        labels = np.arange(50, dtype="int32") % 3 if prior.classes else None
+        network = prior.velocity()
+        sample = philox.flow_sampler(
+            {"mean": prior.mean, "scale": prior.scale}, lambda *inputs: network(inputs[: len(network.inputs)]).numpy()
+        )
+    expected = prior.sample(50, 9, 0.7, 30, labels).numpy()
+    np.testing.assert_allclose(sample(50, 9, 0.7, 30, labels), expected, atol=2e-5)
+    later = sample(7, 9, 0.7, 73, None if labels is None else labels[43:])
+    np.testing.assert_array_equal(later, sample(50, 9, 0.7, 30, labels)[43:])

@@ -2,13 +2,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from scipy import stats
+from tqdm import tqdm
 
 from keras_ae.errors import UserError
-from keras_ae.priors import priors
+from keras_ae.priors import mixture
+from keras_ae.priors.flow import Flow, velocity_network
+from keras_ae.priors.mixture import Mixture, Normal
 
 RANDOM = np.random.default_rng(0)
-
-QUICK = {"flow": {"width": 16, "blocks": 1, "steps": 20}}
+TINY = {"width": 16, "blocks": 1, "steps": 10}
+ARGUMENTS = {"flow": TINY, "mixture": {"components": [2]}, "normal": {}}
 
 
 def two_clusters(n=4000):
@@ -17,101 +20,132 @@ def two_clusters(n=4000):
     return np.concatenate([left, right]).astype("float32")
 
 
-def compiled(prior):
-    """Drawing as the generator of an export does it, in a graph: (n, seed) -> codes."""
-    return tf.function(prior.sample)
+def ring(n=3000):
+    """Codes on a circle, which no single normal distribution resembles."""
+    angle = RANDOM.uniform(0, 2 * np.pi, n)
+    return np.stack([3 + 2 * np.cos(angle), np.sin(angle)], axis=1) + RANDOM.normal(size=(n, 2)) * 0.05
+
+
+def radius(codes):
+    return np.hypot((codes[:, 0] - 3) / 2, codes[:, 1])
+
+
+@pytest.fixture(scope="module")
+def flow():
+    return Flow.fit(ring(), 0, width=48, blocks=2, steps=700)
+
+
+def untrained(scale=1.0, mean=0.0):
+    weights = [np.ravel(array) for array in velocity_network(3, 8, 1).get_weights()]
+    eye = np.eye(3, dtype="float32")
+    return Flow(np.full(3, mean, "float32"), scale * eye, 8, 1, 0, np.concatenate(weights).astype("float16"))
+
+
+@pytest.mark.parametrize("name", mixture.PRIORS)
+def test_every_prior_is_fitted_drawn_from_and_saved_alike(tmp_path, name):
+    prior = mixture.PRIORS[name].fit(two_clusters(), 3, **ARGUMENTS[name])
+    mixture.save_prior(prior, tmp_path / "prior.npz")
+    again = mixture.load_prior(tmp_path / "prior.npz")
+    assert type(again) is type(prior)
+    assert again.latent_dim == 2
+    whole = again.sample(40, 5)
+    assert (whole.shape, whole.dtype) == ((40, 2), tf.float32)
+    # a code depends on the seed and its number alone, in graphs as well
+    np.testing.assert_array_equal(whole, tf.function(prior.sample)(tf.constant(40), tf.constant(5)))
+    pieces = [prior.sample(3, 5), prior.sample(20, 5, first=3), prior.sample(17, 5, first=23)]
+    np.testing.assert_array_equal(whole, np.concatenate(pieces))
+    assert not np.array_equal(whole, prior.sample(40, 6))
+    assert len(np.unique(whole, axis=0)) == 40
 
 
 def test_a_fitted_mixture_draws_codes_like_those_it_saw():
     codes = two_clusters()
-    drawn = compiled(priors.Mixture.fit(codes, components=[2]))(4000, 1).numpy()
+    prior = Mixture.fit(codes, components=[2])
+    drawn = prior.sample(4000, 1).numpy()
     np.testing.assert_allclose(drawn.mean(axis=0), codes.mean(axis=0), atol=0.2)
     np.testing.assert_allclose(np.cov(drawn.T), np.cov(codes.T), rtol=0.15, atol=0.15)
     for dimension in range(2):
         assert stats.ks_2samp(drawn[:, dimension], codes[:, dimension]).pvalue > 1e-3
-
-
-def test_a_single_code_is_enough():
-    drawn = priors.Mixture.fit([[1.0, -2.0]]).sample(50).numpy()
-    np.testing.assert_allclose(drawn.mean(axis=0), [1, -2], atol=0.01)
+    # at temperature 0, the means of the components
+    still = prior.sample(50, 0, 0.0).numpy()
+    assert np.abs(still[:, None] - prior.means[None]).max(axis=2).min(axis=1).max() < 1e-6
 
 
 def test_the_normal_prior_is_normal_with_independent_dimensions():
-    drawn = compiled(priors.Normal.of(3))(5000, 0).numpy()
-    assert drawn.shape == (5000, 3)
+    drawn = Normal(3).sample(5000).numpy()
     for dimension in range(3):
         assert stats.kstest(drawn[:, dimension], "norm").pvalue > 1e-3
     np.testing.assert_allclose(np.corrcoef(drawn.T), np.eye(3), atol=0.06)
 
 
-def test_a_code_depends_on_the_seed_and_its_number_alone():
-    prior = priors.Mixture.fit(two_clusters(), components=[2])
-    whole = prior.sample(10, 5, 1.0).numpy()
-    assert np.array_equal(whole, np.concatenate([prior.sample(3, 5), prior.sample(7, 5, first=3)]))
-    assert not np.array_equal(whole, prior.sample(10, 6, 1.0).numpy())
-    assert len(np.unique(whole, axis=0)) == 10
-
-
-def test_temperature_zero_gives_the_components_means():
-    prior = priors.Mixture.fit(two_clusters(), components=[2])
-    drawn = prior.sample(50, 0, 0.0).numpy()
-    distance = np.abs(drawn[:, None] - prior.means[None]).max(axis=2).min(axis=1)
-    assert distance.max() < 1e-6
-
-
-def test_few_codes_get_few_components():
-    codes = RANDOM.normal(size=(30, 10)).astype("float32")
-    assert len(priors.Mixture.fit(codes, components=[10]).weights) == 1
-
-
 def test_the_number_of_components_is_chosen_on_held_out_codes():
-    assert len(priors.Mixture.fit(two_clusters(), components=[1, 2]).weights) == 2
+    assert len(Mixture.fit(two_clusters(), components=[1, 2]).weights) == 2
     # one normal distribution in many dimensions: more components would only learn codes by heart
     codes = RANDOM.normal(size=(600, 10)).astype("float32")
-    assert len(priors.Mixture.fit(codes, components=[1, 10, 20]).weights) == 1
-
-
-def test_a_mixture_needs_a_number_of_components():
+    assert len(Mixture.fit(codes, components=[1, 10, 20]).weights) == 1
+    assert len(Mixture.fit(codes[:30], components=[10]).weights) == 1
     with pytest.raises(UserError, match=r"components must have at least one number\. Received: \(\)"):
-        priors.Mixture.fit(np.zeros((20, 2)), components=())
-
-
-def test_a_dimension_that_never_varies_is_no_obstacle():
-    codes = np.concatenate([two_clusters(), np.zeros((4000, 1), "float32")], axis=1)
-    assert np.all(np.isfinite(priors.Mixture.fit(codes, components=[2]).scales))
-
-
-def test_a_mixture_survives_its_file(tmp_path):
-    prior = priors.Mixture.fit(two_clusters(), components=[2])
-    priors.save(prior, tmp_path / "prior.npz")
-    assert np.array_equal(priors.load(tmp_path / "prior.npz").sample(5), prior.sample(5))
-
-
-def test_files_of_earlier_versions_hold_mixtures_without_a_name(tmp_path):
-    prior = priors.Mixture.fit(two_clusters(), components=[2])
-    np.savez(tmp_path / "prior.npz", weights=prior.weights, means=prior.means, scales=prior.scales)
-    assert np.array_equal(priors.load(tmp_path / "prior.npz").sample(5), prior.sample(5))
-
-
-@pytest.mark.parametrize("name", priors.PRIORS)
-def test_every_prior_is_fitted_drawn_from_and_saved_alike(tmp_path, name):
-    prior = priors.PRIORS[name].fit(two_clusters(), 3, **QUICK.get(name, {}))
-    priors.save(prior, tmp_path / "prior.npz")
-    again = priors.load(tmp_path / "prior.npz")
-    assert type(again) is priors.PRIORS[name]
-    drawn = again.sample(4, seed=1, temperature=0.5, first=2)
-    assert (drawn.shape, drawn.dtype) == ((4, 2), tf.float32)
-    np.testing.assert_array_equal(drawn, prior.sample(4, seed=1, temperature=0.5, first=2))
+        Mixture.fit(codes, components=())
 
 
 def test_a_fit_that_does_not_converge_is_reported_in_one_line(capfd):
-    priors.Mixture.fit(two_clusters(), components=[5], iterations=1)
+    Mixture.fit(two_clusters(), components=[5], iterations=1)
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith("warning: the fit of a mixture with 5 components did not converge")
 
 
 @pytest.mark.parametrize("n", [1, 7])
-def test_sampling_works_inside_a_graph(n):
-    prior = priors.Normal.of(4)
-    sample = tf.function(lambda n: prior.sample(n, 3, 1.0))
-    np.testing.assert_array_equal(sample(tf.constant(n)), prior.sample(n, 3, 1.0))
+@pytest.mark.parametrize("kind", [Mixture, Flow])
+def test_few_codes_and_constant_dimensions_are_no_obstacle(kind, n):
+    codes = np.concatenate([RANDOM.normal(size=(n, 2)), np.zeros((n, 1))], axis=1)
+    drawn = kind.fit(codes, **(TINY if kind is Flow else {})).sample(20).numpy()
+    assert np.isfinite(drawn).all()
+    assert np.abs(drawn[:, 2]).max() < 0.1
+
+
+def test_a_flow_draws_what_no_normal_distribution_does(flow):
+    drawn = flow.sample(1000, 1).numpy()
+    assert np.mean(np.abs(radius(drawn) - 1) < 0.3) > 0.85
+    normal = RANDOM.multivariate_normal(ring().mean(axis=0), np.cov(ring().T), 1000)
+    assert np.mean(np.abs(radius(normal) - 1) < 0.3) < 0.6
+    np.testing.assert_allclose(drawn.std(axis=0), ring().std(axis=0), rtol=0.15)
+    # temperature scales the noise of the beginning
+    still = flow.sample(20, 0, 0.0).numpy()
+    np.testing.assert_allclose(still, np.repeat(still[:1], 20, axis=0), atol=1e-5)
+
+
+def test_an_untrained_flow_is_the_normal_distribution_of_the_codes():
+    drawn = untrained(mean=2.0, scale=0.5).sample(4000).numpy()
+    np.testing.assert_allclose(drawn.mean(axis=0), 2.0, atol=0.05)
+    np.testing.assert_allclose(np.cov(drawn.T), 0.25 * np.eye(3), atol=0.03)
+
+
+def test_the_same_seed_trains_the_same_flow_on_all_views():
+    codes = RANDOM.normal(size=(2, 200, 3)) + np.array([0, 4])[:, None, None]
+    one, again, other = (Flow.fit(codes, seed, **TINY) for seed in (4, 4, 5))
+    np.testing.assert_array_equal(one.weights, again.weights)
+    assert not np.array_equal(one.weights, other.weights)
+    np.testing.assert_allclose(one.mean, codes.mean(axis=(0, 1)), atol=1e-5)
+
+
+@pytest.mark.parametrize("n", [39, 40])
+def test_the_bar_shows_a_loss_where_codes_are_held_out(monkeypatch, n):
+    shown = []
+    monkeypatch.setattr(tqdm, "set_postfix_str", lambda bar, text: shown.append(text))
+    Flow.fit(RANDOM.normal(size=(n, 2)), width=16, blocks=1, steps=2)
+    assert len(shown) == (n >= 40)
+    assert all(float(text.removeprefix("held-out loss ")) > 0 for text in shown)
+
+
+def test_a_label_chooses_the_codes_of_its_class():
+    labels = np.arange(2000) % 2
+    codes = RANDOM.normal(size=(2000, 2)) * 0.3 + np.where(labels, 4.0, -4.0)[:, None]
+    prior = Flow.fit(codes, 0, labels, 3, width=48, blocks=2, steps=500)
+    drawn = prior.sample(40, 0, label=np.arange(40, dtype="int32") % 2).numpy()
+    assert (drawn[0::2] < 0).all()
+    assert (drawn[1::2] > 0).all()
+    # each with the label of its place, in pieces too, and one label for all; a class without codes is drawn as well
+    pieces = [prior.sample(5, 0, label=[0, 1, 0, 1, 0]), prior.sample(35, 0, first=5, label=(1 + np.arange(35)) % 2)]
+    np.testing.assert_array_equal(drawn, np.concatenate(pieces))
+    assert (prior.sample(6, 3, label=1).numpy() > 0).all()
+    assert np.isfinite(prior.sample(3, label=2)).all()

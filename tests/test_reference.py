@@ -6,7 +6,6 @@ from pathlib import Path
 
 import keras_ae
 from keras_ae.__main__ import commands
-from keras_ae.training import schema
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference"
@@ -30,36 +29,6 @@ def test_the_page_of_commands_has_every_command_and_only_options_that_exist():
         help_text = importlib.import_module(f"keras_ae.{name}").parser().format_help()
         options = set(re.findall(r"--[a-z]+", line))
         assert options <= set(re.findall(r"--[a-z]+", help_text)), name
-
-
-TOML = {None: "not set", True: "true", False: "false"}
-
-
-def rows():
-    """The rows of tables and keys without their meaning: table, name, key, type, bounds, default."""
-    every = [
-        (table, name, [function]) for table, (functions, _) in schema.CHOICES.items() for name, function in functions.items()
-    ]
-    every += [(table, "", functions) for table, functions in schema.SINGLE.items()]
-    for table, name, functions in every:
-        keys = schema.keys_of(*functions)
-        if not keys:
-            yield f"| `{table}` | `{name}` | | | | |"
-        for key, parameter in keys.items():
-            described = schema.described(parameter.annotation)
-            default = list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
-            default = TOML[default] if default is None or isinstance(default, bool) else default
-            limits, name_of = ", ".join(described.limits), f"`{name}`" if name else ""
-            yield f"| `{table}` | {name_of} | `{key}` | {described.type} | {limits} | {default} |"
-
-
-def test_the_page_of_tables_is_the_schema():
-    page = (REFERENCE / "tables.md").read_text()
-    found = [line for line in page.splitlines() if line.startswith("| `")]
-    assert [line[: line.rindex("|", 0, -1) + 1] for line in found] == list(rows())
-    assert not [line for line in found if len(line.split("|")[-2].strip()) < 5]
-    for table, (_, default) in schema.CHOICES.items():
-        assert f"`{table}`: `{default}`" in " ".join(page.split())
 
 
 def test_every_page_is_in_the_navigation():

@@ -7,7 +7,7 @@ from keras_ae.models import conditions, networks, refinement
 from keras_ae.models.latents import Gaussian
 from keras_ae.models.losses import Likelihood
 from keras_ae.models.refinement import RefinedVAE, varied
-from keras_ae.priors import priors
+from keras_ae.priors import mixture
 
 SHAPE = (16, 16, 3)
 RANDOM = np.random.default_rng(0)
@@ -26,7 +26,7 @@ def built(**arguments):
     encoder = networks.conv_encoder(SHAPE, Gaussian(2, seed=0), widths=[8, 16])
     decoder = networks.residual_decoder(SHAPE, 2, widths=[16, 16], blocks=[0])
     critic = refinement.critic(SHAPE, widths=(16, 32))
-    return RefinedVAE(encoder, decoder, Likelihood(), critic, priors.Normal.of(2), **arguments)
+    return RefinedVAE(encoder, decoder, Likelihood(), critic, mixture.Normal(2), **arguments)
 
 
 def batches(images, batch=16):
@@ -79,7 +79,7 @@ def test_a_conditional_decoder_is_trained_with_a_critic_of_its_classes():
 
     encoder, decoder = conditions.on_label(make_encoder, make_decoder, Gaussian(2, seed=0), 3)
     critic = refinement.critic(SHAPE, 3, widths=(8, 16))
-    model = RefinedVAE(encoder, decoder, Likelihood(), critic, priors.Normal.of(2))
+    model = RefinedVAE(encoder, decoder, Likelihood(), critic, mixture.Normal(2))
     before = critic.get_weights()
     batch = {"images": tf.constant(stripes(9)), "label": tf.constant([0, 1, 2] * 3)}
     assert all(np.isfinite(value) for value in model.train_on_batch(batch, return_dict=True).values())

@@ -14,8 +14,7 @@ from keras_ae import edit, embed, generate, interpolate, reconstruct, score
 from keras_ae.exports import converting, litert, portable, resizing, runtimes, writing
 from keras_ae.exports.reading import Exported
 from keras_ae.images import pictures
-from keras_ae.priors import drawn, priors
-from keras_ae.priors.flow import Flow
+from keras_ae.priors import mixture
 
 RANDOM = np.random.default_rng(0)
 KINDS = ("ae", "vae", "cvae", "denoiser", "upscaler", "music")
@@ -40,7 +39,6 @@ def test_portable_files_compute_what_the_savedmodels_do(course, name):
 @pytest.mark.parametrize(("name", "channels"), [("vae", 1), ("upscaler", 1), ("colour", 3)])
 def test_pictures_of_any_size_are_resized_as_encode_uint8_does(course, tmp_path, name, channels):
     import onnxruntime
-    import tensorflow as tf
 
     shape = (12, 12, 3) if name == "colour" else tuple(Exported(course / name).input_shape)
     folder = course / name / "onnx"
@@ -71,38 +69,6 @@ def test_a_thousand_pictures_differ_by_one_level_at_most_and_pieces_of_a_sequenc
             pixels, z = Exported(course / name, runtime=runtime).generate(0)
             assert (pixels.shape, pixels.dtype, z.dtype) == ((0, 8, 8, 1), "uint8", "float32")
             assert z.shape == (0, 3 if name == "cvae" else 2)
-
-
-@pytest.mark.parametrize("classes", [0, 3])
-def test_a_flow_draws_the_same_codes_in_numpy(classes):
-    codes = RANDOM.normal(size=(2, 300, 5)) * [1, 2, 3, 4, 5] + 1
-    labels = np.arange(300) % classes if classes else None
-    flow = Flow.fit(codes, 0, labels, width=16, blocks=2, steps=40)
-    network = flow.velocity()
-
-    def velocity(x, t, label):
-        return np.asarray(network([x, t, label][: len(network.inputs)]))
-
-    sample = drawn.flow(flow.arrays(), velocity)
-    label = np.arange(40, dtype="int32") % classes if classes else None
-    np.testing.assert_allclose(sample(40, 3, 0.8, 7, label), flow.sample(40, 3, 0.8, 7, label), atol=1e-4)
-
-
-def test_a_mixture_chooses_components_as_stateless_categorical_does_on_processors():
-    weights = np.array([0.5, 0.2, 0.05, 0.25], "float32")
-    mixture = priors.Mixture(weights, np.arange(4, dtype="float32")[:, None], np.zeros((4, 1, 1), "float32"))
-    drawn = np.asarray(mixture.sample(300, 7, first=11))[:, 0]
-    logits = tf.math.log(weights)[None]
-    seeds = [[7, 2 * number] for number in range(11, 311)]
-    expected = [int(tf.random.stateless_categorical(logits, 1, seed)[0, 0]) for seed in seeds]
-    np.testing.assert_array_equal(drawn, expected)
-
-
-def test_a_mixture_and_a_normal_distribution_draw_the_same_codes_in_numpy():
-    mixture = priors.Mixture.fit(RANDOM.normal(size=(200, 4)), components=[3])
-    sample = drawn.mixture(mixture.arrays())
-    np.testing.assert_allclose(sample(50, 9, 0.7, 30, None), mixture.sample(50, 9, 0.7, 30), atol=1e-5)
-    np.testing.assert_allclose(drawn.normal(6)(50, 9, 0.7, 30, None), priors.Normal.of(6).sample(50, 9, 0.7, 30), atol=1e-5)
 
 
 def own_network(*layers):
@@ -156,7 +122,7 @@ def test_constants_are_broadcast_as_keras_does(constant):
 def exported_to(folder, encoder):
     decoder = keras.Sequential([keras.Input((4,)), keras.layers.Dense(16 * 16 * 3), keras.layers.Reshape((16, 16, 3))])
     decoder = keras.Model(decoder.inputs, decoder.outputs[0])
-    prior = priors.Normal.of(4)
+    prior = mixture.Normal(4)
     return writing.write(folder, encoder, decoder, prior, {"experiment": "own"})
 
 
@@ -205,7 +171,7 @@ def test_weights_stay_in_float32_where_float16_would_change_pictures(tmp_path):
     z = keras.Input((4,))
     steep = keras.layers.Dense(16 * 16 * 3, "tanh", kernel_initializer=keras.initializers.RandomNormal(stddev=10, seed=0))(z)
     decoder = keras.Model(z, keras.layers.Reshape((16, 16, 3))(steep))
-    folder = writing.write(tmp_path / "own", encoder, decoder, priors.Normal.of(4), {"experiment": "own"})
+    folder = writing.write(tmp_path / "own", encoder, decoder, mixture.Normal(4), {"experiment": "own"})
     card = json.loads((folder / "card.json").read_text())
     for kind in ("onnx", "litert"):
         assert card[kind]["weights"] == "float32"

@@ -16,7 +16,7 @@ from PIL import Image
 from keras_ae import files, pictures, train
 from keras_ae.data import pipeline
 from keras_ae.images import charts
-from keras_ae.priors import priors
+from keras_ae.priors import mixture
 from keras_ae.training import callbacks, experiment, loop, results
 from keras_ae.training.runs import Run
 
@@ -122,7 +122,7 @@ def refined(tmp_path_factory, tiny, folder):
     """
     out = tmp_path_factory.mktemp("refined")
     whole, real, fits, states = out / "whole", files.os.replace, [], []
-    fit = priors.Mixture.fit.__func__
+    fit = mixture.Mixture.fit.__func__
 
     def copied(source, target):
         name = Path(target).name
@@ -134,7 +134,7 @@ def refined(tmp_path_factory, tiny, folder):
 
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as printed:
         patch.setattr(files.os, "replace", copied)
-        patch.setattr(priors.Mixture, "fit", classmethod(lambda cls, *a, **k: fits.append(1) or fit(cls, *a, **k)))
+        patch.setattr(mixture.Mixture, "fit", classmethod(lambda cls, *a, **k: fits.append(1) or fit(cls, *a, **k)))
         train.main(arguments(tiny, folder, whole, *TWO_STAGES))
     (out / "printed").write_text(printed.getvalue())
     (out / "fits").write_text(str(len(fits)))
@@ -260,7 +260,7 @@ def test_the_prior_is_fitted_once(refined):
     assert (refined / "fits").read_text() == "1"
 
 
-@pytest.mark.parametrize("name", sorted(priors.PRIORS))
+@pytest.mark.parametrize("name", sorted(mixture.PRIORS))
 def test_a_prior_is_chosen_by_name(tmp_path, tiny, folder, run, name):
     chosen = Run(shutil.copytree(run, tmp_path / "run"))
     chosen.prior.unlink()
@@ -270,7 +270,7 @@ def test_a_prior_is_chosen_by_name(tmp_path, tiny, folder, run, name):
     config["tables"]["prior"] = asked.tables["prior"]
     chosen.write_json("config", config)
     results.fit_prior(chosen, pipeline.load("folder", str(folder), 16, 3))
-    assert type(priors.load(chosen.prior)) is priors.PRIORS[name]
+    assert type(mixture.load_prior(chosen.prior)) is mixture.PRIORS[name]
 
 
 def test_counters_of_early_stopping_survive_a_resumed_run(tmp_path, tiny, folder, stopped, undrawn):

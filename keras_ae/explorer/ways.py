@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_ae.images import pictures, properties
-from keras_ae.priors import directions
+from keras_ae.priors import space
 
 # pictures that directions are learned from
 EXAMPLES = 1000
@@ -28,7 +28,7 @@ def leading(images, codes, count):
 
     flat = images.reshape(len(images), -1)
     scores = PCA(count, svd_solver="randomized", random_state=0).fit_transform(flat)
-    return directions.separate(codes, scores)
+    return space.separate(codes, scores)
 
 
 def found(drawn, codes):
@@ -43,7 +43,7 @@ def found(drawn, codes):
     floats = pictures.to_float(drawn)
     named = []
     if floats.shape[-1] == 3:
-        ways = directions.separate(codes, properties.measured(floats))
+        ways = space.separate(codes, properties.measured(floats))
         named = [(name.replace("_", " "), ENDS[name], way) for name, way in zip(properties.PROPERTIES, ways, strict=True)]
     count = min(LEADING + 2 * (not named), codes.shape[1], len(codes))
     ways = leading(floats, codes, count)

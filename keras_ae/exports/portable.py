@@ -15,7 +15,7 @@ from keras_ae.errors import UserError, first_line
 from keras_ae.exports import converting, resizing, runtimes
 from keras_ae.images.pictures import to_uint8
 from keras_ae.models import networks
-from keras_ae.priors import priors
+from keras_ae.priors import mixture
 
 CHECKED = 32
 # of 255: how much a picture may differ from that of the networks
@@ -42,8 +42,8 @@ def decoder_graph(decoder, half, document):
 
 
 def _write_prior(prior, folder, document):
-    if not isinstance(prior, priors.Flow):
-        priors.save(prior, folder / "prior.npz")
+    if not isinstance(prior, mixture.Flow):
+        mixture.save_prior(prior, folder / "prior.npz")
         return
     # its weights are those of velocity.onnx
     np.savez(folder / "prior.npz", prior="flow", mean=prior.mean, scale=prior.scale)

@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike
 from keras_ae.errors import UserError
 from keras_ae.exports import card, opening, refining, runtimes
 from keras_ae.images import pictures
-from keras_ae.priors import paths
-from keras_ae.priors.batches import batched
+from keras_ae.priors import space
+from keras_ae.priors.space import batched
 
 # far outside [-1, 1]: such images were never scaled
 UNSCALED = 2.0
@@ -191,7 +191,7 @@ class Exported:
         The first and the last are the reconstructions of the two images.
         """
         z_a, z_b = (self.encode(np.asarray(image)[None])[0] for image in (image_a, image_b))
-        return self.decode((paths.spherical if spherical else paths.linear)(z_a, z_b, steps))
+        return self.decode((space.spherical if spherical else space.linear)(z_a, z_b, steps))
 
     def generate(
         self,

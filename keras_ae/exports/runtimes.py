@@ -13,7 +13,7 @@ from keras_ae import commandline
 from keras_ae.errors import UserError
 from keras_ae.exports import card as cards
 from keras_ae.exports import opening, refining
-from keras_ae.priors import drawn
+from keras_ae.priors import philox
 
 PORTABLE = "onnx/decoder.onnx"
 ADVICE = "install it with pip install onnxruntime, or use --runtime tensorflow"
@@ -180,8 +180,8 @@ class Onnx:
                 arrays = dict(file)
             name = str(arrays.pop("prior"))
             if name == "flow":
-                return drawn.flow(arrays, self._velocity)
-            return drawn.normal(self.shapes()[1]) if name == "normal" else drawn.mixture(arrays)
+                return philox.flow_sampler(arrays, self._velocity)
+            return philox.normal_sampler(self.shapes()[1]) if name == "normal" else philox.mixture_sampler(arrays)
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise UserError(f"{self.folder / 'onnx/prior.npz'} cannot be read; export the model again") from error
 
@@ -212,7 +212,7 @@ class Onnx:
 
     def draw(self, prior, first, n, seed, temperature, labels):
         """{"images": uint8, "z"} of codes from the prior "fitted" or "normal"."""
-        sample = self._prior if prior == "fitted" else drawn.normal(self.shapes()[1])
+        sample = self._prior if prior == "fitted" else philox.normal_sampler(self.shapes()[1])
         z = sample(n, seed, temperature, first, labels)
         (pixels,) = self._computed(self._decoder, ["images_uint8"], labels, z=z).values()
         return {"images": pixels, "z": z}

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from keras_ae import outputs
 from keras_ae.images import pictures
-from keras_ae.priors import gaussian
+from keras_ae.priors import space
 
 BATCH = 64
 SHOWN = 16
@@ -27,8 +27,8 @@ def scored(model, originals, labels=None):
     scores = {"mse": squared.mean(axis=1)}
     variance = model.card.get("held_out", {}).get("mse")
     if "z_log_var" in codes and variance:
-        kl = gaussian.kl(codes["z_mean"].astype("float64"), codes["z_log_var"].astype("float64")).sum(axis=1)
-        scores["neg_elbo"] = gaussian.nats(squared, variance).sum(axis=1) + kl
+        kl = space.kl(codes["z_mean"].astype("float64"), codes["z_log_var"].astype("float64")).sum(axis=1)
+        scores["neg_elbo"] = space.nats(squared, variance).sum(axis=1) + kl
     return scores, rebuilt
 
 

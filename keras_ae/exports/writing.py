@@ -18,8 +18,8 @@ from keras_ae.images import pictures
 from keras_ae.models import inputs, networks
 from keras_ae.models.losses import Likelihood
 from keras_ae.models.vae import VAE
-from keras_ae.priors import priors
-from keras_ae.priors.batches import batched
+from keras_ae.priors import mixture
+from keras_ae.priors.space import batched
 from keras_ae.versions import versions
 
 
@@ -115,7 +115,7 @@ def write_generator(decoder, latent_dim, prior, folder):
         return decode(prior.sample(n, seed, temperature, first, *label), *label)
 
     def normal(first, n, seed, temperature, *label):
-        return decode(priors.Normal.of(latent_dim).sample(n, seed, temperature, first), *label)
+        return decode(mixture.Normal(latent_dim).sample(n, seed, temperature, first), *label)
 
     def generate(n, seed, temperature, *label):
         return fitted(tf.constant(0), n, seed, temperature, *label)
@@ -178,7 +178,7 @@ def write(folder, encoder, decoder, prior, card):
 def write_run(run, folder, license="unknown"):
     """Export the best weights of a finished `training.runs.Run` to `folder`. license: an SPDX name, for the card."""
     encoder, decoder = run.best_networks()
-    return write(folder, encoder, decoder, priors.load(run.prior), describe.of_run(run) | {"license": license})
+    return write(folder, encoder, decoder, mixture.load_prior(run.prior), describe.of_run(run) | {"license": license})
 
 
 def _labels(model, labels, n):
@@ -222,12 +222,12 @@ def write_model(
         label = None if labels is None else labels[rows]
         return networks.apply(encoder, images=images[rows], label=label)["z_mean"]
 
-    if prior not in priors.PRIORS:
-        raise UserError(f"unknown prior {prior!r}; choose one of {', '.join(priors.PRIORS)}")
+    if prior not in mixture.PRIORS:
+        raise UserError(f"unknown prior {prior!r}; choose one of {', '.join(mixture.PRIORS)}")
     # priors take the first codes, and hold out every tenth or twentieth: they expect no order
     order = np.random.default_rng(seed).permutation(len(images))
     of_order = (None, None) if labels is None else (labels[order], classes)
-    fitted = priors.PRIORS[prior].fit(batched(encode, order), seed, *of_order)
+    fitted = mixture.PRIORS[prior].fit(batched(encode, order), seed, *of_order)
     known = {"prior": {"name": prior}}
     # a likelihood of the user's own has another configuration, or none
     if isinstance(model.reconstruction, Likelihood):

@@ -1,1 +1,3 @@
-"""What people see and hear: image files, MIDI files, figures and charts, and writers by file suffix."""
+"""What people see: picture files, figures and charts."""
+
+from keras_ae.images import melodies as melodies  # adds MIDI files to pictures.READERS and pictures.WRITERS

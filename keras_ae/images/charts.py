@@ -1,6 +1,5 @@
-"""Charts as PNG files, drawn with matplotlib: curves of training, densities of numbers, tables and bars."""
+"""Charts as PNG files, drawn with matplotlib: curves of training, KL of each dimension, rate and distortion."""
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -28,7 +27,7 @@ def save(figure, path):
     for text in figure.findobj(Text):
         text.set_parse_math(False)
     with written_whole(path) as partial:
-        figure.savefig(partial, format="png", dpi=120, bbox_inches="tight", metadata={"Software": None})
+        figure.savefig(partial, format="png", dpi=120, bbox_inches="tight", metadata={"Software": "keras_ae"})
 
 
 def logged_scalars(folder):
@@ -91,7 +90,8 @@ def curves(folder, path):
     save(figure, path)
 
 
-def _axes(title, x_label, y_label):
+def new_axes(title, x_label, y_label):
+    """A matplotlib figure with one panel: (figure, axes)."""
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = figure.subplots()
     axes.set_title(title, fontsize=10, wrap=True)
@@ -103,7 +103,7 @@ def _axes(title, x_label, y_label):
 
 def kl_per_dimension(kls, path):
     """KL of each latent dimension in nats, largest first, one line for each model: {name: (latent_dim,)}."""
-    figure, axes = _axes("KL of each latent dimension", "dimension, sorted", "KL (nats)")
+    figure, axes = new_axes("KL of each latent dimension", "dimension, sorted", "KL (nats)")
     for name, kl in kls.items():
         axes.plot(np.arange(1, len(kl) + 1), np.sort(kl)[::-1], label=name, marker="." if len(kl) < 3 else None)
     axes.set_ylim(bottom=0)
@@ -114,63 +114,9 @@ def kl_per_dimension(kls, path):
 
 def rate_distortion(points, path):
     """Rate and distortion of every held-out image in nats: {name: (rate (n,), distortion (n,))}; crosses mark the means."""
-    figure, axes = _axes("Rate and distortion of each held-out image", "rate: KL (nats)", "distortion: -log p(x | z) (nats)")
+    figure, axes = new_axes("Rate and distortion of each held-out image", "rate: KL (nats)", "distortion: -log p(x | z) (nats)")
     for name, (rate, distortion) in points.items():
         dots = axes.scatter(rate, distortion, s=5, alpha=0.4, label=name)
         axes.plot(rate.mean(), distortion.mean(), "x", markersize=11, markeredgewidth=2.5, color=dots.get_facecolor()[0][:3])
     axes.legend(fontsize=8)
-    save(figure, path)
-
-
-def scatter(panels, labels, names, path, title):
-    """Codes on a plane coloured by class: {name: places (n, 2)} side by side; labels (n,), names of the classes."""
-    figure = Figure(figsize=(4.2 * len(panels) + 0.8, 4.4), layout="constrained")
-    colours = matplotlib.colormaps["tab10" if len(names) <= 10 else "tab20"].colors
-    row = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axes, (name, places) in zip(row, panels.items(), strict=True):
-        for index, label in enumerate(names):
-            axes.scatter(*places[labels == index].T, s=3, color=colours[index % len(colours)], label=label)
-        axes.set_title(name, fontsize=10)
-        axes.grid(alpha=0.3)
-    row[-1].legend(markerscale=4, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
-    figure.suptitle(title, fontsize=10)
-    save(figure, path)
-
-
-def lines(curves, path, title, x_label, y_label, logarithmic=False):
-    """One line for each name: {name: (x, y)}; that of PCA is dashed."""
-    figure, axes = _axes(title, x_label, y_label)
-    for name, (x, y) in curves.items():
-        axes.plot(x, y, "--" if name.startswith("PCA") else "-", marker="o", markersize=4, label=name)
-    if logarithmic:
-        axes.set_xscale("log", base=2)
-        axes.xaxis.set_major_formatter("{x:g}")
-    axes.legend(fontsize=8)
-    save(figure, path)
-
-
-def matrix(values, rows, columns, path, title):
-    """Numbers around 0 as a coloured table."""
-    figure = Figure(figsize=(1.8 + 0.62 * len(columns), 1.2 + 0.42 * len(rows)), layout="constrained")
-    axes = figure.subplots()
-    axes.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
-    for (row, column), value in np.ndenumerate(values):
-        colour = "white" if abs(value) > 0.7 else "black"
-        axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=colour)
-    axes.set_xticks(range(len(columns)), columns, rotation=60, ha="right", fontsize=8)
-    axes.set_yticks(range(len(rows)), rows, fontsize=8)
-    axes.set_title(title, fontsize=10, wrap=True)
-    save(figure, path)
-
-
-def bars(values, path, title, x_label):
-    """One bar for each name: {name: number}."""
-    figure = Figure(figsize=(6.4, 0.8 + 0.42 * len(values)), layout="constrained")
-    axes = figure.subplots()
-    drawn = axes.barh(list(values), list(values.values()))
-    axes.bar_label(drawn, fmt="{:.3f}", padding=3, fontsize=8)
-    axes.invert_yaxis()
-    axes.margins(x=0.15)
-    axes.set_xlabel(x_label)
-    axes.set_title(title, fontsize=10, wrap=True)
     save(figure, path)

@@ -1,9 +1,10 @@
-"""Figures of images as PNG files: rows, squares, maps, piano rolls. Images are float32 (n, H, W, C) in [-1, 1].
+"""Figures of images as PNG files: rows, squares, maps. Images are float32 (n, H, W, C) in [-1, 1].
 
 Each image pixel becomes a square of a whole number of pixels of the file, so that nothing is interpolated: what looks blurred
 in a figure is blurred in the image.
 """
 
+import math
 from pathlib import Path
 
 import matplotlib
@@ -11,9 +12,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from keras_ae.errors import UserError
-from keras_ae.files import written_whole
-from keras_ae.images import writing
-from keras_ae.images.pictures import grid, stacked, to_pillow, to_uint8
+from keras_ae.images import pictures
+from keras_ae.images.pictures import to_uint8
 
 # pixels: a grid on a page, an enlarged image, a label beside a row, the gap between images, the space around texts
 WIDTH = 720
@@ -22,10 +22,7 @@ LABEL = 150
 GAP = 2
 SPACE = 8
 LINE = 16
-PLANE = 780
-FRAMES = 10
 FONT = ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", 12)
-GREY, PALE = (110, 110, 110), (225, 225, 225)
 
 
 def columns(side):
@@ -33,17 +30,9 @@ def columns(side):
     return max(5, min(10, WIDTH // (2 * side)))
 
 
-def _scale(pixels, per_row):
-    height, width = pixels.shape[1:3]
-    return max(1, min(WIDTH // (per_row * width), CELL // max(height, width)))
-
-
-def _enlarged(pixels, scale):
-    return pixels.repeat(scale, axis=-3).repeat(scale, axis=-2)
-
-
 def _grid(pixels, per_row, scale, gap=GAP):
-    return to_pillow(grid(_enlarged(pixels, scale), per_row, gap)).convert("RGB")
+    enlarged = pixels.repeat(scale, axis=1).repeat(scale, axis=2)
+    return pictures.to_pillow(pictures.grid(enlarged, per_row, gap)).convert("RGB")
 
 
 def _wrapped(text, width):
@@ -63,9 +52,9 @@ def _size(text):
     return round(max(FONT.getlength(line) for line in lines)), LINE * len(lines)
 
 
-def _write(draw, corner, text, fill="black"):
+def _write(draw, corner, text):
     for index, line in enumerate(text.split("\n")):
-        draw.text((corner[0], corner[1] + LINE * index), line, fill, FONT)
+        draw.text((corner[0], corner[1] + LINE * index), line, "black", FONT)
 
 
 def _grey_if_colourless(page):
@@ -81,14 +70,12 @@ def _titled(body, title, path):
     page = Image.new("RGB", (max(width, _size(title)[0] + 2 * SPACE), top + body.height + SPACE), "white")
     _write(ImageDraw.Draw(page), (SPACE, SPACE), title)
     page.paste(body, (SPACE, top))
-    page = _grey_if_colourless(page)
-    with written_whole(path) as partial:
-        page.save(partial, format="png", optimize=True)
+    pictures.save_png(path, _grey_if_colourless(page), optimize=True)
 
 
 def _labelled(pixels, per_row, labels=(), headings=()):
     """A grid of uint8 images with a label left of each row and a heading above each column, as a Pillow image."""
-    scale = _scale(pixels, per_row)
+    scale = max(1, min(WIDTH // (per_row * pixels.shape[2]), CELL // max(pixels.shape[1:3])))
     cells = _grid(pixels, per_row, scale)
     height, width = (scale * side + GAP for side in pixels.shape[1:3])
     labels = [_wrapped(label, LABEL) for label in labels]
@@ -97,7 +84,7 @@ def _labelled(pixels, per_row, labels=(), headings=()):
     top = max((_size(heading)[1] + SPACE // 2 for heading in headings), default=0)
     # a label of several lines may be higher than the images of its row
     tall = max([height, *(_size(label)[1] for label in labels)]) if labels else height
-    count = -(-len(pixels) // per_row)
+    count = math.ceil(len(pixels) / per_row)
     picture = Image.new("RGB", (left + cells.width, top + tall * (count - 1) + height), "white")
     draw = ImageDraw.Draw(picture)
     for row in range(count):
@@ -119,21 +106,21 @@ def rows(row_images, labels, path, title, headings=()):
 
 def samples(images, path, title):
     """Images in a square."""
-    _titled(_labelled(to_uint8(images), int(np.ceil(np.sqrt(len(images))))), title, path)
+    _titled(_labelled(to_uint8(images), math.ceil(math.sqrt(len(images)))), title, path)
 
 
 def reconstructions(kinds, path, title):
     """Kinds of the same images, such as original and rebuilt, below each other: {label: (n, H, W, C)}, eight in a row."""
     per_row = min(8, len(next(iter(kinds.values()))))
-    pixels = stacked([to_uint8(images) for images in kinds.values()], per_row)
+    pixels = pictures.stacked([to_uint8(images) for images in kinds.values()], per_row)
     _titled(_labelled(pixels, per_row, list(kinds) * (len(pixels) // (per_row * len(kinds)))), title, path)
 
 
-def interpolation(frames, path, title):
-    """Ten images of a path from the first frame to the last, and beside the PNG file all frames as a GIF animation."""
+def interpolation(frames, path, title, shown=10):
+    """`shown` images of a path from the first frame to the last, and beside the PNG file all frames as a GIF animation."""
     pixels = to_uint8(frames)
-    _titled(_labelled(pixels[np.linspace(0, len(frames) - 1, FRAMES).round().astype(int)], FRAMES), title, path)
-    writing.write_animation(path.with_suffix(".gif"), pixels)
+    _titled(_labelled(pixels[np.linspace(0, len(frames) - 1, shown).round().astype(int)], shown), title, path)
+    pictures.write_animation(path.with_suffix(".gif"), pixels)
 
 
 def show(images: np.ndarray | dict[str, np.ndarray], columns: int | None = None) -> Image.Image:
@@ -149,7 +136,7 @@ def show(images: np.ndarray | dict[str, np.ndarray], columns: int | None = None)
         received = ", ".join(map(str, shapes))
         raise UserError(f"show takes images of shape (n, H, W, C), as many in each row. Received: {received}")
     pixels = np.concatenate([kind if kind.dtype == np.uint8 else to_uint8(kind) for kind in kinds])
-    per_row = len(kinds[0]) if labels else columns or int(np.ceil(np.sqrt(len(pixels))))
+    per_row = len(kinds[0]) if labels else columns or math.ceil(math.sqrt(len(pixels)))
     return _grey_if_colourless(_labelled(pixels, per_row, labels))
 
 
@@ -157,7 +144,7 @@ def squares(panels, path, title):
     """Square grids of images without gaps, as many beside each other as fit on a page: {name: (n, H, W, C)}."""
     drawn = []
     for name, images in panels.items():
-        per_row = int(np.ceil(np.sqrt(len(images))))
+        per_row = math.ceil(math.sqrt(len(images)))
         scale = max(1, min(WIDTH // (2 * per_row * images.shape[2]), CELL // images.shape[2]))
         cells = _grid(to_uint8(images), per_row, scale, gap=0)
         text = _wrapped(name, cells.width)
@@ -166,8 +153,8 @@ def squares(panels, path, title):
         picture.paste(cells, (0, picture.height - cells.height))
         drawn.append(picture)
     width, height = (max(picture.size[axis] for picture in drawn) + 2 * SPACE for axis in (0, 1))
-    lines = -(-len(drawn) // max(1, (WIDTH + 2 * SPACE) // width))
-    beside = -(-len(drawn) // lines)
+    lines = math.ceil(len(drawn) / max(1, (WIDTH + 2 * SPACE) // width))
+    beside = math.ceil(len(drawn) / lines)
     body = Image.new("RGB", (beside * width - 2 * SPACE, lines * height - 2 * SPACE), "white")
     for index, picture in enumerate(drawn):
         # panels of a line end at the same height
@@ -175,48 +162,15 @@ def squares(panels, path, title):
     _titled(body, title, path)
 
 
-def thumbnails(places, images, path, title, method):
-    """Images at their places (n, 2) on a plane that `method` made, at most 32 pixels wide."""
-    side = images.shape[1]
-    scale, reduced = max(1, 22 // side), -(-side // 32)
+def thumbnails(places, images, path, title, method, side=780):
+    """Images at their places (n, 2) on a plane of `side` pixels that `method` made, each at most 32 pixels wide."""
+    scale, reduced = max(1, 22 // images.shape[1]), math.ceil(images.shape[1] / 32)
     span = np.maximum(np.ptp(places, axis=0), 1e-12)
-    body = Image.new("RGB", (PLANE, PLANE), "white")
+    body = Image.new("RGB", (side, side), "white")
     draw = ImageDraw.Draw(body)
     for place, pixels in zip((places - places.min(axis=0)) / span, to_uint8(images), strict=True):
-        thumbnail = to_pillow(_enlarged(pixels, scale)).reduce(reduced)
-        room = PLANE - 2 * SPACE - thumbnail.width
+        thumbnail = _grid(pixels[None], 1, scale).reduce(reduced)
+        room = side - 2 * SPACE - thumbnail.width
         body.paste(thumbnail, (SPACE + round(place[0] * room), SPACE + round((1 - place[1]) * room)))
-    draw.rectangle((0, 0, PLANE - 1, PLANE - 1), outline=GREY)
+    draw.rectangle((0, 0, side - 1, side - 1), outline=(110, 110, 110))
     _titled(body, f"{title} ({method} of the codes: first axis to the right, second axis up)", path)
-
-
-def rolls(melodies, path, title, steps=32, lowest=55, highest=84):
-    """Melodies, {label: [(first step, steps, MIDI pitch), ...]}, as piano rolls below each other.
-
-    steps: length of a melody. lowest, highest: MIDI pitches of the roll; lines are drawn at C4 and C5, and at each beat.
-    """
-    step, pitch_height = 20, 4
-    left = max(_size(label)[0] for label in melodies) + 2 * SPACE
-    scale_width = _size("C5")[0] + SPACE
-    width, height = steps * step, (highest - lowest + 3) * pitch_height
-    body = Image.new("RGB", (left + scale_width + width + 1, len(melodies) * (height + 2 * SPACE)), "white")
-    draw = ImageDraw.Draw(body)
-    colours = matplotlib.colormaps["viridis"]
-    for index, (label, notes) in enumerate(melodies.items()):
-        x, top = left + scale_width, index * (height + 2 * SPACE)
-
-        def y(pitch, top=top):
-            return top + (highest + 1 - pitch) * pitch_height
-
-        _write(draw, (left - 2 * SPACE - _size(label)[0], top + (height - LINE) // 2), label)
-        for pitch, name in ((60, "C4"), (72, "C5")):
-            draw.line((x, y(pitch) + 2, x + width, y(pitch) + 2), PALE)
-            _write(draw, (left, y(pitch) + 2 - LINE // 2), name, GREY)
-        for beat in range(0, steps, 4):
-            draw.line((x + beat * step, top, x + beat * step, top + height), PALE)
-        draw.rectangle((x, top, x + width, top + height), outline=GREY)
-        for first, length, pitch in notes:
-            colour = tuple(int(255 * part) for part in colours(0.85 * (pitch - lowest) / (highest - lowest))[:3])
-            begin = x + first * step + 2
-            draw.rectangle((begin, y(pitch), begin + length * step - 5, y(pitch) + pitch_height - 1), fill=colour)
-    _titled(body, title, path)

@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_ae.errors import UserError, first_line
 from keras_ae.files import written_whole
+from keras_ae.images import pictures
 
 STEPS = 32
 HIGHEST = 84
@@ -110,3 +111,12 @@ def _sounding(file):
                 begun[message.note] = now
             elif message.type in ("note_on", "note_off") and message.note in begun:
                 yield message.note, begun.pop(message.note), now
+
+
+def write_melodies(path, frames, columns=None, milliseconds=None):
+    """A MIDI file with the melodies of all frames, one after another. Raises UserError for images of another shape."""
+    write(path, of(frames))
+
+
+pictures.READERS.update(dict.fromkeys(SUFFIXES, lambda path: to_image(read(path))))
+pictures.WRITERS.update(dict.fromkeys(SUFFIXES, write_melodies))

@@ -1,74 +1,80 @@
 """Picture files to arrays and back. Images are uint8 (height, width, channels), or float32 in [-1, 1].
 
-Needs only NumPy and Pillow, so that commands on exports start quickly.
+Needs only NumPy and Pillow, so that commands on exports start quickly. Files of another kind are read and written by functions
+that are added to `READERS` and `WRITERS`.
 """
 
-import contextlib
+import io
+import math
 import os
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
+from keras_ae import outputs
 from keras_ae.errors import UserError
 from keras_ae.files import written_whole
-from keras_ae.images import melodies
-from keras_ae.images.decoding import MOST_BYTES, DamagedPicture, decode
 
-# of images in [-1, 1], with room for rounding
-MOST = 1.01
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+# Pillow's names of these formats: it knows many more, some of which start other programs
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
+MOST_BYTES = 64 * 2**20  # of a picture file
+LEAST_SIDE = 4  # pixels
+
+# by suffix, in lower case: path -> uint8 (height, width, channels), for kinds that are no pictures
+READERS = {}
 
 
-def is_picture(name):
-    """Whether `find` looks for files of this name, relative to its folder: by suffix, and nothing hidden."""
-    hidden = any(part.startswith(".") for part in name.split("/"))
-    return os.path.splitext(name)[1].lower() in SUFFIXES and not hidden
-
-
-def _is_file(entry):
-    # links in a circle
-    with contextlib.suppress(OSError):
-        return entry.is_file()
-    return False
-
-
-def _below(directory, inside=""):
-    """The names of `find` relative to `directory`, below its folder `inside`."""
-    found = []
-    # a folder that may not be read
-    with contextlib.suppress(PermissionError), os.scandir(os.path.join(directory, inside)) as entries:
-        for entry in entries:
-            is_folder = entry.is_dir(follow_symlinks=False)
-            if not entry.name.startswith(".") and (is_folder or (is_picture(entry.name) and _is_file(entry))):
-                found.append((entry.name, is_folder))
-    for name, is_folder in sorted(found):
-        if is_folder:
-            yield from _below(directory, os.path.join(inside, name))
-        else:
-            yield os.path.join(inside, name)
+class DamagedPicture(ValueError):
+    """Bytes that cannot be decoded to a usable image; the text is a short reason."""
 
 
 def find_names(directory):
     """The files of `find` as names relative to `directory`, which take a tenth of the memory of paths."""
     if "://" in str(directory):
         raise UserError(f"cannot read {directory}: it is not a local folder; mount it as a folder, or copy it")
-    directory = Path(directory)
-    if not directory.is_dir():
-        kind = "it is a file" if directory.exists() else "no such folder"
+    if not os.path.isdir(directory):
+        kind = "it is a file" if os.path.exists(directory) else "no such folder"
         raise UserError(f"cannot read pictures from {directory}: {kind}; name a folder of {', '.join(SUFFIXES)} files")
-    found = list(_below(directory))
-    if not found:
+    names = []
+    for folder, folders, files in os.walk(directory):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        inside = os.path.relpath(folder, directory)
+        pictures = sorted(name for name in files if not name.startswith(".") and name.lower().endswith(SUFFIXES))
+        names += pictures if inside == os.curdir else [os.path.join(inside, name) for name in pictures]
+    if not names:
         raise UserError(f"no picture files in {directory}: looked for {', '.join(SUFFIXES)} at any depth")
-    return found
+    return names
 
 
 def find(directory):
-    """Every picture file in `directory` at any depth, sorted; hidden files and folders are skipped.
+    """Every picture file in `directory` at any depth, in the order of their names; hidden files and folders are skipped.
 
     Raises UserError if there is no such folder or no picture file in it.
     """
     return [Path(directory) / name for name in find_names(directory)]
+
+
+def chosen(paths, directory, n=None, seed=0):
+    """The picture files that a command line names: `paths`, or `n` files of `directory`, chosen by `seed` (None: all).
+
+    Raises UserError if both are given, or neither.
+    """
+    if bool(paths) == bool(directory):
+        raise UserError("name picture files, or a folder of picture files with `data`" + (", not both" if paths else ""))
+    if paths:
+        return [Path(path) for path in paths]
+    found = find(directory)
+    order = np.random.default_rng(seed).permutation(len(found))[:n]
+    return [found[index] for index in sorted(order)]
+
+
+def classes(paths, directory):
+    """For each path the name of the sub-folder of `directory` that contains it, "" where `directory` itself does."""
+    parents = [Path(path).relative_to(directory).parts[:-1] for path in paths]
+    return [parts[0] if parts else "" for parts in parents]
 
 
 def printable(path):
@@ -85,15 +91,84 @@ def contents(path):
         return file.read(MOST_BYTES + 1)
 
 
-def read(path, size, channels=3):
-    """`decode` the file `path`; a MIDI file gives the image of its melody. Raises UserError."""
-    if Path(path).suffix.lower() in melodies.SUFFIXES:
-        if (size, size, channels) != melodies.SHAPE:
-            raise UserError(
-                f"{printable(path)} is a MIDI file, but the model takes images of {size}x{size}, {channels} channels"
-            )
-        return melodies.to_image(melodies.read(path))
+def open_image(file):
+    """The Pillow image of a path or file, not yet decoded; only of the formats that `find` looks for."""
+    return Image.open(file, formats=FORMATS)
+
+
+def _eight_bit(image):
+    """An image of any mode as RGB or L with 8 bits; transparent parts become white."""
+    if image.mode in ("I", "I;16"):
+        return Image.fromarray(np.rint(np.asarray(image) * (255 / 65535)).astype("uint8"))
+    if image.mode in ("LA", "RGBA") or "transparency" in image.info:
+        coloured = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), coloured).convert("RGB")
+    return image if image.mode in ("RGB", "L") else image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _middle_square(image, size):
+    """The central square of an image as RGB, reduced by a whole factor to about 4 times `size` if it is larger than 8 times."""
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    factor = side // (4 * size) if side > 8 * size else 1
+    square = Image.new("RGB", [math.ceil(side / factor)] * 2)
+    # tile by tile: the whole image in another mode takes many times the memory of the file
+    step = factor * max(1, 512 // factor)
+    for y in range(0, side, step):
+        for x in range(0, side, step):
+            tile = image.crop((left + x, top + y, left + min(x + step, side), top + min(y + step, side)))
+            square.paste(_eight_bit(tile).reduce(factor), (x // factor, y // factor))
+    square.info = image.info
+    return square
+
+
+def _decode(data, size, channels):
+    image = open_image(io.BytesIO(data))
+    shape, most = f"{image.width}x{image.height}", Image.MAX_IMAGE_PIXELS
+    if min(image.size) < LEAST_SIDE:
+        raise DamagedPicture(f"only {shape} pixels")
+    # a JPEG is decoded at 1/2, 1/4 or 1/8 of its size in a fraction of the time; twice the final size keeps the quality
+    image.draft(None, (2 * size, 2 * size))
+    if most and image.width * image.height > most:
+        raise DamagedPicture(f"{shape} pixels are more than Pillow's limit of {most / 10**6:.0f} million")
+    square = ImageOps.exif_transpose(_middle_square(image, size)).convert("L" if channels == 1 else "RGB")
+    if square.size != (size, size):
+        square = square.resize((size, size), Image.Resampling.BICUBIC)
+    return np.asarray(square).reshape(size, size, channels)
+
+
+def decode(data, size, channels=3):
+    """Decode the bytes of a picture file of any size and mode to uint8 (size, size, channels); channels is 1 or 3.
+
+    Takes the first frame, rotates it by its EXIF orientation, crops the central square, and resizes it bicubically (a = -0.5)
+    with antialiasing if the size differs. Transparent parts become white, 16 bits are scaled to 8. Raises DamagedPicture, also
+    for a file of more than 64 MiB and for more pixels than `PIL.Image.MAX_IMAGE_PIXELS`, after JPEG's reduction.
+    """
+    if len(data) > MOST_BYTES:
+        raise DamagedPicture(f"a file of more than {MOST_BYTES >> 20} MB")
     try:
+        return _decode(data, size, channels)
+    except DamagedPicture:
+        raise
+    except UnidentifiedImageError:
+        raise DamagedPicture(f"not a picture file; {', '.join(FORMATS)} work") from None
+    except Exception as error:
+        # Pillow's decoders raise many kinds of errors on broken bytes
+        raise DamagedPicture(str(error).partition("\n")[0] or type(error).__name__) from error
+
+
+def _read_other(reader, path, shape):
+    image = reader(path)
+    if image.shape != shape:
+        raise UserError(f"{printable(path)} gives an image of shape {image.shape}, but the model takes images of shape {shape}")
+    return image
+
+
+def read(path, size, channels=3):
+    """`decode` the file `path`, or read it by the function of its suffix in `READERS`. Raises UserError."""
+    try:
+        if reader := READERS.get(Path(path).suffix.lower()):
+            return _read_other(reader, path, (size, size, channels))
         return decode(contents(path), size, channels)
     except DamagedPicture as error:
         raise UserError(f"cannot use the picture {printable(path)}: {error}") from None
@@ -127,26 +202,6 @@ def read_all(paths, size, channels, report):
     return np.array(indices), np.stack(pixels)
 
 
-def classes(paths, directory):
-    """For each path the name of the sub-folder of `directory` that contains it, "" where `directory` itself does."""
-    parents = [Path(path).relative_to(directory).parts[:-1] for path in paths]
-    return [parts[0] if parts else "" for parts in parents]
-
-
-def chosen(paths, directory, n=None, seed=0):
-    """The picture files that a command line names: `paths`, or `n` files of `directory`, chosen by `seed` (None: all).
-
-    Raises UserError if both are given, or neither.
-    """
-    if bool(paths) == bool(directory):
-        raise UserError("name picture files, or a folder of picture files with --data DIR" + (", not both" if paths else ""))
-    if paths:
-        return [Path(path) for path in paths]
-    found = find(directory)
-    order = np.random.default_rng(seed).permutation(len(found))[:n]
-    return [found[index] for index in sorted(order)]
-
-
 def scaled(pixels):
     """0 ... 255 to [-1, 1]. Arithmetic only, so that floating-point arrays and tensors of any library work."""
     return pixels * (1 / 127.5) - 1
@@ -162,15 +217,18 @@ def to_uint8(images):
     return np.rint((np.clip(np.asarray(images, "float32"), -1, 1) + 1) * 127.5).astype("uint8")
 
 
-def beyond(images, most=MOST):
-    """The range of an array as text where values lie outside -most ... most, or are no numbers; "" where none does."""
+def beyond(images, most=1.01):
+    """The range of an array as text where values lie outside -most ... most, or are no numbers; "" where none does.
+
+    The default leaves room for rounding of images in [-1, 1].
+    """
     if not images.size:
         return ""
     low, high = images.min(), images.max()
     return "" if -most <= low <= high <= most else f"values from {low:g} to {high:g}"
 
 
-def floats(images, most=MOST):
+def floats(images, most=1.01):
     """An array of uint8 images, or of floats, as floats in [-1, 1]. UserError for floats that are `beyond` most."""
     if images.dtype == np.uint8:
         return to_float(images)
@@ -188,7 +246,7 @@ def grid(images, columns, gap=2):
     """Arrange uint8 images (n, height, width, channels) in rows on white, `gap` pixels apart, as one image."""
     n, height, width, channels = images.shape
     columns = min(columns, n)
-    rows = -(-n // columns)
+    rows = math.ceil(n / columns)
     canvas = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, channels), 255, "uint8")
     for index, image in enumerate(images):
         top, left = index // columns * (height + gap), index % columns * (width + gap)
@@ -211,7 +269,58 @@ def to_pillow(pixels):
     return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
 
 
+def save_png(path, image, optimize=False):
+    """Write a Pillow image as PNG with the text `Software: keras_ae`, by which `files` knows what it may replace."""
+    mark = PngInfo()
+    mark.add_text("Software", "keras_ae")
+    with written_whole(path) as partial:
+        image.save(partial, format="png", pnginfo=mark, optimize=optimize)
+
+
 def write_png(path, image):
     """Write uint8 (height, width, channels) as PNG."""
+    save_png(path, to_pillow(image))
+
+
+def write_grid(path, frames, columns=None, milliseconds=None):
+    """A PNG of all frames in rows of `columns`, by default as many as make a square."""
+    write_png(path, grid(frames, columns or math.ceil(math.sqrt(len(frames)))))
+
+
+def write_animation(path, frames, columns=None, milliseconds=60):
+    """A GIF, three times as large, that shows the frames forward and backward in an endless loop, each for `milliseconds`."""
+    shown = []
+    for frame in frames:
+        image = to_pillow(frame)
+        # colours are chosen once for each frame, of the small one: Pillow would choose the same for all that it is given
+        small = image.convert("P", palette=Image.Palette.ADAPTIVE) if image.mode == "RGB" else image
+        shown.append(small.resize((3 * small.width, 3 * small.height), Image.Resampling.NEAREST))
+    first, *others = [*shown, *shown[-2:0:-1]]
+    options = {"duration": milliseconds, "loop": 0, "optimize": False, "comment": "keras_ae"}
     with written_whole(path) as partial:
-        to_pillow(image).save(partial, format="png")
+        first.save(partial, "gif", save_all=True, append_images=others, **options)
+
+
+# by suffix, in lower case: (path, frames uint8 (n, height, width, channels), columns, milliseconds) -> None
+WRITERS = {".png": write_grid, ".gif": write_animation}
+
+
+def check(path, suffixes=None):
+    """`path` as a Path, before anything is computed. Raises UserError unless it has one of `suffixes` and may be written.
+
+    suffixes: by default those of `WRITERS`.
+    """
+    suffixes = suffixes or tuple(WRITERS)
+    if Path(path).name and Path(path).suffix.lower() not in suffixes:
+        raise UserError(f"`out` must end in {' or '.join(suffixes)}. Received: {path}")
+    return outputs.check_file(path)
+
+
+def write(path, frames, columns=None, milliseconds=60):
+    """Write frames, uint8 (n, height, width, channels), to a file of the kind that the suffix of `path` names; see `WRITERS`.
+
+    columns: of a PNG's grid. milliseconds: of each frame of a GIF. Raises UserError for a suffix without a writer.
+    """
+    path = check(path)
+    with outputs.file(path) as partial:
+        WRITERS[path.suffix.lower()](partial, frames, columns, milliseconds)

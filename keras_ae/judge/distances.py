@@ -5,7 +5,7 @@ All are computed in float64 with NumPy; the tests compare them with closed forms
 
 import numpy as np
 
-from keras_ae.priors.batches import batched
+from keras_ae.priors.space import batched
 
 NEIGHBOURS = 5
 GROUPS = 20

@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_ae.images import charts, figures
-from keras_ae.priors.projections import principal
+from keras_ae.priors.space import principal
 
 ROW = 8
 

@@ -12,7 +12,7 @@ from keras_ae.data import pipeline
 from keras_ae.judge import applications
 from keras_ae.judge.altered import trained
 from keras_ae.judge.gist import gabor
-from keras_ae.priors.batches import batched
+from keras_ae.priors.space import batched
 
 # training images whose features' spread makes features of different kinds comparable
 SPREAD_IMAGES = 2000

@@ -15,7 +15,7 @@ from keras_ae.errors import UserError
 from keras_ae.judge import baselines, distances, likelihood, metrics
 from keras_ae.judge.features import extractor
 from keras_ae.judge.recognition import Recognition
-from keras_ae.priors import paths
+from keras_ae.priors import space
 
 BATCH = 128
 # a Gaussian's variance is measured on training images, never on those it is judged on
@@ -228,6 +228,6 @@ class Judge:
         shown = self.held_out[:MAPPED]
         z = candidate.encode(shown)["z"]
         pairs = [(2 * row, 2 * row + 1) for row in range(4)]
-        lines = [np.asarray(candidate.decode(paths.linear(z[a], z[b], 10))) for a, b in pairs]
+        lines = [np.asarray(candidate.decode(space.linear(z[a], z[b], 10))) for a, b in pairs]
         arrays = {"originals": shown, "rebuilt": candidate.rebuild(shown), "z": z, "interpolations": lines}
         return numbers, rates | drawn | arrays

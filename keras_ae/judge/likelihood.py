@@ -9,8 +9,8 @@ import math
 import numpy as np
 
 from keras_ae.judge import metrics
-from keras_ae.priors import gaussian
-from keras_ae.priors.batches import batched
+from keras_ae.priors import space
+from keras_ae.priors.space import batched
 
 # a dimension is active when its mean code varies by more than this over the data: Burda et al. 2016, section 5.2
 ACTIVE = 0.01
@@ -29,8 +29,8 @@ def log_weights(image, z_mean, z_log_var, nats, draws, rng):
     """
     z_mean, variance = z_mean.astype("float64"), np.exp(z_log_var.astype("float64"))
     z = z_mean + np.sqrt(variance) * rng.normal(size=(draws, len(z_mean)))
-    posterior = gaussian.nats(np.square(z - z_mean), variance).sum(axis=1)
-    prior = gaussian.nats(np.square(z), 1.0).sum(axis=1)
+    posterior = space.nats(np.square(z - z_mean), variance).sum(axis=1)
+    prior = space.nats(np.square(z), 1.0).sum(axis=1)
     return posterior - prior - np.asarray(nats(image, z), "float64")
 
 
@@ -50,7 +50,7 @@ def bits_per_dimension(neg_log_density, dimensions):
 
 def rate(z_mean, z_log_var):
     """KL of each image and dimension from N(0, I) in nats, (n, latent_dim)."""
-    return gaussian.kl(np.asarray(z_mean, "float64"), np.asarray(z_log_var, "float64"))
+    return space.kl(np.asarray(z_mean, "float64"), np.asarray(z_log_var, "float64"))
 
 
 def usage(z_mean, z_log_var):
@@ -90,7 +90,7 @@ def neg_log_likelihood(candidate, training_images, seed):
 
     def nats(images, rebuilt):
         squared = np.square(np.asarray(images, "float64") - rebuilt)
-        return gaussian.nats(squared, variance).sum(axis=tuple(range(1, squared.ndim)))
+        return space.nats(squared, variance).sum(axis=tuple(range(1, squared.ndim)))
 
     return nats, variance
 

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ae.judge import applications
-from keras_ae.priors.batches import batched
+from keras_ae.priors.space import batched
 
 # images are enlarged to this side
 SIDE = 224

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_ae.errors import UserError
 from keras_ae.judge.gist import gabor
-from keras_ae.priors.batches import batched
+from keras_ae.priors.space import batched
 
 # of the mean variance, added to every variance: few images do not determine 304 x 304 covariances
 SHRINKAGE = 0.1

@@ -13,7 +13,7 @@ from keras import layers, ops
 
 from keras_ae.errors import UserError
 from keras_ae.models import replicas
-from keras_ae.priors.gaussian import kl
+from keras_ae.priors.space import kl
 
 Dim = Annotated[int, Ge(1), Le(65536)]
 LOG_VAR_LIMITS = -12, 6

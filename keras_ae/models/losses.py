@@ -17,7 +17,7 @@ from keras import ops
 from numpy.typing import ArrayLike
 
 from keras_ae.models import replicas
-from keras_ae.priors import gaussian as normal
+from keras_ae.priors import space
 
 
 def _summed(values):
@@ -31,7 +31,7 @@ def laplace(images, reconstructions, *, scale: Annotated[float, Gt(0), Le(1e3)] 
 
 def gaussian(images, reconstructions, *, variance: Annotated[float, Gt(0), Le(1e3)] = 1.0):
     """-log N(images | reconstructions, variance), one fixed variance for all pixels."""
-    return _summed(normal.nats(ops.square(images - reconstructions), variance, log=math.log))
+    return _summed(space.nats(ops.square(images - reconstructions), variance, log=math.log))
 
 
 def gaussian_optimal_variance(images, reconstructions):
@@ -42,7 +42,7 @@ def gaussian_optimal_variance(images, reconstructions):
     """
     squared = ops.square(images - reconstructions)
     variance = ops.stop_gradient(ops.maximum(replicas.averaged([replicas.mean(squared)])[0], 1e-6))
-    return _summed(normal.nats(squared, variance, log=ops.log))
+    return _summed(space.nats(squared, variance, log=ops.log))
 
 
 def bernoulli(images, reconstructions):
@@ -73,7 +73,7 @@ def total_correlation(z, z_mean, z_log_var):
     """
     z_mean, z_log_var = replicas.gathered(z_mean), replicas.gathered(z_log_var)
     squared = ops.square(z[:, None] - z_mean[None])
-    log_density = -normal.nats(squared, ops.exp(z_log_var)[None], log=ops.log)
+    log_density = -space.nats(squared, ops.exp(z_log_var)[None], log=ops.log)
     joint = ops.logsumexp(ops.sum(log_density, axis=-1), axis=1)
     single = ops.sum(ops.logsumexp(log_density, axis=1), axis=-1)
     n = ops.cast(ops.shape(z_mean)[0], "float32")

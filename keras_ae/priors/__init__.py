@@ -1,1 +1,1 @@
-"""Densities over codes, and paths, directions and projections of codes. Needs no other room."""
+"""Densities of codes, and the space that codes live in. Needs no other room."""

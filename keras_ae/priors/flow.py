@@ -1,8 +1,9 @@
 """A learned prior: a flow that turns normal noise into codes, trained by flow matching.
 
 The velocity of a point on its way from noise e (time 0) to a whitened code u (time 1), whose straight path is
-x = (1 - t) e + t u, is known for normally distributed codes; a network learns the difference from it. Drawing follows the
-velocity from noise to a code. Before training, a flow is the normal distribution with the mean and covariance of the codes.
+x = (1 - t) e + t u, is known for normally distributed codes; a network learns the difference from it (Lipman et al. 2023,
+arXiv:2210.02747; Liu et al. 2023, arXiv:2209.03003). Drawing follows the velocity from noise to a code. Before training, a flow
+is the normal distribution with the mean and covariance of the codes.
 """
 
 import dataclasses
@@ -14,18 +15,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 from annotated_types import Ge, Gt, Le, Lt
+from keras import layers, ops
 from numpy.typing import ArrayLike
+from tqdm import trange
 
-from keras_ae.priors import matching
-from keras_ae.priors.drawn import BLOCK, of_normal
-from keras_ae.priors.velocities import followed, velocity_network
+from keras_ae.priors.philox import BLOCK, STEPS, advance, normal_velocity
 
 Width = Annotated[int, Ge(8), Le(4096)]
 Blocks = Annotated[int, Ge(1), Le(32)]
 Steps = Annotated[int, Ge(1), Le(1_000_000)]
 Rate = Annotated[float, Gt(0), Le(1)]
 Decay = Annotated[float, Ge(0), Lt(1)]
-DROPOUT = 0.1
 Number: TypeAlias = float | tf.Tensor
 
 
@@ -67,11 +67,11 @@ class Flow:
         """
         codes = np.asarray(codes, "float64")
         codes = codes.reshape(-1, *codes.shape[-2:])
-        mean, scale, whitened = _whitened(codes)
+        mean, scale, whitened = _whiten(codes)
         labels = None if labels is None else np.asarray(labels, "int32")
         classes = 0 if labels is None else classes or int(labels.max()) + 1
-        network = velocity_network(codes.shape[-1], width, blocks, classes, DROPOUT, seed)
-        weights = matching.trained(network, whitened, labels, seed, steps, learning_rate, weight_decay)
+        network = velocity_network(codes.shape[-1], width, blocks, classes, dropout=0.1, seed=seed)
+        weights = _train(network, whitened, labels, seed, steps, learning_rate, weight_decay)
         weights = np.concatenate([np.ravel(array) for array in weights]).astype("float16")
         return cls(mean.astype("float32"), scale.astype("float32"), width, blocks, classes, weights)
 
@@ -83,6 +83,14 @@ class Flow:
     def arrays(self) -> dict[str, np.ndarray]:
         """The arrays that make this prior again: {name: array}."""
         return dataclasses.asdict(self)
+
+    def velocity(self) -> keras.Model:
+        """The trained network, as `velocity_network` describes it."""
+        network = velocity_network(self.latent_dim, self.width, self.blocks, self.classes)
+        sizes = np.cumsum([math.prod(variable.shape) for variable in network.weights])[:-1]
+        parts = zip(np.split(self.weights.astype("float32"), sizes), network.weights, strict=True)
+        network.set_weights([part.reshape(variable.shape) for part, variable in parts])
+        return network
 
     def sample(
         self, n: Number, seed: Number = 0, temperature: Number = 1.0, first: Number = 0, label: ArrayLike | None = None
@@ -100,53 +108,80 @@ class Flow:
         return tf.ensure_shape(codes, (rows, self.latent_dim))
 
     @functools.cached_property
-    def _network(self):
+    def _draw(self):
         # outside of a graph that draws: it would create the variables again in each
         with tf.init_scope():
-            return velocity_network(self.latent_dim, int(self.width), int(self.blocks), int(self.classes))
+            network = velocity_network(self.latent_dim, self.width, self.blocks, self.classes)
+        number, real, numbers = tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.float32), tf.TensorSpec((None,), tf.int32)
 
-    def velocity(self) -> keras.Model:
-        """The trained network, as `codes.velocities.velocity_network` describes it."""
-        network = velocity_network(self.latent_dim, int(self.width), int(self.blocks), int(self.classes))
-        sizes = np.cumsum([math.prod(variable.shape) for variable in network.weights])[:-1]
-        parts = zip(np.split(self.weights.astype("float32"), sizes), network.weights, strict=True)
-        network.set_weights([part.reshape(variable.shape) for part, variable in parts])
-        return network
+        @tf.function(input_signature=[number, number, real, number, numbers])
+        def draw(n, seed, temperature, first, label):
+            # the graph contains the weights in float16
+            shapes = [tuple(variable.shape) for variable in network.trainable_variables]
+            parts = tf.split(tf.cast(tf.constant(self.weights), tf.float32), [math.prod(shape) for shape in shapes])
+            weights = [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
+            begin = first // BLOCK
+            blocks = (first + n - 1) // BLOCK - begin + 1
+            before = first - begin * BLOCK
+            labels = tf.pad(label, [[before, blocks * BLOCK - before - n]])
 
-    @functools.cached_property
-    def _draw(self):
-        number, real = tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.float32)
-        return tf.function(self._drawn, [number, number, real, number, tf.TensorSpec((None,), tf.int32)])
+            def draw_block(index):
+                numbers = (begin + index) * BLOCK + tf.range(BLOCK)
+                noise = [tf.random.stateless_normal((self.latent_dim,), tf.stack([seed, numbers[row]])) for row in range(BLOCK)]
+                own_labels = tf.slice(labels, [index * BLOCK], [BLOCK])
 
-    def _drawn(self, n, seed, temperature, first, label):
-        network = self._network
-        shapes = [tuple(variable.shape) for variable in network.trainable_variables]
-        flat = tf.cast(tf.constant(self.weights), tf.float32)
-        parts = tf.split(flat, [math.prod(shape) for shape in shapes])
-        weights = [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
-        begin = first // BLOCK
-        # labels of whole blocks
-        blocks = (first + n - 1) // BLOCK - begin + 1
-        before = first - begin * BLOCK
-        labels = tf.pad(label, [[before, blocks * BLOCK - before - n]])
+                def velocity(x, t):
+                    inputs = [x, tf.fill((BLOCK, 1), t), own_labels][: len(network.inputs)]
+                    return normal_velocity(x, t) + network.stateless_call(weights, [], inputs)[0]
 
-        def block(index):
-            numbers = (begin + index) * BLOCK + tf.range(BLOCK)
-            noise = [tf.random.stateless_normal((self.latent_dim,), tf.stack([seed, numbers[row]])) for row in range(BLOCK)]
-            own = tf.slice(labels, [index * BLOCK], [BLOCK])
+                def step(index, x):
+                    return index + 1, advance(velocity, x, tf.cast(index, tf.float32))
 
-            def velocity(x, t):
-                time = tf.fill((BLOCK, 1), t)
-                inputs = [x, time, own][: len(network.inputs)]
-                return of_normal(x, t) + network.stateless_call(weights, [], inputs)[0]
+                # a loop: the graph contains the network twice, not twenty times
+                x = tf.while_loop(lambda index, x: index < STEPS, step, (0, temperature * tf.stack(noise)))[1]
+                return self.mean + x @ self.scale.T
 
-            return self.mean + followed(velocity, temperature * tf.stack(noise)) @ self.scale.T
+            spec = tf.TensorSpec((BLOCK, self.latent_dim), tf.float32)
+            codes = tf.map_fn(draw_block, tf.range(blocks), fn_output_signature=spec)
+            return tf.reshape(codes, (-1, self.latent_dim))[before : before + n]
 
-        codes = tf.map_fn(block, tf.range(blocks), fn_output_signature=tf.TensorSpec((BLOCK, self.latent_dim), tf.float32))
-        return tf.reshape(codes, (-1, self.latent_dim))[before : before + n]
+        return draw
 
 
-def _whitened(codes):
+def velocity_network(latent_dim, width, blocks, classes=0, dropout=0.0, seed=0):
+    """The network [x (batch, latent_dim), t (batch, 1)] -> velocity (batch, latent_dim) as a functional model.
+
+    A residual MLP: each block is scaled and shifted by the time and, where there are `classes`, by a third input, the label
+    (batch,). The last layer begins with zeros.
+    """
+    seeds = iter(range(seed * 1000, (seed + 1) * 1000))
+
+    def dense(units, zeros=False):
+        initializer = "zeros" if zeros else keras.initializers.GlorotUniform(next(seeds))
+        return layers.Dense(units, kernel_initializer=initializer, dtype="float32")
+
+    def norm():
+        return layers.LayerNormalization(center=False, scale=False, dtype="float32")
+
+    x, time = keras.Input((latent_dim,), name="x"), keras.Input((1,), name="t")
+    angles = time * (math.pi * 2.0 ** np.linspace(-1, 5, 32, dtype="float32"))
+    condition = dense(128)(ops.concatenate([ops.sin(angles), ops.cos(angles)], axis=-1))
+    inputs = [x, time]
+    if classes:
+        inputs.append(keras.Input((), name="label", dtype="int32"))
+        condition = condition + layers.Embedding(classes, 128, dtype="float32")(inputs[-1])
+    condition = ops.silu(condition)
+    h = dense(width)(x)
+    for _ in range(blocks):
+        scale, shift = ops.split(dense(2 * width, zeros=True)(condition), 2, axis=-1)
+        inner = ops.silu(dense(width)(ops.silu(norm()(h) * (1 + scale) + shift)))
+        if dropout:
+            inner = layers.Dropout(dropout, seed=next(seeds), dtype="float32")(inner)
+        h = h + dense(width, zeros=True)(inner)
+    return keras.Model(inputs, dense(latent_dim, zeros=True)(norm()(h)), name="velocity")
+
+
+def _whiten(codes):
     """Mean, scale and whitened codes, of codes (views, n, latent_dim)."""
     flat = codes.reshape(-1, codes.shape[-1])
     mean = flat.mean(axis=0)
@@ -154,3 +189,62 @@ def _whitened(codes):
     # dimensions that hardly vary stay so
     deviations = np.sqrt(np.maximum(variances, 0) + 1e-6 * variances.mean() + 1e-12)
     return mean, directions * deviations, ((codes - mean) @ directions / deviations).astype("float32")
+
+
+def _train(network, whitened, labels, seed, steps, learning_rate, weight_decay):
+    """The moving average of the network's weights with the least held-out loss, a list of arrays.
+
+    whitened: codes (views, n, latent_dim) of about N(0, I). labels: (n,), or None.
+    """
+    views, n, latent_dim = whitened.shape
+    labels = np.zeros(n, "int32") if labels is None else labels
+    # codes come in the order of their images' digests, which is random
+    held_out = np.arange(n) % 20 == 0 if n >= 40 else np.zeros(n, bool)
+    codes = tf.constant(whitened[:, ~held_out].reshape(-1, latent_dim))
+    classes = tf.constant(np.tile(labels[~held_out], views))
+    decay = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
+    optimizer = keras.optimizers.AdamW(decay, weight_decay=weight_decay, global_clipnorm=1.0)
+    variables = network.trainable_variables
+    optimizer.build(variables)
+    averages = [tf.Variable(variable) for variable in variables]
+
+    def loss(function, codes, labels, noise, time):
+        x = (1 - time) * noise + time * codes
+        velocity = normal_velocity(x, time) + function([x, time, labels][: len(network.inputs)])
+        return tf.reduce_mean(tf.square(codes - noise - velocity))
+
+    @tf.function
+    def train_step(index, batch=512):
+        numbers = tf.stack([seed, index])
+        rows = tf.random.stateless_uniform((batch,), numbers, 0, len(codes), tf.int32)
+        noise = tf.random.stateless_normal((batch, latent_dim), numbers + [1, 0])
+        # more often in the middle of the way: Esser et al. 2024 (arXiv:2403.03206)
+        time = tf.sigmoid(tf.random.stateless_normal((batch, 1), numbers + [2, 0]))
+        with tf.GradientTape() as tape:
+            value = loss(lambda x: network(x, training=True), tf.gather(codes, rows), tf.gather(classes, rows), noise, time)
+        optimizer.apply(tape.gradient(value, variables), variables)
+        rate = tf.maximum(1 - 0.998, 1 / (tf.cast(index, tf.float32) + 1))
+        for average, variable in zip(averages, variables, strict=True):
+            average.assign_add(rate * (variable.value - average))
+
+    others, random = whitened[0, held_out], np.random.default_rng(seed)
+    repeats = max(1, -(-4096 // max(1, len(others))))
+    fixed = [np.repeat(others, repeats, axis=0), np.repeat(labels[held_out], repeats)]
+    fixed += [random.normal(size=fixed[0].shape).astype("float32"), random.uniform(size=(len(fixed[0]), 1)).astype("float32")]
+
+    @tf.function
+    def test_step():
+        return loss(lambda x: network.stateless_call(averages, network.non_trainable_variables, x)[0], *map(tf.constant, fixed))
+
+    best, least = [np.asarray(average) for average in averages], np.inf
+    with trange(steps, desc="fitting the prior", unit="step", disable=None, leave=False) as bar:
+        for index in bar:
+            train_step(tf.constant(index))
+            if index % 250 == 249 or index == steps - 1:
+                # without held-out codes, the last weights
+                value = float(test_step()) if len(others) else -index
+                if value < least:
+                    best, least = [np.asarray(average) for average in averages], value
+                if len(others):
+                    bar.set_postfix_str(f"held-out loss {value:.4f}")
+    return best

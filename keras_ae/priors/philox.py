@@ -1,32 +1,30 @@
-"""TensorFlow's stateless random numbers, repeated in NumPy for programs without TensorFlow.
+"""Codes drawn from priors without TensorFlow, equal to those of its generator but for rounding.
 
 Philox 4x32-10 (Salmon et al. 2011) with the scrambling of seeds, the uniform numbers and the Box-Muller transform that
 `tf.random.stateless_normal` and `tf.random.stateless_categorical` use on CPUs. Seeds are whole numbers (n, 2).
+
+A prior is a function (n, seed, temperature, first, label) -> codes `first` ... `first + n - 1` of the seed's sequence, float32
+(n, latent_dim).
 """
 
 import numpy as np
 
-ROUNDS = 10
-MULTIPLIERS = np.array([0xD2511F53, 0xCD9E8D57], "uint64")
-WEYL = np.array([0x9E3779B9, 0xBB67AE85], "uint64")
-SCRAMBLING = np.array([0x3EC8F720, 0x02461E29], "uint64")
-LOW = np.uint64(0xFFFFFFFF)
-HALF = np.uint64(32)
+LOW, HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
+# a flow draws whole blocks of codes, so that each is computed in the same way, whichever part of a sequence is asked for
+BLOCK = 16
+# steps of Heun's method, each with two calls of the velocity
+STEPS = 10
 
 
 def philox(counters, keys):
     """Four random words for each counter (..., 4) and key (..., 2); all are uint64 arrays of 32-bit words."""
     first, second, third, fourth = np.moveaxis(counters, -1, 0)
-    key = keys
-    for _ in range(ROUNDS):
-        left, right = MULTIPLIERS[0] * first, MULTIPLIERS[1] * third
-        first, second, third, fourth = (
-            (right >> HALF) ^ second ^ key[..., 0],
-            right & LOW,
-            (left >> HALF) ^ fourth ^ key[..., 1],
-            left & LOW,
-        )
-        key = (key + WEYL) & LOW
+    multipliers, weyl = np.array([[0xD2511F53, 0xCD9E8D57], [0x9E3779B9, 0xBB67AE85]], "uint64")
+    for _ in range(10):
+        left, right = multipliers[0] * first, multipliers[1] * third
+        first, second = (right >> HALF) ^ second ^ keys[..., 0], right & LOW
+        third, fourth = (left >> HALF) ^ fourth ^ keys[..., 1], left & LOW
+        keys = (keys + weyl) & LOW
     return np.stack([first, second, third, fourth], axis=-1)
 
 
@@ -35,30 +33,25 @@ def _words(seeds, count):
     # a negative 32-bit seed becomes 64 bits, as in TensorFlow
     seeds = np.asarray(seeds, "int64").astype("uint64")
     halves = np.stack([seeds & LOW, seeds >> HALF], axis=-1).reshape(len(seeds), 4)
-    mixed = philox(halves, np.broadcast_to(SCRAMBLING, (len(seeds), 2)))
+    mixed = philox(halves, np.array([[0x3EC8F720, 0x02461E29]], "uint64"))
     counters = np.zeros((len(seeds), count, 4), "uint64")
-    counters[..., 0] = np.arange(count, dtype="uint64")
+    counters[..., 0] = np.arange(count)
     counters[..., 2:] = mixed[:, None, 2:]
-    return philox(counters, np.broadcast_to(mixed[:, None, :2], (len(seeds), count, 2)))
-
-
-def _unit_floats(words):
-    """Words as float32 in [0, 1): their lowest 23 bits are the mantissa."""
-    bits = (words.astype("uint32") & np.uint32(0x7FFFFF)) | np.uint32(127 << 23)
-    return bits.view("float32") - np.float32(1)
+    return philox(counters, mixed[:, None, :2])
 
 
 def normals(seeds, size):
     """`size` standard normal numbers of each seed, float32 (n, size)."""
-    words = _words(seeds, -(-size // 4))
-    uniform = _unit_floats(words.reshape(len(words), -1, 2))
+    words = _words(seeds, -(-size // 4)).astype("uint32").reshape(len(seeds), -1, 2)
+    # the lowest 23 bits are the mantissa of a number in [1, 2)
+    uniform = ((words & np.uint32(0x7FFFFF)) | np.uint32(127 << 23)).view("float32") - np.float32(1)
     radius = np.sqrt(np.float32(-2) * np.log(np.maximum(uniform[..., 0], np.float32(1e-7))))
     angle = np.float32(2 * np.pi) * uniform[..., 1]
     pairs = np.stack([np.sin(angle) * radius, np.cos(angle) * radius], axis=-1)
     return pairs.reshape(len(words), -1)[:, :size]
 
 
-def cumulative(logits):
+def cumulate(logits):
     """Cumulative sums of exp(logits), float64, the greatest of which is 1 before they are summed."""
     logits = np.asarray(logits, "float32").astype("float64")
     return np.cumsum(np.exp(logits - logits.max()))
@@ -69,5 +62,72 @@ def choices(seeds, logits):
     words = _words(seeds, 1)[:, 0]
     mantissa = ((words[:, 0] & np.uint64(0xFFFFF)) << HALF) | words[:, 1]
     uniform = (mantissa | np.uint64(1023 << 52)).view("float64") - 1
-    sums = cumulative(logits)
+    sums = cumulate(logits)
     return np.searchsorted(sums, uniform * sums[-1], side="right")
+
+
+def _pairs(seed, numbers):
+    return np.stack([np.full(len(numbers), seed), numbers], axis=1)
+
+
+def normal_sampler(latent_dim):
+    """The prior N(0, I)."""
+
+    def sample(n, seed, temperature, first, label):
+        # the even numbers of the sequence choose the only component
+        return np.float32(temperature) * normals(_pairs(seed, 2 * (first + np.arange(n)) + 1), latent_dim)
+
+    return sample
+
+
+def mixture_sampler(arrays):
+    """The prior `mixture.Mixture` of these arrays."""
+    logits = np.log(arrays["weights"])
+    draw_noise = normal_sampler(arrays["means"].shape[1])
+
+    def sample(n, seed, temperature, first, label):
+        components = choices(_pairs(seed, 2 * (first + np.arange(n))), logits)
+        shifts = np.einsum("nij,nj->ni", arrays["scales"][components], draw_noise(n, seed, 1, first, label))
+        return (arrays["means"][components] + np.float32(temperature) * shifts).astype("float32")
+
+    return sample
+
+
+def normal_velocity(x, t):
+    """The velocity of a flow at x and time t if codes are N(0, I)."""
+    return x * (2 * t - 1) / (t * t + (1 - t) * (1 - t))
+
+
+def advance(velocity, x, index):
+    """A point after the step `index` of Heun's method along `velocity(x, t)`; tensors or arrays."""
+    step = 1 / STEPS
+    time = index * step
+    first = velocity(x, time)
+    return x + step / 2 * (first + velocity(x + step * first, time + step))
+
+
+def flow_sampler(arrays, velocity):
+    """The prior `flow.Flow` with these arrays and its network, (x, t, labels) -> what it adds to `normal_velocity`."""
+    scale = arrays["scale"].T
+
+    def draw_block(begin, seed, temperature, labels):
+        def whole_velocity(x, t):
+            x, times = x.astype("float32"), np.full((BLOCK, 1), t, "float32")
+            return normal_velocity(x, np.float32(t)) + velocity(x, times, labels)
+
+        x = np.float32(temperature) * normals(_pairs(seed, begin + np.arange(BLOCK)), len(scale))
+        for index in range(STEPS):
+            x = advance(whole_velocity, x, index)
+        return arrays["mean"] + x.astype("float32") @ scale
+
+    def sample(n, seed, temperature, first, label):
+        before = first % BLOCK
+        labels = np.zeros(-(-(before + n) // BLOCK) * BLOCK, "int32")
+        labels[before : before + n] = 0 if label is None else label
+        blocks = [
+            draw_block(first - before + start, seed, temperature, labels[start : start + BLOCK])
+            for start in range(0, len(labels), BLOCK)
+        ]
+        return np.concatenate(blocks)[before : before + n].astype("float32")
+
+    return sample

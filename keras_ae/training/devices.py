@@ -8,6 +8,7 @@ import contextlib
 import functools
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -20,14 +21,23 @@ EXAMPLE = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type"
 AMPERE = (8, 0)
 
 
-def has_fast_bfloat16(processor):
-    """Whether training gains from bfloat16. processor: whether the CPU has it, for machines without GPUs."""
+def _processor_has_bfloat16():
+    """Whether this processor multiplies bfloat16 natively (Linux; elsewhere False)."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return "avx512_bf16" in text or "amx_bf16" in text
+
+
+def has_fast_bfloat16():
+    """Whether training gains from bfloat16: on all GPUs, or on the processor where there is none."""
     gpus = tf.config.list_physical_devices("GPU")
     # a GPU of another vendor has no compute capability
     return (
         all(tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) >= AMPERE for gpu in gpus)
         if gpus
-        else processor
+        else _processor_has_bfloat16()
     )
 
 

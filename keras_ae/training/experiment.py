@@ -1,78 +1,230 @@
-"""Experiments: complete tables, read from TOML files, and the networks and models they describe."""
+"""Experiments: complete tables, read from TOML files, and the networks and models they describe.
+
+A table is a `name` plus keyword arguments of the function of that name, or keyword arguments alone where there is no choice.
+The signatures are the schema: each parameter of a function whose annotation has bounds, such as `Annotated[float, Gt(0)]`, is a
+key; the program sets the others. Anything else is a UserError of one line.
+"""
 
 import contextlib
 import dataclasses
+import difflib
 import functools
+import inspect
+import math
 import os
+import random
 import tomllib
+import typing
 from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import keras
+import pydantic
 import tensorflow as tf
+from annotated_types import Ge, Le
 
-from keras_ae.data.tasks import identity
-from keras_ae.errors import UserError
-from keras_ae.models.blocks import ImageShape
-from keras_ae.models.losses import Likelihood
-from keras_ae.models.networks import is_conditional
+from keras_ae import training
+from keras_ae.data.tasks import TASKS, identity
+from keras_ae.data.variation import Variation
+from keras_ae.errors import UserError, first_line
+from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder
+from keras_ae.models.blocks import ImageShape, sides
+from keras_ae.models.conditions import CONDITIONS
+from keras_ae.models.latents import LATENTS
+from keras_ae.models.losses import RECONSTRUCTIONS, Likelihood
+from keras_ae.models.networks import DECODERS, ENCODERS, is_conditional
+from keras_ae.models.optimizers import OPTIMIZERS, SCHEDULES
 from keras_ae.models.refinement import RefinedVAE, critic
 from keras_ae.models.vae import VAE
-from keras_ae.priors.priors import Flow, Mixture
-from keras_ae.training import checks, devices, named
-from keras_ae.training.few import Few
-from keras_ae.training.schema import CHOICES, RENAMED_TABLES, Data, SecondStage, Training, completed, renamed, shown
+from keras_ae.priors.mixture import PRIORS, Flow, Mixture
+from keras_ae.training import devices
 
-# characters of an experiment file: a hundred times as many as the longest here
-LARGEST = 200_000
+Text = Annotated[str, pydantic.StringConstraints(max_length=4096, pattern=r"^[^\x00]*$")]
+Images = Annotated[int, Ge(0), Le(10**9)]
+Steps = Annotated[int, Ge(1), Le(10**9)]
+Epochs = Annotated[int, Ge(0), Le(1_000_000)]
+# steps of the second stage on a small folder, at least
+REFINING_STEPS = 600
+# learning rate and steps of a start from an export: its weights are near the end of their way, a higher rate would lose them
+START_RATE, START_STEPS = 0.0005, 400
 
 
-def _toml_value(text):
+class Table(pydantic.BaseModel):
+    """A table of an experiment file: strict types, finite numbers, and no keys but these."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Moves(Table):
+    """How far training images are shifted (pixels), enlarged (a share) and turned (degrees), at most."""
+
+    shift: Annotated[float, Ge(0), Le(64)] = 0
+    scale: Annotated[float, Ge(0), Le(0.5)] = 0.0
+    rotation: Annotated[float, Ge(0), Le(180)] = 0.0
+
+
+class Data(Moves):
+    """Which data set, see `keras_ae.data.pipeline.load`, and how its training images are varied: see `data.variation`."""
+
+    name: Text = "synthetic_cats"
+    directory: Text | None = None
+    size: Annotated[int, Ge(8), Le(256)] | None = None
+    channels: Annotated[int, Ge(1), Le(3)] | None = None
+    flip: bool = False
+
+    @property
+    def variation(self) -> Variation:
+        """How training images are varied."""
+        return Variation(self.flip, self.shift, self.scale, self.rotation)
+
+
+class Training(Table):
+    """How long and how: `patience` epochs without improvement stop the first stage (0: never).
+
+    start_from: folder of an export whose networks and weights training begins with.
+    devices: see `keras_ae.training.devices`; `batch` counts the images of all devices.
+    """
+
+    batch: Annotated[int, Ge(1), Le(65536)] = 64
+    epochs: Annotated[int, Ge(1), Le(1_000_000)] = 20
+    patience: Epochs = 0
+    seed: Annotated[int, Ge(0), Le(2**31 - 1)] = 0
+    precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
+    devices: Literal["one", "all", "workers"] = "one"
+    start_from: Text | None = None
+
+
+class SecondStage(Table):
+    """Length of the second stage: 0 epochs leave the decoder as the likelihood made it. `batch` counts real images."""
+
+    epochs: Epochs = 0
+    batch: Annotated[int, Ge(2), Le(65536)] = 32
+
+
+class SmallData(Table):
+    """Other values below `images` training images (0: never), for what the command line leaves open.
+
+    steps: of the first stage, at least: an epoch of few images is short, and there are more of them. batch: at most.
+    dim: of the code, at most. variation: shift, scale and rotation of [data]. refined_from: least number of training images for
+    a second stage, which then takes 600 steps, at least.
+
+    An experiment with `images` above 0 also takes a lower learning rate and 400 steps where it starts from an export.
+    """
+
+    images: Images = 0
+    steps: Steps = 1500
+    batch: Annotated[int, Ge(1), Le(65536)] = 16
+    dim: Annotated[int, Ge(1), Le(65536)] = 64
+    variation: Moves = Moves(shift=3, scale=0.08, rotation=8)
+    refined_from: Images = 0
+
+
+# tables with a choice of functions: the functions by name, and the default name
+CHOICES = {
+    "task": (TASKS, "identity"),
+    "condition": (CONDITIONS, "none"),
+    "encoder": (ENCODERS, "conv"),
+    "decoder": (DECODERS, "conv"),
+    "latent": (LATENTS, "gaussian"),
+    "reconstruction": (RECONSTRUCTIONS, "gaussian_optimal_variance"),
+    "objective": ({"elbo": VAE, "adversarial": AdversarialAutoencoder}, "elbo"),
+    "optimizer": (OPTIMIZERS, "adam"),
+    "schedule": (SCHEDULES, "constant"),
+    "prior": ({name: PRIORS[name].fit for name in ("mixture", "flow")}, "mixture"),
+}
+# the tables that describe networks
+NETWORKS = ("condition", "encoder", "decoder", "latent")
+
+
+@functools.cache
+def table_of(function: Callable[..., Any], base: type[Table] = Table) -> type[Table]:
+    """The table whose keys are the parameters of a function with bounds, after those of `base`."""
+    parameters = inspect.signature(function).parameters.items()
+    keys = {name: (p.annotation, p.default) for name, p in parameters if typing.get_origin(p.annotation) is Annotated}
+    return pydantic.create_model(function.__name__, __base__=base, **keys)
+
+
+# tables of keyword arguments alone
+SINGLE = {"data": Data, "training": Training, "small_data": SmallData, "refinement": table_of(RefinedVAE, SecondStage)}
+
+
+def shown(value: Any) -> str:
+    """`repr` on one line, with the middle left out where it is long."""
     try:
-        read = tomllib.loads(f"value = {text}")
-    # ValueError is what int() raises for thousands of digits, too
-    except (ValueError, RecursionError):
-        return text
-    return read["value"] if len(read) == 1 else text
+        text = repr(value)
+    except ValueError:
+        # Python writes no integers of more than 4,300 digits
+        text = "an integer of thousands of digits"
+    return text if len(text) <= 80 else f"{text[:40]}...{text[-30:]}"
 
 
-def _overridden(tables, overrides):
-    for override in overrides:
-        path, equals, text = override.partition("=")
-        table, dot, key = path.strip().partition(".")
-        if not (equals and dot and key):
-            raise UserError(f"--set takes table.key=value, such as training.epochs=5. Received: {shown(override)}")
-        table = RENAMED_TABLES.get(table, table)
-        tables.setdefault(table, {})
-        if not isinstance(tables[table], dict):
-            raise UserError(f"[{shown(table)[1:-1]}] must be a table of keys and values. Received: {shown(tables[table])}")
-        tables[table][key] = _toml_value(text.strip())
-    return tables
+def _unknown(kind, name, known):
+    close = difflib.get_close_matches(name[:100], known, n=1) if isinstance(name, str) else []
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    choice = f"choose one of {', '.join(sorted(known))}" if known else "it has no keys"
+    return UserError(f"unknown {kind} {shown(name)}; {hint}{choice}")
 
 
-def has_bfloat16():
-    """Whether this processor multiplies bfloat16 natively (Linux; elsewhere False)."""
+def _refusal(where, table, error):
+    """The first mistake that pydantic found in a table, as a UserError of one line."""
+    mistake = error.errors(include_url=False)[0]
+    key = ".".join(part for part in mistake["loc"] if isinstance(part, str))
+    if mistake["type"] == "extra_forbidden":
+        return _unknown(f"key in {where}", mistake["loc"][-1], table.model_fields)
+    text = mistake["msg"].replace("Input should be", "must be", 1)
+    return UserError(f"{where} {key}{'' if text.startswith('must') else ':'} {text}. Received: {shown(mistake['input'])}")
+
+
+def _complete_table(name, given):
+    if not isinstance(given, dict):
+        raise UserError(f"[{shown(name)[1:-1]}] must be a table of keys and values. Received: {shown(given)}")
+    chosen, where = {}, f"[{name}]"
+    if name in CHOICES:
+        functions, default = CHOICES[name]
+        choice = given.get("name", default)
+        if not isinstance(choice, str) or choice not in functions:
+            raise _unknown(name, choice, functions)
+        chosen, where, table = {"name": choice}, f"[{name}] {choice}:", table_of(functions[choice])
+    else:
+        table = SINGLE[name]
     try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return False
-    return "avx512_bf16" in text or "amx_bf16" in text
+        complete = table.model_validate({key: value for key, value in given.items() if key not in chosen})
+    except pydantic.ValidationError as error:
+        raise _refusal(where, table, error) from None
+    # JSON has lists, as TOML does, where signatures have tuples
+    return chosen | complete.model_dump(mode="json")
 
 
 @contextlib.contextmanager
-def _policy(precision):
-    before = keras.config.dtype_policy()
+def explain(what: str, *kinds: type[Exception]):
+    """Turn errors of these kinds inside the block into a UserError of one line, which begins with `what`."""
+    try:
+        yield
+    except UserError:
+        raise
+    except kinds as error:
+        raise UserError(f"{what}: {first_line(error)}") from error
+
+
+@contextlib.contextmanager
+def _defaults(seed, precision):
+    """Inside the block, Keras builds layers of this dtype policy, and initial weights depend on the seed alone."""
+    policy, numbers = keras.config.dtype_policy(), random.getstate()
     keras.config.set_dtype_policy(precision)
+    # initializers without a seed draw one from here
+    random.seed(seed)
     try:
         yield
     finally:
-        keras.config.set_dtype_policy(before)
+        keras.config.set_dtype_policy(policy)
+        random.setstate(numbers)
 
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
     """A complete experiment: its name and every table with every key. Build networks and models from it.
+
+    The same seed gives the same initial weights. Nothing of Keras' or Python's own settings is changed.
 
     chosen: "table.key" of the values that the user gave on the command line, which nothing replaces.
     """
@@ -92,20 +244,9 @@ class Experiment:
         return Data(**self.tables["data"])
 
     @property
-    def few(self) -> Few:
-        """The table [few]."""
-        return Few(**self.tables["few"])
-
-    @property
     def second_stage(self) -> SecondStage:
         """Epochs and batch of the second stage."""
-        return SecondStage(**{key: self.tables["refinement"][key] for key in ("epochs", "batch")})
-
-    def with_data(self, name: str, directory: str | None) -> Self:
-        """The same experiment on another data set."""
-        return dataclasses.replace(
-            self, tables=self.tables | {"data": self.tables["data"] | {"name": name, "directory": directory}}
-        )
+        return SecondStage(**{key: self.tables["refinement"][key] for key in SecondStage.model_fields})
 
     @property
     def latent_dim(self) -> int:
@@ -116,36 +257,40 @@ class Experiment:
     def precision(self) -> str:
         """The dtype policy of training: "auto" is mixed_bfloat16 where the GPUs, or else the processor, have it; or float32."""
         wanted = self.training.precision
-        if wanted != "auto":
-            return wanted
-        return "mixed_bfloat16" if devices.has_fast_bfloat16(has_bfloat16()) else "float32"
+        return wanted if wanted != "auto" else "mixed_bfloat16" if devices.has_fast_bfloat16() else "float32"
+
+    def replace(self, **tables: dict[str, Any]) -> Self:
+        """The same experiment with other values of these tables."""
+        return dataclasses.replace(self, tables=self.tables | {name: self.tables[name] | tables[name] for name in tables})
+
+    def with_data(self, name: str, directory: str | None) -> Self:
+        """The same experiment on another data set."""
+        return self.replace(data={"name": name, "directory": directory})
 
     def _named(self, table):
         arguments = dict(self.tables[table])
         return CHOICES[table][0][arguments.pop("name")], arguments
 
     def task(self) -> Callable[..., tf.Tensor] | None:
-        """What the encoder is shown: images, seed[, rows] -> inputs; None where it is the images themselves."""
+        """What the encoder is shown: images, seed -> inputs; None where it is the images themselves."""
         function, arguments = self._named("task")
         return None if function is identity else functools.partial(function, **arguments)
 
     def _building(self, table):
         """The errors of what a table describes, as one line that names the table and its keys."""
         keys = ", ".join(f"{key} = {shown(value)}" for key, value in self.tables[table].items())
-        return checks.building(f"[{table}] {keys} cannot be built")
-
-    def _input_shape(self, shape):
-        task = self.task()
-        return shape if task is None else tuple(task(tf.zeros((1, *shape)), (0, 0)).shape[1:])
+        kinds = (tf.errors.OpError, ValueError, TypeError, ArithmeticError, LookupError, MemoryError)
+        return explain(f"[{table}] {keys} cannot be built", *kinds)
 
     def networks(self, shape: ImageShape, classes: int = 0, precision: str = "float32") -> tuple[keras.Model, keras.Model]:
         """The encoder and decoder for images of `shape` (H, W, C) in so many classes, freshly initialized."""
-        with _policy(precision):
+        with _defaults(self.training.seed, precision):
             with self._building("latent"):
                 make_latent, arguments = self._named("latent")
                 latent = make_latent(seed=self.training.seed, **arguments)
             with self._building("task"):
-                height, width, channels = self._input_shape(shape)
+                task = self.task()
+                height, width, channels = shape if task is None else task(tf.zeros((1, *shape)), (0, 0)).shape[1:]
 
             def make_encoder(latent, planes):
                 make, arguments = self._named("encoder")
@@ -167,9 +312,8 @@ class Experiment:
 
     def model(self, shape: ImageShape, steps_per_epoch: int, classes: int = 0) -> tuple[VAE, list[keras.callbacks.Callback]]:
         """A compiled model, and the callbacks that its learning-rate schedule needs."""
-        keras.utils.set_random_seed(self.training.seed)
         encoder, decoder = self.networks(shape, classes, self.precision)
-        with self._building("objective"):
+        with self._building("objective"), _defaults(self.training.seed + 1, self.precision):
             make_model, arguments = self._named("objective")
             model = make_model(encoder, decoder, self.likelihood(), **arguments)
         with self._building("schedule"):
@@ -183,28 +327,101 @@ class Experiment:
 
     def refined(self, encoder: keras.Model, decoder: keras.Model, prior: Flow | Mixture, classes: int = 0) -> RefinedVAE:
         """The compiled second stage, from networks and a prior that the first stage made, for images in so many classes."""
-        keras.utils.set_random_seed(self.training.seed)
-        arguments = {key: value for key, value in self.tables["refinement"].items() if key not in ("epochs", "batch")}
+        keys = table_of(RefinedVAE).model_fields
+        arguments = {key: value for key, value in self.tables["refinement"].items() if key in keys}
         beta = self.tables["objective"].get("beta", 1.0)
-        with _policy(self.precision), self._building("refinement"):
+        with _defaults(self.training.seed, self.precision), self._building("refinement"):
             judge = critic(decoder.output_shape[1:], classes if is_conditional(decoder) else 0)
             return RefinedVAE(
                 encoder, decoder, self.likelihood(), judge, prior, beta=beta, seed=self.training.seed, **arguments
             )
 
+    def adapt(self, n_train: int) -> tuple[Self, str | None]:
+        """The experiment for so many training images, and a line that says what [small_data] changed, or None."""
+        small, starts, second = SmallData(**self.tables["small_data"]), self.training.start_from, self.second_stage
+        few, asked = n_train < small.images, {}
+        batch = min(small.batch, max(1, n_train // 8)) if few else self.training.batch
+        batch = self.training.batch if "training.batch" in self.chosen else batch
+        if few:
+            asked |= {"training.batch": batch} | {f"data.{key}": value for key, value in small.variation.model_dump().items()}
+            epochs = max(self.training.epochs, math.ceil(small.steps / max(1, n_train // batch)))
+            asked["training.epochs"] = epochs
+        if few and not starts:
+            asked["latent.dim"] = min(small.dim, self.latent_dim)
+        if few and n_train < small.refined_from and "refinement.epochs" not in self.chosen:
+            asked["refinement.epochs"] = 0
+        elif few and second.epochs:
+            asked["refinement.batch"] = refining = min(second.batch, max(2, n_train))
+            asked["refinement.epochs"] = max(second.epochs, math.ceil(REFINING_STEPS / max(1, n_train // refining)))
+        if starts and small.images:
+            asked["training.epochs"] = math.ceil(START_STEPS / max(1, n_train // batch))
+            if "learning_rate" in self.tables["schedule"]:
+                asked["schedule.learning_rate"] = START_RATE
+        tables = {name: dict(table) for name, table in self.tables.items()}
+        changes = []
+        for path, value in asked.items():
+            table, _, key = path.partition(".")
+            if path not in self.chosen and tables[table][key] != value:
+                tables[table][key] = value
+                changes.append(f"{path}={value:g}")
+        reasons = [f"{n_train:,} training images are few"] * few + [f"training starts from {starts}"] * bool(starts)
+        line = f"{' and '.join(reasons)}: {', '.join(changes)} ([small_data]; --set keeps yours)" if changes else None
+        return dataclasses.replace(self, tables=tables), line
 
-def complete(name, tables):
+
+def check_shape(experiment: Experiment, shape: ImageShape, classes: int = 0) -> None:
+    """UserError where a value of one table does not suit another table, or images of `shape` (H, W, C) in so many classes."""
+    tables, side = experiment.tables, shape[0]
+    encoder, decoder, dim = tables["encoder"]["name"], tables["decoder"], experiment.latent_dim
+    shift, factor = experiment.data.shift, tables["task"].get("factor", 1)
+    if shift >= side:
+        raise UserError(f"data.shift must be smaller than the side of the images, {side} pixels. Received: {shift:g}")
+    if side % factor:
+        raise UserError(f"task.factor must divide the side of the images, {side} pixels. Received: {factor}")
+    # these halve the side; what they cannot halve they would pass to the latent as it is
+    if factor > 1 and encoder in ("conv", "residual") and not sides(side // factor, 1):
+        raise UserError(
+            f"task.factor = {factor} leaves {side // factor}x{side // factor} pixels, too few for the encoder {encoder}; "
+            "lower it, or set encoder.name to dense or spatial"
+        )
+    if classes and tables["condition"]["name"] == "on_label" and decoder["name"] == "spatial":
+        cells = (side // 2 ** decoder["doublings"]) ** 2
+        if cells and (dim + classes) % cells:
+            raise UserError(
+                f"condition on_label adds {classes} classes to a code of latent.dim = {dim}, and the decoder spatial folds "
+                f"both into a map of {cells} cells: {dim + classes} is no multiple of {cells}. Set decoder.name to conv, "
+                "residual or dense"
+            )
+
+
+def complete(name: str, tables: dict[str, Any], chosen: Iterable[str] = ()) -> Experiment:
     """An Experiment from tables as a file gives them: every name, key and value checked, every default filled in."""
-    return Experiment(name, completed(tables))
+    known = (*CHOICES, *SINGLE)
+    for table in tables:
+        if table not in known:
+            raise _unknown("table", table, known)
+    return Experiment(name, {table: _complete_table(table, tables.get(table, {})) for table in known}, frozenset(chosen))
 
 
-def _tables(path):
+def _toml_value(text):
+    try:
+        read = tomllib.loads(f"value = {text}")
+    # ValueError is what int() raises for thousands of digits, too
+    except (ValueError, RecursionError):
+        return text
+    return read["value"] if len(read) == 1 else text
+
+
+def _read_tables(path):
     with open(path, encoding="utf-8") as file:
         # not all of a file without an end, such as /dev/zero
-        text = file.read(LARGEST + 1)
-    if len(text) > LARGEST:
-        raise UserError(f"{path} is no experiment file: it has more than {LARGEST:,} characters")
-    return tomllib.loads(text)
+        text = file.read(200_001)
+    if len(text) > 200_000:
+        raise UserError(f"{path} is no experiment file: it has more than 200,000 characters")
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise UserError(f"{path} is not valid TOML: its brackets are nested too deeply") from None
 
 
 def read(path: str | os.PathLike, overrides: Iterable[str] = ()) -> Experiment:
@@ -213,18 +430,26 @@ def read(path: str | os.PathLike, overrides: Iterable[str] = ()) -> Experiment:
     path: of a file, or the name of one that the package contains, such as "vae". Overrides are read as TOML values,
     or as plain text where that fails.
     """
-    found = named.found(path)
+    found = training.find_experiment(path)
     try:
-        tables = _tables(found)
-    except RecursionError:
-        raise UserError(f"{found} is not valid TOML: its brackets are nested too deeply") from None
+        tables = _read_tables(found)
+    except UserError:
+        raise
     # those of tomllib and of decoding, and what int() raises for thousands of digits, with advice to programmers at the end
     except ValueError as error:
-        raise UserError(f"{found} is not valid TOML: {checks.first_line(error).partition('; use sys.')[0]}") from None
-    asked = complete(found.stem, _overridden(renamed(tables), overrides))
-    chosen = renamed(_overridden({}, overrides))
-    asked = dataclasses.replace(asked, chosen=frozenset(f"{table}.{key}" for table, keys in chosen.items() for key in keys))
-    if asked.data.size:
-        # else the data set gives the size: `loop.check_size`
-        checks.check_tables(asked.tables, (asked.data.size, asked.data.size))
-    return asked
+        raise UserError(f"{found} is not valid TOML: {first_line(error).partition('; use sys.')[0]}") from None
+    chosen = []
+    for override in overrides:
+        name, equals, text = override.partition("=")
+        table, dot, key = name.strip().partition(".")
+        if not (equals and dot and key):
+            raise UserError(f"an override is table.key=value, such as training.epochs=5. Received: {shown(override)}")
+        if not isinstance(tables.setdefault(table, {}), dict):
+            raise UserError(f"[{shown(table)[1:-1]}] must be a table of keys and values. Received: {shown(tables[table])}")
+        tables[table][key] = _toml_value(text.strip())
+        chosen.append(f"{table}.{key}")
+    experiment = complete(found.stem, tables, chosen)
+    if size := experiment.data.size:
+        # else the data set gives the size
+        check_shape(experiment, (size, size, 3))
+    return experiment

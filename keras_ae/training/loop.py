@@ -8,8 +8,9 @@ import tensorflow as tf
 from keras_ae.data import pipeline
 from keras_ae.data.variation import Variation
 from keras_ae.errors import UserError
-from keras_ae.priors import priors
-from keras_ae.training import callbacks, checks, few, preview, results, starting
+from keras_ae.priors import mixture
+from keras_ae.training import callbacks, preview, results, starting
+from keras_ae.training.experiment import check_shape, explain
 
 
 @dataclasses.dataclass
@@ -29,7 +30,7 @@ class Stage:
 
 
 def check_size(experiment, image_set, devices):
-    """UserError if the data set has fewer training images than a batch, or does not suit the tables, devices or memory."""
+    """UserError if the data set has fewer training images than a batch, or does not suit the tables or devices."""
     batches = {"training": experiment.training.batch}
     if experiment.second_stage.epochs:
         batches["refinement"] = experiment.second_stage.batch
@@ -40,8 +41,7 @@ def check_size(experiment, image_set, devices):
                 f"{image_set.n_train} training images are fewer than a batch of {batch}; add images, or lower the batch with "
                 f"--set {table}.batch=N"
             )
-    checks.check_tables(experiment.tables, image_set.shape, len(image_set.labels))
-    checks.check_memory(experiment, image_set.shape, len(image_set.labels), image_set.n_train)
+    check_shape(experiment, image_set.shape, len(image_set.labels))
 
 
 def loaded(experiment, devices):
@@ -51,7 +51,7 @@ def loaded(experiment, devices):
     """
     source = experiment.data
     image_set = pipeline.load(source.name, source.directory, source.size, source.channels)
-    experiment, changes = few.adapted(experiment, image_set.n_train, devices.replicas)
+    experiment, changes = experiment.adapt(image_set.n_train)
     check_size(experiment, image_set, devices)
     for line in image_set.summary:
         print(line)
@@ -87,7 +87,7 @@ def second_stage(run, experiment, image_set, position, devices):
     run.keep_first_stage()
     with devices.scope():
         networks = run.best_networks(experiment.precision)
-        model = experiment.refined(*networks, priors.load(run.prior), len(image_set.labels))
+        model = experiment.refined(*networks, mixture.load_prior(run.prior), len(image_set.labels))
     options = experiment.second_stage
     # interpolated images would teach the critic that real ones are soft
     variation = experiment.data.variation.sharp
@@ -101,7 +101,7 @@ def fit_stage(run, experiment, image_set, stage, reporting, devices):
 
     training = pipeline.training(image_set, stage.batch, options.seed, stage.first, stage.variation, task)
     held_out = pipeline.batches(image_set, "test", stage.batch, task)
-    unsuitable = checks.explained("a batch of [data] and [task] does not suit the model", tf.errors.InvalidArgumentError)
+    unsuitable = explain("a batch of [data] and [task] does not suit the model", tf.errors.InvalidArgumentError)
     with devices.scope(), unsuitable:
         stage.model.fit(
             devices.stream(training),
@@ -116,7 +116,7 @@ def fit_stage(run, experiment, image_set, stage, reporting, devices):
             callbacks=[
                 callbacks.StopOnNaN(run, stage.number),
                 *stage.counting,
-                preview.ImageLogger(run, shown, options.seed, options.pictures_every),
+                preview.ImageLogger(run, shown, options.seed),
                 callbacks.Bookkeeping(run, stage.number, stage.counting),
                 # an epoch is logged and reported only after it is saved
                 callbacks.TensorBoard(run.tensorboard),

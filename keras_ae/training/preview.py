@@ -91,15 +91,15 @@ class Preview(keras.callbacks.Callback):
 
 
 class ImageLogger(keras.callbacks.Callback):
-    """`Rows` every few epochs, and after the first, for TensorBoard. run: of which they are. batch: as for `Preview`."""
+    """`Rows` every five epochs, for TensorBoard. run: of which they are. batch: as for `Preview`."""
 
-    def __init__(self, run, batch, seed, every):
+    def __init__(self, run, batch, seed):
         super().__init__()
-        self.run, self.every = run, every
+        self.run = run
         self.rows = Rows(batch, LOGGED, seed)
 
     def on_epoch_end(self, epoch, logs=None):
-        if (self.every and (epoch + 1) % self.every == 0) or epoch == 0:
+        if epoch % 5 == 0:
             with _nothing_drawn(self.model):
                 originals, rebuilt, samples = self.rows.of(self.model)
             with tf.summary.create_file_writer(str(self.run.tensorboard / "pictures")).as_default(step=epoch + 1):

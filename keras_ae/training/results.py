@@ -11,7 +11,7 @@ from keras_ae.files import written_whole
 from keras_ae.images import charts, figures
 from keras_ae.judge import baselines, metrics
 from keras_ae.models.networks import apply, is_conditional
-from keras_ae.priors import paths, priors
+from keras_ae.priors import mixture, space
 
 BATCH = 128
 SHOWN = 16
@@ -57,7 +57,7 @@ def fit_prior(run, image_set):
         experiment = run.experiment()
         encoder, _ = run.best_networks()
         arguments = dict(experiment.tables["prior"])
-        kind = priors.PRIORS[arguments.pop("name")]
+        kind = mixture.PRIORS[arguments.pop("name")]
         encode = _compiled(lambda batch: _encoded(encoder, batch))
         codes, labels = training_codes(encode, image_set, kind.views, experiment.data.variation, experiment.task())
         if len(labels) < image_set.n_train:
@@ -65,8 +65,8 @@ def fit_prior(run, image_set):
         known = (labels, len(image_set.labels)) if is_conditional(encoder) else (None, None)
         prior = kind.fit(codes, experiment.training.seed, *known, **arguments)
         with written_whole(run.prior) as path:
-            priors.save(prior, path)
-    return priors.load(run.prior)
+            mixture.save_prior(prior, path)
+    return mixture.load_prior(run.prior)
 
 
 def baseline(image_set, latent_dim, task):
@@ -110,8 +110,8 @@ def draw(run, image_set, folder, seed):
 
     rows = {}
     drawn_from = {
-        "normal": ("N(0, I)", priors.Normal.of(experiment.latent_dim)),
-        "fitted": ("fitted prior", priors.load(run.prior)),
+        "normal": ("N(0, I)", mixture.Normal(experiment.latent_dim)),
+        "fitted": ("fitted prior", mixture.load_prior(run.prior)),
     }
     for file, (label, prior) in drawn_from.items():
         classes = np.arange(SAMPLES, dtype="int32") % max(1, len(image_set.labels))
@@ -120,7 +120,7 @@ def draw(run, image_set, folder, seed):
         figures.samples(drawn, folder / f"samples_{file}.png", f"{name}: samples, codes from {label}")
     figures.rows(list(rows.values()), list(rows), folder / "priors.png", f"{name}: samples by the prior of their codes")
 
-    for path in (paths.linear, paths.spherical):
+    for path in (space.linear, space.spherical):
         # of a single held-out image, to itself
         between = path(z_mean[0], z_mean[min(1, len(z_mean) - 1)], STEPS)
         frames = np.asarray(apply(decoder, z=between, label=np.repeat(shown["label"][:1], STEPS)))

@@ -1,7 +1,7 @@
-"""A PyTorch twin of the first stage of an experiment with normalizer-free networks, for bench.py and peers.py.
+"""The first stage of an experiment with plain networks in PyTorch and in a bare Keras loop, for bench.py and peers.py.
 
-The same layers, widths, initializers, likelihood, optimizer, schedule, clipping and batches; channels-last memory and bfloat16
-autocast, which are PyTorch's fastest way on CPUs; `torch.optim.Muon` and the fused `torch.optim.Adam`.
+The PyTorch twin has the same layers, widths, initializers, likelihood, optimizer, schedule, clipping and batches; channels-last
+memory and bfloat16 autocast, which are PyTorch's fastest way on CPUs; `torch.optim.Muon` and the fused `torch.optim.Adam`.
 """
 
 import math
@@ -10,6 +10,30 @@ import time
 import numpy as np
 import torch
 from torch import nn
+
+
+def plain_model(encoder, decoder, reconstruction, optimizer):
+    """Two networks in the shortest Keras model that trains a VAE. reconstruction: images, decoded -> (batch,)."""
+    import keras
+    import tensorflow as tf
+
+    class Plain(keras.Model):
+        def train_step(self, batch):
+            images = batch["images"]
+            with tf.GradientTape() as tape:
+                codes = encoder(images, training=True)
+                z_mean, z_log_var = codes["z_mean"], codes["z_log_var"]
+                z = z_mean + tf.exp(z_log_var / 2) * tf.random.normal(tf.shape(z_mean))
+                kl = tf.reduce_sum(tf.square(z_mean) + tf.exp(z_log_var) - 1 - z_log_var, axis=1) / 2
+                loss = tf.reduce_mean(reconstruction(images, decoder(z, training=True)) + kl)
+            weights = encoder.trainable_variables + decoder.trainable_variables
+            self.optimizer.apply(tape.gradient(loss, weights), weights)
+            return {"loss": loss}
+
+    model = Plain()
+    model.encoder, model.decoder = encoder, decoder
+    model.compile(optimizer=optimizer, jit_compile=False)
+    return model
 
 
 def _initialized(layer):
@@ -106,14 +130,13 @@ class Twin:
     """The twin of an experiment for images of `shape`, trained by `step`. `steps`: of the whole cosine schedule."""
 
     def __init__(self, experiment, shape, steps):
-        from keras_ae.models.blocks import stages
-
         torch.manual_seed(experiment.training.seed)
         *_, channels = shape
         parts = []
         for make, table in ((Encoder, "encoder"), (Decoder, "decoder")):
             options = experiment.tables[table]
-            maps = stages(shape, options["widths"])
+            # side and width of the feature maps of each stage
+            maps = [(shape[0] >> stage, width) for stage, width in enumerate(options["widths"], 1)]
             network = make(channels, maps, options["blocks"], options["bottleneck"], experiment.latent_dim)
             parts.append(network.to(memory_format=torch.channels_last))
         self.encoder, self.decoder = parts
@@ -164,52 +187,6 @@ class Twin:
 def to_torch(images):
     """Images (n, H, W, C) of any array type as a channels-last tensor (n, C, H, W)."""
     return torch.from_numpy(np.array(images, "float32")).permute(0, 3, 1, 2)
-
-
-def train(image_set, seed, limits, planned=None):
-    """The twin of the first stage of vae.toml, trained on its images until the clock `limits` ends it.
-
-    planned: steps of the whole schedule; by default those of the experiment.
-    """
-    import clock
-
-    vae, stream, steps = clock.first_stage(image_set, seed)
-    twin = Twin(vae, image_set.shape, planned or steps * vae.training.epochs)
-    limits.start()
-    for step, batch in enumerate(stream, 1):
-        twin.step(to_torch(batch["images"]))
-        if step % steps == 0 and limits.done(lambda images: twin.decode(twin.codes(images)["z"])):
-            return twin
-
-
-def peer(image_set, minutes, seed):
-    """The candidate of the judge that trains for so many minutes; codes are drawn from a mixture, as ours."""
-    import clock
-
-    from keras_ae.data import pipeline
-    from keras_ae.judge.judge import Candidate
-    from keras_ae.priors import priors
-    from keras_ae.priors.batches import batched
-
-    vae, *_ = clock.first_stage(image_set, seed)
-    # as many steps as fit into the minutes, by the time that some of them take
-    probe = speed(vae, image_set.shape, 10)
-    twin = train(image_set, seed, clock.Clock(60 * minutes), max(20, round(10 * 60 * minutes / probe())))
-
-    def codes(images):
-        return batched(twin.codes, images)
-
-    def decode(z):
-        return batched(twin.decode, z)
-
-    known = np.concatenate([codes(part["images"].numpy())["z"] for part in pipeline.batches(image_set, "train", 512)])
-    arguments = dict(vae.tables["prior"])
-    prior = priors.PRIORS[arguments.pop("name")].fit(known, seed, **arguments)
-
-    def generate(n, seed):
-        return np.clip(decode(np.asarray(prior.sample(n, seed))), -1, 1)
-
-    return Candidate("PyTorch twin", vae.latent_dim, codes, decode, generate)
 
 
 def speed(experiment, shape, steps):

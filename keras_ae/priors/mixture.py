@@ -3,9 +3,9 @@
 Fitting a density to the codes after training repairs the samples of autoencoders and VAEs alike (Ghosh et al. 2020,
 arXiv:1903.12436). scikit-learn is needed for fitting only; drawing is plain TensorFlow and a pure function of the seed.
 
-A prior is a class with `fit(codes, seed, labels, **arguments)`, `sample(n, seed, temperature, first, label)` and `arrays()`,
-from which `cls(**arrays)` makes it again. `views` is the number of views of each image whose codes `fit` wants: the image
-itself, then images varied as in training. To add a prior, write the class and name it in `PRIORS`.
+A prior is a class with `fit(codes, seed, labels, classes, **arguments)`, `sample(n, seed, temperature, first, label)` and
+`arrays()`, from which `cls(**arrays)` makes it again. `views` is the number of views of each image whose codes `fit` wants: the
+image itself, then images varied as in training. To add a prior, write the class and name it in `PRIORS`.
 """
 
 import dataclasses
@@ -23,13 +23,7 @@ from keras_ae.errors import UserError
 from keras_ae.priors import philox
 from keras_ae.priors.flow import Flow, Number
 
-# more codes change the fit little, and take long
-MOST = 10_000
 Counts = Annotated[Sequence[Annotated[int, Ge(1), Le(1000)]], MinLen(1), MaxLen(16)]
-# of expectation maximization; scikit-learn's default of 100 can end before the fit converges
-ITERATIONS = 300
-# nats by which the likelihood of a code still rises at the end of a fit that only chooses the number of components
-TRIAL = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +48,7 @@ class Mixture:
         classes: int | None = None,
         *,
         components: Counts = (1, 5, 10, 20),
-        iterations: int = ITERATIONS,
+        iterations: int = 300,
     ) -> Self:
         """Fit a mixture to codes (n, latent_dim), or (views, n, latent_dim), with scikit-learn.
 
@@ -66,26 +60,29 @@ class Mixture:
         if not len(components):
             raise UserError(f"components must have at least one number. Received: {components}")
         codes = np.asarray(codes)
-        codes = codes.reshape(-1, codes.shape[-1])[:MOST].astype("float64")
+        codes = codes.reshape(-1, codes.shape[-1])[:10_000].astype("float64")
         # scikit-learn takes no single code
         codes = np.repeat(codes, 2, axis=0) if len(codes) == 1 else codes
         n, latent_dim = codes.shape
-        choices = sorted({max(1, min(count, n // (2 * latent_dim))) for count in components})
-        regularisation = 1e-3 * float(codes.var(axis=0).mean()) + 1e-6
-        best = _best_trial(codes, choices, regularisation, seed, iterations) if len(choices) > 1 else None
-        chosen = best.n_components if best else choices[0]
-        mixture = _fitted(codes, chosen, regularisation, seed, iterations, begin=best)
+        counts = sorted({max(1, min(count, n // (2 * latent_dim))) for count in components})
+        options = {
+            "reg_covar": 1e-3 * float(codes.var(axis=0).mean()) + 1e-6,
+            "max_iter": iterations,
+            "random_state": seed,
+        }
+        best = _best_trial(codes, counts, options) if len(counts) > 1 else None
+        count = best.n_components if best else counts[0]
+        # until a code's log-likelihood rises by less than 0.01 nats an iteration
+        known = {f"{name}_init": getattr(best, f"{name}_") for name in ("weights", "means", "precisions")} if best else {}
+        mixture = _fit(codes, count, tol=1e-2, **options, **known)
         if not mixture.converged_:
             print(
-                f"warning: the fit of a mixture with {chosen} components did not converge within {iterations} iterations; its "
+                f"warning: the fit of a mixture with {count} components did not converge within {iterations} iterations; its "
                 "samples may be worse than they could be. Fewer prior.components help",
                 file=sys.stderr,
             )
-        return cls(
-            weights=mixture.weights_.astype("float32"),
-            means=mixture.means_.astype("float32"),
-            scales=np.linalg.cholesky(mixture.covariances_).astype("float32"),
-        )
+        arrays = mixture.weights_, mixture.means_, np.linalg.cholesky(mixture.covariances_)
+        return cls(*(array.astype("float32") for array in arrays))
 
     @property
     def latent_dim(self) -> int:
@@ -105,43 +102,43 @@ class Mixture:
         each component's mean; the label plays no role. The arguments are numbers or TensorFlow scalars.
         """
         means, scales = tf.constant(self.means), tf.constant(self.scales)
-        cumulative = tf.constant(philox.cumulative(np.log(self.weights)))
+        sums = tf.constant(philox.cumulate(np.log(self.weights)))
 
         def draw(index):
             # as tf.random.stateless_categorical on processors; on GPUs it draws other numbers
             words = tf.random.stateless_uniform((2,), tf.stack([seed, 2 * index]), None, None, tf.uint32)
             high, low = tf.unstack(tf.cast(words, tf.int64))
             uniform = tf.cast((high % 2**20) * 2**32 + low, tf.float64) / 2**52
-            component = tf.searchsorted(cumulative, uniform[None] * cumulative[-1], side="right")[0]
+            component = tf.searchsorted(sums, uniform[None] * sums[-1], side="right")[0]
             epsilon = tf.random.stateless_normal(means.shape[1:], tf.stack([seed, 2 * index + 1]))
             return means[component] + temperature * tf.linalg.matvec(scales[component], epsilon)
 
         return tf.map_fn(draw, first + tf.range(n), fn_output_signature=tf.TensorSpec(means.shape[1:], tf.float32))
 
 
-class Normal(Mixture):
-    """The standard normal prior N(0, I) of a VAE, independent of the codes: a mixture of one component."""
+@dataclasses.dataclass(frozen=True)
+class Normal:
+    """The standard normal prior N(0, I) of a VAE, independent of the codes. latent_dim: length of a code."""
 
-    @classmethod
-    def of(cls, latent_dim: int) -> Self:
-        """N(0, I) over codes of `latent_dim` numbers."""
-        return cls(
-            weights=np.ones(1, "float32"),
-            means=np.zeros((1, latent_dim), "float32"),
-            scales=np.eye(latent_dim, dtype="float32")[None],
-        )
+    latent_dim: int
+    views = 1
 
     @classmethod
     def fit(cls, codes: ArrayLike, seed: int = 0, labels: ArrayLike | None = None, classes: int | None = None) -> Self:
         """N(0, I) over codes of the length of `codes` (..., latent_dim), whose values play no role."""
-        return cls.of(np.shape(codes)[-1])
+        return cls(np.shape(codes)[-1])
+
+    def arrays(self) -> dict[str, int]:
+        """The number that makes this prior again."""
+        return dataclasses.asdict(self)
 
     def sample(
         self, n: Number, seed: Number = 0, temperature: Number = 1.0, first: Number = 0, label: ArrayLike | None = None
     ) -> tf.Tensor:
-        """What `Mixture.sample` draws, without a product with the identity, which a SavedModel would contain."""
+        """Draw codes `first` ... `first + n - 1` of the endless sequence of `seed`, as `Mixture.sample` does."""
 
         def draw(index):
+            # the even numbers of the sequence choose the only component
             return temperature * tf.random.stateless_normal((self.latent_dim,), tf.stack([seed, 2 * index + 1]))
 
         return tf.map_fn(draw, first + tf.range(n), fn_output_signature=tf.TensorSpec((self.latent_dim,), tf.float32))
@@ -150,46 +147,40 @@ class Normal(Mixture):
 PRIORS = {"mixture": Mixture, "flow": Flow, "normal": Normal}
 
 
-def _best_trial(codes, choices, regularisation, seed, iterations):
+def _best_trial(codes, counts, options):
     """The short fit to nine tenths of the codes after which the likelihood of the others no longer rises."""
     # codes come in the order of their images' digests, which is random
     held_out = np.arange(len(codes)) % 10 == 0
-    best, reached = None, -np.inf
-    for count in choices:
-        tried = _fitted(codes[~held_out], count, regularisation, seed, iterations, TRIAL)
-        score = tried.score(codes[held_out])
-        if score <= reached:
+    best, most = None, -np.inf
+    for count in counts:
+        trial = _fit(codes[~held_out], count, tol=0.1, **options)
+        score = trial.score(codes[held_out])
+        if score <= most:
             break
-        best, reached = tried, score
+        best, most = trial, score
     return best
 
 
-def _fitted(codes, components, regularisation, seed, iterations, tolerance=1e-2, begin=None):
-    """A mixture of scikit-learn, fitted until a code's log-likelihood rises by less than `tolerance` nats an iteration.
-
-    begin: a fit to continue, or None.
-    """
+def _fit(codes, count, **options):
+    """A mixture of scikit-learn, fitted to codes."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
-    known = {} if begin is None else {f"{name}_init": getattr(begin, f"{name}_") for name in ("weights", "means", "precisions")}
-    options = {"tol": tolerance, "reg_covar": regularisation, "max_iter": iterations, "random_state": seed}
-    mixture = GaussianMixture(components, **options, **known)
     with warnings.catch_warnings():
         # `Mixture.fit` reports it, once and in words of this package
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return mixture.fit(codes)
+        return GaussianMixture(count, **options).fit(codes)
 
 
-def save(prior, path):
+def save_prior(prior, path):
     """Write a prior and its name to the npz file `path`."""
     name = next(name for name, cls in PRIORS.items() if cls is type(prior))
     with open(path, "wb") as file:
         np.savez(file, prior=name, **prior.arrays())
 
 
-def load(path):
-    """The prior that `save` wrote to `path`; files of earlier versions, without a name, hold mixtures."""
+def load_prior(path):
+    """The prior that `save_prior` wrote to `path`."""
     with np.load(path) as file:
-        arrays = dict(file)
-    return PRIORS[str(arrays.pop("prior", "mixture"))](**arrays)
+        arrays = {name: array if array.ndim else array.item() for name, array in file.items()}
+    return PRIORS[arrays.pop("prior")](**arrays)

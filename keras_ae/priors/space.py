@@ -1,0 +1,129 @@
+"""The space of codes: paths, directions, projections, distances. Codes are NumPy arrays (n, latent_dim)."""
+
+import math
+
+import numpy as np
+
+from keras_ae.errors import UserError
+
+# distances along a direction, in standard deviations of the property
+STRENGTHS = (-3, -2, -1, 0, 1, 2, 3)
+
+
+def batched(function, arrays, batch=128, progress=None):
+    """Apply `function` to `batch` rows of `arrays` at a time and join the results along the first axis.
+
+    arrays: (n, ...). function: rows -> an array, or a dict of arrays, with as many rows. progress: the text of a progress bar
+    on stderr; None shows none. Returns NumPy arrays.
+    """
+    starts = range(0, max(len(arrays), 1), batch)
+    if progress:
+        from tqdm import tqdm
+
+        starts = tqdm(starts, progress, unit="batch", disable=None, leave=False)
+    parts = [function(arrays[first : first + batch]) for first in starts]
+    if isinstance(parts[0], dict):
+        return {name: np.concatenate([np.asarray(part[name]) for part in parts]) for name in parts[0]}
+    return np.concatenate([np.asarray(part) for part in parts])
+
+
+def kl(z_mean, z_log_var, exp=np.exp):
+    """KL(N(z_mean, exp(z_log_var)) || N(0, 1)) of each latent dimension in nats, the shape of the arguments.
+
+    Kingma & Welling 2014 (arXiv:1312.6114), appendix B. `exp` is the exponential of the arrays' library.
+    """
+    return 0.5 * (z_mean * z_mean + exp(z_log_var) - 1 - z_log_var)
+
+
+def nats(squared, variance, log=np.log):
+    """-log N(x | mean, variance) of each value in nats, from its squared distance (x - mean)^2."""
+    return squared / (2 * variance) + 0.5 * (log(variance) + math.log(2 * math.pi))
+
+
+def linear(z_a, z_b, steps):
+    """z = (1 - alpha) * z_a + alpha * z_b for `steps` values of alpha from 0 to 1, (steps, latent_dim)."""
+    alpha = np.linspace(0, 1, steps, dtype="float32")[:, None]
+    return (1 - alpha) * z_a + alpha * z_b
+
+
+def spherical(z_a, z_b, steps):
+    """The arc from z_a to z_b, on which direction and length change at a constant rate, (steps, latent_dim).
+
+    Spherical linear interpolation of the directions (Shoemake 1985, slerp). Equal to `linear` if the codes have the same or
+    opposite directions, or one of them is zero.
+    """
+    lengths = np.linalg.norm(z_a), np.linalg.norm(z_b)
+    cosine = np.dot(z_a, z_b) / max(lengths[0] * lengths[1], 1e-12)
+    angle = np.arccos(np.clip(cosine, -1, 1))
+    if min(lengths) < 1e-6 or np.sin(angle) < 1e-4:
+        return linear(z_a, z_b, steps)
+    alpha = np.linspace(0, 1, steps, dtype="float32")[:, None]
+    weight_a, weight_b = np.sin((1 - alpha) * angle) / np.sin(angle), np.sin(alpha * angle) / np.sin(angle)
+    directions = weight_a * z_a / lengths[0] + weight_b * z_b / lengths[1]
+    return (directions * ((1 - alpha) * lengths[0] + alpha * lengths[1])).astype("float32")
+
+
+def direction(codes, values):
+    """The change of codes per standard deviation of a property, (latent_dim,): the regression of codes on values (n,).
+
+    For two groups of images, values 0 and 1, it is parallel to the difference of their mean codes (Larsen et al. 2016, section
+    4.1). Raises UserError if all values are equal.
+    """
+    values = np.asarray(values, "float64")
+    deviation = values.std()
+    if deviation == 0:
+        raise UserError("all images have the same value of this property; images with and without it are needed")
+    return ((values - values.mean()) / deviation) @ (codes - codes.mean(axis=0)) / len(values)
+
+
+def separate(codes, values):
+    """For each of k properties, the change of codes per standard deviation of it while the others stay, (k, latent_dim).
+
+    The regression of codes on all properties together, values (n, k). `direction` follows what usually comes along with a
+    property, too. Zeros for a property that all images have the same value of.
+    """
+    values = np.asarray(values, "float64")
+    deviations = values.std(axis=0)
+    standardised = (values - values.mean(axis=0)) / np.maximum(deviations, 1e-12)
+    ways, *_ = np.linalg.lstsq(standardised, codes - codes.mean(axis=0), rcond=None)
+    return np.where(deviations[:, None] > 0, ways, 0)
+
+
+def calibrate(ways, movements, ridge=0.1):
+    """Combinations of k ways (k, latent_dim), each of which moves its own property by one standard deviation and no other.
+
+    movements (k, k): how far each way (rows) moves each property (columns) as measured, in standard deviations. Least
+    squares; properties that hardly move, by less than `ridge`, are not amplified.
+    """
+    gram = movements @ movements.T + ridge**2 * np.eye(len(movements))
+    return np.linalg.solve(gram, movements).T @ ways
+
+
+def move(z, way, strengths=STRENGTHS):
+    """The codes z + strength * way, float32 (len(strengths), latent_dim), for one code z (latent_dim,)."""
+    return (z + np.asarray(strengths, "float64")[:, None] * way).astype("float32")
+
+
+def principal(z):
+    """The first two principal components of codes, (n, 2); codes of one or two numbers keep their values."""
+    places = z
+    if z.shape[1] > 2:
+        centred = z - z.mean(axis=0)
+        _, _, directions = np.linalg.svd(centred, full_matrices=False)
+        places = centred @ directions[:2].T
+    # a single code has one component
+    return np.pad(places, ((0, 0), (0, 2 - places.shape[1])))
+
+
+def project(z, seed):
+    """Codes on a plane, (n, 2), and the name of the method: UMAP (McInnes et al. 2018) if it is installed, else PCA.
+
+    PCA for at most 16 codes, too, which are too few for UMAP.
+    """
+    try:
+        from umap import UMAP
+    except ImportError:
+        return principal(z), "PCA"
+    if len(z) <= 16:
+        return principal(z), "PCA"
+    return UMAP(random_state=seed).fit_transform(z), "UMAP"

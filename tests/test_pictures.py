@@ -1,0 +1,262 @@
+import io
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import EpsImagePlugin, Image
+
+from keras_ae.data.sets.cat_drawing import draw, sample_factors
+from keras_ae.errors import UserError
+from keras_ae.images import pictures
+
+RANDOM = np.random.default_rng(0)
+# smooth colours, so that JPEG and resizing keep them
+RED_OVER_BLUE = np.concatenate([np.full((20, 40, 3), (200, 30, 30)), np.full((20, 40, 3), (30, 30, 200))]).astype("uint8")
+FRAMES = RANDOM.integers(0, 256, (6, 8, 8, 3), "uint8")
+
+
+def encoded(image, form="png", **options):
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def close(pixels, expected, most=12):
+    return np.abs(pixels.astype(int) - expected).mean() < most
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "CMYK", "L", "LA", "1"])
+def test_every_mode_becomes_three_channels_or_one(mode):
+    data = encoded(Image.fromarray(RED_OVER_BLUE).convert(mode), "jpeg" if mode == "CMYK" else "png")
+    pixels = pictures.decode(data, 16)
+    assert pixels.shape == (16, 16, 3)
+    assert pictures.decode(data, 16, channels=1).shape == (16, 16, 1)
+    if mode in ("RGB", "RGBA", "P", "CMYK"):
+        assert close(pixels[:6], (200, 30, 30))
+        assert close(pixels[-6:], (30, 30, 200))
+    else:
+        assert np.ptp(pixels, axis=-1).max() == 0
+
+
+def test_sixteen_bits_are_scaled_not_clipped():
+    ramp = np.linspace(0, 65535, 32 * 32).reshape(32, 32).astype("uint16")
+    pixels = pictures.decode(encoded(Image.fromarray(ramp)), 32)
+    assert np.abs(pixels[..., 0] - ramp / 257).max() <= 1
+
+
+def test_transparent_parts_become_white():
+    clear = Image.new("RGBA", (20, 20), (0, 0, 0, 0))
+    assert pictures.decode(encoded(clear), 16).min() == 255
+
+
+def test_exif_orientation_is_applied():
+    turned = Image.fromarray(RED_OVER_BLUE).rotate(90, expand=True)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pixels = pictures.decode(encoded(turned, "jpeg", exif=exif, quality=95), 16)
+    assert close(pixels[:6], (200, 30, 30))
+
+
+def test_the_central_square_is_cropped_and_left_as_it_is_if_it_has_the_right_size():
+    wide = np.full((16, 100, 3), 255, "uint8")
+    wide[:, 42:58] = RANDOM.integers(0, 256, (16, 16, 3), "uint8")
+    assert np.array_equal(pictures.decode(encoded(Image.fromarray(wide)), 16), wide[:, 42:58])
+
+
+@pytest.mark.parametrize("size", [16, 100])
+def test_resizing_agrees_with_tensorflow(size):
+    pixels = draw(sample_factors(0, 0), 48)
+    expected = tf.image.resize(pixels.astype("float32"), (size, size), method="bicubic", antialias=True)
+    difference = pictures.decode(encoded(Image.fromarray(pixels)), size) - np.clip(expected, 0, 255)
+    # Pillow rounds and clips between its two passes: a few pixels beside hard edges differ by more
+    assert np.percentile(np.abs(difference), 98) <= 2
+    assert np.abs(difference).mean() < 0.6
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "CMYK", "L", "LA", "1", "I;16"])
+def test_large_images_are_reduced_in_tiles_without_seams(mode):
+    ramp = np.broadcast_to(np.linspace(0, 255, 1300), (1300, 1300))
+    image = Image.fromarray(np.stack([ramp, ramp.T, ramp], axis=-1).astype("uint8"))
+    image = Image.fromarray((ramp * 257).astype("uint16")) if mode == "I;16" else image.convert(mode)
+    data = encoded(image, "jpeg" if mode == "CMYK" else "png")
+    small = image.convert("RGB").resize((16, 16), Image.Resampling.BOX)
+    expected = np.repeat(np.linspace(8, 247, 16)[None, :, None], 16, 0) if mode == "I;16" else np.asarray(small).astype(int)
+    assert np.abs(pictures.decode(data, 16) - expected).max() <= 6
+
+
+def test_more_pixels_than_pillow_allows_count_as_damaged_and_nothing_of_pillow_is_changed(monkeypatch):
+    # one of 20,000 x 20,000 pixels has few bytes
+    bomb = encoded(Image.new("1", (20000, 20000)))
+    with pytest.raises(pictures.DamagedPicture, match="exceeds limit"):
+        pictures.decode(bomb, 16)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1500)
+    with pytest.warns(Image.DecompressionBombWarning), pytest.raises(pictures.DamagedPicture, match="^40x40 pixels are more"):
+        pictures.decode(encoded(Image.fromarray(RED_OVER_BLUE)), 4)
+    # a JPEG is decoded at a part of its size
+    with pytest.warns(Image.DecompressionBombWarning):
+        assert pictures.decode(encoded(Image.fromarray(RED_OVER_BLUE), "jpeg"), 4).shape == (4, 4, 3)
+    code = "from PIL import Image; limit = Image.MAX_IMAGE_PIXELS; import keras_ae.images.pictures as _; "
+    subprocess.run([sys.executable, "-c", code + "assert limit == Image.MAX_IMAGE_PIXELS > 0"], check=True)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "not a picture"),
+        (b"these are words", "not a picture"),
+        (encoded(Image.fromarray(RED_OVER_BLUE), "jpeg")[:300], "(?i)truncated"),
+        (encoded(Image.new("RGB", (1, 1))), "only 1x1 pixels"),
+    ],
+)
+def test_damaged_files_are_refused_with_a_reason(data, reason):
+    with pytest.raises(pictures.DamagedPicture, match=reason):
+        pictures.decode(data, 16)
+
+
+@pytest.mark.parametrize("form", ["eps", "tiff", "ppm", "ico"])
+def test_other_formats_are_refused_whatever_the_file_is_called_and_no_program_is_started(tmp_path, monkeypatch, form):
+    started = []
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *arguments, **options: started.append(arguments))
+    monkeypatch.setattr(subprocess, "Popen", lambda *arguments, **options: started.append(arguments))
+    (tmp_path / "cat.jpg").write_bytes(encoded(Image.fromarray(RED_OVER_BLUE), form))
+    with pytest.raises(UserError, match=r"cat.jpg: not a picture file; JPEG, PNG, BMP, GIF, WEBP work$"):
+        pictures.read(tmp_path / "cat.jpg", 16)
+    assert not started
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_what_is_no_file_and_files_of_any_length_are_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    for path in (tmp_path / "pipe.png", tmp_path):
+        with pytest.raises(UserError, match="cannot read the picture .*: it is not a file$"):
+            pictures.read(path, 16)
+    with open(tmp_path / "long.png", "wb") as file:
+        file.truncate(10**12)
+    with pytest.raises(UserError, match=r"long.png: a file of more than 64 MB$"):
+        pictures.read(tmp_path / "long.png", 16)
+    with pytest.raises(UserError, match=r"missing.jpg"):
+        pictures.read(tmp_path / "missing.jpg", 16)
+
+
+def test_find_goes_deep_and_skips_hidden_files(tmp_path):
+    for name in ("b.JPG", "a/c.png", ".hidden/d.png", "a/.e.png", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [str(path.relative_to(tmp_path)) for path in pictures.find(tmp_path)] == ["b.JPG", "a/c.png"]
+
+
+def test_find_explains_what_is_wrong(tmp_path):
+    with pytest.raises(UserError, match="no such folder"):
+        pictures.find(tmp_path / "nowhere")
+    with pytest.raises(UserError, match=r"no picture files in .*looked for .jpg"):
+        pictures.find(tmp_path)
+    (tmp_path / "a.jpg").touch()
+    with pytest.raises(UserError, match="it is a file"):
+        pictures.find(tmp_path / "a.jpg")
+
+
+def test_names_that_are_not_unicode_are_printable():
+    assert pictures.printable(os.fsdecode(b"caf\xe9/") + "é.png") == r"caf\xe9/é.png"
+
+
+def test_the_class_of_a_file_is_the_sub_folder_below_the_root(tmp_path):
+    paths = [tmp_path / "cat" / "a.png", tmp_path / "dog" / "deep" / "b.png", tmp_path / "c.png"]
+    assert pictures.classes(paths, tmp_path) == ["cat", "dog", ""]
+
+
+def test_files_that_cannot_be_read_are_reported_and_the_others_keep_their_numbers(tmp_path):
+    paths, reports = [tmp_path / f"{name}.png" for name in "abc"], []
+    for path in paths:
+        path.write_text("words")
+    with pytest.raises(UserError, match=r"^none of these picture files can be read: .*a.png: not a picture file"):
+        pictures.read_all(paths, 16, 3, reports.append)
+    assert not reports
+    pictures.write_png(paths[1], RED_OVER_BLUE)
+    indices, pixels = pictures.read_all(paths, 16, 3, reports.append)
+    assert indices.tolist() == [1] and pixels.shape == (1, 16, 16, 3)
+    assert len(reports) == 2 and "c.png: not a picture file" in reports[1]
+
+
+def test_some_files_of_a_folder_are_chosen_by_the_seed(tmp_path):
+    for index in range(20):
+        (tmp_path / f"{index:02d}.png").touch()
+    some = pictures.chosen([], tmp_path, 5, seed=1)
+    assert some == pictures.chosen([], tmp_path, 5, seed=1) == sorted(some)
+    assert some != pictures.chosen([], tmp_path, 5, seed=2)
+    assert pictures.chosen([], tmp_path) == pictures.find(tmp_path)
+    for paths, directory in (([], None), (["a.png"], tmp_path)):
+        with pytest.raises(UserError, match="name picture files, or a folder of picture files with `data`"):
+            pictures.chosen(paths, directory)
+
+
+def test_files_of_another_kind_are_read_by_the_function_of_their_suffix(tmp_path, monkeypatch):
+    monkeypatch.setitem(pictures.READERS, ".dots", lambda path: np.full((8, 8, 1), 7, "uint8"))
+    assert pictures.read(tmp_path / "a.DOTS", 8, 1).max() == 7
+    with pytest.raises(UserError, match=r"gives an image of shape \(8, 8, 1\), but the model takes images of shape"):
+        pictures.read(tmp_path / "a.dots", 8, 3)
+
+
+def test_picture_files_of_many_kinds_are_decoded(shared):
+    paths = pictures.find(shared / "other_pictures")
+    assert {Image.open(path).mode for path in paths} > {"RGB", "L"}
+    assert all(pictures.read(path, 64).shape == (64, 64, 3) for path in paths)
+
+
+def test_floats_and_pixels_are_inverse_for_arrays_and_tensors():
+    pixels = np.arange(256, dtype="uint8")
+    assert np.array_equal(pictures.to_uint8(pictures.to_float(pixels)), pixels)
+    np.testing.assert_allclose(pictures.to_float(pixels), np.linspace(-1, 1, 256), atol=1e-6)
+    assert np.array_equal(pictures.scaled(tf.constant(pixels, "float32")), pictures.to_float(pixels))
+    assert list(pictures.to_uint8([-7, 7])) == [0, 255]
+
+
+def test_a_grid_pads_its_last_row_with_white():
+    laid = pictures.grid(np.zeros((3, 4, 4, 1), "uint8"), columns=2, gap=1)
+    assert laid.shape == (9, 9, 1)
+    assert laid[5:, 5:].min() == 255
+    assert laid[:4, :4].max() == 0
+
+
+def test_kinds_of_images_are_stacked_in_rows_below_each_other():
+    originals = np.arange(5, dtype="uint8").reshape(5, 1, 1, 1)
+    rows = pictures.stacked([originals, originals + 100], columns=3)
+    assert rows.ravel().tolist() == [0, 1, 2, 100, 101, 102, 3, 4, 255, 103, 104, 255]
+
+
+@pytest.mark.parametrize(("suffix", "mark"), [(".png", b"tEXtSoftware\0keras_ae"), (".gif", b"!\xfe\x08keras_ae")])
+def test_the_same_images_write_the_same_bytes_with_a_mark(tmp_path, suffix, mark):
+    for name in ("a", "b"):
+        pictures.write(tmp_path / f"{name}{suffix}", FRAMES)
+    written = (tmp_path / f"a{suffix}").read_bytes()
+    assert written == (tmp_path / f"b{suffix}").read_bytes()
+    assert mark in written
+
+
+def test_a_png_is_a_square_grid_or_has_the_columns_asked_for(tmp_path):
+    pictures.write(tmp_path / "square.png", FRAMES)
+    pictures.write(tmp_path / "strip.PNG", FRAMES, columns=6)
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "square.png")), pictures.grid(FRAMES, 3))
+    assert Image.open(tmp_path / "strip.PNG").size == (6 * 10 - 2, 8)
+
+
+def test_a_gif_goes_forward_and_backward_in_a_loop(tmp_path):
+    grey = np.arange(0, 200, 50, dtype="uint8")[:, None, None, None] * np.ones((1, 8, 8, 1), "uint8")
+    pictures.write(tmp_path / "a.gif", grey, milliseconds=120)
+    with Image.open(tmp_path / "a.gif") as gif:
+        assert (gif.n_frames, gif.size, gif.info["loop"], gif.info["duration"]) == (6, (24, 24), 0, 120)
+        shown = []
+        for index in range(gif.n_frames):
+            gif.seek(index)
+            shown.append(int(np.asarray(gif.convert("L"))[0, 0]))
+    assert shown == [0, 50, 100, 150, 100, 50]
+
+
+def test_another_suffix_is_refused_with_those_that_work(tmp_path):
+    with pytest.raises(UserError, match=r"`out` must end in \.csv\. Received: scores"):
+        pictures.check("scores", (".csv",))
+    with pytest.raises(UserError, match=r"must end in \.png or \.gif.*Received: a.bmp"):
+        pictures.write("a.bmp", FRAMES)
+    assert pictures.check(tmp_path / "a.GIF").name == "a.GIF"

@@ -1,0 +1,126 @@
+import sys
+import types
+
+import numpy as np
+import pytest
+from keras import ops
+from scipy import stats
+
+from keras_ae.errors import UserError
+from keras_ae.priors import space
+
+RANDOM = np.random.default_rng(0)
+ROWS = np.arange(10.0)[:, None]
+A, B = np.float32([1, 0, 0]), np.float32([0, 2, 0])
+# two wide dimensions among narrow ones
+WIDE = RANDOM.normal(size=(200, 5)) * [5, 0.1, 3, 0.1, 0.1]
+
+
+@pytest.mark.parametrize("batch", [1, 3, 10, 99])
+def test_batches_are_joined_in_order_and_are_no_larger_than_asked(batch):
+    sizes = []
+
+    def double(rows):
+        sizes.append(len(rows))
+        return {"twice": 2 * rows, "negative": -rows}
+
+    joined = space.batched(double, ROWS, batch)
+    np.testing.assert_array_equal(joined["twice"], 2 * ROWS)
+    np.testing.assert_array_equal(joined["negative"], -ROWS)
+    assert (max(sizes), sum(sizes)) == (min(batch, 10), 10)
+    assert space.batched(lambda rows: rows, ROWS[:0], batch).shape == (0, 1)
+
+
+def test_kl_equals_a_monte_carlo_estimate_and_is_zero_at_the_prior():
+    z_mean, z_log_var = np.float32([[0.7, -1.5, 0.0]]), np.float32([[-1.0, 0.5, -3.0]])
+    scale = np.exp(z_log_var / 2)
+    z = z_mean + scale * RANDOM.normal(size=(400_000, 3))
+    estimate = np.mean(stats.norm.logpdf(z, z_mean, scale) - stats.norm.logpdf(z), axis=0)
+    np.testing.assert_allclose(space.kl(z_mean, z_log_var)[0], estimate, atol=0.01)
+    assert not space.kl(np.zeros((2, 3)), np.zeros((2, 3))).any()
+    tensors = ops.convert_to_tensor(z_mean), ops.convert_to_tensor(z_log_var)
+    np.testing.assert_allclose(space.kl(*tensors, exp=ops.exp), space.kl(z_mean, z_log_var), rtol=1e-5)
+
+
+@pytest.mark.parametrize("variance", [0.01, 1.0, 7.0])
+def test_nats_equal_scipy(variance):
+    x, mean = RANDOM.normal(size=(2, 50))
+    expected = -stats.norm.logpdf(x, mean, np.sqrt(variance))
+    np.testing.assert_allclose(space.nats((x - mean) ** 2, variance), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("path", "middle"), [(space.linear, [0.5, 1, 0]), (space.spherical, 1.5 * np.sqrt([0.5, 0.5, 0]))], ids=["linear", "arc"]
+)
+def test_paths_begin_and_end_at_the_given_codes(path, middle):
+    codes = path(A, B, 3)
+    assert (codes.shape, codes.dtype) == ((3, 3), "float32")
+    np.testing.assert_allclose(codes, [A, middle, B], atol=1e-6)
+
+
+@pytest.mark.parametrize("other", [np.zeros(3, "float32"), 2 * A])
+def test_spherical_is_linear_where_there_is_no_arc(other):
+    np.testing.assert_allclose(space.spherical(A, other, 4), space.linear(A, other, 4))
+
+
+def test_the_direction_of_a_linear_property_is_recovered():
+    values = RANDOM.normal(3, 2, 5000)
+    way = np.array([1.0, 0.0, -0.5])
+    codes = values[:, None] * way + RANDOM.normal(size=(5000, 3))
+    np.testing.assert_allclose(space.direction(codes, values), 2 * way, atol=0.1)
+    # of two groups: half the difference of their means
+    codes = np.concatenate([np.zeros((50, 2)), np.tile([4.0, 0.0], (50, 1))])
+    np.testing.assert_allclose(space.direction(codes, np.repeat([0, 1], 50)), [2.0, 0.0])
+    with pytest.raises(UserError, match="all images have the same value of this property"):
+        space.direction(np.zeros((5, 2)), np.ones(5))
+
+
+def test_moving_by_strength_zero_gives_the_code_itself():
+    z, way = np.array([1.0, 2.0], "float32"), np.array([0.5, -1.0])
+    np.testing.assert_array_equal(space.move(z, way, (-2, 0, 2)), np.float32([[0, 4], [1, 2], [2, 0]]))
+    assert space.move(z, way).shape == (len(space.STRENGTHS), 2)
+
+
+def test_separate_directions_change_one_of_two_properties_that_come_together():
+    values = RANDOM.normal(size=(5000, 2)) @ [[1.0, 0.8], [0.0, 0.6]]
+    ways = np.array([[1.0, 0.0, 0.0], [0.0, 2.0, 0.0]])
+    codes = values @ ways + RANDOM.normal(size=(5000, 3))
+    np.testing.assert_allclose(space.separate(codes, values), ways, atol=0.1)
+    assert space.direction(codes, values[:, 0])[1] > 1
+    constant = np.concatenate([values, np.ones((5000, 1))], axis=1)
+    assert not space.separate(codes, constant)[2].any()
+
+
+def test_calibrated_directions_move_their_own_property_by_one_deviation():
+    # properties of a code are its products with the columns; the second is measured at a third of its size
+    read = np.array([[1.0, 0.4], [0.0, 1.0], [0.2, 0.0]])
+    ways = np.array([[0.5, 0.0, 0.0], [0.2, 0.3, 0.0]])
+    np.testing.assert_allclose(space.calibrate(ways, ways @ read, ridge=1e-3) @ read, np.eye(2), atol=1e-3)
+    # what hardly moves is not amplified
+    found = space.calibrate(np.eye(2), np.diag([0.5, 0.001]))
+    assert found[0, 0] == pytest.approx(2, rel=0.1)
+    assert abs(found[1, 1]) < 0.5
+
+
+def test_the_plane_holds_the_two_widest_directions():
+    places = space.principal(WIDE)
+    np.testing.assert_allclose(np.abs(np.corrcoef(places.T, WIDE[:, [0, 2]].T)[[0, 1], [2, 3]]), 1, atol=0.01)
+    np.testing.assert_array_equal(space.principal(WIDE[:, :2]), WIDE[:, :2])
+    np.testing.assert_array_equal(space.principal(WIDE[:, :1]), np.stack([WIDE[:, 0], np.zeros(200)], axis=1))
+    np.testing.assert_allclose(space.principal(WIDE[:1]), [[0, 0]], atol=1e-12)
+
+
+def test_umap_is_used_where_it_is_installed(monkeypatch):
+    class UMAP:
+        def __init__(self, random_state):
+            self.seed = random_state
+
+        def fit_transform(self, z):
+            return np.full((len(z), 2), self.seed)
+
+    monkeypatch.setitem(sys.modules, "umap", types.SimpleNamespace(UMAP=UMAP))
+    places, name = space.project(WIDE, 7)
+    assert name == "UMAP" and np.all(places == 7)
+    assert [space.project(WIDE[:n], 7)[1] for n in (1, 3, 16)] == ["PCA"] * 3
+    monkeypatch.setitem(sys.modules, "umap", None)
+    assert space.project(WIDE, 7)[1] == "PCA"
