@@ -5,8 +5,8 @@ from sklearn.metrics import r2_score
 
 from course import charts, checks, movements
 from course.reading import reader, standardised
-from keras_ae.data.sets.cat_drawing import drawn
-from keras_ae.data.sets.cat_factors import RANGES
+from keras_ae.data.drawn_cats import draw_cats
+from keras_ae.data.drawn_cats import RANGES
 from keras_ae.images import figures
 from keras_ae.images.pictures import to_float
 from keras_ae.priors import space
@@ -21,7 +21,7 @@ FACTORS_IN_A_ROW = 3
 
 def _codes(model, n, seed):
     """Number factors of n drawn cats in standard deviations, (n, 18), and their codes (n, latent_dim)."""
-    factors, pixels = drawn(n, model.shape, seed)
+    factors, pixels = draw_cats(n, model.shape, seed)
     return standardised(factors), model.encode(to_float(pixels))
 
 
@@ -36,7 +36,7 @@ def run(models, image_set, seed, folder, *, trained=6000, epochs=10, learned=400
     """
     name, model = next(iter(models.items()))
     checks.need_unconditional({name: model})
-    factors, pixels = drawn(1000, model.shape, seed + TEST_SEED)
+    factors, pixels = draw_cats(1000, model.shape, seed + TEST_SEED)
     measure = reader(model.shape, seed + MEASURING_SEED, cats=trained, epochs=epochs)
     r2 = r2_score(standardised(factors), measure(to_float(pixels)), multioutput="raw_values")
     chosen = [factor for factor, score in zip(RANGES, r2, strict=True) if score > readable]

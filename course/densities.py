@@ -6,7 +6,7 @@ import time
 import numpy as np
 
 from course import checks
-from keras_ae.data.variation import Variation
+from keras_ae.data.tasks import Variation
 from keras_ae.images import figures
 from keras_ae.judge.judge import Judge
 from keras_ae.priors.mixture import PRIORS

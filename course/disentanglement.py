@@ -4,8 +4,8 @@ import numpy as np
 
 from course import checks
 from course import factors as measures
-from keras_ae.data.sets.cat_drawing import draw, drawn
-from keras_ae.data.sets.cat_factors import CLASSES, RANGES, SIMPLE
+from keras_ae.data.drawn_cats import draw, draw_cats
+from keras_ae.data.drawn_cats import CLASSES, RANGES, SIMPLE
 from keras_ae.errors import UserError
 from keras_ae.images import figures
 from keras_ae.images.pictures import to_float
@@ -65,7 +65,7 @@ def run(models, image_set, seed, folder, *, scored=5000, shown=6, seen=300):
     numbers, visible = {}, {}
     for name, model in models.items():
         simple = model.card.get("data", {}).get("name") == "simple_cats"
-        factors, pixels = drawn(scored, model.shape, CATS_SEED, simple)
+        factors, pixels = draw_cats(scored, model.shape, CATS_SEED, simple)
         codes = model.codes(to_float(pixels))
         if "z_log_var" not in codes:
             raise UserError(f"{name} has no Gaussian latent; this study needs a VAE")

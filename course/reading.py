@@ -5,8 +5,8 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from keras_ae.data.sets.cat_drawing import drawn
-from keras_ae.data.sets.cat_factors import RANGES, factor_value
+from keras_ae.data.drawn_cats import draw_cats
+from keras_ae.data.drawn_cats import RANGES, factor_value
 from keras_ae.images.pictures import to_float
 from keras_ae.models.blocks import stages
 from keras_ae.models.optimizers import cosine, muon
@@ -29,7 +29,7 @@ def reader(shape, seed, *, cats, epochs):
     seed: of the cats, and of the first weights. cats, epochs: how many cats it sees, how many times.
     """
     keras.utils.set_random_seed(seed)
-    factors, pixels = drawn(cats, shape, seed)
+    factors, pixels = draw_cats(cats, shape, seed)
     images = keras.Input(shape)
     x = images
     for _, width in stages(shape, WIDTHS):

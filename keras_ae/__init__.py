@@ -43,7 +43,7 @@ _NAMES = {
     "Mixture": "priors.mixture",
     "Normal": "priors.mixture",
     "Flow": "priors.flow",
-    "load_data": "data.arrays",
+    "load_data": "data.pipeline",
     "add_noise": "data.tasks",
     "downscale": "data.tasks",
     "show": "images.figures",
@@ -55,7 +55,7 @@ __all__ = ["__version__", *_NAMES]
 
 if TYPE_CHECKING:
     # type checkers and editors see no lazy names; a test compares these with _NAMES
-    from keras_ae.data.arrays import load_data as load_data
+    from keras_ae.data.pipeline import load_data as load_data
     from keras_ae.data.tasks import add_noise as add_noise
     from keras_ae.data.tasks import downscale as downscale
     from keras_ae.exports.reading import Exported

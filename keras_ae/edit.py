@@ -35,7 +35,7 @@ def parser():
 
 def check_attribute(arguments):
     """Raises UserError unless the command line names one attribute: two folders, or a property that is known."""
-    from keras_ae.data.sets.cat_factors import factor_names
+    from keras_ae.data.drawn_cats import factor_names
     from keras_ae.errors import UserError
     from keras_ae.images.properties import PROPERTIES
 
@@ -52,7 +52,7 @@ def learned(model, arguments):
     """The direction of the attribute in latent space, (latent_dim,): from two folders, generated pictures, or drawn cats."""
     import numpy as np
 
-    from keras_ae.data.sets import cat_drawing, cat_factors
+    from keras_ae.data import drawn_cats
     from keras_ae.errors import UserError
     from keras_ae.images import pictures, properties
     from keras_ae.priors import space
@@ -70,8 +70,8 @@ def learned(model, arguments):
         groups = [pictures.read_all(pictures.find(folder), size, channels, commandline.warn)[1] for folder in folders]
         examples, values = np.concatenate(groups), np.repeat([0, 1], [len(group) for group in groups])
     else:
-        factors, examples = cat_drawing.drawn(arguments.examples, model.input_shape, arguments.seed)
-        values = [cat_factors.factor_value(one, arguments.attribute) for one in factors]
+        factors, examples = drawn_cats.draw_cats(arguments.examples, model.input_shape, arguments.seed)
+        values = [drawn_cats.factor_value(one, arguments.attribute) for one in factors]
     return space.direction(model.encode(examples, progress="encoding"), values)
 
 

@@ -3,7 +3,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from keras_ae.data import pipeline
-from keras_ae.data.arrays import load_data
+from keras_ae.data.pipeline import load_data
 from keras_ae.errors import UserError
 from keras_ae.images import pictures
 

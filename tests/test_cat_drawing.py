@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_ae.data.sets import cat_drawing
-from keras_ae.data.sets.cat_drawing import draw, drawn
-from keras_ae.data.sets.cat_factors import CLASSES, RANGES, factor_names, factor_value, sample_factors
+from keras_ae.data import drawn_cats
+from keras_ae.data.drawn_cats import draw, drawn
+from keras_ae.data.drawn_cats import CLASSES, RANGES, factor_names, factor_value, sample_factors
 
 
 @pytest.mark.parametrize(("size", "digest"), [(16, "e4bd2afb56c8f3d9"), (24, "390b5a5dc4465d25"), (64, "d798d14e1f0100be")])
@@ -21,7 +21,7 @@ def test_the_drawn_cats_never_change(size, digest):
 
 
 def test_the_drawn_cats_are_the_same_without_the_processors_vector_instructions():
-    program = "from keras_ae.data.sets.cat_drawing import draw, sample_factors; import hashlib\n"
+    program = "from keras_ae.data.drawn_cats import draw, sample_factors; import hashlib\n"
     program += "print(hashlib.sha256(b''.join(draw(sample_factors(7, index)).tobytes() for index in range(150))).hexdigest())"
     found = set()
     for disabled in ("", "X86_V3 X86_V4 AVX512_ICL AVX512_SPR"):
@@ -60,7 +60,7 @@ def test_cats_are_drawn_in_the_shape_of_a_model():
 
 def test_drawing_imports_numpy_alone():
     heavy = "{'tensorflow', 'keras', 'PIL', 'scipy', 'matplotlib'}"
-    program = f"import sys; import keras_ae.data.sets.cat_drawing; assert not {heavy} & set(sys.modules), sorted(sys.modules)"
+    program = f"import sys; import keras_ae.data.drawn_cats; assert not {heavy} & set(sys.modules), sorted(sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
@@ -76,9 +76,9 @@ def test_a_program_without_a_main_guard_draws_on_all_cores(tmp_path):
     # processes of multiprocessing would run the program again, without end
     program = tmp_path / "program.py"
     program.write_text(
-        "from keras_ae.data.sets import cat_drawing\n"
-        "cats = list(cat_drawing.draw_all([(0, index, False) for index in range(cat_drawing.MANY)], 8))\n"
-        "print(len(cats), all((cats[-1][1] == cat_drawing.draw(cats[-1][0], 8)).flat))\n"
+        "from keras_ae.data import drawn_cats\n"
+        "cats = list(drawn_cats.draw_all([(0, index, False) for index in range(drawn_cats.MANY)], 8))\n"
+        "print(len(cats), all((cats[-1][1] == drawn_cats.draw(cats[-1][0], 8)).flat))\n"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     done = subprocess.run([sys.executable, program], capture_output=True, text=True, env=environment, timeout=120)

@@ -16,8 +16,8 @@ from PIL import Image
 
 from keras_ae import __main__ as listing
 from keras_ae import commandline, denoise, edit, embed, ending, generate, interpolate, reconstruct, score, upscale
-from keras_ae.data.sets.cat_drawing import draw
-from keras_ae.data.sets.cat_factors import sample_factors
+from keras_ae.data.drawn_cats import draw
+from keras_ae.data.drawn_cats import sample_factors
 from keras_ae.data.sets.melodies import compose
 from keras_ae.exports.card import FORMAT
 from keras_ae.exports.reading import Exported

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from keras_ae.data import copies
-from keras_ae.data.sets.cat_drawing import draw
-from keras_ae.data.sets.cat_factors import sample_factors
+from keras_ae.data.drawn_cats import draw
+from keras_ae.data.drawn_cats import sample_factors
 from keras_ae.data.thumbnails import SIDE, thumbnail
 
 

@@ -15,7 +15,7 @@ import keras_ae
 from course import __main__ as study
 from course import code_noise, denoising, disentanglement, melodies, sampling
 from keras_ae.data import pipeline
-from keras_ae.data.sets.cat_factors import RANGES
+from keras_ae.data.drawn_cats import RANGES
 from keras_ae.exports.reading import Exported
 from keras_ae.images import properties
 from keras_ae.images.pictures import write_png

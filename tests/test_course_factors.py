@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from course import factors
-from keras_ae.data.sets.cat_factors import CLASSES, RANGES, SIMPLE, sample_factors
+from keras_ae.data.drawn_cats import CLASSES, RANGES, SIMPLE, sample_factors
 
 RANDOM = np.random.default_rng(0)
 KNOWN = dict(zip("ab", RANDOM.integers(0, 10, (2, 20_000)), strict=True))

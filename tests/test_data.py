@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from keras_ae.data import copies, pipeline, records
-from keras_ae.data.sets.cat_drawing import draw
-from keras_ae.data.sets.cat_factors import sample_factors
+from keras_ae.data.drawn_cats import draw
+from keras_ae.data.drawn_cats import sample_factors
 from keras_ae.data.thumbnails import thumbnail
-from keras_ae.data.variation import Variation, _warped
+from keras_ae.data.tasks import Variation, _warped
 from keras_ae.errors import UserError
 from keras_ae.files import locked
 from keras_ae.images import pictures

@@ -16,8 +16,8 @@ from PIL import Image
 from keras_ae import processes
 from keras_ae.data import arrivals, decoders, pipeline, records, sources
 from keras_ae.data.known import Known
-from keras_ae.data.sets.cat_drawing import draw
-from keras_ae.data.sets.cat_factors import sample_factors
+from keras_ae.data.drawn_cats import draw
+from keras_ae.data.drawn_cats import sample_factors
 from keras_ae.errors import UserError
 from keras_ae.images.pictures import read
 

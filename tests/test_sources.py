@@ -10,9 +10,9 @@ import pytest
 import tensorflow_datasets as tfds
 
 from keras_ae.data import builders, folders, pipeline, public_cats, sources
-from keras_ae.data.arrays import load_data
-from keras_ae.data.sets.cat_drawing import draw
-from keras_ae.data.sets.cat_factors import sample_factors
+from keras_ae.data.pipeline import load_data
+from keras_ae.data.drawn_cats import draw
+from keras_ae.data.drawn_cats import sample_factors
 from keras_ae.errors import UserError
 from keras_ae.images import pictures
 

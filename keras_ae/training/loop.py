@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from keras_ae.data import pipeline
-from keras_ae.data.variation import Variation
+from keras_ae.data.tasks import Variation
 from keras_ae.errors import UserError
 from keras_ae.priors import mixture
 from keras_ae.training import callbacks, preview, results, starting
