@@ -11,7 +11,7 @@ EXPERIMENTS := $(basename $(notdir $(wildcard experiments/*.toml)))
 
 cats: $(READY) ## download the public cat faces into the cache; make train-vae DATA=cats trains on them
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[cats]'
-	$(BIN)/python -m keras_ae.data cats
+	$(BIN)/python -m keras_ae.data.sources
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-24s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -5,8 +5,7 @@ from sklearn.metrics import r2_score
 
 from course import charts, checks, movements
 from course.reading import reader, standardised
-from keras_ae.data.drawn_cats import draw_cats
-from keras_ae.data.drawn_cats import RANGES
+from keras_ae.data.drawn_cats import RANGES, draw_cats
 from keras_ae.images import figures
 from keras_ae.images.pictures import to_float
 from keras_ae.priors import space

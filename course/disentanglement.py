@@ -4,8 +4,7 @@ import numpy as np
 
 from course import checks
 from course import factors as measures
-from keras_ae.data.drawn_cats import draw, draw_cats
-from keras_ae.data.drawn_cats import CLASSES, RANGES, SIMPLE
+from keras_ae.data.drawn_cats import CLASSES, RANGES, SIMPLE, draw, draw_cats
 from keras_ae.errors import UserError
 from keras_ae.images import figures
 from keras_ae.images.pictures import to_float

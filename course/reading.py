@@ -5,8 +5,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from keras_ae.data.drawn_cats import draw_cats
-from keras_ae.data.drawn_cats import RANGES, factor_value
+from keras_ae.data.drawn_cats import RANGES, draw_cats, factor_value
 from keras_ae.images.pictures import to_float
 from keras_ae.models.blocks import stages
 from keras_ae.models.optimizers import cosine, muon

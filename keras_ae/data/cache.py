@@ -1,11 +1,11 @@
 """A data set decoded once into a cache on disk: the images of each side as one array, and an index.
 
-train.npy and test.npy are uint8 (n, H, W, C), in the order of the SHA-256 digests of the files. The split depends on these digests
-alone: an image is held out if the last 64 bits of its digest are below a tenth of 2**64. index.json describes the data set;
-index.npz has one row for each image, both sides together in the order of the digests: `digest` uint8 (n, 32), `label`, `test`
-(whether it is held out), and `names`, the UTF-8 bytes of the file names with a NUL between two.
+train.npy and test.npy are uint8 (n, H, W, C), in the order of the SHA-256 digests of the files. The split depends on these
+digests alone: an image is held out if the last 64 bits of its digest are below a tenth of 2**64. index.json describes the data
+set; index.npz has one row for each image, both sides together in the order of the digests: `digest` uint8 (n, 32), `label`,
+`test` (whether it is held out), and `names`, the UTF-8 bytes of the file names with a NUL between two.
 
-While the files are decoded, images, thumbnails and one ENTRY for each file lie in a hidden folder, in the order of the source. An
+While files are decoded, images, thumbnails and one ENTRY for each file lie in a hidden folder, in the order of the source. An
 entry is written after its image, so the number of entries is where the next process goes on if this one is killed.
 """
 
@@ -38,14 +38,16 @@ SIDES = ("train", "test")
 ENTRY = np.dtype([("digest", "u1", 32), ("label", "<i4"), ("side", "i1"), ("reason", "S91")])
 # number of files up to which starting processes takes longer than they save
 FEW = 1000
+# pieces of up to 64 files that each core decodes before their entries are written
+ROUND = 16
 
 
 @dataclasses.dataclass(frozen=True)
 class ImageSet:
     """A decoded data set on disk, in two sides: "train" and "test", the held-out images.
 
-    shape: (H, W, C). labels: names of the classes, empty if there are none. fingerprint: a digest of contents and split. summary:
-    lines for the user. images, classes: by side, uint8 (n, H, W, C) as a memory map, and int32 (n,).
+    shape: (H, W, C). labels: names of the classes, empty if there are none. fingerprint: a digest of contents and split.
+    summary: lines for the user. images, classes: by side, uint8 (n, H, W, C) as a memory map, and int32 (n,).
     """
 
     name: str
@@ -103,11 +105,11 @@ def _decode(source, shape, folder):
             joblib.Parallel(1 if count - done <= FEW else -1, "loky", idle_worker_timeout=10, batch_size=1) as parallel,
             tqdm(None, f"decoding {source.name}", count, initial=done, unit="image", disable=None) as progress,
         ):
-            while together := list(itertools.islice(pieces, 16 * joblib.cpu_count())):
+            while together := list(itertools.islice(pieces, ROUND * joblib.cpu_count())):
                 for decoded in parallel(joblib.delayed(decode_piece)(folder, *one, shape) for one in together):
                     entries.write(decoded)
+                    entries.flush()
                     progress.update(len(decoded) // ENTRY.itemsize)
-                entries.flush()
     return np.fromfile(folder / "entries", ENTRY)
 
 
@@ -178,7 +180,7 @@ def _copy_rows(source, rows, path):
 
 
 def _build(source, shape, preparing, whole):
-    """Decode a source in the folder `preparing`, where an earlier call may have ended at any moment; write the folder `whole`."""
+    """Decode a source in the folder `preparing`, where an earlier call may have ended anywhere; fill the folder `whole`."""
     entries = _decode(source, shape, preparing)
     warnings = _check_damage(source, [(i, entries["reason"][i].decode()) for i in np.flatnonzero(entries["reason"] != b"")])
     rows = np.flatnonzero(entries["reason"] == b"")
@@ -235,9 +237,9 @@ def _open(folder):
 def prepare(source, place, size, channels):
     """The `ImageSet` of a source decoded to (size, size, channels), built unless it exists. Prints warnings of damaged files.
 
-    place: identifies the data set, such as the absolute path of a folder; the cache of a changed folder replaces the one before.
-    If this is interrupted, the next call goes on. Raises UserError if too many picture files are damaged, or fewer than 2 images
-    remain.
+    place: identifies the data set, such as the absolute path of a folder; the cache of a changed folder replaces the one
+    before. If this is interrupted, the next call goes on. Raises UserError if too many picture files are damaged, or fewer than
+    2 images remain.
     """
     shape = (size, size, channels)
     name = f"{source.name}-{size}x{size}x{channels}-{hashlib.sha256(f'{place} {shape}'.encode()).hexdigest()[:12]}"

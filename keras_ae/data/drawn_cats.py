@@ -1,8 +1,8 @@
 """Cat faces drawn from known factors, with NumPy alone: analytic antialiasing, soft light, any size.
 
 Shapes are signed distances (negative inside) on a plane where the head is about one unit wide, x to the right, y down. Paired
-parts (ears, eyes, whiskers) are drawn once, on the absolute value of x. Computed in float64: NumPy's float32 sine differs in its
-last bit between processors, which changes a pixel in some images.
+parts (ears, eyes, whiskers) are drawn once, on the absolute value of x. Computed in float64: NumPy's float32 sine differs in
+its last bit between processors, which changes a pixel in some images.
 """
 
 import dataclasses

@@ -96,7 +96,7 @@ def load_data(
 
 
 def _numbered(image_set, side, numbers, rows, batch=None):
-    """Pairs (number, batch of uint8 images and labels). rows: number -> which images of a side. batch: their number, if fixed."""
+    """Pairs (number, uint8 images and labels). rows: number -> which images of a side. batch: how many, where it is fixed."""
     images, classes = image_set.images[side], image_set.classes[side]
 
     def read(number):

@@ -1,8 +1,9 @@
 """What is done to images at random, after the cache: variation of training images, and tasks.
 
-A variation mirrors, shifts, enlarges and turns images, uint8 or float32 (n, H, W, C). A task maps images (n, H, W, C), floats in
-[-1, 1], and a seed of two integers to what the encoder receives instead, a tensor in [-1, 1]. The same seed gives the same
-result. To add a task, write a function and add it to `TASKS`. Its signature defines the keys in experiment files and their bounds.
+A variation mirrors, shifts, enlarges and turns images, uint8 or float32 (n, H, W, C). A task maps images (n, H, W, C), floats
+in [-1, 1], and a seed of two integers to what the encoder receives instead, a tensor in [-1, 1]. The same seed gives the same
+result. To add a task, write a function and add it to `TASKS`. Its signature defines the keys in experiment files and their
+bounds.
 """
 
 import dataclasses

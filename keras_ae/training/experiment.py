@@ -24,8 +24,7 @@ import tensorflow as tf
 from annotated_types import Ge, Le
 
 from keras_ae import training
-from keras_ae.data.tasks import TASKS, identity
-from keras_ae.data.tasks import Variation
+from keras_ae.data.tasks import TASKS, Variation, identity
 from keras_ae.errors import UserError, first_line
 from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder
 from keras_ae.models.blocks import ImageShape, sides

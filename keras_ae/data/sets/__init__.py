@@ -1,0 +1,1 @@
+"""Data sets that the package draws, composes or describes itself."""
