@@ -7,7 +7,7 @@ from keras import layers
 
 from keras_ae.data.drawn_cats import RANGES, draw_cats, factor_value
 from keras_ae.images.pictures import to_float
-from keras_ae.models.blocks import stages
+from keras_ae.models.networks import stages
 from keras_ae.models.optimizers import cosine, muon
 from keras_ae.priors.space import batched
 
