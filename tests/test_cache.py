@@ -242,8 +242,8 @@ def test_an_interrupted_preparation_goes_on(drawn, empty_cache, monkeypatch, cap
     expected = files_in(load(drawn).folder)
     shutil.rmtree(empty_cache)
     # entries are written after each piece
-    monkeypatch.setattr(cache, "ROUND", 0.5)
-    monkeypatch.setattr("joblib.cpu_count", lambda: 2)
+    monkeypatch.setattr(cache, "ROUND", 1)
+    monkeypatch.setattr("joblib.cpu_count", lambda: 1)
     with monkeypatch.context() as patched:
         stop_at(patched, module, name, call)
         with pytest.raises(Stopped):
