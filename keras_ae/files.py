@@ -15,7 +15,6 @@ A symbolic link as output is followed: its target is replaced.
 
 import contextlib
 import glob
-import importlib.metadata
 import itertools
 import os
 import re
@@ -189,6 +188,8 @@ def lock(path, message, wait=False):
 
 def versions():
     """Versions of keras_ae and of the installed packages that influence its results: {name: version}."""
+    import importlib.metadata
+
     from keras_ae import __version__
 
     found = {"keras_ae": __version__}

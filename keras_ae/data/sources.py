@@ -20,14 +20,11 @@ import numpy as np
 from PIL import Image
 
 from keras_ae.data import drawn_cats
-from keras_ae.data.sets.melodies import compose
 from keras_ae.errors import UserError, first_line
 from keras_ae.images import pictures
-from keras_ae.images.melodies import SHAPE, to_image
 
 # pixels of the middle square that is used, such as a face without its background
 CROPS = {"celeb_a": 148}
-MELODIES = 30_000
 CATS = "spandan2/cats-faces-64x64-for-generative-models"
 # its files, and the SHA-256 of a few of them; 9304.jpg repeats 1.jpg
 CAT_FILES = 15_747
@@ -183,23 +180,6 @@ def digits(directory):
     return Source("digits", [str(index) for index in range(len(images))], "scikit-learn", items, labels, 8, 1)
 
 
-def melodies(directory):
-    """30,000 different melodies of two bars as piano rolls, the last tenth held out; no download."""
-
-    def items(first=0):
-        known, index = set(), 0
-        while len(known) < MELODIES:
-            image = to_image(compose(0, index))
-            index += 1
-            if image.tobytes() not in known:
-                known.add(image.tobytes())
-                if len(known) > first:
-                    yield Encoded(encode_png(image), 0, "train" if len(known) <= 0.9 * MELODIES else "test")
-
-    names = [str(index) for index in range(MELODIES)]
-    return Source("melodies", names, f"composed 2 {MELODIES}", items, (), SHAPE[0], 1)
-
-
 def _prepare(builder, name):
     """Download or generate the files of a builder of tensorflow-datasets. Raises UserError of one line."""
     import tensorflow_datasets as tfds
@@ -270,7 +250,6 @@ SOURCES = {
     "synthetic_cats": synthetic_cats,
     "simple_cats": simple_cats,
     "digits": digits,
-    "melodies": melodies,
 }
 
 
