@@ -89,7 +89,7 @@ def candidate(name, image_set, seed, minutes):
 
 def train_ours(name, data, minutes):
     """An experiment of ours, trained for as many epochs as fit into the minutes and exported, as a candidate."""
-    from keras_ae.exports.reading import Exported
+    from keras_ae.exports.load import Exported
     from keras_ae.judge import side_by_side
     from keras_ae.training import experiment
 
