@@ -14,7 +14,7 @@ from keras import layers
 from tqdm import tqdm
 
 from keras_ae.data import pipeline, sources
-from keras_ae.data.variation import Variation
+from keras_ae.data.tasks import Variation
 from keras_ae.files import written_whole
 from keras_ae.judge.alterations import ALTERATIONS, altered
 from keras_ae.judge.gist import SIDE, in_colour
