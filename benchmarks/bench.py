@@ -3,6 +3,7 @@
 The plain loop and the PyTorch twin train the same networks (`twins`). All train alternately, and medians are compared.
 """
 
+import argparse
 import os
 import platform
 import resource
@@ -15,8 +16,6 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_ae import commandline
-
 EPOCHS, STEPS, ROUNDS = 4, 25, 3
 PICTURES = 1000
 # of an export: what computes, the file of its decoder
@@ -24,11 +23,10 @@ RUNTIMES = {"tensorflow": "decoder", "onnx": "onnx/decoder.onnx"}
 
 
 def parser():
-    parser = commandline.Parser("bench", "Measure keras_ae beside a plain Keras loop and a PyTorch twin of the same networks.")
-    parser.prog = "python benchmarks/bench.py"
+    parser = argparse.ArgumentParser(prog="python benchmarks/bench.py", description=__doc__.partition("\n")[0])
     parser.add_argument("--experiment", default="experiments/vae.toml", metavar="FILE.toml", help="experiment to measure")
     parser.add_argument("--data", metavar="DIR", help="folder of picture files (default: the data set of the experiment)")
-    parser.add_argument("--model", default=commandline.SHIPPED, metavar="DIR", help="export that generates")
+    parser.add_argument("--model", default="exported/cats", metavar="DIR", help="export that generates")
     return parser
 
 
@@ -176,4 +174,4 @@ def bench(arguments):
 
 
 if __name__ == "__main__":
-    commandline.run(parser(), bench)
+    bench(parser().parse_args())

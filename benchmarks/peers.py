@@ -12,6 +12,7 @@ pythae's own networks for 64x64 images have 128 to 1,024 channels and complete o
 smaller ones give better results. At the end follow the seconds until each rebuilds held-out images as well as PCA.
 """
 
+import argparse
 import csv
 import functools
 import json
@@ -23,20 +24,17 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_ae import commandline
-
 # of the minutes, for the first of two stages
 FIRST_STAGE = 0.55
 
 
 def parser():
-    parser = commandline.Parser("bench-peers", "Train keras_ae and other libraries for the same time and judge all of them.")
-    parser.prog = "python benchmarks/peers.py"
-    parser.add_argument("--out", default="peers", metavar="PATH", help="folder of the report")
-    parser.add_argument("--seed", type=commandline.SEED, default=0, help="seed of everything random")
+    parser = argparse.ArgumentParser(prog="python benchmarks/peers.py", description=__doc__.partition("\n")[0])
+    parser.add_argument("--out", type=Path, default="peers", metavar="DIR", help="folder of the report")
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything random")
     parser.add_argument("--data", metavar="DIR", help="folder of picture files (default: built-in cats)")
-    parser.add_argument("--minutes", type=commandline.number(0.1, 600), default=5.0, help="training time of each")
-    parser.add_argument("--n", type=commandline.whole_number(50, 50_000), default=2000, help="how many images to draw")
+    parser.add_argument("--minutes", type=float, default=5.0, help="training time of each")
+    parser.add_argument("--n", type=int, default=2000, help="how many images to draw")
     return parser
 
 
@@ -94,7 +92,7 @@ def run_module(module, *arguments):
 def train_ours(name, data, minutes):
     """An experiment of ours, trained for as many epochs as fit into the minutes and exported, as a candidate."""
     from keras_ae.exports.reading import Exported
-    from keras_ae.judge import side_by_side
+    from keras_ae.judge.judge import export_candidate
     from keras_ae.training import experiment
 
     folder, file = Path(tempfile.mkdtemp()), f"experiments/{name}.toml"
@@ -110,7 +108,7 @@ def train_ours(name, data, minutes):
             options += ["--set", f"{key}={max(1, int(part * minutes * 60 / min(seconds)))}"]
     run_module("train", file, *data, *options, "--out", folder / "run")
     run_module("export", "--model", folder / "run", "--out", folder / "export")
-    return side_by_side.candidate(Exported(folder / "export"), f"keras_ae {name}")
+    return export_candidate(Exported(folder / "export"), f"keras_ae {name}")
 
 
 # ---- trained in this process: functions of the images, a seed and a clock, which give the parts of a candidate
@@ -338,13 +336,10 @@ def race(image_set, target, arguments):
 
 
 def bench(arguments):
-    from keras_ae import outputs
     from keras_ae.data import pipeline
-    from keras_ae.judge import side_by_side
+    from keras_ae.judge import report
     from keras_ae.judge.judge import Judge
 
-    out = Path(arguments.out)
-    outputs.check_folder(out)
     data = ("--data", arguments.data) if arguments.data else ()
     source = pipeline.resolve("cat_faces", arguments.data) if arguments.data else ("synthetic_cats", None)
     image_set = pipeline.load(*source)
@@ -353,12 +348,12 @@ def bench(arguments):
     limits = image_set, arguments.seed, arguments.minutes
     makers += [functools.partial(train_other, name, *limits) for name in OTHERS]
     makers.append(functools.partial(judge.baseline, 128))
-    judged, arrays = side_by_side.judge_all(judge, makers)
-    print(side_by_side.write(out, judge, judged, judged, arrays, judge.warnings()))
-    numbers = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    judged, arrays = judge.measure_all(makers)
+    print(report.write(arguments.out, judge, judged, judged, arrays, judge.warnings()))
+    numbers = json.loads((arguments.out / "metrics.json").read_text(encoding="utf-8"))
     print(table(numbers, arguments.minutes))
     print(race(image_set, numbers["models"]["PCA-128"]["reconstruction"]["psnr"], arguments))
 
 
 if __name__ == "__main__":
-    commandline.run(parser(), bench)
+    bench(parser().parse_args())

@@ -95,9 +95,6 @@ def peak():
 
 def measured(n, seed, root):
     """One row of the table, of n files in a new folder of `root`."""
-    from keras_ae import commandline
-
-    commandline.import_tensorflow()
     from keras_ae.data import copies, pipeline
 
     os.environ["KERAS_AE_CACHE"] = str(Path(root) / "cache")

@@ -302,7 +302,7 @@ def try_cases(cases, promise, seed, examples):
     checks = {"deadline": None, "database": None, "suppress_health_check": list(hypothesis.HealthCheck)}
 
     @hypothesis.seed(seed)
-    @hypothesis.settings(max_examples=examples, **checks)
+    @hypothesis.settings(max_examples=examples, report_multiple_bugs=False, **checks)
     @hypothesis.given(case=cases)
     def check(case):
         promise(case)

@@ -1,10 +1,9 @@
 """Draw and measure a study of the course on exports: python -m course plane --compare exported/vae_2d_dense"""
 
-import argparse
 import importlib
 import json
 
-from keras_ae import commandline
+from keras_ae.commandline import MODEL, SEED, command, option, out, warn
 
 # what each study shows; `run(models, image_set, seed, folder)` in the module of that name draws NAME*.png and returns numbers
 STUDIES = {
@@ -29,25 +28,6 @@ STUDIES = {
 HEAVY = 400_000
 
 
-class _Lines(commandline._Formatter, argparse.RawDescriptionHelpFormatter):
-    """Keeps the lines of the list of studies."""
-
-
-def parser():
-    """The options of `python -m course`."""
-    parser = commandline.Parser("study", "Draw and measure one study of the course: NAME.json and pictures in --out.")
-    parser.prog = "python -m course"
-    parser.formatter_class = _Lines
-    parser.epilog = "studies:\n" + "\n".join(f"  {name:<15}  {text}" for name, text in STUDIES.items())
-    parser.add_argument("name", choices=list(STUDIES), metavar="NAME", help="a study of the list below")
-    commandline.add_common(parser, "studies", "folder to write into")
-    parser.add_argument("--compare", nargs="+", metavar="DIR", default=[], help="exports to compare, instead of --model")
-    parser.add_argument(
-        "--data", metavar="DIR", help="folder of picture files, or tensorflow-datasets folder (default: as trained on)"
-    )
-    return parser
-
-
 def lines_of(numbers, depth=1):
     """Numbers as indented lines of text, without lists of more than 12."""
     for name, value in numbers.items():
@@ -60,44 +40,45 @@ def lines_of(numbers, depth=1):
             yield "  " * depth + f"{name}: {text}"
 
 
-def study(arguments):
+@command(
+    option("name", choices=STUDIES, metavar="NAME", help="; ".join(f"{name}: {text}" for name, text in STUDIES.items())),
+    out("studies", "folder to write into"),
+    option("--compare", nargs="+", metavar="DIR", default=[], help="exports to compare, instead of --model"),
+    option("--data", metavar="DIR", help="folder of picture files, or tensorflow-datasets folder (default: as trained on)"),
+    *(MODEL, SEED),
+    prog="python -m course",
+)
+def main(arguments):
     """Run the study that the command line names, and print its numbers."""
     from keras_ae import outputs
     from keras_ae.errors import UserError
     from keras_ae.exports.reading import Exported
-    from keras_ae.judge import side_by_side
+    from keras_ae.judge import judge
     from keras_ae.versions import versions
 
     try:
         run = importlib.import_module(f"course.{arguments.name}").run
     except ImportError as error:
         raise UserError(f"this study needs {error.name}: pip install 'keras_ae[test]'") from None
-    folders = side_by_side.named(arguments.compare or [arguments.model])
+    folders = judge.name_folders(arguments.compare or [arguments.model])
     models = {name: Exported(folder) for name, folder in folders.items()}
-    image_set = side_by_side.load_images(models, arguments.data)
-    out = outputs.check_place(arguments.out)
-    for taken in sorted(out.glob(f"{arguments.name}*")):
+    image_set = judge.load_images(models, arguments.data)
+    folder = outputs.check_place(arguments.out)
+    for taken in sorted(folder.glob(f"{arguments.name}*")):
         outputs.check_file(taken)
     protocol = {"data": image_set.name, "n_held_out": image_set.n_test, "seed": arguments.seed, "versions": versions()}
-    with outputs.into(out) as partial:
+    with outputs.into(folder) as partial:
         numbers = run(models, image_set, arguments.seed, partial)
         every = {"study": arguments.name, "exports": list(models), **protocol, **numbers}
         (partial / f"{arguments.name}.json").write_text(json.dumps(every, indent=2) + "\n", encoding="utf-8")
-    for path in sorted(out.glob(f"{arguments.name}*.png")):
+    for path in sorted(folder.glob(f"{arguments.name}*.png")):
         if path.stat().st_size > HEAVY:
-            commandline.warn(
-                f"{path} has {path.stat().st_size / 1000:.0f} kB; pages load slowly with more than {HEAVY // 1000}"
-            )
+            warn(f"{path} has {path.stat().st_size / 1000:.0f} kB; pages load slowly with more than {HEAVY // 1000}")
     # without --data, the images are those of the first model, or the study draws its own
-    for line in side_by_side.trained_on_others(models, image_set) if arguments.data else ():
-        commandline.warn(line)
-    print(f"{arguments.name} of {', '.join(models)} on {image_set.name} -> {out / arguments.name}.json")
+    for line in judge.warn_of_other_data(models, image_set) if arguments.data else ():
+        warn(line)
+    print(f"{arguments.name} of {', '.join(models)} on {image_set.name} -> {folder / arguments.name}.json")
     print("\n".join(lines_of(numbers)))
-
-
-def main(argv=None):
-    """Run the command."""
-    commandline.run(parser(), study, argv)
 
 
 if __name__ == "__main__":

@@ -66,5 +66,5 @@ def run(models, image_set, seed, folder, *, n=2000, components=COMPONENTS, **flo
 
 
 def _measured(judge, images):
-    compared = judge.compared(images, judge.extract(images), intervals=False)
+    compared = dict(judge.compare(images, judge.extract(images), intervals=False))
     return {key: compared[key] for key in MEASURED}

@@ -4,7 +4,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from course import charts, checks
 from keras_ae.data import pipeline
-from keras_ae.judge import baselines
+from keras_ae.judge.judge import fit_pca
 
 
 def run(models, image_set, seed, folder, *, k=5, training=60_000, held_out=10_000):
@@ -20,7 +20,7 @@ def run(models, image_set, seed, folder, *, k=5, training=60_000, held_out=10_00
 
     accuracies = {name: accuracy(model.encode) for name, model in models.items()}
     for size in sorted({model.latent_dim for model in models.values()}):
-        pca = baselines.fit_pca(lambda: [train["images"]], size)
+        pca = fit_pca([train["images"]], size)
         accuracies[f"PCA-{size}"] = accuracy(pca.encode)
     accuracies["raw pixels"] = accuracy(lambda images: images.reshape(len(images), -1))
     n_train, n_test = len(train["label"]), len(test["label"])

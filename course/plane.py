@@ -8,8 +8,7 @@ from course import charts, checks
 from keras_ae.data import pipeline
 from keras_ae.errors import UserError
 from keras_ae.judge import likelihood
-from keras_ae.judge.judge import VARIANCE_IMAGES
-from keras_ae.judge.side_by_side import candidate
+from keras_ae.judge.judge import export_candidate
 
 
 def run(models, image_set, seed, folder, *, side=20, held_out=10_000, importance_images=500, importance_draws=500):
@@ -19,11 +18,11 @@ def run(models, image_set, seed, folder, *, side=20, held_out=10_000, importance
             raise UserError(f"the plane needs codes of two numbers; {name} has {model.latent_dim}")
     checks.need_unconditional(models)
     images = pipeline.examples(image_set, "test", held_out)
-    training_images = pipeline.examples(image_set, "train", VARIANCE_IMAGES)
+    training_images = pipeline.examples(image_set, "train", 1000)
     numbers = {}
     for name, model in models.items():
         measured, _ = likelihood.measure(
-            candidate(model, name),
+            export_candidate(model, name),
             images,
             training_images,
             seed,

@@ -2,8 +2,7 @@
 
 from course import charts, checks
 from keras_ae.images.pictures import to_float
-from keras_ae.judge.judge import Judge
-from keras_ae.judge.side_by_side import candidate
+from keras_ae.judge.judge import Judge, export_candidate
 
 SAMPLES = ("fd_gabor", "precision", "recall", "nearest_training")
 
@@ -14,12 +13,12 @@ def run(models, image_set, seed, folder, *, n=2000):
     judge = Judge(image_set, n, "gabor", seed)
     panels, numbers = {}, {}
     for name, model in models.items():
-        rebuilt = judge.reconstruction(candidate(model, name), judge.held_out)
+        rebuilt = dict(judge.reconstruction(export_candidate(model, name), judge.held_out))
         numbers[name] = {key: rebuilt[key] for key in ("psnr", "ssim") if key in rebuilt}
         for prior, text in (("normal", "N(0, I)"), ("fitted", "fitted prior")):
             drawn = to_float(model.generate(judge.n, seed, prior=prior)[0])
             panels[f"{name}, {text}"] = drawn[:64]
-            compared = judge.compared(drawn, judge.extract(drawn), intervals=False)
+            compared = dict(judge.compare(drawn, judge.extract(drawn), intervals=False))
             numbers[name][text] = {key: compared[key] for key in SAMPLES}
     charts.squares(panels, folder / "priors.png", "samples, by the prior that their codes are drawn from")
     return {"n": judge.n, "models": numbers, "real": {"fd_gabor": judge.floor(intervals=False)["fd_gabor"]}}

@@ -7,7 +7,7 @@ import numpy as np
 from course import charts, checks
 from keras_ae.data import pipeline
 from keras_ae.images import figures
-from keras_ae.judge import baselines
+from keras_ae.judge.judge import fit_pca
 
 
 def run(models, image_set, seed, folder, *, shown=5):
@@ -25,7 +25,7 @@ def run(models, image_set, seed, folder, *, shown=5):
     for name, model in sorted(models.items(), key=lambda pair: pair[1].latent_dim):
         size = model.latent_dim
         first = rebuilt(model, name, batch)
-        pca = baselines.fit_pca(stream, size)
+        pca = fit_pca(stream(), size)
         rows |= {f"AE-{size}": first, f"PCA-{size}": np.clip(pca.rebuild(images), -1, 1)}
         of_model = checks.held_out(model.card, "held_out", image_set, functools.partial(rebuilt, model, name))
         of_pca = checks.held_out(

@@ -1,119 +1,178 @@
-"""What all commands share: options and their types, the default model, a quiet start, errors of one line."""
+"""How commands are declared and run: options, errors of one line, Ctrl-C, a quiet start of TensorFlow.
+
+A command is a module of `keras_ae` whose docstring is its description, with a function `main` under `command(*options)`.
+"""
 
 import argparse
 import contextlib
+import itertools
 import logging
 import os
+import re
+import signal
 import sys
-import tempfile
 from pathlib import Path
 
-from keras_ae import ending
 from keras_ae.errors import UserError, first_line, one_line
+from keras_ae.files import check_output
 
-# the first model that a user trains, and the one that the repository ships
-TRAINED, SHIPPED = "exported/vae", "exported/cats"
-
-
-class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
-    """Appends "(default: ...)" to the help of an option that has one."""
-
-    def _get_help_string(self, action):
-        has_none = action.default is None or action.default is False or action.default == []
-        return action.help if has_none else super()._get_help_string(action)
+# status of a process whose output nobody reads any more, as shells report it: 128 and the number of SIGPIPE
+UNREAD = 141
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose errors are one line on stderr and exit status 2."""
+    """An ArgumentParser that shows defaults, and whose errors are one line on stderr and exit status 2."""
 
-    def __init__(self, verb, description, **kwargs):
-        started = "keras-ae " if Path(sys.argv[0]).stem == "keras-ae" else "python -m keras_ae."
-        super().__init__(started + verb, description=description, formatter_class=_Formatter, **kwargs)
+    def __init__(self, *args, **kwargs):
+        self.flags = set()
+        super().__init__(*args, **kwargs)
+
+    def add_argument(self, *flags, **settings):
+        """As `ArgumentParser.add_argument`; the default is appended to the help."""
+        self.flags.update(flags)
+        if settings.get("default") not in (None, [], argparse.SUPPRESS):
+            settings["help"] += " (default: %(default)s)"
+        return super().add_argument(*flags, **settings)
 
     def error(self, message):
+        """Exit with one line."""
         self.exit(2, f"{self.prog}: error: {one_line(message)}\n")
 
+    def with_flags(self, message):
+        """A message of the library, where arguments stand as `label`, with the options of this parser, such as --label."""
 
-def whole_number(least, most):
-    """An argparse type: a whole number from `least` to `most`."""
+        def flag(match):
+            option = "--" + match[1].replace("_", "-")
+            return option if option in self.flags else match[0]
+
+        return re.sub(r"`(\w+)`", flag, message)
+
+
+def number(least, most, kind=float):
+    """An argparse type: a number, or with `kind=int` a whole number, from `least` to `most`."""
 
     def parse(text):
-        try:
-            value = int(text)
-        except ValueError:
-            value = None
-        if value is None or not least <= value <= most:
-            raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most:,}. Received: {text}")
-        return value
+        with contextlib.suppress(ValueError):
+            if least <= (value := kind(text)) <= most:
+                return value
+        word = "whole number" if kind is int else "number"
+        raise argparse.ArgumentTypeError(f"must be a {word} from {least:,} to {most:,}. Received: {text}")
 
     return parse
 
 
-def number(least, most):
-    """An argparse type: a number from `least` to `most`."""
-
-    def parse(text):
-        try:
-            value = float(text)
-        except ValueError:
-            value = float("nan")
-        if not least <= value <= most:
-            raise argparse.ArgumentTypeError(f"must be a number from {least:g} to {most:g}. Received: {text}")
-        return value
-
-    return parse
+def option(*flags, **settings):
+    """An option or argument of a command: the arguments of `ArgumentParser.add_argument`."""
+    return flags, settings
 
 
-SEED = whole_number(0, 2**31 - 1)
+def out(default, text):
+    """The option --out. default: a file or folder, or None where the command chooses one. text: what is written."""
+    return option("--out", default=default, metavar="PATH", help=text)
+
+
+def picture_options(most=None, text="picture files of any size and mode", data="folder of picture files"):
+    """The options that name the files to read, PICTURE... or --data, with --n, up to `most`, where a command takes some."""
+    options = [option("pictures", nargs="*", metavar="PICTURE", help=text), option("--data", metavar="DIR", help=data)]
+    if most:
+        options.append(option("--n", type=number(1, most, int), default=16, help="how many files to choose from --data"))
+    return options
+
+
+# folders of the export that users train first, and of the one that the repository has
+TRAINED, SHIPPED = "exported/vae", "exported/cats"
+MODEL = option("--model", metavar="DIR", help=f"folder of an export (default: {TRAINED} where it exists, else {SHIPPED})")
+SEED = option("--seed", type=number(0, 2**31 - 1, int), default=0, help="seed of everything random")
+FORCE = option("--force", action="store_true", help="replace what is at --out, even if it is not from keras_ae")
+LABEL = option("--label", metavar="CLASS", help="class of a conditional model, by name or number")
+RUNTIME = option(
+    "--runtime",
+    choices=("auto", "onnx", "tensorflow"),
+    default="auto",
+    help="what computes: onnx starts in a fraction of a second; auto is onnx if onnxruntime is installed and --model has onnx/",
+)
+# of commands that use one export
+EXPORT = (MODEL, LABEL, RUNTIME, SEED, FORCE)
+
+
+def command(*options, prog=None):
+    """Declare a command: the decorated `body(arguments)` becomes `main(argv=None)`, see `run`; `main.parser()` is its parser.
+
+    prog: how it is called, if not as a module of `keras_ae`. The docstring of its module is its description.
+    """
+
+    def declare(body):
+        def parser():
+            verb = Path(body.__code__.co_filename).stem
+            called = "keras-ae " if Path(sys.argv[0]).stem == "keras-ae" else "python -m keras_ae."
+            made = Parser(prog or called + verb, description=body.__globals__["__doc__"])
+            for flags, settings in options:
+                made.add_argument(*flags, **settings)
+            return made
+
+        def main(argv=None):
+            run(parser(), body, argv)
+
+        main.parser = parser
+        return main
+
+    return declare
+
+
+def check_out(arguments, suffixes=()):
+    """--out as a Path that may be written, see `files.check_output`. Raises UserError also if it contains what is read."""
+    path = check_output(arguments.out, arguments.force, suffixes)
+    given = [value for name, value in vars(arguments).items() if name != "out"]
+    for value in [one for values in given for one in (values if isinstance(values, list) else [values])]:
+        if isinstance(value, str) and os.path.exists(value) and Path(value).resolve().is_relative_to(path.resolve()):
+            raise UserError(f"--out {arguments.out} contains {value}, which is read; choose another --out")
+    return path
 
 
 def default_model():
     """The export of commands without --model: `exported/vae` where it exists, else `exported/cats`. UserError without both."""
-    if found := [folder for folder in (TRAINED, SHIPPED) if Path(folder).is_dir()]:
-        return found[0]
-    advice = f"train one (keras-ae train vae; keras-ae export --model runs/vae), or copy {SHIPPED} from the repository"
+    for folder in (TRAINED, SHIPPED):
+        if Path(folder).is_dir():
+            print(f"model     {folder} (no --model given)", file=sys.stderr)
+            return folder
+    advice = f"train one (make train-vae, or keras-ae train vae --export), or copy {SHIPPED} from the repository"
     raise UserError(f"no --model given, and neither {TRAINED} nor {SHIPPED} is here; {advice}")
 
 
-def add_common(parser, out, out_help, model=None, model_help="folder of an export"):
-    """The options that every command has: --model, --out, --seed. Without `model`, `run` uses `default_model()`."""
-    rule = "" if model else f" (default: {TRAINED} where it exists, else {SHIPPED})"
-    parser.add_argument("--model", default=model, metavar="DIR", help=model_help + rule)
-    parser.add_argument("--out", default=out, metavar="PATH", help=out_help)
-    parser.add_argument("--seed", type=SEED, default=0, help="seed of everything random")
+def open_model(arguments):
+    """The export that --model, --label and --runtime name, an `Exported`."""
+    from keras_ae import load
+
+    with native_lines_hidden():
+        return load(arguments.model, getattr(arguments, "label", None), arguments.runtime)
 
 
-def run_parser(verb, description, out_help):
-    """The Parser of a command on a finished run: the options of `add_common`, where --model is the run."""
-    parser = Parser(verb, description)
-    add_common(parser, None, out_help, "runs/vae", "run folder, or a folder of runs: its newest")
-    return parser
+def read_batches(model, paths, directory=None, batch=1024):
+    """Batches of the picture files that can be read: their paths, uint8 images (n, h, w, C), class numbers (n,) or None.
 
-
-def add_pictures(parser, most=None, pictures="picture or MIDI files (any size and mode)", data="folder of picture files"):
-    """The options that name the files to read: PICTURE... or --data, with --n, up to `most`, where a command takes some.
-
-    `images.pictures.chosen` reads them.
+    directory: the folder whose sub-folders name the classes for a conditional model. The other files are reported on stderr.
+    Raises UserError if no file can be read.
     """
-    parser.add_argument("pictures", nargs="*", metavar="PICTURE", help=pictures)
-    parser.add_argument("--data", metavar="DIR", help=data)
-    if most:
-        number_of = "how many files to choose from --data"
-        parser.add_argument("--n", type=whole_number(1, most), default=16, help=number_of)
+    import numpy as np
+    from tqdm import tqdm
+
+    from keras_ae.images import pictures
+
+    labels = model.labels_of(paths, directory)
+    size, _, channels = model.input_shape
+    readable = pictures.readable(tqdm(paths, unit="file", disable=None, leave=False), size, channels, warn)
+    while block := list(itertools.islice(readable, batch)):
+        indices, images = zip(*block, strict=True)
+        yield [paths[index] for index in indices], np.stack(images), None if labels is None else labels[list(indices)]
 
 
-def add_label(parser, default=None):
-    """The option --label of commands that work with conditional models."""
-    text = "class, by name or number, for a conditional model"
-    parser.add_argument("--label", metavar="CLASS", help=text + (f" (default: {default})" if default else ""))
+def read_pictures(model, arguments):
+    """All picture files that the command line names, as one batch of `read_batches`."""
+    from keras_ae.images import pictures
 
-
-def add_runtime(parser):
-    """The option --runtime of commands on exports; they import TensorFlow only where it is chosen."""
-    text = (
-        "what computes: onnxruntime starts in a fraction of a second; auto is onnx where it is installed and --model has onnx/"
-    )
-    parser.add_argument("--runtime", choices=("auto", "onnx", "tensorflow"), default="auto", help=text)
+    paths = pictures.chosen(arguments.pictures, arguments.data, arguments.n, arguments.seed)
+    (batch,) = read_batches(model, paths, arguments.data, len(paths))
+    return batch
 
 
 def warn(text):
@@ -125,108 +184,101 @@ def warn(text):
 
 @contextlib.contextmanager
 def native_lines_hidden():
-    """Leave out what native code, such as TensorFlow's, prints on stderr; it is printed after all if the block raises."""
+    """Leave out what native code, such as TensorFlow's, prints on stderr."""
     sys.stderr.flush()
     shown = os.dup(2)
-    with tempfile.TemporaryFile() as hidden:
+    with open(os.devnull, "w") as hidden:
         os.dup2(hidden.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            hidden.seek(0)
-            os.write(shown, hidden.read())
-            raise
-        finally:
-            os.dup2(shown, 2)
-            os.close(shown)
-
-
-@contextlib.contextmanager
-def logged_lines_hidden():
-    """Without what TensorFlow's logger says below a warning; in notebooks its level is INFO."""
-    logger = logging.getLogger("tensorflow")
-    before = logger.level
-    logger.setLevel(max(before, logging.WARNING))
     try:
         yield
     finally:
-        logger.setLevel(before)
+        os.dup2(shown, 2)
+        os.close(shown)
 
 
 def import_tensorflow():
-    """Import TensorFlow without the lines that it prints at its start.
-
-    Ctrl-C meanwhile ends a command at once: an exception would break the import.
-    """
+    """Import TensorFlow without the lines that it prints at its start; returns it. For programs, not for the library."""
     # TensorFlow leaves oneDNN off on processors without AVX-512, at half the speed, and takes the whole memory of each GPU
     wanted = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
     os.environ.update(wanted | dict(os.environ))
-    with native_lines_hidden(), ending.at_once():
+    with native_lines_hidden():
         import tensorflow
     return tensorflow
 
 
-def _choose_model(arguments):
-    # --compare of `evaluate` and `study` replaces --model
-    if getattr(arguments, "model", None) == "":
-        raise UserError("--model must name a folder. Received: ''")
-    if "model" in arguments and arguments.model is None and not getattr(arguments, "compare", None):
-        arguments.model = default_model()
-        print(f"model     {arguments.model} (no --model given)", file=sys.stderr)
+def _explain(error, parser):
+    """Exit status and message for an exception that a user can understand without a traceback; None for others."""
+    match error:
+        case KeyboardInterrupt():
+            return 130, "interrupted"
+        case UserError():
+            return 2, f"error: {parser.with_flags(str(error))}"
+        case OSError():
+            return 2, f"error: {error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+        case MemoryError():
+            return 2, "error: not enough memory; use fewer or smaller images, or a smaller model or batch"
+        case ModuleNotFoundError() if not (error.name or "keras_ae").startswith("keras_ae"):
+            missing = error.name.partition(".")[0]
+            return 2, f"error: this needs the package {missing}, which is not installed; pip install {missing}"
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow and isinstance(error, tensorflow.errors.OpError):
+        # such as a full disk under TensorBoard's logs or a SavedModel
+        return 2, f"error: {first_line(error)}"
+    return None
 
 
-@contextlib.contextmanager
-def _without_keras():
-    """TensorFlow leaves Keras out when it is imported inside: a third of its start, and exports do not need it."""
-    name = "TF_USE_LEGACY_KERAS"
-    before = os.environ.get(name)
-    os.environ[name] = "1"
-    try:
-        yield
-    finally:
-        os.environ.pop(name) if before is None else os.environ.update({name: before})
-
-
-def _run(parser, body, argv, started):
-    arguments = parser.parse_args(argv)
+def _prepare_process(arguments):
+    """What a command may do with its process, and a function that others call may not."""
     for stream in (sys.stdout, sys.stderr):
         # names of files need not be text
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-    on_export = "runtime" in arguments
-    if not on_export:
+        stream.reconfigure(errors="backslashreplace")
+    if "runtime" in arguments:
+        # TensorFlow leaves Keras out: a third of its start, and exports do not need it
+        os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_USE_LEGACY_KERAS": "1"}
+    else:
         import_tensorflow()
-    started()
-    _choose_model(arguments)
-    with _without_keras() if on_export else contextlib.nullcontext():
-        body(arguments)
 
 
 def run(parser, body, argv=None):
-    """Parse the command line, run `body(arguments)`, and exit: 0, 2 with one line for a user's mistake, 130 after Ctrl-C."""
-    with ending.at_signals(parser.prog, argv is None) as started:
+    """Parse the command line, run `body(arguments)`, and exit: 0, 2 with one line for a user's mistake, 130 after Ctrl-C.
+
+    With `argv`, the process stays as it is: no environment variable and no handler of a signal changes.
+    """
+    signals = (signal.SIGINT, signal.SIGTERM) if argv is None else ()
+    interrupted = []
+
+    def interrupt(number, frame):
+        interrupted.append(number)
+        raise KeyboardInterrupt
+
+    for number in signals:
+        signal.signal(number, interrupt)
+    try:
         try:
-            with ending.when_unread():
-                _run(parser, body, argv, started)
-            return
-        except UserError as error:
-            status, message = 2, f"error: {error}"
-        except OSError as error:
-            status, message = 2, f"error: {error.strerror or error}" + (f": {error.filename}" if error.filename else "")
-        except MemoryError:
-            status, message = 2, "error: not enough memory; use fewer or smaller images, or a smaller model or batch"
-        except KeyboardInterrupt:
-            status, message = 130, "interrupted"
-        except ModuleNotFoundError as error:
-            if (error.name or "keras_ae").startswith("keras_ae"):
-                raise
-            missing = error.name.partition(".")[0].replace("skimage", "scikit-image")
-            status, message = 2, f"error: this needs the package {missing}, which is not installed; pip install {missing}"
-        except Exception as error:
-            tensorflow = sys.modules.get("tensorflow")
-            if tensorflow is None or not isinstance(error, tensorflow.errors.OpError):
-                raise
-            # such as a full disk under TensorBoard's logs or a SavedModel
-            status, message = 2, f"error: {first_line(error)}"
+            arguments = parser.parse_args(argv)
+            if getattr(arguments, "model", "") is None and not getattr(arguments, "compare", None):
+                arguments.model = default_model()
+            if argv is None:
+                _prepare_process(arguments)
+            body(arguments)
+        finally:
+            # also what --help has printed
+            sys.stdout.flush()
+    except SystemExit:
+        raise
+    except BrokenPipeError:
+        # Python flushes once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(UNREAD)
+    except BaseException as error:
+        for number in signals:
+            signal.signal(number, signal.SIG_IGN)
+        # libraries replace the interruption of an import or of a graph by errors of their own
+        explained = _explain(KeyboardInterrupt() if interrupted else error, parser)
+        if explained is None:
+            raise
+        status, message = explained
         print(f"{parser.prog}: {one_line(message)}", file=sys.stderr)
+        # TensorFlow reports objects that an interruption leaves unused
+        logging.getLogger("tensorflow").setLevel(logging.CRITICAL + 1)
         sys.exit(status)

@@ -1,56 +1,88 @@
-"""Remove noise from pictures: python -m keras_ae.denoise PICTURE..."""
+"""Remove noise from pictures with a denoising autoencoder: python -m keras_ae.denoise PICTURE..."""
 
-from keras_ae import commandline
+from pathlib import Path
+
+from keras_ae.commandline import (
+    EXPORT,
+    check_out,
+    command,
+    number,
+    open_model,
+    option,
+    out,
+    picture_options,
+    read_pictures,
+    warn,
+)
+from keras_ae.errors import UserError
+
+SHOWN = 16
 
 
-def parser():
-    parser = commandline.Parser("denoise", "Remove noise from pictures with a denoising autoencoder.")
-    commandline.add_pictures(parser, most=10_000)
-    commandline.add_common(parser, "denoised", "folder to write: each picture, and comparison.png", "exported/denoise_cats")
-    commandline.add_label(parser)
-    commandline.add_runtime(parser)
-    parser.add_argument(
-        "--noise",
-        type=commandline.number(0, 2),
-        default=0.0,
-        help="first add normal noise with this standard deviation (images are in [-1, 1]), to see what a model can do",
-    )
-    return parser
+def open_restoring(arguments, task):
+    """The export that --model names. Raises UserError if it was trained for another task than "add_noise" or "downscale"."""
+    model = open_model(arguments)
+    if model.task != task:
+        raise UserError(f"{model.folder} was trained for the task '{model.task}', not '{task}'; choose another --model")
+    return model
 
 
-def noisy(originals, deviation, seed):
+def write_restored(path, force, files, kinds):
+    """Write images as PNGs with the names of their files, and comparison.png with rows of each of `kinds`.
+
+    kinds: {label: uint8 images (n, H, W, C)}, such as inputs and outputs; the last one is written. Repeated names are numbered.
+    """
+    from keras_ae.files import write_folder
+    from keras_ae.images import figures, pictures
+
+    taken = {"comparison"}
+    with write_folder(path, force) as folder:
+        for file, image in zip(files, list(kinds.values())[-1], strict=True):
+            stem, number = Path(file).stem, 1
+            while (name := stem if number == 1 else f"{stem}-{number}") in taken:
+                number += 1
+            taken.add(name)
+            pictures.write_png(folder / f"{name}.png", image)
+        rows = {label: pictures.to_float(images[:SHOWN]) for label, images in kinds.items()}
+        figures.reconstructions(rows, folder / "comparison.png", f"{min(SHOWN, len(files))} of {len(files)} images")
+
+
+def add_noise(images, deviation, seed):
     """uint8 images with normal noise of a standard deviation in units of [-1, 1]."""
     import numpy as np
 
     from keras_ae.images import pictures
 
-    noise = np.random.default_rng(seed).normal(0, deviation, originals.shape)
-    return pictures.to_uint8(pictures.to_float(originals) + noise)
+    noise = np.random.default_rng(seed).normal(0, deviation, images.shape)
+    return pictures.to_uint8(pictures.to_float(images) + noise)
 
 
-def resized(paths, size):
-    """How many picture files are not `size` pixels wide and high; MIDI files always fit."""
+@command(
+    *picture_options(10_000),
+    out("denoised", "folder to write: each picture, and comparison.png"),
+    option("--model", default="exported/denoise_cats", metavar="DIR", help="folder of an export for denoising"),
+    option(
+        "--noise",
+        type=number(0, 2),
+        default=0.0,
+        help="first add normal noise with this standard deviation (images are in [-1, 1]), to see what a model can do",
+    ),
+    *EXPORT[1:],
+)
+def main(arguments):
     from keras_ae.images import pictures
 
-    return sum(pictures.open_image(path).size != (size, size) for path in paths if path.suffix.lower() not in pictures.READERS)
-
-
-def denoise(arguments):
-    from keras_ae.exports import restoring
-
-    model, paths, inputs, labels = restoring.opened(arguments, "add_noise", commandline.warn)
-    size = inputs.shape[1]
-    if others := resized(paths, size):
-        resizing = f"{size}x{size}: they were resized, and their noise with them"
-        commandline.warn(f"{others} of {len(paths)} pictures are not {resizing}")
-    inputs = noisy(inputs, arguments.noise, arguments.seed) if arguments.noise else inputs
-    outputs = restoring.restored(model, inputs, labels)
-    restoring.write(arguments.out, paths, {"noisy": inputs, "denoised": outputs}, outputs)
-    print(f"{len(paths)} pictures denoised by {model.folder} -> {arguments.out} (and comparison.png)")
-
-
-def main(argv=None):
-    commandline.run(parser(), denoise, argv)
+    path = check_out(arguments)
+    model = open_restoring(arguments, "add_noise")
+    files, inputs, labels = read_pictures(model, arguments)
+    height, width = inputs.shape[1:3]
+    if others := sum(pictures.open_image(file).size != (width, height) for file in files):
+        warn(f"{others} of {len(files)} pictures are not {width}x{height}: they were resized, and their noise with them")
+    if arguments.noise:
+        inputs = add_noise(inputs, arguments.noise, arguments.seed)
+    denoised = pictures.to_uint8(model.reconstruct(inputs, labels))
+    write_restored(path, arguments.force, files, {"noisy": inputs, "denoised": denoised})
+    print(f"{len(files)} pictures denoised by {model.folder} -> {path} (and comparison.png)")
 
 
 if __name__ == "__main__":

@@ -1,42 +1,12 @@
-"""Change one attribute of a picture: python -m keras_ae.edit PICTURE --attribute eye_size"""
+"""Move a picture along an attribute and draw the strip: python -m keras_ae.edit PICTURE --attribute eye_size"""
 
-from keras_ae import commandline
-
-
-def parser():
-    parser = commandline.Parser("edit", "Move a picture along an attribute and draw the strip.")
-    parser.add_argument("picture", metavar="PICTURE", nargs="?", help="picture or MIDI file (default: a generated picture)")
-    parser.add_argument(
-        "--attribute",
-        metavar="NAME",
-        help="property of pictures: brightness, background, warmth, muzzle or side_light; of the built-in cats, such "
-        "as eye_size; or a name for --with and --without",
-    )
-    parser.add_argument("--with", dest="having", metavar="DIR", help="folder of pictures with the attribute")
-    parser.add_argument("--without", metavar="DIR", help="folder of pictures without it")
-    parser.add_argument(
-        "--strength",
-        type=commandline.number(0.1, 20),
-        default=3.0,
-        help="range of the strip: plus and minus this many standard deviations of the attribute",
-    )
-    parser.add_argument("--steps", type=commandline.whole_number(2, 50), default=7, help="number of pictures in the strip")
-    parser.add_argument(
-        "--examples",
-        type=commandline.whole_number(10, 100_000),
-        default=1000,
-        help="number of generated pictures, or of built-in cats, that an attribute is learned from",
-    )
-    commandline.add_common(parser, "edit.png", ".png strip, animated .gif, or .mid file of melodies")
-    commandline.add_label(parser)
-    commandline.add_runtime(parser)
-    return parser
+from keras_ae.commandline import EXPORT, check_out, command, number, open_model, option, out, warn
+from keras_ae.errors import UserError
 
 
 def check_attribute(arguments):
     """Raises UserError unless the command line names one attribute: two folders, or a property that is known."""
     from keras_ae.data.sets.cat_factors import factor_names
-    from keras_ae.errors import UserError
     from keras_ae.images.properties import PROPERTIES
 
     if bool(arguments.having) != bool(arguments.without):
@@ -48,57 +18,77 @@ def check_attribute(arguments):
     raise UserError(f"{unknown}; name folders --with and --without, or as --attribute a property {known}")
 
 
-def learned(model, arguments):
+def find_direction(model, arguments):
     """The direction of the attribute in latent space, (latent_dim,): from two folders, generated pictures, or drawn cats."""
     import numpy as np
 
     from keras_ae.data.sets import cat_drawing, cat_factors
-    from keras_ae.errors import UserError
     from keras_ae.images import pictures, properties
     from keras_ae.priors import space
 
     size, _, channels = model.input_shape
-    if not arguments.having and arguments.attribute in properties.PROPERTIES:
+    if arguments.having:
+        folders = arguments.without, arguments.having
+        groups = [pictures.read_all(pictures.find(folder), size, channels, warn)[1] for folder in folders]
+        examples, values = np.concatenate(groups), np.repeat([0, 1], [len(group) for group in groups])
+    elif arguments.attribute in properties.PROPERTIES:
         drawn, codes = model.generate(arguments.examples, arguments.seed)
         ways = space.separate(codes, properties.measured(pictures.to_float(drawn)))
         way = ways[list(properties.PROPERTIES).index(arguments.attribute)]
         if not way.any():
             raise UserError(f"{arguments.attribute} is the same in all pictures of {model.folder}; choose another attribute")
         return way
-    if arguments.having:
-        folders = arguments.without, arguments.having
-        groups = [pictures.read_all(pictures.find(folder), size, channels, commandline.warn)[1] for folder in folders]
-        examples, values = np.concatenate(groups), np.repeat([0, 1], [len(group) for group in groups])
     else:
         factors, examples = cat_drawing.drawn(arguments.examples, model.input_shape, arguments.seed)
         values = [cat_factors.factor_value(one, arguments.attribute) for one in factors]
     return space.direction(model.encode(examples, progress="encoding"), values)
 
 
-def edit(arguments):
+@command(
+    option("picture", metavar="PICTURE", nargs="?", help="picture file (default: a generated picture)"),
+    option(
+        "--attribute",
+        metavar="NAME",
+        help="property of pictures: brightness, background, warmth, muzzle or side_light; of the built-in cats, such as "
+        "eye_size; or a name for --with and --without",
+    ),
+    option("--with", dest="having", metavar="DIR", help="folder of pictures with the attribute"),
+    option("--without", metavar="DIR", help="folder of pictures without it"),
+    option(
+        "--strength",
+        type=number(0.1, 20),
+        default=3.0,
+        help="range of the strip: plus and minus this many standard deviations of the attribute",
+    ),
+    option("--steps", type=number(2, 50, int), default=7, help="number of pictures in the strip"),
+    option(
+        "--examples",
+        type=number(10, 100_000, int),
+        default=1000,
+        help="number of generated pictures, or of built-in cats, that an attribute is learned from",
+    ),
+    out("edit.png", ".png strip, or animated .gif"),
+    *EXPORT,
+)
+def main(arguments):
     import numpy as np
 
-    from keras_ae.exports.reading import Exported
     from keras_ae.images import pictures
     from keras_ae.priors import space
 
-    out = pictures.check(arguments.out)
+    path = check_out(arguments, tuple(pictures.WRITERS))
     check_attribute(arguments)
-    model = Exported(arguments.model, arguments.label, arguments.runtime)
-    size, _, channels = model.input_shape
+    model = open_model(arguments)
     if arguments.picture:
+        size, _, channels = model.input_shape
         z = model.encode(pictures.read(arguments.picture, size, channels)[None])[0]
     else:
         z = model.generate(1, arguments.seed)[1][0]
     strengths = np.linspace(-arguments.strength, arguments.strength, arguments.steps)
-    strip = pictures.to_uint8(model.decode(space.move(z, learned(model, arguments), strengths)))
-    pictures.write(out, strip, columns=len(strip), milliseconds=120)
+    strip = pictures.to_uint8(model.decode(space.move(z, find_direction(model, arguments), strengths)))
+    pictures.write(path, strip, columns=len(strip), milliseconds=120)
     name, most = arguments.attribute or f"{arguments.having} against {arguments.without}", arguments.strength
-    print(f"{len(strip)} pictures, {name} from {-most:g} to {most:g} standard deviations, by {model.folder} -> {out}")
-
-
-def main(argv=None):
-    commandline.run(parser(), edit, argv)
+    print(f"{len(strip)} pictures, {name} from {-most:g} to {most:g} standard deviations, by {model.folder} -> {path}")
 
 
 if __name__ == "__main__":

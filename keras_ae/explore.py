@@ -3,38 +3,27 @@
 One HTML file without a server: it has the networks, and computes new pictures, sliders, maps and sums by itself.
 """
 
-from keras_ae import commandline
+from keras_ae.commandline import FORCE, MODEL, RUNTIME, SEED, check_out, command, option, out
 
 
-def parser():
-    parser = commandline.Parser("explore", __doc__)
-    commandline.add_common(parser, "explorer.html", "the page, an .html file")
-    parser.add_argument("--open", action="store_true", help="open the page in the browser")
-    commandline.add_runtime(parser)
-    return parser
+@command(
+    out("explorer.html", "the page, an .html file"),
+    option("--open", action="store_true", help="open the page in the browser"),
+    *(MODEL, RUNTIME, SEED, FORCE),
+)
+def main(arguments):
+    import webbrowser
 
-
-def explore(arguments):
-    from pathlib import Path
-
-    from keras_ae import outputs
-    from keras_ae.errors import UserError
     from keras_ae.explorer import page
+    from keras_ae.files import write_file
 
-    out = Path(arguments.out)
-    if out.suffix.lower() not in (".html", ".htm"):
-        raise UserError(f"--out must end in .html. Received: {out}")
-    outputs.check_file(out)
+    path = check_out(arguments, (".html", ".htm"))
     text = page.written(arguments.model, arguments.seed, arguments.runtime)
-    with outputs.file(out) as partial:
+    with write_file(path) as partial:
         partial.write_text(text, encoding="utf-8")
-    print(f"explorer of {arguments.model}, {out.stat().st_size / 1e6:.1f} MB: open it in a browser -> {out}")
+    print(f"explorer of {arguments.model}, {path.stat().st_size / 1e6:.1f} MB: open it in a browser -> {path}")
     if arguments.open:
-        outputs.show(out)
-
-
-def main(argv=None):
-    commandline.run(parser(), explore, argv)
+        webbrowser.open(path.resolve().as_uri())
 
 
 if __name__ == "__main__":

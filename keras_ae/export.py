@@ -1,36 +1,29 @@
-"""Export a finished run as SavedModels and ONNX files: python -m keras_ae.export --model runs/vae --out exported/vae"""
+"""Export a finished run as SavedModels, ONNX and LiteRT files: python -m keras_ae.export --model runs/vae"""
 
 import json
 
-from keras_ae import commandline
+from keras_ae.commandline import FORCE, SEED, command, option, out, warn
 
 
-def parser():
-    description = "Write the best weights of a finished run as SavedModels and ONNX files with a card.json."
-    parser = commandline.run_parser("export", description, "folder to write (default: exported/NAME)")
-    text = "licence of the model, an SPDX name such as mit, for its card"
-    parser.add_argument("--license", default="unknown", metavar="NAME", help=text)
-    return parser
-
-
-def export(arguments):
+@command(
+    option("--model", default="runs/vae", metavar="DIR", help="run folder, or a folder of runs: its newest"),
+    out(None, "folder to write (default: exported/NAME)"),
+    option("--license", default="unknown", metavar="NAME", help="licence of the model, an SPDX name such as mit, for its card"),
+    *(SEED, FORCE),
+)
+def main(arguments):
     from keras_ae.exports import writing
     from keras_ae.training import folders
 
     run = folders.find_complete(arguments.model)
-    out = f"exported/{run.experiment().name}" if arguments.out is None else arguments.out
-    out = writing.write_run(run, out, arguments.license)
-    card = json.loads((out / "card.json").read_text(encoding="utf-8"))
+    path = writing.write_run(run, arguments.out or f"exported/{run.experiment().name}", arguments.license)
+    card = json.loads((path / "card.json").read_text(encoding="utf-8"))
     for kind in ("onnx", "litert"):
         if reason := card[kind].get("missing"):
-            commandline.warn(f"{out} has no folder {kind}: {reason}")
-    size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
-    folders = [name for name in ("encoder", "decoder", "generator", "onnx", "litert") if (out / name).is_dir()]
-    print(f"{run} -> {out}: {', '.join(folders)}, card.json ({size / 1e6:.1f} MB)")
-
-
-def main(argv=None):
-    commandline.run(parser(), export, argv)
+            warn(f"{path} has no folder {kind}: {reason}")
+    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    written = [name for name in ("encoder", "decoder", "generator", "onnx", "litert") if (path / name).is_dir()]
+    print(f"{run} -> {path}: {', '.join(written)}, card.json ({size / 1e6:.1f} MB)")
 
 
 if __name__ == "__main__":

@@ -1,80 +1,140 @@
-"""Rank pictures by how unusual they are to a model: python -m keras_ae.score --data DIR"""
+"""Rank pictures by how unusual they are to a model, the most unusual first: python -m keras_ae.score --data DIR
 
-from keras_ae import commandline
+Scores are the reconstruction error and, of a VAE, the negative ELBO.
+"""
 
-PRINTED = 10
-# images of --reference in memory
+import csv
+
+from keras_ae.commandline import EXPORT, check_out, command, open_model, option, out, picture_options, read_batches
+from keras_ae.files import check_output
+
+SHOWN = 16
+# files of --reference that are read
 REFERENCE = 10_000
 
 
-def parser():
-    parser = commandline.Parser(
-        "score", "Give each picture its reconstruction error and negative ELBO, and list the most unusual first."
-    )
-    folder = "folder of picture files; the names of its sub-folders are the classes for a conditional model"
-    commandline.add_pictures(parser, data=folder)
-    usual = "folder of usual pictures, such as the training images"
-    reference = f"{usual}: adds a score, how unusual the texture is that the model does not reproduce"
-    parser.add_argument("--reference", metavar="DIR", help=reference)
-    parser.add_argument("--against", metavar="DIR", help="folder of other pictures: how well the scores separate the two")
-    commandline.add_common(parser, "scores.csv", "table to write; a picture of the most unusual is written beside it")
-    commandline.add_label(parser)
-    commandline.add_runtime(parser)
-    return parser
+def score(model, images, labels=None):
+    """Scores of uint8 images (n, H, W, C) under an export: mse, and of a VAE neg_elbo, each (n,); and reconstructions.
 
+    mse: per pixel on [-1, 1], from the mean code. neg_elbo: in nats, -log N(image | reconstruction, variance) + KL at the mean
+    code, where the variance is the model's held-out mean squared error; missing where the card has none. labels: class numbers
+    (n,) for a conditional model.
+    """
+    import numpy as np
 
-def separated(rows, others, one, other):
-    """Lines on how well the scores separate two sets of pictures."""
-    from keras_ae.exports import scoring
-
-    yield f"A: {len(rows)} of {one}; B: {len(others)} of {other}"
-    for name, area in scoring.separation(rows, others).items():
-        meaning = "the probability that a picture of B scores higher than one of A (0.5: no difference, 1: always)"
-        yield f"ROC-AUC of {name} {area:.3f}: {meaning}"
-
-
-def texture_of(model, directory, seed, report):
-    """The score by texture from a folder of usual pictures: at most `REFERENCE` of them, chosen by `seed`."""
-    from keras_ae.exports import scoring
     from keras_ae.images import pictures
-    from keras_ae.judge.texture import Texture
+    from keras_ae.priors import space
+
+    codes = model.codes(images, labels)
+    rebuilt = np.clip(model.decode(codes["z"], labels), -1, 1)
+    squared = np.square(pictures.to_float(images) - rebuilt).reshape(len(images), -1).astype("float64")
+    scores = {"mse": squared.mean(axis=1)}
+    variance = model.card.get("held_out", {}).get("mse")
+    if "z_log_var" in codes and variance:
+        kl = space.kl(codes["z_mean"].astype("float64"), codes["z_log_var"].astype("float64")).sum(axis=1)
+        scores["neg_elbo"] = space.nats(squared, variance).sum(axis=1) + kl
+    return scores, rebuilt
+
+
+def strangeness(row):
+    """What rows are sorted by: the first there is of texture, negative ELBO and error."""
+    return next(row[name] for name in ("texture", "neg_elbo", "mse") if name in row)
+
+
+def score_files(model, paths, directory, texture=None):
+    """Score picture files: rows {"file", "mse"[, "neg_elbo"][, "texture"]}, the highest first, and the first with their images.
+
+    directory: the folder whose sub-folders name the classes for a conditional model. texture: a further score, (images,
+    reconstructions) in [-1, 1] -> (n,), or None. Returns the rows, and up to 16 triples (row, original, reconstruction).
+    """
+    from keras_ae.images import pictures
+
+    rows, shown = [], []
+    for files, images, labels in read_batches(model, paths, directory, 64):
+        scores, rebuilt = score(model, images, labels)
+        if texture:
+            scores["texture"] = texture(pictures.to_float(images), rebuilt)
+        new = [
+            {"file": pictures.printable(file), **{name: float(values[index]) for name, values in scores.items()}}
+            for index, file in enumerate(files)
+        ]
+        rows += new
+        shown += zip(new, images, pictures.to_uint8(rebuilt), strict=True)
+        shown = sorted(shown, key=lambda triple: strangeness(triple[0]), reverse=True)[:SHOWN]
+    return sorted(rows, key=strangeness, reverse=True), shown
+
+
+def write(path, rows, shown):
+    """Write the table `path`, and beside it a PNG of the images of `shown` over their reconstructions."""
+    import numpy as np
+
+    from keras_ae.files import write_file
+    from keras_ae.images import pictures
+
+    with write_file(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    _, originals, rebuilt = zip(*shown, strict=True)
+    columns = min(8, len(shown))
+    both = pictures.stacked([np.stack(originals), np.stack(rebuilt)], columns)
+    pictures.write(path.with_suffix(".png"), both, columns)
+
+
+def separation(rows, others):
+    """Areas under the ROC curve, {score: area}: the probability that one of `others` has a higher score than one of `rows`."""
+    from sklearn.metrics import roc_auc_score
+
+    truth = [0] * len(rows) + [1] * len(others)
+    names = [name for name in rows[0] if name != "file"]
+    return {name: float(roc_auc_score(truth, [row[name] for row in [*rows, *others]])) for name in names}
+
+
+def texture_of(model, directory, seed):
+    """The score by texture from a folder of usual pictures: at most `REFERENCE` of them, chosen by `seed`."""
+    from keras_ae.images import pictures
+    from keras_ae.judge.features import Texture
 
     paths = pictures.chosen((), directory, REFERENCE, seed)
-    size, _, channels = model.shape
-    labels = model.labels_of(paths, directory)
-    numbers, usual = pictures.read_all(paths, size, channels, report)
-    _, rebuilt = scoring.scored(model, usual, None if labels is None else labels[numbers])
+    ((_, usual, labels),) = read_batches(model, paths, directory, REFERENCE)
+    _, rebuilt = score(model, usual, labels)
     return Texture(pictures.to_float(usual), rebuilt)
 
 
-def score(arguments):
-    from keras_ae import outputs
-    from keras_ae.exports import scoring
-    from keras_ae.exports.reading import Exported
+@command(
+    *picture_options(data="folder of picture files; its sub-folders are the classes for a conditional model"),
+    option(
+        "--reference",
+        metavar="DIR",
+        help="folder of usual pictures, such as the training images: adds a score, how unusual the texture is that the model "
+        "does not reproduce",
+    ),
+    option("--against", metavar="DIR", help="folder of other pictures: how well the scores separate the two"),
+    out("scores.csv", "table to write; a picture of the most unusual is written beside it"),
+    *EXPORT,
+)
+def main(arguments):
     from keras_ae.images import pictures
 
-    out = pictures.check(arguments.out, (".csv",))
-    outputs.check_file(scoring.picture_of(out))
-    model = Exported(arguments.model, arguments.label, arguments.runtime)
+    path = check_out(arguments, (".csv",))
+    check_output(path.with_suffix(".png"), arguments.force)
+    model = open_model(arguments)
     model.check_rebuilds()
     paths = pictures.chosen(arguments.pictures, arguments.data)
-    reference = arguments.reference
-    texture = texture_of(model, reference, arguments.seed, commandline.warn) if reference else None
-    rows, shown = scoring.score_all(model, paths, arguments.data, commandline.warn, texture)
-    picture = scoring.write(out, rows, shown)
-    for row in rows[:PRINTED]:
+    texture = texture_of(model, arguments.reference, arguments.seed) if arguments.reference else None
+    rows, shown = score_files(model, paths, arguments.data, texture)
+    write(path, rows, shown)
+    for row in rows[:10]:
         nats = f"{row['neg_elbo']:10.0f} nats" if "neg_elbo" in row else ""
         missing = f"  texture {row['texture']:8.1f}" if "texture" in row else ""
         print(f"  mse {row['mse']:.4f} {nats}{missing}  {row['file']}")
-    print(f"{len(rows)} pictures scored by {model.folder}, the most unusual first -> {out}, {picture}")
+    print(f"{len(rows)} pictures scored by {model.folder}, the most unusual first -> {path}, {path.with_suffix('.png')}")
     if arguments.against:
-        others, _ = scoring.score_all(model, pictures.find(arguments.against), arguments.against, commandline.warn, texture)
-        one = arguments.data or "the given files"
-        print("\n".join(separated(rows, others, one, arguments.against)))
-
-
-def main(argv=None):
-    commandline.run(parser(), score, argv)
+        others, _ = score_files(model, pictures.find(arguments.against), arguments.against, texture)
+        print(f"A: {len(rows)} of {arguments.data or 'the given files'}; B: {len(others)} of {arguments.against}")
+        for name, area in separation(rows, others).items():
+            meaning = "the probability that a picture of B scores higher than one of A (0.5: no difference, 1: always)"
+            print(f"ROC-AUC of {name} {area:.3f}: {meaning}")
 
 
 if __name__ == "__main__":

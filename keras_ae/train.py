@@ -5,7 +5,7 @@ import json
 import shlex
 import sys
 
-from keras_ae import commandline
+from keras_ae.commandline import command, number, option, out
 
 
 class _List(argparse.Action):
@@ -19,31 +19,6 @@ class _List(argparse.Action):
             with open(path, encoding="utf-8") as file:
                 print(f"{name:<{max(map(len, files))}}  {file.readline().removeprefix('#').strip()}")
         parser.exit()
-
-
-def parser():
-    parser = commandline.Parser("train", "Train the experiment of a TOML file into a new run folder.")
-    text = "experiment file, or the name of one of the package, such as vae"
-    parser.add_argument("experiment", metavar="EXPERIMENT", help=text)
-    parser.add_argument("--list", action=_List, nargs=0, help="show the experiments of the package, and exit")
-    parser.add_argument(
-        "--data",
-        metavar="DATA",
-        help="folder of picture files, data folder of tensorflow-datasets, or a data set: cats, cifar10 ... (docs/data.md)",
-    )
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="TABLE.KEY=VALUE", dest="overrides", help="override a value of the file"
-    )
-    text = "begin with the networks and weights of an export, such as exported/cats; same as --set training.start_from=DIR"
-    parser.add_argument("--start-from", metavar="DIR", help=text)
-    parser.add_argument("--seed", type=commandline.SEED, help="same as --set training.seed=SEED")
-    parser.add_argument("--out", metavar="DIR", help="run folder (default: the next number in runs/NAME)")
-    parser.add_argument(
-        "--workers", type=commandline.whole_number(2, 64), metavar="N", help="train with N processes on this machine, as a test"
-    )
-    parser.add_argument("--open", action="store_true", help="open the preview picture when the first epoch has ended")
-    parser.add_argument("--resume", action="store_true", help="continue the run in --out, or the newest in runs/NAME")
-    return parser
 
 
 def overrides_of(arguments):
@@ -165,19 +140,6 @@ def train_with_chief(arguments, experiment, image_set, devices):
         fit(arguments, run, experiment, image_set, devices, stage)
 
 
-def train(arguments):
-    from keras_ae.training import local_workers
-
-    experiment = prepared(arguments)
-    if not arguments.workers:
-        train_on_devices(arguments, experiment)
-        return
-    words = words_of(arguments, [*overrides_of(arguments), "training.devices=workers"])
-    command = [sys.executable, *words, *(["--resume"] if arguments.resume else [])]
-    with local_workers.started(arguments.workers, command):
-        train_on_devices(arguments, experiment)
-
-
 def train_on_devices(arguments, experiment):
     """Train on the devices that the experiment names."""
     from keras_ae.training import devices, loop
@@ -188,8 +150,37 @@ def train_on_devices(arguments, experiment):
         (train_as_chief if used.chief else train_with_chief)(arguments, experiment, image_set, used)
 
 
-def main(argv=None):
-    commandline.run(parser(), train, argv)
+@command(
+    option("experiment", metavar="EXPERIMENT", help="experiment file, or the name of one of the package, such as vae"),
+    option("--list", action=_List, nargs=0, help="show the experiments of the package, and exit"),
+    option(
+        "--data",
+        metavar="DATA",
+        help="folder of picture files, data folder of tensorflow-datasets, or a data set: cats, cifar10 ... (docs/data.md)",
+    ),
+    option("--set", action="append", default=[], metavar="TABLE.KEY=VALUE", dest="overrides", help="override a value"),
+    option(
+        "--start-from",
+        metavar="DIR",
+        help="begin with the networks and weights of an export, such as exported/cats; same as --set training.start_from=DIR",
+    ),
+    option("--seed", type=number(0, 2**31 - 1, int), help="same as --set training.seed=SEED"),
+    out(None, "run folder (default: the next number in runs/NAME)"),
+    option("--workers", type=number(2, 64, int), metavar="N", help="train with N processes on this machine, as a test"),
+    option("--open", action="store_true", help="open the preview picture when the first epoch has ended"),
+    option("--resume", action="store_true", help="continue the run in --out, or the newest in runs/NAME"),
+)
+def main(arguments):
+    from keras_ae.training import local_workers
+
+    experiment = prepared(arguments)
+    if not arguments.workers:
+        train_on_devices(arguments, experiment)
+        return
+    words = words_of(arguments, [*overrides_of(arguments), "training.devices=workers"])
+    command = [sys.executable, *words, *(["--resume"] if arguments.resume else [])]
+    with local_workers.started(arguments.workers, command):
+        train_on_devices(arguments, experiment)
 
 
 if __name__ == "__main__":

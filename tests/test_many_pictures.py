@@ -10,7 +10,6 @@ import numpy as np
 from keras_ae import embed
 from keras_ae.data import pipeline
 from keras_ae.data.variation import Variation
-from keras_ae.exports import embedding
 from keras_ae.exports.reading import Exported
 from keras_ae.judge.judge import Judge
 from keras_ae.training import results
@@ -54,8 +53,7 @@ def test_embed_shows_a_sample_and_writes_the_codes_of_all(exported, folder, monk
     embed.main([*words, str(tmp_path / "all")])
     assert "evenly spaced" not in capsys.readouterr().out
     # 20 images at most, encoded in blocks of 32
-    monkeypatch.setattr(embedding, "SHOWN", 20 * int(np.prod(Exported(exported).input_shape)))
-    monkeypatch.setattr(embedding, "BLOCK", 32)
+    monkeypatch.setattr(embed, "MOST_BYTES", 20 * int(np.prod(Exported(exported).input_shape)))
     embed.main([*words, str(tmp_path / "some")])
     assert "show 19 of 150 pictures, evenly spaced" in capsys.readouterr().out
     with np.load(tmp_path / "all" / "codes.npz") as whole, np.load(tmp_path / "some" / "codes.npz") as blocks:

@@ -8,7 +8,6 @@ from PIL import Image
 from scipy import stats
 
 from keras_ae import score
-from keras_ae.exports import scoring
 from keras_ae.exports.reading import Exported
 from keras_ae.images import pictures
 from keras_ae.judge import features, texture
@@ -74,14 +73,14 @@ def test_texture_is_the_squared_mahalanobis_distance():
 def test_the_area_is_the_share_of_pairs_in_which_the_other_scores_higher():
     rows = [{"file": "a", "mse": value} for value in (1.0, 2.0, 3.0)]
     others = [{"file": "b", "mse": value} for value in (2.5, 0.5)]
-    assert scoring.separation(rows, others) == {"mse": pytest.approx(2 / 6)}
-    assert scoring.separation(rows, [{"file": "b", "mse": 9.0}]) == {"mse": 1.0}
+    assert score.separation(rows, others) == {"mse": pytest.approx(2 / 6)}
+    assert score.separation(rows, [{"file": "b", "mse": 9.0}]) == {"mse": 1.0}
 
 
 def test_the_score_is_the_negative_elbo_at_the_mean_code(exported, folder):
     model = Exported(exported)
     original = pictures.read(pictures.find(folder)[0], 16)[None]
-    scores, rebuilt = scoring.scored(model, original)
+    scores, rebuilt = score.score(model, original)
     codes = model.codes(original)
     deviation = model.card["held_out"]["mse"] ** 0.5
     image = pictures.to_float(original)
@@ -94,7 +93,7 @@ def test_the_score_is_the_negative_elbo_at_the_mean_code(exported, folder):
 def test_a_model_without_held_out_metrics_scores_by_the_error_alone(course, folder):
     model = Exported(course / "vae")
     del model.card["held_out"]
-    scores, _ = scoring.scored(model, np.stack([pictures.read(path, 8, 1) for path in pictures.find(folder)[:3]]))
+    scores, _ = score.score(model, np.stack([pictures.read(path, 8, 1) for path in pictures.find(folder)[:3]]))
     assert set(scores) == {"mse"}
 
 
@@ -105,7 +104,7 @@ def test_the_sub_folders_are_the_classes_of_a_conditional_model(course, folder, 
     rows = {row["file"]: float(row["mse"]) for row in csv.DictReader((tmp_path / "s.csv").open())}
     for index in range(4):
         file = tmp_path / "in" / str(index) / "x.png"
-        scores, _ = scoring.scored(Exported(course / "cvae", label=index), pictures.read(file, 8, 1)[None])
+        scores, _ = score.score(Exported(course / "cvae", label=index), pictures.read(file, 8, 1)[None])
         assert rows[str(file)] == pytest.approx(scores["mse"][0], rel=1e-4)
 
 

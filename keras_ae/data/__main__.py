@@ -9,7 +9,7 @@ from keras_ae.data import pipeline  # noqa: E402
 
 
 def parser():
-    parser = commandline.Parser("data", "Download or decode a data set into the cache, and say what it holds.")
+    parser = commandline.Parser("python -m keras_ae.data", description=__doc__)
     parser.add_argument("data", metavar="DATA", help="folder of picture files, or a data set: cats, cifar10 ... (docs/data.md)")
     return parser
 

@@ -231,3 +231,7 @@ class Exported:
         else:
             raise UserError(f"the generator in {self.folder} has its fitted prior only")
         return drawn["images"], drawn["z"]
+
+
+# the public name
+load = Exported

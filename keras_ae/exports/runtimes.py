@@ -9,7 +9,6 @@ import zipfile
 
 import numpy as np
 
-from keras_ae import commandline
 from keras_ae.errors import UserError
 from keras_ae.exports import card as cards
 from keras_ae.exports import opening, refining
@@ -33,7 +32,9 @@ class TensorFlow:
         self.place, self.folder, self.card = place, folder, card
         self.labels = card.get("labels", [])
         try:
-            self._tf = commandline.import_tensorflow()
+            import tensorflow
+
+            self._tf = tensorflow
         except ImportError as error:
             advice = "pip install tensorflow, or use --runtime onnx with an export that has the folder onnx/"
             raise UserError(f"TensorFlow cannot be imported ({error}); {advice}") from error

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
-from keras_ae import commandline, files, outputs
+from keras_ae import files, outputs
 from keras_ae.errors import UserError
 from keras_ae.exports import card as describe
 from keras_ae.exports import litert, portable, resizing
@@ -36,8 +36,7 @@ def _save(network, endpoints, folder):
     functions = {name: tf.function(function, specs) for name, (function, specs) in endpoints.items()}
     module.serve = _served(functions["serving_default"], endpoints["serving_default"][1])
     signatures = {name: function.get_concrete_function() for name, function in functions.items()}
-    with commandline.logged_lines_hidden():
-        tf.saved_model.save(module, str(folder), signatures)
+    tf.saved_model.save(module, str(folder), signatures)
 
 
 def _served(function, specs):
@@ -241,3 +240,7 @@ def write_model(
         "versions": versions(),
     }
     return Exported(write(folder, encoder, decoder, fitted, card))
+
+
+# the public name
+save = write_model

@@ -13,9 +13,8 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
-from keras_ae import outputs
 from keras_ae.errors import UserError
-from keras_ae.files import written_whole
+from keras_ae.files import write_file
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 # Pillow's names of these formats: it knows many more, some of which start other programs
@@ -273,7 +272,7 @@ def save_png(path, image, optimize=False):
     """Write a Pillow image as PNG with the text `Software: keras_ae`, by which `files` knows what it may replace."""
     mark = PngInfo()
     mark.add_text("Software", "keras_ae")
-    with written_whole(path) as partial:
+    with write_file(path) as partial:
         image.save(partial, format="png", pnginfo=mark, optimize=optimize)
 
 
@@ -297,7 +296,7 @@ def write_animation(path, frames, columns=None, milliseconds=60):
         shown.append(small.resize((3 * small.width, 3 * small.height), Image.Resampling.NEAREST))
     first, *others = [*shown, *shown[-2:0:-1]]
     options = {"duration": milliseconds, "loop": 0, "optimize": False, "comment": "keras_ae"}
-    with written_whole(path) as partial:
+    with write_file(path) as partial:
         first.save(partial, "gif", save_all=True, append_images=others, **options)
 
 
@@ -305,22 +304,9 @@ def write_animation(path, frames, columns=None, milliseconds=60):
 WRITERS = {".png": write_grid, ".gif": write_animation}
 
 
-def check(path, suffixes=None):
-    """`path` as a Path, before anything is computed. Raises UserError unless it has one of `suffixes` and may be written.
-
-    suffixes: by default those of `WRITERS`.
-    """
-    suffixes = suffixes or tuple(WRITERS)
-    if Path(path).name and Path(path).suffix.lower() not in suffixes:
-        raise UserError(f"`out` must end in {' or '.join(suffixes)}. Received: {path}")
-    return outputs.check_file(path)
-
-
 def write(path, frames, columns=None, milliseconds=60):
     """Write frames, uint8 (n, height, width, channels), to a file of the kind that the suffix of `path` names; see `WRITERS`.
 
-    columns: of a PNG's grid. milliseconds: of each frame of a GIF. Raises UserError for a suffix without a writer.
+    columns: of a PNG's grid. milliseconds: of each frame of a GIF. An existing file is replaced.
     """
-    path = check(path)
-    with outputs.file(path) as partial:
-        WRITERS[path.suffix.lower()](partial, frames, columns, milliseconds)
+    WRITERS[Path(path).suffix.lower()](path, frames, columns, milliseconds)

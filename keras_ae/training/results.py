@@ -9,7 +9,8 @@ from keras_ae import outputs
 from keras_ae.data import pipeline, tasks
 from keras_ae.files import written_whole
 from keras_ae.images import charts, figures
-from keras_ae.judge import baselines, metrics
+from keras_ae.judge import metrics
+from keras_ae.judge.judge import fit_pca
 from keras_ae.models.networks import apply, is_conditional
 from keras_ae.priors import mixture, space
 
@@ -73,7 +74,7 @@ def baseline(image_set, latent_dim, task):
     """Held-out metrics without a network, and a name: PCA of the latent size, or the inputs of a task as they are."""
     held_out = pipeline.batches(image_set, "test", BATCH, task)
     if task is None:
-        pca = baselines.fit_pca(lambda: _training_images(image_set), latent_dim)
+        pca = fit_pca(_training_images(image_set), latent_dim)
         name, rebuild = f"PCA-{latent_dim}", lambda batch: pca.rebuild(np.asarray(batch["images"]))
     else:
         (batch,) = held_out.take(1)

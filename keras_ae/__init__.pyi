@@ -1,0 +1,33 @@
+# the public names and where they are defined: read by type checkers, and by __init__.py when the package is imported
+
+from .data.arrays import load_data as load_data
+from .data.tasks import add_noise as add_noise
+from .data.tasks import downscale as downscale
+from .exports.reading import load as load
+from .exports.writing import save as save
+from .images.figures import show as show
+from .models.adversarial_autoencoder import AdversarialAutoencoder as AdversarialAutoencoder
+from .models.conditions import on_label as on_label
+from .models.latents import Features as Features
+from .models.latents import Gaussian as Gaussian
+from .models.latents import Point as Point
+from .models.losses import Likelihood as Likelihood
+from .models.networks import conv_decoder as conv_decoder
+from .models.networks import conv_encoder as conv_encoder
+from .models.networks import dense_decoder as dense_decoder
+from .models.networks import dense_encoder as dense_encoder
+from .models.networks import residual_decoder as residual_decoder
+from .models.networks import residual_encoder as residual_encoder
+from .models.normalizer_free import normalizer_free_decoder as normalizer_free_decoder
+from .models.normalizer_free import normalizer_free_encoder as normalizer_free_encoder
+from .models.sequence import sequence_decoder as sequence_decoder
+from .models.sequence import sequence_encoder as sequence_encoder
+from .models.spatial import spatial_decoder as spatial_decoder
+from .models.spatial import spatial_encoder as spatial_encoder
+from .models.vae import VAE as VAE
+from .priors.flow import Flow as Flow
+from .priors.mixture import Mixture as Mixture
+from .priors.mixture import Normal as Normal
+from .training.experiment import read as read
+
+__version__: str
