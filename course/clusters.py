@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.metrics import normalized_mutual_info_score
 from sklearn.mixture import GaussianMixture
 
-from course import checks
+from course import charts, checks
 from keras_ae.data import pipeline
 from keras_ae.images import figures
 from keras_ae.priors import space
@@ -17,7 +17,7 @@ def run(models, image_set, seed, folder, *, clusters=10, held_out=10_000):
     name, model = next(iter(models.items()))
     batch = pipeline.first_batch(image_set, "test", held_out)
     images = batch["images"]
-    shown = figures.columns(images.shape[2])
+    shown = charts.images_in_row(images.shape[2])
     z = model.encode(images).astype("float64")
     regularisation = 1e-3 * z.var(axis=0).mean() + 1e-6
     mixture = GaussianMixture(clusters, reg_covar=regularisation, max_iter=500, random_state=seed).fit(z)

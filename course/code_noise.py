@@ -13,7 +13,7 @@ def run(models, image_set, seed, folder, *, held_out=2000, noises=NOISES):
     """Mean squared errors of each model; noise is in units of the standard deviation of each number over the images."""
     checks.need_unconditional(models)
     images = pipeline.examples(image_set, "test", held_out)
-    shown = figures.columns(images.shape[2])
+    shown = charts.images_in_row(images.shape[2])
     random = np.random.default_rng(seed)
     errors, rows = {}, {"original": images[:shown]}
     for name, model in models.items():

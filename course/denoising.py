@@ -3,12 +3,11 @@
 import numpy as np
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
-from course import checks
+from course import charts, checks
 from keras_ae.data import pipeline
 from keras_ae.data.sets.cat_drawing import drawn
 from keras_ae.images import figures
 from keras_ae.images.pictures import to_float
-from keras_ae.judge.metrics import psnr_and_ssim
 
 STRENGTHS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0)
 
@@ -52,14 +51,14 @@ def run(models, image_set, seed, folder, *, tuning=32, held_out=500, strengths=S
         chosen[label], denoise = tuned(method, tuning["inputs"], tuning["images"], strengths)
         results[label] = denoise(noisy)
     results[name] = model.reconstruct(noisy)
-    shown = figures.columns(images.shape[2])
+    shown = charts.images_in_row(images.shape[2])
     rows = {label: result[:shown] for label, result in (results | {"clean": images}).items()}
     figures.rows(list(rows.values()), list(rows), folder / "denoising.png", f"{name}: held-out images")
 
     measured = {
         "n": len(images),
         "strengths": chosen,
-        "held_out": {label: psnr_and_ssim(images, result) for label, result in results.items()},
+        "held_out": {label: checks.psnr_and_ssim(images, result) for label, result in results.items()},
     }
     trained_on = model.card.get("data", {}).get("name", image_set.name)
     if trained_on == "synthetic_cats":
@@ -69,4 +68,6 @@ def run(models, image_set, seed, folder, *, tuning=32, held_out=500, strengths=S
     rebuilt = model.reconstruct(inputs)
     title = f"{name}, trained on {trained_on}: images of another kind"
     figures.rows([inputs, rebuilt, foreign], ["noisy", name, "clean"], folder / "denoising_foreign.png", title)
-    return measured | {"built-in cats": {"noisy": psnr_and_ssim(foreign, inputs), name: psnr_and_ssim(foreign, rebuilt)}}
+    return measured | {
+        "built-in cats": {"noisy": checks.psnr_and_ssim(foreign, inputs), name: checks.psnr_and_ssim(foreign, rebuilt)}
+    }

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
 
-from course import checks
+from course import charts, checks
 from keras_ae.data import pipeline
 from keras_ae.errors import UserError
 from keras_ae.images import figures
@@ -22,7 +22,7 @@ def run(models, image_set, seed, folder, *, k=5, drawn=1000, training=20_000, he
         raise UserError(f"{name} is not conditional; train experiments/cvae_mnist.toml or another conditional experiment")
     checks.need_images(image_set, k, "train")
     classes = len(model.labels)
-    shown = figures.columns(model.shape[1])
+    shown = charts.images_in_row(model.shape[1])
     _, z = model.generate(shown, seed)
     rows = [model.decode(z, np.full(shown, index)) for index in range(classes)]
     figures.rows(rows, list(model.labels), folder / "labels.png", f"{name}: a class in each row, a code in each column")

@@ -12,7 +12,7 @@ from keras_ae.judge.judge import export_candidate
 
 
 def run(models, image_set, seed, folder, *, side=20, held_out=10_000, importance_images=500, importance_draws=500):
-    """The likelihood of held-out images under each VAE, in nats: see `judging.likelihood.measure`."""
+    """The likelihood of held-out images under each VAE, in nats: see `keras_ae.judge.likelihood.measure`."""
     for name, model in models.items():
         if model.latent_dim != 2:
             raise UserError(f"the plane needs codes of two numbers; {name} has {model.latent_dim}")
@@ -21,7 +21,7 @@ def run(models, image_set, seed, folder, *, side=20, held_out=10_000, importance
     training_images = pipeline.examples(image_set, "train", 1000)
     numbers = {}
     for name, model in models.items():
-        measured, _ = likelihood.measure(
+        pairs = likelihood.measure(
             export_candidate(model, name),
             images,
             training_images,
@@ -30,7 +30,7 @@ def run(models, image_set, seed, folder, *, side=20, held_out=10_000, importance
             draws=importance_draws,
             ks=(importance_draws,),
         )
-        if measured is None:
+        if not (measured := dict(pairs)):
             raise UserError(f"{name} has no Gaussian latent; this study needs a VAE")
         numbers[name] = measured
     quantiles = [statistics.NormalDist().inv_cdf((index + 0.5) / side) for index in range(side)]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from course import checks
+from course import charts, checks
 from keras_ae.data import pipeline
 from keras_ae.images import figures
 from keras_ae.images.pictures import to_float
@@ -40,7 +40,7 @@ def run(models, image_set, seed, folder, *, drawn=1000, held_out=10_000):
     # uniform between the minimum and the maximum of each number, as in the lesson
     uniform = np.random.default_rng(seed).uniform(z.min(axis=0), z.max(axis=0), (drawn, z.shape[1])).astype("float32")
     random, fitted = model.decode(uniform), to_float(model.generate(drawn, seed)[0])
-    shown = figures.columns(images.shape[2])
+    shown = charts.images_in_row(images.shape[2])
     rows = {
         "original": images[:shown],
         **as_images(z[:shown], model.code_shape, model.shape),

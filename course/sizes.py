@@ -16,16 +16,13 @@ def run(models, image_set, seed, folder, *, shown=5):
     images = batch["images"]
     rows, numbers, n = {"original": images}, {}, None
 
-    def stream():
-        return (batch["images"].numpy() for batch in pipeline.batches(image_set, "train", 128))
-
     def rebuilt(model, name, batch):
         return model.reconstruct(batch["images"], checks.labels_of(model, name, image_set, batch))
 
     for name, model in sorted(models.items(), key=lambda pair: pair[1].latent_dim):
         size = model.latent_dim
         first = rebuilt(model, name, batch)
-        pca = fit_pca(stream(), size)
+        pca = fit_pca((batch["images"].numpy() for batch in pipeline.batches(image_set, "train", 128)), size)
         rows |= {f"AE-{size}": first, f"PCA-{size}": np.clip(pca.rebuild(images), -1, 1)}
         of_model = checks.held_out(model.card, "held_out", image_set, functools.partial(rebuilt, model, name))
         of_pca = checks.held_out(

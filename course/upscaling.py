@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from course import checks
+from course import charts, checks
 from keras_ae.data import pipeline, tasks
 from keras_ae.images import figures
-from keras_ae.judge.metrics import psnr_and_ssim
 
 
 def _blocks(small, shape):
@@ -20,10 +19,10 @@ def run(models, image_set, seed, folder, *, held_out=500):
         test = pipeline.first_batch(image_set, "test", held_out, checks.task_of(model, name, "downscale"))
         images, small = test["images"], test["inputs"]
         bicubic, rebuilt = np.asarray(tasks.unlearned(small, model.shape)), model.reconstruct(small)
-        shown, size = figures.columns(images.shape[2]), f"{small.shape[1]}x{small.shape[2]}"
+        shown, size = charts.images_in_row(images.shape[2]), f"{small.shape[1]}x{small.shape[2]}"
         kinds = {"input": _blocks(small, model.shape), "bicubic": bicubic, "model": rebuilt}
         rows |= {f"{size} {kind}": result[:shown] for kind, result in kinds.items()}
-        numbers[name] = {"bicubic": psnr_and_ssim(images, bicubic), "model": psnr_and_ssim(images, rebuilt)}
+        numbers[name] = {"bicubic": checks.psnr_and_ssim(images, bicubic), "model": checks.psnr_and_ssim(images, rebuilt)}
     rows["original"] = images[:shown]
     figures.rows(list(rows.values()), list(rows), folder / "upscaling.png", "super-resolution of held-out images")
     noise = np.random.default_rng(seed).uniform(-1, 1, (shown, *small.shape[1:])).astype("float32")

@@ -8,6 +8,7 @@ distances in it are called FID and KID. To add features, write a function that r
 import keras
 import numpy as np
 import tensorflow as tf
+from sklearn.covariance import ShrunkCovariance
 
 from keras_ae.errors import UserError
 from keras_ae.priors.space import batched
@@ -100,28 +101,23 @@ def extractor(name):
 class Texture:
     """How unusual the texture is that a model does not reproduce: the squared Mahalanobis distance from that of usual images.
 
-    A model that has only seen cats rebuilds anything as softly as a cat. What is missing then, the `gabor` features of the image
-    less those of its reconstruction, has the texture of a cat's fur, or of something else. Compare Lee et al. 2018
+    A model that has only seen cats rebuilds anything as softly as a cat. What is missing then, the `gabor` features of the
+    image less those of its reconstruction, has the texture of a cat's fur, or of something else. Compare Lee et al. 2018
     (arXiv:1807.03888), who use the distance on features of a classifier.
 
-    images, rebuilt: usual images and what the model makes of them, float32 (n, H, W, C) in [-1, 1]. shrinkage: share of the mean
-    variance that is added to every variance, as few images do not determine 304 x 304 covariances. Raises UserError for fewer
-    than 20 images.
+    images, rebuilt: usual images and what the model makes of them, float32 (n, H, W, C) in [-1, 1]. Few images do not determine
+    304 x 304 covariances, which are therefore shrunk by a tenth. Raises UserError for fewer than 20 images.
     """
 
-    def __init__(self, images, rebuilt, shrinkage=0.1):
+    def __init__(self, images, rebuilt):
         if len(images) < 20:
             raise UserError(f"{len(images)} usual images are too few; name a folder of at least 20 with `reference`")
         self._extract = extractor("gabor")
-        missing = self._missing(images, rebuilt)
-        self._mean = missing.mean(axis=0)
-        covariance = np.cov(missing.T)
-        ridge = shrinkage * np.trace(covariance) / len(covariance)
-        self._root = np.linalg.cholesky(np.linalg.inv(covariance + ridge * np.eye(len(covariance))))
+        self._usual = ShrunkCovariance(shrinkage=0.1).fit(self._missing(images, rebuilt))
 
     def _missing(self, images, rebuilt):
         return self._extract(images) - self._extract(rebuilt)
 
     def __call__(self, images, rebuilt):
         """Squared distances (n,); for usual images their mean is about the number of features that vary, at most 304."""
-        return np.square((self._missing(images, rebuilt) - self._mean) @ self._root).sum(axis=1)
+        return self._usual.mahalanobis(self._missing(images, rebuilt))

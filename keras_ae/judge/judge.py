@@ -1,4 +1,4 @@
-"""All measurements of a model on held-out images: reconstruction, likelihood, samples, smoothness.
+"""All measurements of a model on held-out images: reconstruction, likelihood, samples.
 
 A `Candidate` is a few functions of NumPy arrays, so that an export, PCA and a model of another library are measured in the same
 way. A `Judge` holds what all candidates share, computed once; its evaluators yield pairs (name, value). Images are float32
@@ -11,7 +11,7 @@ import functools
 from pathlib import Path
 
 import numpy as np
-from sklearn.decomposition import IncrementalPCA
+from sklearn.decomposition import PCA
 from tqdm import tqdm
 
 from keras_ae.data import pipeline
@@ -42,7 +42,7 @@ class Candidate:
     latent_dim: int
     encode: collections.abc.Callable
     decode: collections.abc.Callable
-    generate: collections.abc.Callable | None
+    generate: collections.abc.Callable | None = None
     neg_log_likelihood: collections.abc.Callable | None = None
     refine: collections.abc.Callable | None = None
 
@@ -74,7 +74,7 @@ def export_candidate(model, name, refinement_steps=0):
         return model.refine(images, z, refinement_steps, progress="refining codes")
 
     if refinement_steps:
-        return Candidate(name, model.latent_dim, lambda x: {"z": model.encode(x)}, model.decode, None, refine=refine)
+        return Candidate(name, model.latent_dim, lambda x: {"z": model.encode(x)}, model.decode, refine=refine)
     generates = generate if model.generates else None
     return Candidate(name, model.latent_dim, model.codes, model.decode, generates, read_likelihood(model.card))
 
@@ -109,51 +109,37 @@ def warn_of_other_data(models, image_set):
     return [f"{name} was trained on other images; it may have seen images that are held out here" for name in others]
 
 
-@dataclasses.dataclass(frozen=True)
-class PCA:
-    """The baseline of a model: principal components of images (H, W, C), with a normal distribution over their scores.
+def fit_pca(batches, latent_dim, most=2**28):
+    """The baseline of a model: principal components of images, with a normal distribution over their scores, a `Candidate`.
 
-    mean (D,), components (latent_dim, D), deviations (latent_dim,) of the scores.
+    batches: of images (batch, H, W, C). There are at most as many components as images or values. most: values that are kept
+    in memory, by default 1 GiB; images beyond them are not used. Large sets are decomposed by randomized subspace iteration
+    (Halko et al. 2011, arXiv:0909.4061).
     """
+    count = 0
+    for images in batches:
+        if not count:
+            shape, values = images.shape[1:], images[0].size
+            rows = np.empty((max(1, most // values), values), "float32")
+        part = images[: len(rows) - count]
+        rows[count : count + len(part)] = np.reshape(part, (len(part), values))
+        count += len(part)
+        if count == len(rows):
+            break
+    pca = PCA(min(latent_dim, count, values), copy=False, iterated_power=4, random_state=0).fit(rows[:count])
 
-    mean: np.ndarray
-    components: np.ndarray
-    deviations: np.ndarray
-    shape: tuple
+    def decode(z):
+        return np.reshape(pca.inverse_transform(z), (len(z), *shape))
 
-    def encode(self, images):
-        """Scores (n, latent_dim) of images (n, H, W, C)."""
-        return (np.reshape(images, (len(images), -1)) - self.mean) @ self.components.T
+    def generate(n, seed):
+        noise = np.random.default_rng(seed).normal(size=(n, pca.n_components_))
+        scores = noise * pca.singular_values_ / np.sqrt(count)
+        return np.clip(decode(scores.astype("float32")), -1, 1)
 
-    def decode(self, z):
-        """Images (n, H, W, C) of scores (n, latent_dim)."""
-        return np.reshape(z @ self.components + self.mean, (len(z), *self.shape))
+    def encode(images):
+        return {"z": pca.transform(np.reshape(images, (len(images), values)))}
 
-    def rebuild(self, images):
-        """Images (n, H, W, C) reconstructed from `latent_dim` scores each."""
-        return self.decode(self.encode(images))
-
-    def sample(self, n, seed):
-        """Scores of n new images from independent normal distributions, (n, latent_dim)."""
-        noise = np.random.default_rng(seed).normal(size=(n, len(self.deviations)))
-        return (noise * self.deviations).astype("float32")
-
-
-def fit_pca(batches, latent_dim):
-    """PCA of a stream of batches of images (batch, H, W, C); at most as many components as there are images or values."""
-    raise NotImplementedError
-
-
-def pca_candidate(pca):
-    """A `PCA` as a `Candidate`."""
-    latent_dim = len(pca.components)
-    return Candidate(
-        f"PCA-{latent_dim}",
-        latent_dim,
-        lambda images: {"z": pca.encode(images)},
-        pca.decode,
-        lambda n, seed: np.clip(pca.decode(pca.sample(n, seed)), -1, 1),
-    )
+    return Candidate(f"PCA-{pca.n_components_}", pca.n_components_, encode, decode, generate)
 
 
 class Judge:
@@ -215,7 +201,7 @@ class Judge:
 
     def baseline(self, latent_dim):
         """PCA of the training images with `latent_dim` components, as a candidate."""
-        return pca_candidate(fit_pca(self._training(), latent_dim))
+        return fit_pca(self._training(), latent_dim)
 
     def reconstruction(self, candidate, images):
         """The numbers of `metrics.pooled` with their 95 % bootstrap intervals."""
@@ -252,7 +238,7 @@ class Judge:
         yield "nearest_training", float(np.median(distance) / np.median(self.held_out_to_training))
 
     def samples(self, candidate, shown=16):
-        """`compare` for images drawn from a candidate, none without a generator; arrays `drawn` and the `nearest` of `shown`."""
+        """`compare` for images drawn from a candidate, and arrays `drawn` and `nearest`; no pairs without a generator."""
         if candidate.generate is None:
             return
         images = candidate.generate(self.n, self.seed)
@@ -270,22 +256,6 @@ class Judge:
         """
         return dict(self.compare(self.real, self.training_features[: self.n], intervals)) | {"nearest_training": 1.0}
 
-    def smoothness(self, candidate, n=250, step=1e-2):
-        """Perceptual path length: mean squared change of the features per squared step along lines between codes.
-
-        Karras et al. 2019 (arXiv:1812.04948), section 4.1, on `n` lines between held-out codes, in these features; lower is
-        smoother.
-        """
-        z = candidate.encode(self.held_out)["z"]
-        rng = np.random.default_rng(self.seed)
-        start, end = z[rng.integers(0, len(z), n)], z[rng.integers(0, len(z), n)]
-        share = rng.uniform(0, 1 - step, (n, 1))
-        ends = [candidate.decode((start + t * (end - start)).astype("float32")) for t in (share, share + step)]
-        change = np.square(self.extract(ends[0]) - self.extract(ends[1])).sum(axis=1) / step**2
-        yield "n", n
-        yield "path_length", float(change.mean())
-        yield "half_widths", {"path_length": float(1.96 * change.std() / np.sqrt(n))}
-
     def examples(self, candidate):
         """Arrays to look at: 100 held-out images, their reconstructions and codes, and lines between four pairs of codes."""
         shown = self.held_out[:100]
@@ -300,7 +270,6 @@ class Judge:
             "others": () if self.others is None else self.reconstruction(candidate, self.others),
             "likelihood": self.likelihood(candidate),
             "samples": self.samples(candidate),
-            "smoothness": self.smoothness(candidate),
         }
         numbers, arrays = {"latent_dim": candidate.latent_dim}, self.examples(candidate)
         for name, pairs in sections.items():

@@ -40,11 +40,6 @@ def bits_per_dimension(neg_log_density, dimensions):
     return neg_log_density / (dimensions * math.log(2)) + math.log2(127.5)
 
 
-def rate(z_mean, z_log_var):
-    """KL of each image and dimension from N(0, I) in nats, (n, latent_dim)."""
-    return space.kl(np.asarray(z_mean, "float64"), np.asarray(z_log_var, "float64"))
-
-
 def usage(z_mean, z_log_var):
     """Use of the latent space: a dict of numbers.
 
@@ -52,14 +47,14 @@ def usage(z_mean, z_log_var):
     aggregate_kl: KL(N(m, C) || N(0, I)) of the normal distribution with the moments of the aggregate posterior, the mixture of
     the posteriors of all images. The rest of the rate distinguishes images from each other (Hoffman & Johnson 2016).
     """
-    z_mean, variance = z_mean.astype("float64"), np.exp(z_log_var.astype("float64"))
-    mean = z_mean.mean(axis=0)
+    z_mean, z_log_var = z_mean.astype("float64"), z_log_var.astype("float64")
+    mean, variance = z_mean.mean(axis=0), np.exp(z_log_var)
     covariance = np.cov(z_mean, rowvar=False, bias=True).reshape(len(mean), len(mean)) + np.diag(variance.mean(axis=0))
     _, log_determinant = np.linalg.slogdet(covariance)
     return {
         "active_units": int((z_mean.var(axis=0) > 0.01).sum()),
         "latent_dim": len(mean),
-        "rate": float(rate(z_mean, z_log_var).sum(axis=1).mean()),
+        "rate": float(space.kl(z_mean, z_log_var).sum(axis=1).mean()),
         "aggregate_kl": float(0.5 * (np.trace(covariance) + mean @ mean - len(mean) - log_determinant)),
     }
 
@@ -114,9 +109,8 @@ def importance_weighted(candidate, likelihood, images, z_mean, z_log_var, seed, 
 def measure(candidate, images, training_images, seed, n=128, draws=500, ks=(50, 500)):
     """Likelihood of held-out images (N, H, W, C) under a candidate as pairs (name, value); none without a posterior.
 
-    On all images: neg_elbo = distortion + rate with one drawn code each, its standard error, `usage`, and the arrays (N,)
-    `rates` and `distortions`. On the first `n`: importance-weighted estimates for each of `ks`, from `draws` codes each, beside
-    the negative ELBO of the same images.
+    On all images: neg_elbo = distortion + rate with one drawn code each, its standard error, and `usage`. On the first `n`:
+    importance-weighted estimates for each of `ks`, from `draws` codes each, beside the negative ELBO of the same images.
     """
     codes = candidate.encode(images)
     if "z_log_var" not in codes:
@@ -125,7 +119,7 @@ def measure(candidate, images, training_images, seed, n=128, draws=500, ks=(50, 
     likelihood, variance = neg_log_likelihood(candidate, training_images, seed)
     rebuilt = candidate.decode(_draw(z_mean, z_log_var, seed))
     distortions = space.batched(lambda rows: likelihood(images[rows], rebuilt[rows]), np.arange(len(images))).astype("float64")
-    rates = rate(z_mean, z_log_var)
+    rates = space.kl(z_mean.astype("float64"), z_log_var.astype("float64"))
     neg_elbo = distortions + rates.sum(axis=1)
     yield "n", len(images)
     yield "neg_elbo", float(neg_elbo.mean())
@@ -136,5 +130,3 @@ def measure(candidate, images, training_images, seed, n=128, draws=500, ks=(50, 
     first = images[:n], z_mean[:n], z_log_var[:n]
     yield "importance_weighted", importance_weighted(candidate, likelihood, *first, seed, draws, ks)
     yield "kl_per_dimension", rates.mean(axis=0).tolist()
-    yield "rates", rates.sum(axis=1)
-    yield "distortions", distortions

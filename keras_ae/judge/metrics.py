@@ -68,8 +68,8 @@ def per_image(pairs):
 def pooled(values):
     """Numbers of a whole set from those of `per_image`.
 
-    Returns n, mse, l1, psnr in dB of the pooled mse, ssim and ms_ssim where they are present, and sharpness: the gradient energy
-    of the reconstructions divided by that of the originals (1: equally sharp).
+    Returns n, mse, l1, psnr in dB of the pooled mse, ssim and ms_ssim where they are present, and sharpness: the gradient
+    energy of the reconstructions divided by that of the originals (1: equally sharp).
     """
     mean = {name: float(array.mean()) for name, array in values.items()}
     numbers = {"n": len(values["mse"]), "mse": mean["mse"], "l1": mean["l1"], "psnr": psnr(mean["mse"])}
@@ -106,9 +106,3 @@ def intervals(values, seed, resamples=1000):
 def reconstruction(pairs):
     """The numbers of `pooled` for batches of images and their reconstructions, pairs (images, rebuilt)."""
     return pooled(per_image(pairs))
-
-
-def psnr_and_ssim(images, rebuilt):
-    """Those two numbers of `reconstruction` for arrays of images; SSIM is left out where images are too small for it."""
-    numbers = reconstruction([(images, np.asarray(rebuilt, "float32"))])
-    return {name: numbers[name] for name in ("psnr", "ssim") if name in numbers}

@@ -5,12 +5,9 @@ import html
 import json
 import math
 
-import numpy as np
-
-from keras_ae import outputs
+from keras_ae.files import versions, write_folder
 from keras_ae.images import charts, figures
 from keras_ae.priors.space import principal
-from keras_ae.versions import versions
 
 # tables and pictures scroll inside their box, so that numbers and the labels in pictures keep their size on a phone
 STYLE = """
@@ -58,7 +55,6 @@ SAMPLES = {
     "sharpness": ("sharpness", 2),
     "nearest_training": ("nearest", 2),
 }
-SMOOTHNESS = {"path_length": ("perceptual path length", 1)}
 
 EXPLANATIONS = {
     "reconstruction": """
@@ -82,7 +78,7 @@ EXPLANATIONS = {
         Below each sample, the training image that is nearest to it in the same features. The column 'nearest' above is the
         median of this distance divided by its median for held-out images: a model that repeats training images is far below 1.
         """,
-    "smoothness": "Mean squared change of the features per squared step along a line between two codes; lower is smoother.",
+    "smoothness": "Images along straight lines between the codes of two held-out images.",
     "map": "Held-out images at the first two principal components of their codes.",
 }
 
@@ -105,19 +101,20 @@ def _intervals(numbers):
     return around | numbers.get("intervals", {})
 
 
+def _scrolling(content):
+    return f"<div class=scroll tabindex=0>{content}</div>"
+
+
 def _table(rows, columns):
     """A table as HTML. rows: {name: numbers}. columns: {key: (heading, digits)}; those that no row has are left out."""
     columns = {key: column for key, column in columns.items() if any(key in numbers for numbers in rows.values())}
-    lines = [["", *(html.escape(heading) for heading, _ in columns.values())]]
+    lines = [("th", ["", *(html.escape(heading) for heading, _ in columns.values())])]
     for name, numbers in rows.items():
         around = _intervals(numbers)
         cells = [_number(numbers.get(key), digits, around.get(key)) for key, (_, digits) in columns.items()]
-        lines.append([html.escape(name), *cells])
-    tags = ["th"] + ["td"] * (len(lines) - 1)
-    text = "".join(
-        f"<tr>{''.join(f'<{tag}>{cell}</{tag}>' for cell in line)}</tr>" for tag, line in zip(tags, lines, strict=True)
-    )
-    return f"<div class=scroll tabindex=0><table>{text}</table></div>"
+        lines.append(("td", [html.escape(name), *cells]))
+    text = [f"<tr>{''.join(f'<{tag}>{cell}</{tag}>' for cell in line)}</tr>" for tag, line in lines]
+    return _scrolling(f"<table>{''.join(text)}</table>")
 
 
 def _likelihood_rows(rows):
@@ -139,18 +136,16 @@ def _likelihood_rows(rows):
 def _picture(path, text):
     """A PNG file as an inline image of its own size."""
     encoded = base64.b64encode(path.read_bytes()).decode()
-    image = f'<img alt="{html.escape(text)}" src="data:image/png;base64,{encoded}">'
-    return f"<div class=scroll tabindex=0>{image}</div>"
+    return _scrolling(f'<img alt="{html.escape(text)}" src="data:image/png;base64,{encoded}">')
 
 
 def page_html(protocol, models, real, drawn):
-    """The whole document, from the contents of metrics.json and the pictures: {section: [(path, alternative text), ...]}."""
+    """The whole document, from the contents of metrics.json and the pictures that `draw` returns."""
 
     def section(name, heading, *tables):
-        if not drawn[name]:
-            return []
-        pictures = [_picture(path, text) for path, text in drawn[name]]
-        return [f"<h2>{heading}</h2>", f"<p>{html.escape(' '.join(EXPLANATIONS[name].split()))}</p>", *tables, *pictures]
+        pictures = [_picture(path, text) for place, path, text in drawn if place == name]
+        explanation = html.escape(" ".join(EXPLANATIONS[name].split()))
+        return [f"<h2>{heading}</h2>", f"<p>{explanation}</p>", *tables, *pictures] if pictures else []
 
     def rows(key):
         return {name: model[key] for name, model in models.items() if model[key]}
@@ -160,21 +155,21 @@ def page_html(protocol, models, real, drawn):
         text = f"The same for {protocol['n_others']} images from another folder:"
         others = f"<p>{text}</p>{_table(rows('others'), RECONSTRUCTION)}"
     title = f"How good is {' and '.join(protocol['models'])}?"
+    versions = protocol["versions"]
     conditions = (
         f"Data set {protocol['data']}: {protocol['n_held_out']} of {protocol['n_test']} held-out and {protocol['n_train']} "
-        f"training images. {protocol['n_samples']} images drawn with seed {protocol['seed']}. Features: {protocol['features']}. "
-        "Intervals are of 95 %. "
-        + ", ".join(f"{package} {protocol['versions'][package]}" for package in ("keras_ae", "tensorflow"))
+        f"training images. {protocol['n_samples']} images drawn with seed {protocol['seed']}. Features: "
+        f"{protocol['features']}. Intervals are of 95 %. keras_ae {versions['keras_ae']}, tensorflow {versions['tensorflow']}."
     )
     parts = [
         f"<h1>{html.escape(title)}</h1>",
-        f"<p>{html.escape(conditions)}.</p>",
+        f"<p>{html.escape(conditions)}</p>",
         *(f"<p class=warning>Warning: {html.escape(line)}</p>" for line in protocol["warnings"]),
         *section("reconstruction", "Reconstruction", _table(rows("reconstruction"), RECONSTRUCTION), others),
         *section("likelihood", "Likelihood", _table(*_likelihood_rows(rows("likelihood")))),
         *section("samples", "Samples", _table(rows("samples") | {"real images": real}, SAMPLES)),
         *section("memory", "Memory"),
-        *section("smoothness", "Smoothness", _table(rows("smoothness"), SMOOTHNESS)),
+        *section("smoothness", "Smoothness"),
         *section("map", "Latent map"),
     ]
     metadata = '<meta name=viewport content="width=device-width, initial-scale=1"><meta name=generator content=keras_ae>'
@@ -182,36 +177,28 @@ def page_html(protocol, models, real, drawn):
     return "\n".join([f"<!doctype html><html lang=en>{head}", *parts, "</html>", ""])
 
 
-def _draw_reconstructions(folder, arrays, per_row=8):
+def _draw_comparisons(folder, models, arrays):
     originals = next(iter(arrays.values()))["originals"]
-    for part, first in (("a", 0), ("b", per_row)):
-        shown = slice(first, first + per_row)
-        if len(originals[shown]):
-            kinds = {"original": originals[shown], **{name: array["rebuilt"][shown] for name, array in arrays.items()}}
-            path, title = folder / f"reconstructions_{part}.png", "Held-out images and their reconstructions"
+    for first in (0, 8):
+        if len(shown := originals[first : first + 8]):
+            kinds = {"original": shown, **{name: array["rebuilt"][first : first + 8] for name, array in arrays.items()}}
+            path, title = folder / f"reconstructions_{'ab'[first // 8]}.png", "Held-out images and their reconstructions"
             figures.rows(list(kinds.values()), list(kinds), path, title)
-            yield path, f"{title}: a row of originals, then a row of each of {', '.join(arrays)}"
-
-
-def _draw_likelihood(folder, models, arrays):
-    points = {name: (array["rates"], array["distortions"]) for name, array in arrays.items() if "rates" in array}
-    if points:
-        kls, path = {name: models[name]["likelihood"]["kl_per_dimension"] for name in points}, folder / "kl_per_dimension.png"
+            yield "reconstruction", path, f"{title}: a row of originals, then a row of each of {', '.join(arrays)}"
+    kls = {name: numbers["likelihood"]["kl_per_dimension"] for name, numbers in models.items() if numbers["likelihood"]}
+    if kls:
+        path = folder / "kl_per_dimension.png"
         charts.kl_per_dimension(kls, path)
-        yield path, f"Chart: KL of each latent dimension of {', '.join(kls)}, largest first"
-        path = folder / "rate_distortion.png"
-        charts.rate_distortion(points, path)
-        yield path, f"Chart: rate and distortion of each held-out image for {', '.join(points)}"
+        yield "likelihood", path, f"Chart: KL of each latent dimension of {', '.join(kls)}, largest first"
 
 
-def _draw_model(folder, index, name, array, per_row=8):
-    """The pictures of one model: (section, path, alternative text)."""
+def _draw_model(folder, index, name, array):
     if "drawn" in array:
         path = folder / f"samples_{index}.png"
         figures.samples(array["drawn"], path, f"{name}: samples, not selected")
         yield "samples", path, f"{len(array['drawn'])} samples of {name}"
         path, title = folder / f"nearest_{index}.png", f"{name}: samples, and below each the nearest training image"
-        pairs = [array[kind][first : first + per_row] for first in (0, per_row) for kind in ("drawn", "nearest")]
+        pairs = [array[kind][first : first + 8] for first in (0, 8) for kind in ("drawn", "nearest")]
         figures.rows(pairs, ["sample", "nearest"] * 2, path, title)
         yield "memory", path, title
     path, title = folder / f"interpolations_{index}.png", f"{name}: straight lines between codes of held-out images"
@@ -219,30 +206,27 @@ def _draw_model(folder, index, name, array, per_row=8):
     figures.rows(lines, [], path, title)
     yield "smoothness", path, f"{title}, {len(lines)} rows of {len(lines[0])} images"
     originals = array["originals"]
-    path = folder / f"latent_map_{index}.png"
-    title = f"{name}: {len(originals)} held-out images at the places of their codes"
+    path, title = folder / f"latent_map_{index}.png", f"{name}: {len(originals)} held-out images at the places of their codes"
     figures.thumbnails(principal(array["z"]), originals, path, title, "PCA")
     yield "map", path, title
 
 
 def draw(folder, models, arrays):
-    """Draw every picture of the report into `folder`: {section: [(path, alternative text), ...]}.
+    """Draw every picture of the report into `folder`: a list of (section, path, alternative text).
 
     models, arrays: as `Judge.measure_all` returns them.
     """
-    drawn = {name: [] for name in EXPLANATIONS}
-    drawn["reconstruction"] += _draw_reconstructions(folder, arrays)
-    drawn["likelihood"] += _draw_likelihood(folder, models, arrays)
+    drawn = [*_draw_comparisons(folder, models, arrays)]
     for index, (name, array) in enumerate(arrays.items()):
-        for section, path, text in _draw_model(folder, index, name, array):
-            drawn[section].append((path, text))
+        drawn += _draw_model(folder, index, name, array)
     return drawn
 
 
-def write(out, judge, titled, models, arrays, warnings=()):
+def write(out, judge, titled, models, arrays, warnings=(), force=False):
     """Write the report to the folder `out`: index.html, metrics.json and pictures/. Returns its summary as text.
 
-    titled: names of the models in the title. models, arrays: as `Judge.measure_all` returns them.
+    titled: names of the models in the title. models, arrays: as `Judge.measure_all` returns them. Raises UserError as
+    `files.write_folder` does.
     """
     real = judge.floor()
     protocol = {
@@ -259,7 +243,7 @@ def write(out, judge, titled, models, arrays, warnings=()):
         "versions": versions(),
         "warnings": list(warnings),
     }
-    with outputs.folder(out) as folder:
+    with write_folder(out, force) as folder:
         numbers = {"protocol": protocol, "real": real, "models": models}
         (folder / "metrics.json").write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
         (folder / "pictures").mkdir()
