@@ -4,18 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-EXPERIMENTS := $(basename $(notdir $(wildcard experiments/*.toml)))
+INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help install test notebooks docs lint dist cats explorer soak bench bench-peers bench-scale bench-small clean $(EXPERIMENTS:%=train-%)
-
-cats: $(READY) ## download the public cat faces into the cache; make train-vae DATA=cats trains on them
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[cats]'
-	$(BIN)/python -m keras_ae.data cats
+.PHONY: help install test lint docs notebooks dist explorer cats soak bench bench-peers bench-scale bench-small clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-24s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@for name in $(EXPERIMENTS); do printf "  %-24s %s\n" "train-$$name" "$$(sed -n '1s/^# *//p' experiments/$$name.toml)"; done
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {sub("%", "NAME", $$1); printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(READY) ## make the virtual environment and install, with the versions in constraints.txt
 
@@ -23,60 +18,52 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or later is needed; name one with make PYTHON=..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test]'
+	$(INSTALL) '.[test]'
 	touch $(READY)
 
-# train, export, draw
-$(EXPERIMENTS:%=train-%): train-%: $(READY)
+train-%: $(READY) ## train, export and draw experiments/NAME.toml; DATA=DIR, ARGS="--set ..."; keras_ae.train --list names them
 	$(BIN)/python -m keras_ae.train experiments/$*.toml $(if $(DATA),--data "$(DATA)") $(ARGS)
 	$(BIN)/python -m keras_ae.export --model runs/$* --out exported/$*
-	$(BIN)/python -m keras_ae.generate --model exported/$* --n 16 --out exported/$*/samples.png
 
 test: lint ## check the style, then run every test
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
-
-# the export that the page shows
-MODEL ?= exported/cats
-
-explorer: $(READY) ## make explorer.html, a page to play with an export in a browser; MODEL=DIR
-	$(BIN)/python -m keras_ae.explore --model "$(MODEL)" --out explorer.html
-
-notebooks: $(READY) ## run notebooks/*.ipynb and store their outputs (about 15 minutes); NOTEBOOK=FILE runs one
-	$(BIN)/python notebooks/execute.py $(NOTEBOOK)
-
-docs: $(READY) ## build the documentation into site/, which needs no network afterwards; open site/index.html
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[docs]'
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
-
-dist: $(READY) ## build the wheel and the sdist into dist/
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dist]'
-	$(BIN)/python -m build --outdir dist
 
 lint: $(READY) ## check the style of the code with ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# minutes of the campaign; SEED=N repeats one
-SOAK ?= 20
+docs: $(READY) ## build the documentation into site/, which needs no network afterwards; open site/index.html
+	$(INSTALL) '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+notebooks: $(READY) ## run notebooks/*.ipynb and store their outputs (about 15 minutes); NOTEBOOK=FILE runs one
+	$(BIN)/python notebooks/execute.py $(NOTEBOOK)
+
+dist: $(READY) ## build the wheel and the sdist into dist/
+	$(INSTALL) '.[dist]'
+	$(BIN)/python -m build --outdir dist
+
+explorer: $(READY) ## make explorer.html, a page to play with an export in a browser; MODEL=DIR
+	$(BIN)/python -m keras_ae.explore --model "$(or $(MODEL),exported/cats)" --out explorer.html
+
+cats: $(READY) ## download the public cat faces into the cache; make train-vae DATA=cats trains on them
+	$(INSTALL) '.[cats]'
+	$(BIN)/python -m keras_ae.data cats
 
 soak: $(READY) ## random wrong inputs and killed trainings; SOAK=MINUTES (20), SEED=N
-	$(BIN)/python benchmarks/soak.py --minutes $(SOAK) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python benchmarks/soak.py --minutes $(or $(SOAK),20) $(if $(SEED),--seed $(SEED))
 
 bench: $(READY) ## measure training and decoding beside PyTorch, onnxruntime and a plain Keras loop (installs PyTorch)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	$(INSTALL) '.[bench]'
 	$(BIN)/python benchmarks/bench.py $(ARGS)
 
 bench-peers: $(READY) ## train and judge keras_ae beside pythae, a plain Keras loop and PCA (installs PyTorch; about an hour)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[peers]'
+	$(INSTALL) '.[peers]'
 	$(BIN)/python benchmarks/peers.py $(if $(DATA),--data "$(DATA)") $(ARGS)
 
-# numbers of pictures
-SIZES ?= 10000 100000 1000000
-
 bench-scale: $(READY) ## measure how 10,000 to 1,000,000 pictures are prepared and read (15 minutes, 20 GB); SIZES="10000 100000"
-	$(BIN)/python benchmarks/scale.py $(SIZES) $(ARGS)
+	$(BIN)/python benchmarks/scale.py $(or $(SIZES),10000 100000 1000000) $(ARGS)
 
-# measured in several calls; each writes what it has
 bench-small: $(READY) ## compare PCA, training from nothing and from exported/cats on small folders; CATS=DIR OTHER=DIR
 	$(BIN)/python benchmarks/small.py $(if $(CATS),--cats "$(CATS)") $(if $(OTHER),--other "$(OTHER)") $(ARGS)
 

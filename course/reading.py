@@ -8,7 +8,7 @@ from keras import layers
 from keras_ae.data.sets.cat_drawing import drawn
 from keras_ae.data.sets.cat_factors import RANGES, factor_value
 from keras_ae.images.pictures import to_float
-from keras_ae.models.blocks import stages
+from keras_ae.models.networks import stages
 from keras_ae.models.optimizers import cosine, muon
 from keras_ae.priors.space import batched
 

@@ -7,7 +7,6 @@ from .exports.reading import load as load
 from .exports.writing import save as save
 from .images.figures import show as show
 from .models.adversarial_autoencoder import AdversarialAutoencoder as AdversarialAutoencoder
-from .models.conditions import on_label as on_label
 from .models.latents import Features as Features
 from .models.latents import Gaussian as Gaussian
 from .models.latents import Point as Point
@@ -16,14 +15,15 @@ from .models.networks import conv_decoder as conv_decoder
 from .models.networks import conv_encoder as conv_encoder
 from .models.networks import dense_decoder as dense_decoder
 from .models.networks import dense_encoder as dense_encoder
+from .models.networks import on_label as on_label
+from .models.networks import plain_decoder as plain_decoder
+from .models.networks import plain_encoder as plain_encoder
 from .models.networks import residual_decoder as residual_decoder
 from .models.networks import residual_encoder as residual_encoder
-from .models.normalizer_free import normalizer_free_decoder as normalizer_free_decoder
-from .models.normalizer_free import normalizer_free_encoder as normalizer_free_encoder
+from .models.networks import spatial_decoder as spatial_decoder
+from .models.networks import spatial_encoder as spatial_encoder
 from .models.sequence import sequence_decoder as sequence_decoder
 from .models.sequence import sequence_encoder as sequence_encoder
-from .models.spatial import spatial_decoder as spatial_decoder
-from .models.spatial import spatial_encoder as spatial_encoder
 from .models.vae import VAE as VAE
 from .priors.flow import Flow as Flow
 from .priors.mixture import Mixture as Mixture

@@ -85,12 +85,8 @@ MODEL = option("--model", metavar="DIR", help=f"folder of an export (default: {T
 SEED = option("--seed", type=number(0, 2**31 - 1, int), default=0, help="seed of everything random")
 FORCE = option("--force", action="store_true", help="replace what is at --out, even if it is not from keras_ae")
 LABEL = option("--label", metavar="CLASS", help="class of a conditional model, by name or number")
-RUNTIME = option(
-    "--runtime",
-    choices=("auto", "onnx", "tensorflow"),
-    default="auto",
-    help="what computes: onnx starts in a fraction of a second; auto is onnx if onnxruntime is installed and --model has onnx/",
-)
+RUNTIMES = ("auto", "onnx", "tensorflow")
+RUNTIME = option("--runtime", choices=RUNTIMES, default="auto", help="what computes; auto is onnx where --model has it")
 # of commands that use one export
 EXPORT = (MODEL, LABEL, RUNTIME, SEED, FORCE)
 
@@ -210,7 +206,7 @@ def _explain(error, parser):
     """Exit status and message for an exception that a user can understand without a traceback; None for others."""
     match error:
         case KeyboardInterrupt():
-            return 130, "interrupted"
+            return 130, str(error) or "interrupted"
         case UserError():
             return 2, f"error: {parser.with_flags(str(error))}"
         case OSError():
@@ -274,7 +270,9 @@ def run(parser, body, argv=None):
         for number in signals:
             signal.signal(number, signal.SIG_IGN)
         # libraries replace the interruption of an import or of a graph by errors of their own
-        explained = _explain(KeyboardInterrupt() if interrupted else error, parser)
+        if interrupted and not isinstance(error, KeyboardInterrupt):
+            error = KeyboardInterrupt()
+        explained = _explain(error, parser)
         if explained is None:
             raise
         status, message = explained

@@ -61,12 +61,7 @@ def add_noise(images, deviation, seed):
     *picture_options(10_000),
     out("denoised", "folder to write: each picture, and comparison.png"),
     option("--model", default="exported/denoise_cats", metavar="DIR", help="folder of an export for denoising"),
-    option(
-        "--noise",
-        type=number(0, 2),
-        default=0.0,
-        help="first add normal noise with this standard deviation (images are in [-1, 1]), to see what a model can do",
-    ),
+    option("--noise", type=number(0, 2), default=0.0, help="first add noise of this standard deviation, in units of [-1, 1]"),
     *EXPORT[1:],
 )
 def main(arguments):

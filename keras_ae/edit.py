@@ -46,27 +46,12 @@ def find_direction(model, arguments):
 
 @command(
     option("picture", metavar="PICTURE", nargs="?", help="picture file (default: a generated picture)"),
-    option(
-        "--attribute",
-        metavar="NAME",
-        help="property of pictures: brightness, background, warmth, muzzle or side_light; of the built-in cats, such as "
-        "eye_size; or a name for --with and --without",
-    ),
+    option("--attribute", metavar="NAME", help="brightness ..., or of built-in cats, eye_size ...; or a name for --with"),
     option("--with", dest="having", metavar="DIR", help="folder of pictures with the attribute"),
     option("--without", metavar="DIR", help="folder of pictures without it"),
-    option(
-        "--strength",
-        type=number(0.1, 20),
-        default=3.0,
-        help="range of the strip: plus and minus this many standard deviations of the attribute",
-    ),
+    option("--strength", type=number(0.1, 20), default=3.0, help="standard deviations to each side of the middle"),
     option("--steps", type=number(2, 50, int), default=7, help="number of pictures in the strip"),
-    option(
-        "--examples",
-        type=number(10, 100_000, int),
-        default=1000,
-        help="number of generated pictures, or of built-in cats, that an attribute is learned from",
-    ),
+    option("--examples", type=number(10, 100_000, int), default=1000, help="pictures that an attribute is learned from"),
     out("edit.png", ".png strip, or animated .gif"),
     *EXPORT,
 )

@@ -4,19 +4,12 @@ from keras_ae.commandline import EXPORT, check_out, command, number, open_model,
 from keras_ae.errors import UserError
 
 MOST_IN_A_GRID = 10_000
-# decoded at a time with --separate: memory stays constant for any number of images
-CHUNK = 64
 
 
 @command(
     out("samples.png", "picture to write; with --separate, a folder"),
     option("--n", type=number(1, 1_000_000, int), default=16, help="how many pictures"),
-    option(
-        "--temperature",
-        type=number(0, 10),
-        default=1.0,
-        help="scales the spread of the codes: lower values give more typical pictures, 0 the middle of the prior",
-    ),
+    option("--temperature", type=number(0, 10), default=1.0, help="scales the spread of codes; 0 is the middle of the prior"),
     option("--prior", choices=("fitted", "normal"), default="fitted", help="prior that codes are drawn from"),
     option("--columns", type=number(1, 1000, int), help="columns of the grid (default: a square)"),
     option("--separate", action="store_true", help="one PNG for each picture, in the folder --out (default: samples)"),
@@ -40,11 +33,11 @@ def main(arguments):
 
     if arguments.separate:
         digits = max(4, len(str(arguments.n - 1)))
-        with write_folder(path, arguments.force) as folder, tqdm(total=arguments.n, unit="image", disable=None) as bar:
-            for first in range(0, arguments.n, CHUNK):
-                for index, image in enumerate(draw(first, min(CHUNK, arguments.n - first)), first):
+        with write_folder(path, arguments.force) as folder:
+            # piece by piece: memory stays constant for any number of images
+            for first in tqdm(range(0, arguments.n, 64), disable=None):
+                for index, image in enumerate(draw(first, min(64, arguments.n - first)), first):
                     pictures.write_png(folder / f"{index:0{digits}d}.png", image)
-                    bar.update()
     else:
         pictures.write(path, draw(0, arguments.n), arguments.columns)
     height, width, _ = model.shape

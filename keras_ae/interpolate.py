@@ -5,9 +5,7 @@ from keras_ae.errors import UserError
 
 
 @command(
-    *picture_options(
-        text="two picture files (default: two generated pictures)", data="folder to choose two picture files from"
-    ),
+    *picture_options(text="two picture files (default: two generated pictures)", data="folder to choose two from"),
     option("--steps", type=number(2, 1000, int), default=50, help="number of pictures on the path"),
     option("--spherical", action="store_true", help="along an arc instead of a straight line"),
     out("interpolation.gif", "animated .gif, or .png strip"),

@@ -6,13 +6,7 @@ from keras_ae.commandline import EXPORT, check_out, command, number, open_model,
 @command(
     *picture_options(1000, data="folder of picture files; its sub-folders are the classes for a conditional model"),
     out("reconstructions.png", "picture to write"),
-    option(
-        "--refine",
-        type=number(0, 10_000, int),
-        default=0,
-        metavar="STEPS",
-        help="steps of gradient descent on each code, for closer reconstructions; 20 is a good choice",
-    ),
+    option("--refine", type=number(0, 10_000, int), default=0, help="steps of gradient descent on each code, such as 20"),
     *EXPORT,
 )
 def main(arguments):

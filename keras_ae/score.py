@@ -103,12 +103,7 @@ def texture_of(model, directory, seed):
 
 @command(
     *picture_options(data="folder of picture files; its sub-folders are the classes for a conditional model"),
-    option(
-        "--reference",
-        metavar="DIR",
-        help="folder of usual pictures, such as the training images: adds a score, how unusual the texture is that the model "
-        "does not reproduce",
-    ),
+    option("--reference", metavar="DIR", help="folder of usual pictures: score the texture that is not reproduced, too"),
     option("--against", metavar="DIR", help="folder of other pictures: how well the scores separate the two"),
     out("scores.csv", "table to write; a picture of the most unusual is written beside it"),
     *EXPORT,

@@ -36,7 +36,7 @@ def test_codes_come_to_look_normal_and_pictures_are_still_rebuilt():
     for weight in (0.0, 30.0):
         model = built(weight)
         model.fit(stream, epochs=100, verbose=0, shuffle=False)
-        z = model.encoder(images)["z"].numpy()
+        z = model.encoder(images)["z_mean"].numpy()
         error = np.mean(np.square(images - model(images)))
         found[weight] = (np.abs(z.mean(axis=0)).max(), np.abs(np.log(z.std(axis=0))).max(), error)
     (_, free_spread, _), (mean, spread, error) = found[0.0], found[30.0]
@@ -53,21 +53,10 @@ def test_the_logged_adversarial_loss_has_no_regularization_loss():
     model = AdversarialAutoencoder(dense_encoder(SHAPE, Point(2), widths=[8]), decoder, Likelihood("gaussian"), weight=3.0)
     model.compile("adam")
     images = two_spots(64)
-    expected = float(model.adversarial(model.encoder(images)["z"]))
+    expected = float(model.adversarial(model.encoder(images)["z_mean"]))
     assert float(sum(model.losses)) > 1
     logs = model.train_on_batch(images, return_dict=True)
     assert float(logs["adversarial"]) == pytest.approx(expected, rel=1e-4)
-
-
-def test_everything_that_trains_is_in_the_state():
-    model = built(30.0)
-    state = model.state()
-    images = two_spots(64)
-    before = [variable.numpy().copy() for variable in state]
-    model.train_on_batch({"images": tf.constant(images)})
-    changed = {id(variable) for variable, old in zip(state, before, strict=True) if np.any(old != variable.numpy())}
-    trained = model.trainable_variables + model.discriminator.trainable_variables
-    assert {id(variable) for variable in trained} <= changed
 
 
 def test_evaluation_reports_the_loss_and_the_kl_that_training_does():
@@ -89,5 +78,8 @@ def test_a_saved_model_goes_on_with_its_discriminator(tmp_path):
     model.save(tmp_path / "aae.keras")
     again = keras.saving.load_model(tmp_path / "aae.keras")
     assert again.weight == 3.0
-    for first, second in zip(model.state(), again.state(), strict=True):
-        np.testing.assert_array_equal(first, second)
+    pairs = [(model, again), (model.optimizer, again.optimizer)]
+    pairs += [(model.discriminator_optimizer, again.discriminator_optimizer)]
+    for first, second in pairs:
+        for ours, theirs in zip(first.variables, second.variables, strict=True):
+            np.testing.assert_array_equal(ours, theirs)

@@ -155,7 +155,7 @@ def test_conditional_models_encode_images_with_their_classes(course, few, tmp_pa
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     """An export of `keras_ae.save`, whose code is one number."""
-    encoder = networks.conv_encoder((8, 8, 1), latents.Gaussian(1, seed=0), widths=[8])
+    encoder = networks.conv_encoder((8, 8, 1), latents.Gaussian(1), widths=[8])
     vae = VAE(encoder, networks.conv_decoder((8, 8, 1), 1, widths=[8]))
     pixels = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 1), "uint8")
     return keras_ae.save(vae, tmp_path_factory.mktemp("saved") / "mine", pixels)

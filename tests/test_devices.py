@@ -21,10 +21,10 @@ SMALL = """
 [data]
 name = "digits"
 [encoder]
-name = "normalizer_free"
+name = "plain"
 widths = [8, 16]
 [decoder]
-name = "normalizer_free"
+name = "plain"
 widths = [8, 16]
 [latent]
 dim = 4

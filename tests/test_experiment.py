@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras_ae import training
 from keras_ae.errors import UserError
 from keras_ae.models import networks
-from keras_ae.models.blocks import Widths
+from keras_ae.models.networks import Widths
 from keras_ae.priors import mixture
 from keras_ae.training import experiment
 

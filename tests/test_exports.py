@@ -18,7 +18,7 @@ from keras_ae.exports.reading import Exported
 from keras_ae.exports.readme import readme
 from keras_ae.images import pictures
 from keras_ae.judge import side_by_side
-from keras_ae.models import conditions, latents, networks
+from keras_ae.models import latents, networks
 from keras_ae.models.vae import VAE
 from keras_ae.training.runs import Run
 
@@ -323,7 +323,7 @@ def test_networks_of_mixed_precision_are_exported_in_float32(tmp_path):
 def test_a_conditional_network_of_mixed_precision_becomes_one_of_float32():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        encoder, _ = conditions.on_label(
+        encoder, _ = networks.on_label(
             lambda latent, planes: networks.conv_encoder((8, 8, 1 + planes), latent, widths=[4]),
             lambda latent_dim: networks.conv_decoder((8, 8, 1), latent_dim, widths=[4]),
             latents.Gaussian(2),
@@ -351,7 +351,7 @@ def test_images_in_the_order_of_their_classes_are_all_in_the_prior(tmp_path, mon
 
 
 def conditional_vae(classes):
-    encoder, decoder = conditions.on_label(
+    encoder, decoder = networks.on_label(
         lambda latent, more: networks.conv_encoder((16, 16, 3 + more), latent, widths=[8]),
         lambda dim: networks.conv_decoder((16, 16, 3), dim, widths=[8]),
         latents.Gaussian(dim=4),

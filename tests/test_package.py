@@ -21,7 +21,7 @@ SETUP = configparser.ConfigParser()
 SETUP.read(ROOT / "setup.cfg", encoding="utf-8")
 # import names that are not the names of their distributions
 DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "skimage": "scikit-image", "umap": "umap-learn"}
-DISTRIBUTIONS |= {"tensorflow_datasets": "tensorflow-datasets", "annotated_types": "annotated-types"}
+DISTRIBUTIONS |= {name: name.replace("_", "-") for name in ("tensorflow_datasets", "annotated_types", "lazy_loader")}
 # what tensorflow and tensorboard need themselves, and cannot be without
 BROUGHT = {"google": "tensorboard"}
 
@@ -99,7 +99,7 @@ def test_the_wheel_holds_the_experiments_the_page_and_the_mark_of_types_and_noth
     names = zipfile.ZipFile(wheel).namelist()
     assert {name for name in names if name.endswith(".toml")} == {f"keras_ae/experiments/{name}.toml" for name in EXPERIMENTS}
     assets = {f"keras_ae/explorer/assets/{path.name}" for path in (ROOT / "keras_ae" / "explorer" / "assets").iterdir()}
-    assert assets | {"keras_ae/py.typed"} <= set(names)
+    assert assets | {"keras_ae/py.typed", "keras_ae/__init__.pyi"} <= set(names)
     assert all(name.startswith(("keras_ae/", "keras_ae-")) for name in names)
     assert wheel.stat().st_size < 2_000_000
 
@@ -151,9 +151,32 @@ def imported():
     return {name: path for name, path in found.items() if name not in sys.stdlib_module_names and name != "keras_ae"}
 
 
+def requirements(*extras):
+    """Names of the packages that keras_ae needs, with some of its extras."""
+    text = "\n".join([SETUP["options"]["install_requires"], *(SETUP["options.extras_require"][name] for name in extras)])
+    return {re.split(r"[ \[<>=]", line)[0] for line in text.splitlines() if line and not line.startswith("#")}
+
+
+def test_the_constraints_pin_every_dependency():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pinned = {line.split("==")[0].lower() for line in lines if "==" in line}
+    assert {name.lower() for name in requirements("test", "docs")} <= pinned
+
+
+def make(*arguments):
+    done = subprocess.run(["make", "--no-print-directory", *arguments], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_make_help_lists_every_target_on_one_screen():
+    lines = {line.split()[0]: line.split()[1:] for line in make("help").splitlines()}
+    assert {"install", "test", "lint", "bench", "docs", "train-NAME"} <= set(lines) and len(lines) <= 20
+    assert all(lines.values())
+
+
 def test_every_import_is_declared():
-    extras = [text for name, text in SETUP["options.extras_require"].items() if name not in ("test", "bench", "peers", "dist")]
-    lines = "\n".join([SETUP["options"]["install_requires"], *extras]).splitlines()
-    declared = {re.split(r"[ \[<>=]", line)[0] for line in lines if line and not line.startswith("#")}
+    extras = [name for name in SETUP["options.extras_require"] if name not in ("test", "bench", "peers", "dist")]
     needed = {name: DISTRIBUTIONS.get(name, BROUGHT.get(name, name)) for name in imported()}
+    declared = requirements(*extras)
     assert {name: found for name, found in needed.items() if found not in declared} == {}

@@ -9,7 +9,6 @@ import numpy as np
 
 from keras_ae.errors import UserError
 from keras_ae.exports.graphs import Graph
-from keras_ae.models.latents import LOG_VAR_LIMITS
 
 OPSET = 17
 
@@ -148,14 +147,14 @@ def _repeat(graph, layer, value, node):
 
 
 def _point(graph, layer, value, node):
-    return {"kl": None, "z": None, "z_mean": _dense(graph, layer.project, value)}
+    return {"z_mean": _dense(graph, layer.project, value)}
 
 
 def _gaussian(graph, layer, value, node):
     log_var = _dense(graph, layer.project_log_var, value)
-    limits = [graph.constant(np.array(limit, "float32")) for limit in LOG_VAR_LIMITS]
+    limits = [graph.constant(np.array(limit, "float32")) for limit in (-12, 6)]
     mean = _dense(graph, layer.project_mean, value)
-    return {"kl": None, "z": None, "z_mean": mean, "z_log_var": graph.add("Clip", [log_var, *limits])}
+    return {"z_mean": mean, "z_log_var": graph.add("Clip", [log_var, *limits])}
 
 
 def _unary(kind):
@@ -188,7 +187,7 @@ LAYERS = {
     "RepeatVector": _repeat,
     "Point": _point,
     "Gaussian": _gaussian,
-    "Features": lambda graph, layer, value, node: {"kl": None, "z": None, "z_mean": value},
+    "Features": lambda graph, layer, value, node: {"z_mean": _reshape(graph, layer, value, node)},
 }
 
 

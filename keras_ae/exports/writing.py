@@ -15,7 +15,7 @@ from keras_ae.exports import litert, portable, resizing
 from keras_ae.exports.reading import Exported
 from keras_ae.exports.readme import readme
 from keras_ae.images import pictures
-from keras_ae.models import inputs, networks
+from keras_ae.models import networks
 from keras_ae.models.losses import Likelihood
 from keras_ae.models.vae import VAE
 from keras_ae.priors import mixture
@@ -129,15 +129,15 @@ def write_generator(decoder, latent_dim, prior, folder):
 
 def facts(encoder, decoder, labels=()):
     """What a card says of the networks, read from them: shapes, range, classes, outputs. labels: names of the classes."""
-    described = networks.described(encoder, decoder)
+    conditional, shape = networks.is_conditional(encoder), networks.code_shape(encoder)
     return {
         "image_shape": list(decoder.outputs[0].shape[1:]),
         "input_shape": list(encoder.inputs[0].shape[1:]),
         "image_range": [-1.0, 1.0],
-        "labels": list(labels) if described["conditional"] else [],
-        "latent_dim": described["latent_dim"],
-        "code_shape": described["code_shape"],
-        "encoder_outputs": described["encoder_outputs"],
+        "labels": list(labels) if conditional else [],
+        "latent_dim": int(encoder.output["z_mean"].shape[-1]),
+        "code_shape": list(shape),
+        "encoder_outputs": ["z", *(["z_mean", "z_log_var"] if "z_log_var" in encoder.output else [])],
         "priors": ["fitted", "normal"],
     }
 
@@ -187,11 +187,10 @@ def _labels(model, labels, n):
     if labels is None or len(labels) != n:
         received = "none" if labels is None else str(len(labels))
         raise UserError(f"a conditional model needs the class number of each of {n} images as labels. Received: {received}")
-    labels, classes = np.asarray(labels, "int32"), networks.classes_of(model.encoder)
-    try:
-        inputs.check_labels(labels, classes)
-    except ValueError as error:
-        raise UserError(str(error)) from None
+    labels, classes = np.asarray(labels, "int32"), networks.class_count(model.encoder)
+    if labels.min() < 0 or (classes and labels.max() >= classes):
+        known = f"0 to {classes - 1}" if classes else "0 and above"
+        raise UserError(f"the classes of this model are {known}. Received: labels from {labels.min()} to {labels.max()}")
     return labels, classes or int(labels.max()) + 1
 
 

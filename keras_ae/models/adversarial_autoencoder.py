@@ -7,10 +7,9 @@ import tensorflow as tf
 from annotated_types import Ge, Le
 from keras import layers, ops
 
-from keras_ae.models import replicas
 from keras_ae.models.losses import Reconstruction
 from keras_ae.models.optimizers import Rate
-from keras_ae.models.vae import VAE, Tensors
+from keras_ae.models.vae import VAE, Batch, Tensors, log_terms, named_batch, shared
 
 Weight = Annotated[float, Ge(0), Le(1e9)]
 
@@ -28,7 +27,7 @@ def discriminator(latent_dim, widths=(512, 512)):
 class AdversarialAutoencoder(VAE):
     """Minimizes reconstruction + weight * adversarial loss of the codes: Makhzani et al. 2015 (arXiv:1511.05644).
 
-    encoder, decoder, reconstruction: as for `VAE`, like the data.
+    encoder, decoder, reconstruction, seed: as for `VAE`, like the data.
     weight: nats for which the adversarial loss counts, beside the reconstruction likelihood.
     discriminator_learning_rate: of the discriminator's Adam, with a momentum of 0.5.
 
@@ -36,7 +35,8 @@ class AdversarialAutoencoder(VAE):
     between epochs, because the discriminator changes: the last epoch's weights count.
     """
 
-    NUMBERS = ("weight", "discriminator_learning_rate")
+    monitor = None
+    numbers = ("weight", "discriminator_learning_rate", "seed")
 
     def __init__(
         self,
@@ -46,54 +46,47 @@ class AdversarialAutoencoder(VAE):
         *,
         weight: Weight = 5.0,
         discriminator_learning_rate: Rate = 5e-4,
+        seed: int = 0,
     ):
-        super().__init__(encoder, decoder, reconstruction)
+        super().__init__(encoder, decoder, reconstruction, seed=seed)
         self.weight = weight
         self.discriminator_learning_rate = discriminator_learning_rate
         self.discriminator = discriminator(decoder.inputs[0].shape[1])
         self.discriminator_optimizer = keras.optimizers.Adam(discriminator_learning_rate, beta_1=0.5)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
-        self.trackers += [keras.metrics.Mean(name) for name in ("adversarial", "discriminator")]
+        self.term_metrics += [keras.metrics.Mean(name) for name in ("adversarial", "discriminator")]
 
     @property
     def trainable_variables(self) -> list[keras.Variable]:
         """Those of the two networks: the discriminator has an optimizer of its own."""
         return self.encoder.trainable_variables + self.decoder.trainable_variables
 
-    def objective(self, terms: Tensors, codes: Tensors, training: bool) -> tf.Tensor:
-        """The loss, a scalar: reconstruction + weight * adversarial loss, which weights of examples leave as it is."""
-        return terms["reconstruction"] + self.weight * self.adversarial(codes["z"]) + sum(self.losses)
+    def terms(self, batch: Batch, sample_weight: Any, training: bool) -> tuple[Tensors, Tensors, tf.Tensor]:
+        """As for `VAE`, with the loss reconstruction + weight * adversarial, which weights of examples leave as it is."""
+        terms, codes, decoded = super().terms(batch, sample_weight, training)
+        loss = terms["reconstruction"] + self.weight * self.adversarial(codes["z"]) + sum(self.losses)
+        return terms | {"loss": loss}, codes, decoded
 
     def adversarial(self, z: tf.Tensor) -> tf.Tensor:
         """The loss of codes z (batch, latent_dim) that should be classified as draws of N(0, I), a scalar."""
-        return replicas.mean(ops.softplus(-self.discriminator(z)))
+        return ops.mean(ops.softplus(-self.discriminator(z)))
 
     def train_step(self, data: Any) -> Tensors:
-        x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
-        batch = self.batch_of(x, y)
-        step = ops.cast(self.optimizer.iterations, "int32")
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        batch = named_batch(self.encoder, self.decoder, x, y)
         with tf.GradientTape(persistent=True) as tape:
-            codes = self.encode(batch, training=True)
-            terms = self.terms(batch, codes, self.decode(codes["z"], batch, training=True), weights)
-            loss = self.objective(terms, codes, training=True)
-            scaled = self.optimizer.scale_loss(loss)
-            drawn = replicas.rows(lambda shape: tf.random.stateless_normal(shape, tf.stack([step, 0])), ops.shape(codes["z"]))
-            logits = self.discriminator(tf.concat([drawn, tf.stop_gradient(codes["z"])], axis=0))
-            of_draws, of_codes = tf.split(logits, 2)
-            mistaken = replicas.mean(ops.softplus(-of_draws)) + replicas.mean(ops.softplus(of_codes))
-        judge = self.discriminator.trainable_variables
-        gradients, judging = tape.gradient(scaled, self.trainable_variables), tape.gradient(mistaken, judge)
+            terms, codes, decoded = self.terms(batch, sample_weight, training=True)
+            loss = self.optimizer.scale_loss(shared(terms["loss"]))
+            drawn = keras.random.normal(ops.shape(codes["z"]), seed=self.seed_generator)
+            of_draws = self.discriminator(drawn)
+            of_codes = self.discriminator(tf.stop_gradient(codes["z"]))
+            confusion = ops.mean(ops.softplus(-of_draws)) + ops.mean(ops.softplus(of_codes))
+            discriminator_loss = shared(confusion)
+        gradients = tape.gradient(loss, self.trainable_variables)
+        discriminating = tape.gradient(discriminator_loss, self.discriminator.trainable_variables)
         del tape
-        # of the discriminator that the encoder was trained with, also where the objective has none of it
-        adversarial = self.adversarial(codes["z"])
-        replicas.step(self.optimizer, gradients, self.trainable_variables)
-        replicas.step(self.discriminator_optimizer, judging, judge)
-        return self.logged({"loss": loss, **terms, "adversarial": adversarial, "discriminator": mistaken}, batch)
-
-    def state(self) -> list[keras.Variable]:
-        parts = (self.discriminator, self.discriminator_optimizer)
-        return [*super().state(), *(variable for part in parts for variable in part.variables)]
-
-    def improves(self, loss: float, least: float) -> bool:
-        """Always: the last epoch's weights count."""
-        return True
+        # before the step of the discriminator: the loss that the encoder was trained with
+        terms |= {"adversarial": self.adversarial(codes["z"]), "discriminator": confusion}
+        self.optimizer.apply(gradients, self.trainable_variables)
+        self.discriminator_optimizer.apply(discriminating, self.discriminator.trainable_variables)
+        return log_terms(self, terms, batch, decoded, sample_weight)

@@ -1,6 +1,6 @@
-"""Reconstruction likelihoods, in nats per example, summed over pixels and channels.
+"""Terms of the negative evidence lower bound, in nats per example.
 
-A likelihood takes images and reconstructions, both (batch, height, width, channels) in [-1, 1], and returns
+A reconstruction likelihood takes images and reconstructions, both (batch, height, width, channels) in [-1, 1], and returns
 -log p(image | code), shape (batch,). To add one, write a function and name it in `RECONSTRUCTIONS`; its keyword arguments are
 the keys of the table [reconstruction] in experiment files.
 """
@@ -16,12 +16,22 @@ from annotated_types import Gt, Le
 from keras import ops
 from numpy.typing import ArrayLike
 
-from keras_ae.models import replicas
-from keras_ae.priors import space
+
+def kl(z_mean, z_log_var):
+    """KL(N(z_mean, exp(z_log_var)) || N(0, 1)) of each example in nats, (batch,), from tensors (batch, latent_dim).
+
+    Kingma & Welling 2014 (arXiv:1312.6114), appendix B.
+    """
+    return ops.sum(0.5 * (ops.square(z_mean) + ops.exp(z_log_var) - 1 - z_log_var), axis=-1)
 
 
 def _summed(values):
     return ops.sum(values, axis=tuple(range(1, len(values.shape))))
+
+
+def _normal_nats(squared, variance):
+    """-log N(x | mean, variance) of each value in nats, from its squared distance (x - mean)^2."""
+    return squared / (2 * variance) + 0.5 * (ops.log(variance) + math.log(2 * math.pi))
 
 
 def laplace(images, reconstructions, *, scale: Annotated[float, Gt(0), Le(1e3)] = 1.0):
@@ -31,7 +41,7 @@ def laplace(images, reconstructions, *, scale: Annotated[float, Gt(0), Le(1e3)] 
 
 def gaussian(images, reconstructions, *, variance: Annotated[float, Gt(0), Le(1e3)] = 1.0):
     """-log N(images | reconstructions, variance), one fixed variance for all pixels."""
-    return _summed(space.nats(ops.square(images - reconstructions), variance, log=math.log))
+    return _summed(_normal_nats(ops.square(images - reconstructions), variance))
 
 
 def gaussian_optimal_variance(images, reconstructions):
@@ -41,8 +51,8 @@ def gaussian_optimal_variance(images, reconstructions):
     derivative with respect to the variance vanishes at the optimum, so the variance is treated as a constant.
     """
     squared = ops.square(images - reconstructions)
-    variance = ops.stop_gradient(ops.maximum(replicas.averaged([replicas.mean(squared)])[0], 1e-6))
-    return _summed(space.nats(squared, variance, log=ops.log))
+    variance = ops.stop_gradient(ops.maximum(ops.mean(squared), 1e-6))
+    return _summed(_normal_nats(squared, variance))
 
 
 def bernoulli(images, reconstructions):
@@ -66,18 +76,17 @@ def categorical(images, reconstructions):
 def total_correlation(z, z_mean, z_log_var):
     """KL between the density of codes and the product of the densities of their numbers, in nats, as a batch shows it.
 
-    z, z_mean, z_log_var: (n, latent_dim), draws and posteriors of a batch. On several devices they are the rows of one of them,
-    and the value is its share (`replicas.mean`). The density of codes is estimated as the mean of the posteriors of the whole
-    batch (Chen et al. 2018, arXiv:1802.04942, section 4). It is too large where codes carry more than log(n) nats: that density
-    is then its own posterior's, and the value rises with the information in the code, also for independent numbers.
+    z, z_mean, z_log_var: (n, latent_dim), draws and posteriors of a batch. The density of codes is estimated as the mean of the
+    posteriors of the batch (Chen et al. 2018, arXiv:1802.04942, section 4). It is too large where codes carry more than log(n)
+    nats: that density is then its own posterior's, and the value rises with the information in the code, also for independent
+    numbers.
     """
-    z_mean, z_log_var = replicas.gathered(z_mean), replicas.gathered(z_log_var)
     squared = ops.square(z[:, None] - z_mean[None])
-    log_density = -space.nats(squared, ops.exp(z_log_var)[None], log=ops.log)
+    log_density = -_normal_nats(squared, ops.exp(z_log_var)[None])
     joint = ops.logsumexp(ops.sum(log_density, axis=-1), axis=1)
     single = ops.sum(ops.logsumexp(log_density, axis=1), axis=-1)
     n = ops.cast(ops.shape(z_mean)[0], "float32")
-    return replicas.mean(joint - single) + (z.shape[1] - 1) * ops.log(n)
+    return ops.mean(joint - single) + (z.shape[1] - 1) * ops.log(n)
 
 
 RECONSTRUCTIONS = {

@@ -58,36 +58,9 @@ def cosine(
     return decay, []
 
 
-def _adam_step(optimizer, betas, gradient, variable, learning_rate, momentum, velocity):
-    """One step of Adam in one pass over its arrays: written in single operations it takes about ten."""
-    step = ops.cast(optimizer.iterations + 1, "float32")
-    tf.raw_ops.ResourceApplyAdam(
-        var=variable.handle,
-        m=momentum.value.handle,
-        v=velocity.value.handle,
-        beta1_power=betas[0] ** step,
-        beta2_power=betas[1] ** step,
-        lr=ops.cast(learning_rate, "float32"),
-        beta1=betas[0],
-        beta2=betas[1],
-        epsilon=optimizer.epsilon,
-        grad=gradient,
-    )
-
-
-@keras.saving.register_keras_serializable("keras_ae")
-class Adam(keras.optimizers.Adam):
-    """Adam (Kingma & Ba 2015), each step in one pass."""
-
-    def update_step(self, gradient, variable, learning_rate):
-        index = self._get_variable_index(variable)
-        state = self._momentums[index], self._velocities[index]
-        _adam_step(self, (self.beta_1, self.beta_2), gradient, variable, learning_rate, *state)
-
-
 def adam(learning_rate, *, clip_norm: Norm = 0.0):
     """Adam (Kingma & Ba 2015); `clip_norm` limits the global norm of the gradients, 0 does not."""
-    return Adam(learning_rate, global_clipnorm=clip_norm or None)
+    return keras.optimizers.Adam(learning_rate, global_clipnorm=clip_norm or None)
 
 
 @keras.saving.register_keras_serializable("keras_ae")
@@ -132,7 +105,20 @@ class Muon(keras.optimizers.Muon):
         variable.assign_sub(self.zeropower_via_newtonschulz5(ahead, self.ns_steps, size * lr))
 
     def _adamw_update_step(self, gradient, variable, learning_rate, m, v):
-        _adam_step(self, (self.adam_beta_1, self.adam_beta_2), gradient, variable, learning_rate, m, v)
+        # in one pass over the arrays; written in single operations it takes about ten
+        step = ops.cast(self.iterations + 1, "float32")
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=m.value.handle,
+            v=v.value.handle,
+            beta1_power=self.adam_beta_1**step,
+            beta2_power=self.adam_beta_2**step,
+            lr=ops.cast(learning_rate, "float32"),
+            beta1=self.adam_beta_1,
+            beta2=self.adam_beta_2,
+            epsilon=self.epsilon,
+            grad=gradient,
+        )
 
 
 def muon(learning_rate, *, clip_norm: Norm = 0.0):

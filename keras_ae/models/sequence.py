@@ -9,8 +9,8 @@ import keras
 from keras import layers
 
 from keras_ae.errors import UserError
-from keras_ae.models.blocks import Count, ImageShape, ResidualBlock, Width, rectified
 from keras_ae.models.latents import Latent
+from keras_ae.models.networks import DECODERS, ENCODERS, Count, ImageShape, ResidualBlock, Width, rectified
 
 # steps that a convolution sees, about a beat
 KERNEL = (1, 5)
@@ -46,3 +46,7 @@ def sequence_decoder(image_shape: ImageShape, latent_dim: int, *, width: Width =
         x = ResidualBlock(width, rectified, KERNEL)(x)
     x = layers.Conv2DTranspose(channels, (rows, 1))(rectified(x))
     return keras.Model(z, layers.Activation("tanh", dtype="float32")(x), name="decoder")
+
+
+ENCODERS["sequence"] = sequence_encoder
+DECODERS["sequence"] = sequence_decoder

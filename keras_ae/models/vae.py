@@ -1,6 +1,5 @@
 """The variational autoencoder: an encoder, a decoder, and the negative evidence lower bound that trains both."""
 
-import os
 from typing import Annotated, Any, Self, TypeAlias
 
 import keras
@@ -10,9 +9,8 @@ from annotated_types import Ge, Le
 from keras import ops
 from numpy.typing import ArrayLike
 
-from keras_ae.models import inputs, replicas
-from keras_ae.models.losses import Likelihood, Reconstruction, total_correlation
-from keras_ae.models.networks import apply, is_conditional
+from keras_ae.models.losses import Likelihood, Reconstruction, kl, total_correlation
+from keras_ae.models.networks import apply, class_count, is_conditional
 
 Beta = Annotated[float, Ge(0), Le(1e6)]
 Steps = Annotated[int, Ge(0), Le(10**9)]
@@ -22,26 +20,122 @@ Batch = dict[str, Any]
 Tensors = dict[str, tf.Tensor]
 
 
+def _checked(images, name, shape):
+    """Images as float32, asserted in the graph to be finite and within [-1, 1]. shape: that of a batch, for the message."""
+    if len(images.shape) != len(shape):
+        raise ValueError(
+            f"{name} of an autoencoder are images of shape {shape}. Received: {tuple(images.shape)}; leave class labels out, "
+            'or pass {"images": images, "label": labels} to a conditional model'
+        )
+    if images.dtype == "uint8":
+        raise ValueError("images must lie in [-1, 1]. Received: 8-bit ones; scale them by / 127.5 - 1")
+    images = ops.cast(images, "float32")
+    low, high = ops.min(images), ops.max(images)
+    advice = f"{name} must lie in [-1, 1]; scale 8-bit images by / 127.5 - 1. Received values from, to:"
+    # a comparison with NaN is false
+    with tf.control_dependencies([tf.debugging.Assert((low >= -1.001) & (high <= 1.001), [advice, low, high])]):
+        return tf.identity(images)
+
+
+def _checked_labels(label, classes):
+    """Class numbers, asserted in the graph to be known: any other number would be encoded as no class at all."""
+    label = ops.convert_to_tensor(label)
+    if classes is None:
+        return label
+    advice = f"the classes of this model are 0 to {classes - 1}. Received labels from, to:"
+    low, high = ops.min(label), ops.max(label)
+    with tf.control_dependencies([tf.debugging.Assert((low >= 0) & (high < classes), [advice, low, high])]):
+        return tf.identity(label)
+
+
+def named_batch(encoder: keras.Model, decoder: keras.Model, x: Any, y: ArrayLike | None = None) -> Batch:
+    """A batch as a dict {"images": targets, "inputs"[, "label"]} of float32 images in [-1, 1].
+
+    x: images, or a dict with "images" (or "image"), "inputs" where the encoder takes something else, and "label" (batch,) for
+    conditional networks. y: targets, by default the images. Raises ValueError for what would train silently wrong, and
+    InvalidArgumentError in the graph for values outside [-1, 1], NaN, and unknown classes.
+    """
+    batch = dict(x) if isinstance(x, dict) else {"images": x}
+    if "image" in batch:
+        batch["images"] = batch.pop("image")
+    if not {"images", "inputs"} & set(batch):
+        raise ValueError(f'a batch needs "images". Received: a dict with {", ".join(map(repr, x))}')
+    if is_conditional(encoder):
+        if "label" not in batch:
+            raise ValueError('a conditional model needs labels: pass {"images": images, "label": labels}')
+        batch["label"] = _checked_labels(batch["label"], class_count(encoder))
+    inputs = batch.get("inputs", batch.get("images"))
+    targets = batch.get("images", inputs) if y is None else y
+    images = _checked(targets, "the targets", decoder.output.shape)
+    same = targets is inputs
+    return batch | {"images": images, "inputs": images if same else _checked(inputs, "the inputs", encoder.inputs[0].shape)}
+
+
+def mean_terms(batch: Batch, codes: Tensors, decoded: tf.Tensor, likelihood: Any, sample_weight: Any = None) -> Tensors:
+    """The terms of the negative ELBO of a batch, scalars: neg_elbo, reconstruction and kl in nats, mse per pixel on [-1, 1].
+
+    codes: of the encoder. decoded: images (batch, H, W, C). sample_weight: of the examples, (batch,) or (batch, 1), or None.
+    """
+
+    def mean(values):
+        return ops.mean(values if sample_weight is None else values * ops.reshape(ops.cast(sample_weight, values.dtype), (-1,)))
+
+    reconstruction = mean(likelihood(batch["images"], decoded))
+    divergence = mean(kl(**codes)) if "z_log_var" in codes else ops.zeros(())
+    squared = mean(ops.mean(ops.square(batch["images"] - decoded), axis=(1, 2, 3)))
+    return {"neg_elbo": reconstruction + divergence, "reconstruction": reconstruction, "kl": divergence, "mse": squared}
+
+
+def draw(codes: Tensors, seed_generator: keras.random.SeedGenerator) -> tf.Tensor:
+    """Codes z (batch, latent_dim) by the reparameterization trick, z_mean + exp(z_log_var / 2) * epsilon, or points."""
+    if "z_log_var" not in codes:
+        return codes["z_mean"]
+    epsilon = keras.random.normal(ops.shape(codes["z_mean"]), seed=seed_generator)
+    return codes["z_mean"] + ops.exp(codes["z_log_var"] / 2) * epsilon
+
+
+def log_terms(model: keras.Model, terms: Tensors, batch: Batch, decoded: tf.Tensor, sample_weight: Any = None) -> Tensors:
+    """Update the metrics of a model with the terms of a batch, and those of `compile`; the means over the epoch so far.
+
+    A smaller last batch counts for less.
+    """
+    for metric in model.metrics:
+        if metric.name in terms:
+            metric.update_state(terms[metric.name], sample_weight=ops.shape(batch["images"])[0])
+    results = model.compute_metrics(batch["inputs"], batch["images"], decoded, sample_weight)
+    # evaluation has no adversarial terms
+    unused = {metric.name for metric in model.term_metrics} - set(terms)
+    return {name: value for name, value in results.items() if name not in unused}
+
+
 @keras.saving.register_keras_serializable("keras_ae")
 class VAE(keras.Model):
     """Minimizes reconstruction + beta * KL in nats per example; with a `Point` latent it is a plain autoencoder.
 
-    encoder: images (batch, H, W, C) in [-1, 1] -> codes {"z", "z_mean", "kl", ...}, each (batch, latent_dim).
+    encoder: images (batch, H, W, C) in [-1, 1] -> {"z_mean"[, "z_log_var"]}, each (batch, latent_dim).
     decoder: z (batch, latent_dim) -> images (batch, H, W, C) in [-1, 1].
     reconstruction: a `Likelihood`, its name, or a function: images, reconstructions -> nats, (batch,).
     beta: weight of the KL; 1 is the evidence lower bound (Kingma & Welling 2014), more is a beta-VAE (Higgins et al. 2017).
     warmup_steps: in training the weight rises linearly from 0 to beta over this many steps.
     total_correlation: weight of the `losses.total_correlation` of codes, beside that within the KL: beta - 1 of a beta-TCVAE
     (Chen et al. 2018, arXiv:1802.04942), which makes numbers of the code independent. It needs a `Gaussian` latent.
+    seed: of the draws from the posterior.
 
-    `fit`, `evaluate` and `predict` take images as a NumPy array or a `tf.data.Dataset` of batches; pairs (inputs, targets),
-    such as noisy and clean images; or dicts with "images", and "inputs" where the encoder takes something else, and "label"
-    (batch,) for conditional networks. Weights of examples multiply their terms, but not the total correlation.
+    `fit`, `evaluate` and `predict` are those of Keras. They take images, pairs (inputs, targets) such as noisy and clean
+    images, or dicts with "images", and "inputs" where the encoder takes something else, and "label" (batch,) for conditional
+    networks; arrays, tensors, `tf.data.Dataset`, generators or `PyDataset`. Without targets, the images are the targets. Keras
+    uses `sample_weight` where targets are given: `fit(images, images, sample_weight=weights)`. The metrics of `compile` compare
+    images with reconstructions.
 
     Logged in nats per example: `loss`, `neg_elbo` (reconstruction + KL with weight 1 for every beta; lower is better),
     `reconstruction`, `kl`; and `mse` per pixel on [-1, 1]. In evaluation `loss` has the full beta and no total
     correlation, so that `val_loss` compares between epochs.
     """
+
+    # what a checkpoint of the best weights watches; None where the last weights count
+    monitor = "val_loss"
+    parts = ("encoder", "decoder", "reconstruction")
+    numbers = ("beta", "warmup_steps", "total_correlation", "seed")
 
     def __init__(
         self,
@@ -52,6 +146,7 @@ class VAE(keras.Model):
         beta: Beta = 1.0,
         warmup_steps: Steps = 0,
         total_correlation: Beta = 0.0,
+        seed: int = 0,
     ):
         super().__init__(name="vae")
         self.encoder = encoder
@@ -62,183 +157,72 @@ class VAE(keras.Model):
         self.total_correlation = total_correlation
         if total_correlation and "z_log_var" not in encoder.output:
             raise ValueError(f"total_correlation needs a Gaussian latent. Received: {total_correlation:g} with a point")
-        self.trackers = [keras.metrics.Mean(name) for name in ("loss", "neg_elbo", "reconstruction", "kl", "mse")]
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        # Keras has one for the loss
+        self.term_metrics = [keras.metrics.Mean(name) for name in ("neg_elbo", "reconstruction", "kl", "mse")]
         # both networks are functional, so there is nothing left to build
         self.built = True
 
     def get_config(self) -> dict[str, Any]:
         """Networks, likelihood and numbers, from which `from_config` makes the model again."""
-        parts = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in self.PARTS}
-        return parts | {name: getattr(self, name) for name in self.NUMBERS}
+        parts = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in self.parts}
+        return parts | {name: getattr(self, name) for name in self.numbers}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Self:
         """The model with this configuration, untrained."""
-        parts = {name: keras.saving.deserialize_keras_object(config[name], custom_objects) for name in cls.PARTS}
+        parts = {name: keras.saving.deserialize_keras_object(config[name], custom_objects) for name in cls.parts}
         return cls(**(config | parts))
-
-    PARTS = ("encoder", "decoder", "reconstruction")
-    NUMBERS = ("beta", "warmup_steps", "total_correlation")
-
-    @property
-    def metrics(self) -> list[keras.metrics.Metric]:
-        return self.trackers
 
     def call(self, inputs: Images, training: bool = False) -> tf.Tensor:
         """Rebuild images from their mean codes: inputs as for `predict` -> images (batch, H, W, C) in [-1, 1]."""
-        batch = self.batch_of(inputs)
+        batch = named_batch(self.encoder, self.decoder, inputs)
         return self.decode(self.encode(batch, training)["z_mean"], batch, training)
 
-    def batch_of(self, x: np.ndarray | tf.Tensor | Batch, y: ArrayLike | None = None) -> Batch:
-        """A batch as a dict {"images": targets, "inputs"[, "label"]} of what `fit` and `predict` take. Raises ValueError."""
-        batch = dict(x) if isinstance(x, dict) else {"images": x}
-        if "image" in batch:
-            # the name that data sets of tensorflow-datasets use
-            batch["images"] = batch.pop("image")
-        if not {"images", "inputs"} & set(batch):
-            raise ValueError(f'a batch needs "images". Received: a dict with {", ".join(map(repr, x))}')
-        if is_conditional(self.encoder) and "label" not in batch:
-            raise ValueError('a conditional model needs labels: pass {"images": images, "label": labels}')
-        batch.setdefault("inputs", batch.get("images"))
-        targets = batch.get("images", batch["inputs"]) if y is None else y
-        batch["images"] = inputs.checked_targets(targets, self.decoder.output.shape)
-        return batch
-
     def encode(self, batch: Batch, training: bool = False) -> Tensors:
-        """The codes of a batch, a dict as the latent layer returns it."""
+        """What the encoder returns for a batch of `named_batch`."""
         return apply(self.encoder, training, images=batch["inputs"], label=batch.get("label"))
 
     def decode(self, z: ArrayLike, batch: Batch, training: bool = False) -> tf.Tensor:
         """Images of codes z (batch, latent_dim) with the labels of the batch."""
         return apply(self.decoder, training, z=z, label=batch.get("label"))
 
-    def terms(self, batch: Batch, codes: Tensors, decoded: tf.Tensor, weights: ArrayLike | None = None) -> Tensors:
-        """Terms of the objective for a batch, its codes and what was decoded from them: a dict of scalars.
+    def terms(self, batch: Batch, sample_weight: Any, training: bool) -> tuple[Tensors, Tensors, tf.Tensor]:
+        """The named terms of a batch with the loss, scalars in nats; the codes with their draw "z"; and the reconstructions.
 
-        weights: of the examples, (batch,), or None for 1.
+        The loss is reconstruction + beta * KL. In training both weights rise over the first steps, and the weighted total
+        correlation is added, which depends on the size of the batch and is left out of held-out losses. Regularization losses
+        of layers are added.
         """
-
-        def mean(values):
-            return replicas.mean(values if weights is None else values * ops.cast(weights, values.dtype))
-
-        images = ops.cast(batch["images"], "float32")
-        reconstruction = mean(self.reconstruction(images, decoded))
-        kl = mean(ops.sum(codes["kl"], axis=-1))
-        squared = mean(ops.mean(ops.square(images - decoded), axis=(1, 2, 3)))
-        return {"neg_elbo": reconstruction + kl, "reconstruction": reconstruction, "kl": kl, "mse": squared}
+        codes = self.encode(batch, training)
+        z = draw(codes, self.seed_generator)
+        decoded = self.decode(z, batch, training)
+        terms = mean_terms(batch, codes, decoded, self.reconstruction, sample_weight)
+        divergence = self.beta * terms["kl"]
+        if training and self.total_correlation:
+            divergence += self.total_correlation * total_correlation(z, **codes)
+        if training and self.warmup_steps:
+            step = ops.cast(self.optimizer.iterations, "float32")
+            divergence *= ops.minimum(1.0, (step + 1) / self.warmup_steps)
+        return terms | {"loss": terms["reconstruction"] + divergence + sum(self.losses)}, codes | {"z": z}, decoded
 
     def train_step(self, data: Any) -> Tensors:
-        x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
-        batch = self.batch_of(x, y)
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        batch = named_batch(self.encoder, self.decoder, x, y)
         with tf.GradientTape() as tape:
-            codes = self.encode(batch, training=True)
-            terms = self.terms(batch, codes, self.decode(codes["z"], batch, training=True), weights)
-            loss = self.objective(terms, codes, training=True)
-            scaled = self.optimizer.scale_loss(loss)
-        gradients = tape.gradient(scaled, self.trainable_variables)
-        replicas.step(self.optimizer, gradients, self.trainable_variables)
-        return self.logged({"loss": loss, **terms}, batch)
+            terms, _, decoded = self.terms(batch, sample_weight, training=True)
+            loss = self.optimizer.scale_loss(shared(terms["loss"]))
+        self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
+        return log_terms(self, terms, batch, decoded, sample_weight)
 
     def test_step(self, data: Any) -> Tensors:
-        x, y, weights = keras.utils.unpack_x_y_sample_weight(data)
-        batch = self.batch_of(x, y)
-        codes = self.encode(batch)
-        terms = self.terms(batch, codes, self.decode(codes["z"], batch), weights)
-        return self.logged({"loss": self.objective(terms, codes, training=False), **terms}, batch)
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        batch = named_batch(self.encoder, self.decoder, x, y)
+        terms, _, decoded = self.terms(batch, sample_weight, training=False)
+        return log_terms(self, terms, batch, decoded, sample_weight)
 
-    def objective(self, terms: Tensors, codes: Tensors, training: bool) -> tf.Tensor:
-        """The loss, a scalar: reconstruction + beta * KL, and in training the weighted total correlation of the whole batch.
 
-        In training, both weights rise over the first steps. The total correlation depends on the size of the batch, so held-out
-        losses are without it. Regularization losses of layers, such as those of `kernel_regularizer`, are added.
-        """
-        divergence = self.beta * terms["kl"]
-        if training:
-            if self.total_correlation:
-                of_codes = total_correlation(codes["z"], codes["z_mean"], codes["z_log_var"])
-                divergence += self.total_correlation * of_codes
-            step = ops.cast(self.optimizer.iterations, "float32")
-            divergence *= ops.minimum(1.0, (step + 1) / max(self.warmup_steps, 1))
-        return terms["reconstruction"] + divergence + sum(self.losses)
-
-    def logged(self, terms: Tensors, batch: Batch) -> Tensors:
-        """Update the trackers of these terms and return their means over the epoch."""
-        # the last batch of an evaluation is smaller and must count for less
-        examples = replicas.summed(ops.shape(batch["images"])[0])
-        terms = replicas.averaged(terms)
-        trackers = [tracker for tracker in self.trackers if tracker.name in terms]
-        for tracker in trackers:
-            tracker.update_state(terms[tracker.name], sample_weight=examples)
-        results = {tracker.name: tracker.result() for tracker in trackers}
-        # Keras averages the logs of several workers over their first axis
-        return {name: ops.reshape(value, (1,)) for name, value in results.items()} if replicas.on_workers() else results
-
-    def _maybe_symbolic_build(self, *args, **kwargs):
-        # Keras' own fails on the batches of several workers (its issue 20585), and opens the stream once too often; the
-        # networks are built, and these are the optimizers: a step that still makes their variables would be traced twice
-        if self.compiled:
-            with self.distribute_strategy.scope():
-                self.state()
-
-    def export(self, filepath: str | os.PathLike, *args: Any, input_signature: list[Any] | None = None, **kwargs: Any) -> None:
-        """As `keras.Model.export`; the signature is that of the encoder's inputs."""
-        if input_signature is None:
-            specs = [keras.InputSpec(shape=tensor.shape, dtype=tensor.dtype) for tensor in self.encoder.inputs]
-            named = dict(zip(("inputs", "label"), specs, strict=False))
-            input_signature = [named if is_conditional(self.encoder) else specs[0]]
-        return super().export(filepath, *args, input_signature=input_signature, **kwargs)
-
-    def compile(self, optimizer: str | keras.optimizers.Optimizer = "adam", **kwargs: Any) -> None:
-        """As `keras.Model.compile`. Raises ValueError for a loss or metrics: the model has its own."""
-        for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
-            if kwargs.get(name):
-                raise ValueError(f"compile takes no {name}: the model has its own; choose a reconstruction likelihood")
-        super().compile(optimizer=optimizer, **kwargs)
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compile a model that was loaded: Keras leaves it to models with a `compile` of their own."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
-
-    def fit(
-        self,
-        x: Images | None = None,
-        y: ArrayLike | None = None,
-        *args: Any,
-        sample_weight: ArrayLike | None = None,
-        validation_data: Any = None,
-        **kwargs: Any,
-    ) -> keras.callbacks.History:
-        """As `keras.Model.fit`; without `y`, the targets are the images themselves, also in `validation_data`."""
-        if isinstance(validation_data, tuple) and len(validation_data) == 3:
-            held_out, targets, weights = validation_data
-            validation_data = held_out, self._checked(held_out, targets, weights), weights
-        kwargs |= {"sample_weight": sample_weight, "validation_data": validation_data}
-        return super().fit(x, self._checked(x, y, sample_weight), *args, **kwargs)
-
-    def evaluate(
-        self,
-        x: Images | None = None,
-        y: ArrayLike | None = None,
-        *args: Any,
-        sample_weight: ArrayLike | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        """As `keras.Model.evaluate`; without `y`, the targets are the images themselves."""
-        return super().evaluate(x, self._checked(x, y, sample_weight), *args, sample_weight=sample_weight, **kwargs)
-
-    def _checked(self, x, y, sample_weight):
-        """The targets `y`, made explicit where Keras needs them. Raises ValueError for arrays that do not fit the model."""
-        inputs.check_arrays(x, y, self.encoder, self.decoder.output.shape)
-        # Keras drops the weights of data without targets
-        return self.batch_of(x)["images"] if y is None and sample_weight is not None else y
-
-    def state(self) -> list[keras.Variable]:
-        """Every variable that training changes, in a fixed order: what a resumed run needs."""
-        self.optimizer.build(self.trainable_variables)
-        # `variables` of the networks includes the states of seed generators
-        return [*self.encoder.variables, *self.decoder.variables, *self.optimizer.variables]
-
-    def improves(self, loss: float, least: float) -> bool:
-        """Whether weights with the held-out loss `loss` replace those of the least so far."""
-        return loss < least
+def shared(loss: tf.Tensor) -> tf.Tensor:
+    """The share of one device in a loss: optimizers of Keras add up the gradients of all devices of a strategy."""
+    return loss / tf.distribute.get_strategy().num_replicas_in_sync

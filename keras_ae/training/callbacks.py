@@ -165,7 +165,12 @@ class Bookkeeping(keras.callbacks.Callback):
         self.began = None
 
     def on_train_begin(self, logs=None):
-        self.variables = self.model.state()
+        parts = (self.model.optimizer, *vars(self.model).values())
+        optimizers = {id(part): part for part in parts if isinstance(part, keras.optimizers.Optimizer)}.values()
+        for optimizer in optimizers:
+            if optimizer is self.model.optimizer:
+                optimizer.build(self.model.trainable_variables)
+        self.variables = [*self.model.variables, *(variable for one in optimizers for variable in one.variables)]
         if self.run.has_state:
             self._restore(*self.run.read_state())
         self.began = time.monotonic()
@@ -185,7 +190,7 @@ class Bookkeeping(keras.callbacks.Callback):
         row["seconds"] = round(now - self.began, 3)
         self.began = now
         least = min((row["val_loss"] for row in self.rows), default=math.inf)
-        row["kept"] = int(self.model.improves(row["val_loss"], least))
+        row["kept"] = int(self.model.monitor is None or row["val_loss"] < least)
         if row["kept"]:
             self.best = weights_of(self.model.encoder, self.model.decoder)
         self.rows.append(row)

@@ -27,14 +27,13 @@ from keras_ae import training
 from keras_ae.data.tasks import TASKS, identity
 from keras_ae.data.variation import Variation
 from keras_ae.errors import UserError, first_line
+from keras_ae.models import sequence  # noqa: F401  registers its networks
 from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder
-from keras_ae.models.blocks import ImageShape, sides
-from keras_ae.models.conditions import CONDITIONS
 from keras_ae.models.latents import LATENTS
 from keras_ae.models.losses import RECONSTRUCTIONS, Likelihood
-from keras_ae.models.networks import DECODERS, ENCODERS, is_conditional
-from keras_ae.models.optimizers import OPTIMIZERS, SCHEDULES
-from keras_ae.models.refinement import RefinedVAE, critic
+from keras_ae.models.networks import CONDITIONS, DECODERS, ENCODERS, ImageShape, is_conditional, sides
+from keras_ae.models.optimizers import OPTIMIZERS, SCHEDULES, Rate
+from keras_ae.models.refiner import Refiner, critic, optimizers
 from keras_ae.models.vae import VAE
 from keras_ae.priors.mixture import PRIORS, Flow, Mixture
 from keras_ae.training import devices
@@ -99,6 +98,8 @@ class SecondStage(Table):
 
     epochs: Epochs = 0
     batch: Annotated[int, Ge(2), Le(65536)] = 32
+    learning_rate: Rate = 5e-4
+    critic_learning_rate: Rate = 1e-3
 
 
 class SmallData(Table):
@@ -127,7 +128,7 @@ CHOICES = {
     "decoder": (DECODERS, "conv"),
     "latent": (LATENTS, "gaussian"),
     "reconstruction": (RECONSTRUCTIONS, "gaussian_optimal_variance"),
-    "objective": ({"elbo": VAE, "adversarial": AdversarialAutoencoder}, "elbo"),
+    "objective": ({"vae": VAE, "adversarial": AdversarialAutoencoder}, "vae"),
     "optimizer": (OPTIMIZERS, "adam"),
     "schedule": (SCHEDULES, "constant"),
     "prior": ({name: PRIORS[name].fit for name in ("mixture", "flow")}, "mixture"),
@@ -145,7 +146,7 @@ def table_of(function: Callable[..., Any], base: type[Table] = Table) -> type[Ta
 
 
 # tables of keyword arguments alone
-SINGLE = {"data": Data, "training": Training, "small_data": SmallData, "refinement": table_of(RefinedVAE, SecondStage)}
+SINGLE = {"data": Data, "training": Training, "small_data": SmallData, "refinement": table_of(Refiner, SecondStage)}
 
 
 def shown(value: Any) -> str:
@@ -245,7 +246,7 @@ class Experiment:
 
     @property
     def second_stage(self) -> SecondStage:
-        """Epochs and batch of the second stage."""
+        """Epochs, batch and learning rates of the second stage."""
         return SecondStage(**{key: self.tables["refinement"][key] for key in SecondStage.model_fields})
 
     @property
@@ -287,7 +288,7 @@ class Experiment:
         with _defaults(self.training.seed, precision):
             with self._building("latent"):
                 make_latent, arguments = self._named("latent")
-                latent = make_latent(seed=self.training.seed, **arguments)
+                latent = make_latent(**arguments)
             with self._building("task"):
                 task = self.task()
                 height, width, channels = shape if task is None else task(tf.zeros((1, *shape)), (0, 0)).shape[1:]
@@ -315,7 +316,7 @@ class Experiment:
         encoder, decoder = self.networks(shape, classes, self.precision)
         with self._building("objective"), _defaults(self.training.seed + 1, self.precision):
             make_model, arguments = self._named("objective")
-            model = make_model(encoder, decoder, self.likelihood(), **arguments)
+            model = make_model(encoder, decoder, self.likelihood(), seed=self.training.seed, **arguments)
         with self._building("schedule"):
             make_schedule, arguments = self._named("schedule")
             learning_rate, callbacks = make_schedule(steps_per_epoch, self.training.epochs, **arguments)
@@ -325,16 +326,17 @@ class Experiment:
             model.compile(optimizer=make_optimizer(learning_rate, **arguments), jit_compile=devices.compiles())
         return model, callbacks
 
-    def refined(self, encoder: keras.Model, decoder: keras.Model, prior: Flow | Mixture, classes: int = 0) -> RefinedVAE:
+    def refined(self, encoder: keras.Model, decoder: keras.Model, prior: Flow | Mixture, classes: int = 0) -> Refiner:
         """The compiled second stage, from networks and a prior that the first stage made, for images in so many classes."""
-        keys = table_of(RefinedVAE).model_fields
+        keys = table_of(Refiner).model_fields
         arguments = {key: value for key, value in self.tables["refinement"].items() if key in keys}
         beta = self.tables["objective"].get("beta", 1.0)
         with _defaults(self.training.seed, self.precision), self._building("refinement"):
             judge = critic(decoder.output_shape[1:], classes if is_conditional(decoder) else 0)
-            return RefinedVAE(
-                encoder, decoder, self.likelihood(), judge, prior, beta=beta, seed=self.training.seed, **arguments
-            )
+            model = Refiner(encoder, decoder, judge, prior, self.likelihood(), beta=beta, seed=self.training.seed, **arguments)
+            rates = (self.tables["refinement"][key] for key in ("learning_rate", "critic_learning_rate"))
+            model.compile(*optimizers(*rates), jit_compile=False)
+            return model
 
     def adapt(self, n_train: int) -> tuple[Self, str | None]:
         """The experiment for so many training images, and a line that says what [small_data] changed, or None."""

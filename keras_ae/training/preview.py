@@ -1,6 +1,5 @@
 """Pictures of a model while it learns: preview.png of a run, and TensorBoard's."""
 
-import contextlib
 import time
 
 import keras
@@ -17,16 +16,6 @@ COLUMNS, LOGGED = 8, 16
 SIDE = 64
 # of the time of training
 SHARE = 0.02
-
-
-@contextlib.contextmanager
-def _nothing_drawn(model):
-    """Random layers of a model continue afterwards as if nothing had been encoded inside: pictures do not change training."""
-    weights = {id(variable) for variable in model.encoder.weights}
-    random = [(variable, variable.numpy()) for variable in model.encoder.variables if id(variable) not in weights]
-    yield
-    for variable, value in random:
-        variable.assign(value)
 
 
 class Rows:
@@ -79,8 +68,7 @@ class Preview(keras.callbacks.Callback):
 
     def write(self):
         """Draw and replace the picture."""
-        with _nothing_drawn(self.model):
-            rows = self.rows.of(self.model)
+        rows = self.rows.of(self.model)
         pixels = pictures.to_uint8(np.concatenate(rows))
         scale = max(1, SIDE // pixels.shape[1])
         enlarged = pixels.repeat(scale, axis=1).repeat(scale, axis=2)
@@ -100,8 +88,7 @@ class ImageLogger(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if epoch % 5 == 0:
-            with _nothing_drawn(self.model):
-                originals, rebuilt, samples = self.rows.of(self.model)
+            originals, rebuilt, samples = self.rows.of(self.model)
             with tf.summary.create_file_writer(str(self.run.tensorboard / "pictures")).as_default(step=epoch + 1):
                 for name, rows in {"reconstructions": [originals, rebuilt], "samples": [samples]}.items():
                     tf.summary.image(name, pictures.grid(pictures.to_uint8(np.concatenate(rows)), len(originals))[None])

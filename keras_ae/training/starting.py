@@ -40,7 +40,10 @@ def adopted(experiment):
         raise UserError(
             f"cannot start from {folder}: it was trained for the task {exported.task}, not {tables['task']['name']}"
         )
-    taken = {name: exported.card["configuration"][name] for name in NETWORKS}
+    taken = {name: dict(exported.card["configuration"][name]) for name in NETWORKS}
+    for table in taken.values():
+        # exported/cats has the name of before
+        table["name"] = {"normalizer_free": "plain"}.get(table.get("name"), table.get("name"))
     for key in sorted(experiment.chosen):
         table, _, name = key.partition(".")
         if table in taken and tables[table].get(name) != taken[table].get(name):
@@ -74,14 +77,12 @@ def load_weights(model, folder):
     exported = described(folder)
     for name, network in (("encoder", model.encoder), ("decoder", model.decoder)):
         saved = opening.loaded(exported.place, exported.folder, name, exported.card)
-        # seeds of random layers are variables, too; those of this run stay
-        pairs = list(zip(network.variables, getattr(saved, "weights", []), strict=False))
-        shapes = [tuple(variable.shape) for variable in network.variables]
-        found = [tuple(variable.shape) for variable in getattr(saved, "weights", [])]
+        # exports of stochastic encoders have seeds beside their weights
+        weights = [variable for variable in getattr(saved, "weights", []) if variable.dtype.is_floating]
+        shapes = [tuple(variable.shape) for variable in network.weights]
+        found = [tuple(variable.shape) for variable in weights]
         if shapes != found:
             numbers = [f"{sum(map(math.prod, each)):,} numbers in {len(each)} variables" for each in (found, shapes)]
             raise UserError(f"cannot start from {folder}: its {name} has {numbers[0]}, the run's has {numbers[1]}")
-        random = {id(variable) for variable in network.variables} - {id(variable) for variable in network.weights}
-        for variable, value in pairs:
-            if id(variable) not in random:
-                variable.assign(value.numpy())
+        for variable, value in zip(network.weights, weights, strict=True):
+            variable.assign(value.numpy())

@@ -5,23 +5,22 @@ detail as real images have (Larsen et al. 2016, arXiv:1512.09300; Goodfellow et 
 and the prior fitted to them, is frozen.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import keras
 import tensorflow as tf
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Le, Lt
 from keras import layers, ops
 
-from keras_ae.models import replicas
-from keras_ae.models.blocks import stages
-from keras_ae.models.networks import apply, is_conditional
+from keras_ae.models.losses import Likelihood, Reconstruction
+from keras_ae.models.networks import apply, stages
 from keras_ae.models.optimizers import Muon
-from keras_ae.models.vae import VAE
+from keras_ae.models.vae import Batch, Tensors, draw, log_terms, mean_terms, named_batch, shared
 
 
 def _moved(images, offsets):
     """Each image shifted by its own whole pixels (n, 2), 0 outside; the same shape."""
-    n, height, width, _ = images.shape
+    _, height, width, _ = images.shape
     rows = tf.range(height)[None] + offsets[:, :1]
     columns = tf.range(width)[None] + offsets[:, 1:]
     inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None]
@@ -44,13 +43,10 @@ def varied(images, seed, pairs):
     Differentiable augmentation, Zhao et al. 2020 (arXiv:2006.10738), without the changes of colour, under which decoded colours
     drifted. The first `pairs` images and the next `pairs` are varied in the same way. seed: (2,) int32.
     """
-    n, height, _, _ = images.shape
+    n, height = tf.shape(images)[0], images.shape[1]
 
     def drawn(stream, least, most):
-        def all_rows(shape):
-            return tf.random.stateless_uniform(shape, seed + [0, stream], least, most, tf.int32)
-
-        numbers = replicas.rows(all_rows, (n - pairs, 2))
+        numbers = tf.random.stateless_uniform((n - pairs, 2), seed + [0, stream], least, most, tf.int32)
         return tf.concat([numbers[:pairs], numbers], axis=0)
 
     return _hole(_moved(images, drawn(0, -(height // 8), height // 8 + 1)), drawn(1, 0, height))
@@ -89,135 +85,162 @@ def critic(image_shape, classes=0, widths=(48, 96, 192), bottleneck=32):
     )
 
 
-class RefinedVAE(VAE):
+class Refiner(keras.Model):
     """Trains the decoder for likelihood + weight * (adversarial + feature_weight * features), and the critic against it.
 
     Half of the decoded images that the critic sees are reconstructions, half are drawn from the fitted prior, so that samples
     are refined as reconstructions are. `decoder` is the moving average; `student` is the decoder that is trained. The losses
-    are the non-saturating logistic ones of Goodfellow et al. 2014.
+    are the non-saturating logistic ones of Goodfellow et al. 2014. Batches and the logged terms are those of `models.vae.VAE`.
 
-    critic: a network of `critic`. prior: the density fitted to the training codes. beta: of the first stage, for `val_loss`.
+    critic: a network of `critic`. prior: the density fitted to the training codes.
     weight: nats for which the adversarial loss counts, beside the reconstruction likelihood; more is sharper and less close.
     reconstruction_share: of the adversarial loss: how much reconstructions count in it; samples count for the rest.
     feature_weight: of the mean absolute difference between the critic's features of an image and of its reconstruction,
     relative to their mean size, summed over its maps.
-    learning_rate, critic_learning_rate: of Muon for the decoder and the critic.
     penalty: of the critic's squared gradient at real images (R1: Mescheder et al. 2018, arXiv:1801.04406), estimated from an
     eighth of the batch.
     average: decay of the moving average of the decoder's weights, per step.
+    beta: weight of the KL in the logged loss, as in the first stage.
     """
+
+    monitor = None
 
     def __init__(
         self,
-        encoder,
-        decoder,
-        reconstruction,
-        critic,
-        prior,
+        encoder: keras.Model,
+        decoder: keras.Model,
+        critic: keras.Model,
+        prior: Any,
+        reconstruction: Reconstruction = "gaussian_optimal_variance",
         *,
-        beta=1.0,
-        seed=0,
         weight: Annotated[float, Ge(0), Le(1e9)] = 1500.0,
         reconstruction_share: Annotated[float, Ge(0), Le(1)] = 0.5,
         feature_weight: Annotated[float, Ge(0), Le(1e6)] = 1.0,
-        learning_rate: Annotated[float, Gt(0), Le(10)] = 5e-4,
-        critic_learning_rate: Annotated[float, Gt(0), Le(10)] = 1e-3,
         penalty: Annotated[float, Ge(0), Le(1e6)] = 1.0,
         average: Annotated[float, Ge(0), Lt(1)] = 0.999,
+        beta: float = 1.0,
+        seed: int = 0,
     ):
-        super().__init__(encoder, decoder, reconstruction, beta=beta)
+        super().__init__(name="refiner")
+        self.encoder = encoder
+        self.decoder = decoder
         self.critic = critic
         self.prior = prior
+        self.reconstruction = Likelihood(reconstruction) if isinstance(reconstruction, str) else reconstruction
         self.weight = weight
         self.shares = (reconstruction_share, 1 - reconstruction_share)
         self.feature_weight = feature_weight
         self.penalty = penalty
         self.average = average
+        self.beta = beta
         self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
         self.student = keras.models.clone_model(decoder)
         self.student.set_weights(decoder.get_weights())
-        self.trackers += [keras.metrics.Mean(name) for name in ("adversarial", "critic")]
-        self.critic_optimizer = _muon(critic_learning_rate)
-        self.compile(optimizer=_muon(learning_rate), jit_compile=False)
+        names = ("neg_elbo", "reconstruction", "kl", "mse", "adversarial", "critic")
+        self.term_metrics = [keras.metrics.Mean(name) for name in names]
+        self.built = True
+
+    def compile(self, optimizer: Any, critic_optimizer: Any, **kwargs: Any) -> None:
+        """As `keras.Model.compile`, with an optimizer for the decoder and one for the critic; see `optimizers`."""
+        super().compile(optimizer=optimizer, **kwargs)
+        self.critic_optimizer = critic_optimizer
+        self.optimizer.build(self.trainable_variables)
+        self.critic_optimizer.build(self.critic.trainable_variables)
 
     @property
-    def trainable_variables(self):
+    def trainable_variables(self) -> list[keras.Variable]:
         """Those of the student: the critic has an optimizer of its own."""
         return self.student.trainable_variables
 
-    def state(self):
-        self.critic_optimizer.build(self.critic.trainable_variables)
-        parts = (self.student, self.critic, self.critic_optimizer)
-        return [*super().state(), *(variable for part in parts for variable in part.variables)]
+    def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
+        """Rebuild images from their mean codes: inputs as for `VAE.predict` -> images (batch, H, W, C) in [-1, 1]."""
+        batch = named_batch(self.encoder, self.decoder, inputs)
+        return self.decode(self.encode(batch)["z_mean"], batch)
 
-    def improves(self, loss, least):
-        """Always: by the likelihood alone the blurred decoder of the start would win."""
-        return True
+    def encode(self, batch: Batch) -> Tensors:
+        """What the encoder returns for a batch of `vae.named_batch`."""
+        return apply(self.encoder, images=batch["inputs"], label=batch.get("label"))
 
-    def train_step(self, data):
+    def decode(self, z: tf.Tensor, batch: Batch) -> tf.Tensor:
+        """Images of codes z (batch, latent_dim) by the averaged decoder, with the labels of the batch."""
+        return apply(self.decoder, z=z, label=batch.get("label"))
+
+    def train_step(self, data: Any) -> Tensors:
         x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
-        batch = self.batch_of(x, y)
-        images = batch["images"]
-        n = images.shape[0]
+        batch = named_batch(self.encoder, self.decoder, x, y)
+        images, label = batch["images"], batch.get("label")
+        n = tf.shape(images)[0]
         step = ops.cast(self.optimizer.iterations, "int32")
         codes = self.encode(batch)
-        label = batch.get("label")
-        labels = [None if label is None else tf.concat([label] * kinds, axis=0) for kinds in (2, 3)]
-        drawn = self._drawn(n, step, label)
-        z = tf.concat([codes["z"], drawn], axis=0)
+        # a negative seed, which no program draws with: the codes that are judged or shown afterwards were not trained on
+        drawn = self.prior.sample(n, -1 - self.seed, 1.0, self._first(step, n), label)
+        z = tf.concat([draw(codes, self.seed_generator), drawn], axis=0)
+        repeated = [None if label is None else tf.concat([label] * kinds, axis=0) for kinds in (2, 3)]
         with tf.GradientTape(persistent=True) as tape:
-            decoded = apply(self.student, True, z=z, label=labels[0])
+            decoded = apply(self.student, True, z=z, label=repeated[0])
             shown = varied(tf.concat([images, decoded], axis=0), tf.stack([step, self.seed]), n)
-            judged = apply(self.critic, True, images=shown, label=labels[1])
-            terms = self.terms(batch, codes, decoded[:n])
+            judged = apply(self.critic, True, images=shown, label=repeated[1])
+            rebuilt = decoded[:n]
+            terms = mean_terms(batch, codes, rebuilt, self.reconstruction)
             # real, rebuilt, drawn; the gradient of a split is one concatenation, that of slices a sum of padded ones
-            kinds = [tf.split(logits, 3)[1:] for logits in judged["logits"]]
+            kinds = [tf.split(logits, 3) for logits in judged["logits"]]
             adversarial = sum(
-                share * replicas.mean(ops.softplus(-logits))
-                for rebuilt_and_drawn in kinds
-                for share, logits in zip(self.shares, rebuilt_and_drawn, strict=True)
+                share * ops.mean(ops.softplus(-logits))
+                for _, *decoded_logits in kinds
+                for share, logits in zip(self.shares, decoded_logits, strict=True)
             )
             difference = sum(_difference(*tf.split(features, 3)[:2]) for features in judged["features"])
             loss = terms["reconstruction"] + self.weight * (adversarial + self.feature_weight * difference)
-            critic = sum(replicas.mean(ops.softplus(-x[:n])) + replicas.mean(ops.softplus(x[n:])) for x in judged["logits"])
-            few = max(1, replicas.count() * n // 8)
-            penalized = critic + 0.5 * self.penalty * self._squared_gradient(*replicas.first(few, shown), label)
-        student, judge = self.trainable_variables, self.critic.trainable_variables
-        gradients, judging = tape.gradient(loss, student), tape.gradient(penalized, judge)
+            student_loss = shared(loss)
+            critic = sum(
+                ops.mean(ops.softplus(-real)) + ops.mean(ops.softplus(tf.concat(others, 0))) for real, *others in kinds
+            )
+            some = slice(0, tf.maximum(1, n // 8))
+            penalty = self.squared_gradient(shown[some], None if label is None else label[some])
+            critic_loss = shared(critic + 0.5 * self.penalty * penalty)
+        gradients = tape.gradient(student_loss, self.student.trainable_variables)
+        judging = tape.gradient(critic_loss, self.critic.trainable_variables)
         del tape
-        replicas.step(self.optimizer, gradients, student)
-        replicas.step(self.critic_optimizer, judging, judge)
+        self.optimizer.apply(gradients, self.student.trainable_variables)
+        self.critic_optimizer.apply(judging, self.critic.trainable_variables)
         for averaged, trained in zip(self.decoder.variables, self.student.variables, strict=True):
             averaged.assign_add((1 - self.average) * (trained - averaged))
-        return self.logged({"loss": loss, **terms, "adversarial": adversarial, "critic": critic}, batch)
+        return log_terms(self, terms | {"loss": loss, "adversarial": adversarial, "critic": critic}, batch, rebuilt)
 
-    def _drawn(self, n, step, label):
-        """n codes from the prior for the step number `step`; labels (n,) of a conditional model."""
-        if label is not None and replicas.count() > 1:
-            label = replicas.together(tf.ensure_shape(label, (n,))) if is_conditional(self.decoder) else None
-        # a negative seed, which no program draws with: the codes that are judged or shown afterwards were not trained on
-        seed = -1 - self.seed
-        return replicas.rows(lambda shape: self.prior.sample(shape[0], seed, 1.0, step * shape[0], label), (n,))
+    def test_step(self, data: Any) -> Tensors:
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        batch = named_batch(self.encoder, self.decoder, x, y)
+        codes = self.encode(batch)
+        rebuilt = self.decode(draw(codes, self.seed_generator), batch)
+        terms = mean_terms(batch, codes, rebuilt, self.reconstruction, sample_weight)
+        terms["loss"] = terms["reconstruction"] + self.beta * terms["kl"]
+        return log_terms(self, terms, batch, rebuilt, sample_weight)
 
-    def _squared_gradient(self, images, weights=None, labels=None):
-        """Mean squared norm of the gradient of the critic's logits at real images, a scalar.
+    def _first(self, step, n):
+        """The place in the prior's sequence of the first code of this step; devices of a strategy take theirs in turn."""
+        context = tf.distribute.get_replica_context()
+        return n * (step * context.num_replicas_in_sync + context.replica_id_in_sync_group)
 
-        weights: of the images, or None. labels: of these and further images, or None.
-        """
+    def squared_gradient(self, images: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
+        """Mean squared norm of the gradient of the critic's logits at images (n, H, W, C) in classes (n,), a scalar."""
         images = tf.stop_gradient(images)
-        labels = None if labels is None else labels[: images.shape[0]]
         with tf.GradientTape() as tape:
             tape.watch(images)
-            judged = apply(self.critic, True, images=images, label=labels)
+            judged = apply(self.critic, True, images=images, label=label)
             logits = sum(ops.sum(ops.mean(x, axis=1)) for x in judged["logits"])
-        squared = ops.sum(ops.square(tape.gradient(logits, images)), axis=(1, 2, 3))
-        return replicas.mean(squared if weights is None else squared * weights)
+        return ops.mean(ops.sum(ops.square(tape.gradient(logits, images)), axis=(1, 2, 3)))
 
 
 def _difference(real, rebuilt):
     # relative to their size: the critic's features grow as it learns, and would outweigh the likelihood
     real, rebuilt = ops.stop_gradient(ops.cast(real, "float32")), ops.cast(rebuilt, "float32")
-    return replicas.mean(ops.abs(real - rebuilt)) / replicas.averaged([replicas.mean(ops.abs(real))])[0]
+    return ops.mean(ops.abs(real - rebuilt)) / ops.mean(ops.abs(real))
+
+
+def optimizers(learning_rate: float = 5e-4, critic_learning_rate: float = 1e-3) -> tuple[Muon, Muon]:
+    """Optimizers of the decoder and of the critic, for `Refiner.compile`."""
+    return _muon(learning_rate), _muon(critic_learning_rate)
 
 
 def _muon(learning_rate):

@@ -3,10 +3,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_ae.models import conditions, networks, refinement
+from keras_ae.models import networks, refiner
 from keras_ae.models.latents import Gaussian
-from keras_ae.models.losses import Likelihood
-from keras_ae.models.refinement import RefinedVAE, varied
+from keras_ae.models.refiner import Refiner, varied
 from keras_ae.priors import mixture
 
 SHAPE = (16, 16, 3)
@@ -21,12 +20,17 @@ def stripes(n):
     return (0.8 * (-1.0) ** (rows + phase) + 0.05 * noise).astype("float32")
 
 
-def built(**arguments):
+def compiled(model, rate=5e-4):
+    model.compile(*refiner.optimizers(rate))
+    return model
+
+
+def built(rate=5e-4, **arguments):
     keras.utils.set_random_seed(0)
-    encoder = networks.conv_encoder(SHAPE, Gaussian(2, seed=0), widths=[8, 16])
+    encoder = networks.conv_encoder(SHAPE, Gaussian(2), widths=[8, 16])
     decoder = networks.residual_decoder(SHAPE, 2, widths=[16, 16], blocks=[0])
-    critic = refinement.critic(SHAPE, widths=(16, 32))
-    return RefinedVAE(encoder, decoder, Likelihood(), critic, mixture.Normal(2), **arguments)
+    critic = refiner.critic(SHAPE, widths=(16, 32))
+    return compiled(Refiner(encoder, decoder, critic, mixture.Normal(2), **arguments), rate)
 
 
 def batches(images, batch=16):
@@ -38,7 +42,7 @@ def contrast(images):
 
 
 def test_a_critic_brings_back_the_contrast_that_a_likelihood_blurs_away():
-    model = built(average=0.9, learning_rate=2e-3)
+    model = built(2e-3, average=0.9)
     # an encoder that tells the decoder nothing, as where detail does not fit into a code
     for variable in model.encoder.trainable_variables:
         variable.assign(tf.zeros_like(variable))
@@ -51,7 +55,7 @@ def test_a_critic_brings_back_the_contrast_that_a_likelihood_blurs_away():
 
 
 def test_a_critic_with_classes_recognizes_images_of_another_class():
-    critic = refinement.critic(SHAPE, 2, widths=(16, 32))
+    critic = refiner.critic(SHAPE, 2, widths=(16, 32))
     optimizer = keras.optimizers.Adam(3e-3)
     label = tf.constant([0, 1] * 16)
     images = 0.5 * (2 * tf.cast(label, tf.float32) - 1)[:, None, None, None] + tf.random.normal((32, *SHAPE), 0, 0.3, seed=1)
@@ -77,9 +81,9 @@ def test_a_conditional_decoder_is_trained_with_a_critic_of_its_classes():
     def make_decoder(latent_dim):
         return networks.conv_decoder(SHAPE, latent_dim, widths=[8])
 
-    encoder, decoder = conditions.on_label(make_encoder, make_decoder, Gaussian(2, seed=0), 3)
-    critic = refinement.critic(SHAPE, 3, widths=(8, 16))
-    model = RefinedVAE(encoder, decoder, Likelihood(), critic, mixture.Normal(2))
+    encoder, decoder = networks.on_label(make_encoder, make_decoder, Gaussian(2), 3)
+    critic = refiner.critic(SHAPE, 3, widths=(8, 16))
+    model = compiled(Refiner(encoder, decoder, critic, mixture.Normal(2)))
     before = critic.get_weights()
     batch = {"images": tf.constant(stripes(9)), "label": tf.constant([0, 1, 2] * 3)}
     assert all(np.isfinite(value) for value in model.train_on_batch(batch, return_dict=True).values())
@@ -112,7 +116,7 @@ def test_the_penalty_is_the_squared_gradient_of_the_verdict():
         directions = RANDOM.normal(size=(400, *SHAPE)).astype("float32")
         slopes = (verdicts(image + step * directions) - verdicts(image - step * directions)) / (2 * step)
         squared.append(np.mean(slopes**2))
-    assert float(model._squared_gradient(images)) == pytest.approx(np.mean(squared), rel=0.3)
+    assert float(model.squared_gradient(images)) == pytest.approx(np.mean(squared), rel=0.3)
 
 
 def test_a_picture_and_its_reconstruction_are_varied_alike():
