@@ -7,7 +7,6 @@ way. A `Judge` holds what all candidates share, computed once; its evaluators yi
 
 import collections.abc
 import dataclasses
-import functools
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +22,6 @@ from keras_ae.models.losses import RECONSTRUCTIONS, Likelihood
 from keras_ae.priors import space
 
 BATCH = 128
-LEAST_HELD_OUT = 8
-# with fewer held-out images, distances between sets of samples say little
-ENOUGH_HELD_OUT = 250
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,18 +142,14 @@ class Judge:
     """The held-out images of a data set, their features, and those of the training images.
 
     image_set: `keras_ae.data.pipeline.ImageSet`. n: images to draw from each candidate. features: a name of
-    `keras_ae.judge.features.FEATURES`. importance_images, importance_draws: how many images importance-weighted estimates
-    are computed on, and from how many codes of each. others: images from elsewhere to reconstruct too, or None. Raises
-    UserError with fewer than 8 held-out images.
+    `keras_ae.judge.features.FEATURES`. others: images from elsewhere to reconstruct too, or None. Raises UserError with fewer
+    than 8 held-out images.
     """
 
-    def __init__(self, image_set, n, features="gabor", seed=0, importance_images=128, importance_draws=500, others=None):
-        if image_set.n_test < LEAST_HELD_OUT:
-            raise UserError(
-                f"{image_set.n_test} held-out images are too few to judge a model; at least {LEAST_HELD_OUT} are needed"
-            )
+    def __init__(self, image_set, n, features="gabor", seed=0, others=None):
+        if image_set.n_test < 8:
+            raise UserError(f"{image_set.n_test} held-out images are too few to judge a model; at least 8 are needed")
         self.image_set, self.seed, self.others = image_set, seed, others
-        self.importance = {"n": importance_images, "draws": importance_draws}
         self.extract, self.features_name = extractor(features), features
         # in Inception's features, the distances have names of their own
         self.frechet_name, self.kernel_name = ("fid", "kid") if features == "inception" else (f"fd_{features}", "kernel")
@@ -168,11 +160,6 @@ class Judge:
         # as many real images as are drawn; the order by digest is random
         self.n = min(n, len(self.training_features))
         self.real = pipeline.examples(image_set, "train", self.n)
-
-    @functools.cached_property
-    def _variance_images(self):
-        # a Gaussian's variance is measured on training images, never on those it is judged on
-        return pipeline.examples(self.image_set, "train", 1000)
 
     def _training(self):
         return (batch["images"].numpy() for batch in pipeline.sample(self.image_set, BATCH))
@@ -187,16 +174,11 @@ class Judge:
 
     def warnings(self):
         """What a reader of the results must know: a list of lines."""
-        found, known = [], len(self.training_features)
-        if len(self.held_out) < ENOUGH_HELD_OUT:
-            found.append(
-                f"{len(self.held_out)} held-out images are too few for metrics of samples, such as precision and recall; "
-                f"use at least {ENOUGH_HELD_OUT}"
-            )
-        if known < self.image_set.n_train:
-            found.append(
-                f"samples are compared with {known:,} of {self.image_set.n_train:,} training images; PCA is fitted to them"
-            )
+        found, n, known, all_known = [], len(self.held_out), len(self.training_features), self.image_set.n_train
+        if n < 250:
+            found.append(f"{n} held-out images are too few for metrics of samples, such as precision; use at least 250")
+        if known < all_known:
+            found.append(f"samples are compared with {known:,} of {all_known:,} training images; PCA is fitted to them")
         return found
 
     def baseline(self, latent_dim):
@@ -212,7 +194,8 @@ class Judge:
 
     def likelihood(self, candidate):
         """The pairs of `likelihood.measure`."""
-        return likelihood.measure(candidate, self.held_out, self._variance_images, self.seed, **self.importance)
+        # the variance of a Gaussian is measured on training images, never on those it is judged on
+        return likelihood.measure(candidate, self.held_out, self.real[:1000], self.seed)
 
     def compare(self, images, features, intervals=True):
         """Comparison of a set of images with the held-out ones: numbers, and half the width of their 95 % intervals.

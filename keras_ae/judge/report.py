@@ -155,11 +155,11 @@ def page_html(protocol, models, real, drawn):
         text = f"The same for {protocol['n_others']} images from another folder:"
         others = f"<p>{text}</p>{_table(rows('others'), RECONSTRUCTION)}"
     title = f"How good is {' and '.join(protocol['models'])}?"
-    versions = protocol["versions"]
+    packages = ", ".join(f"{name} {protocol['versions'][name]}" for name in ("keras_ae", "tensorflow"))
     conditions = (
         f"Data set {protocol['data']}: {protocol['n_held_out']} of {protocol['n_test']} held-out and {protocol['n_train']} "
         f"training images. {protocol['n_samples']} images drawn with seed {protocol['seed']}. Features: "
-        f"{protocol['features']}. Intervals are of 95 %. keras_ae {versions['keras_ae']}, tensorflow {versions['tensorflow']}."
+        f"{protocol['features']}. Intervals are of 95 %. {packages}."
     )
     parts = [
         f"<h1>{html.escape(title)}</h1>",
@@ -178,13 +178,11 @@ def page_html(protocol, models, real, drawn):
 
 
 def _draw_comparisons(folder, models, arrays):
-    originals = next(iter(arrays.values()))["originals"]
-    for first in (0, 8):
-        if len(shown := originals[first : first + 8]):
-            kinds = {"original": shown, **{name: array["rebuilt"][first : first + 8] for name, array in arrays.items()}}
-            path, title = folder / f"reconstructions_{'ab'[first // 8]}.png", "Held-out images and their reconstructions"
-            figures.rows(list(kinds.values()), list(kinds), path, title)
-            yield "reconstruction", path, f"{title}: a row of originals, then a row of each of {', '.join(arrays)}"
+    kinds = {"original": next(iter(arrays.values()))["originals"][:16]}
+    kinds |= {name: array["rebuilt"][:16] for name, array in arrays.items()}
+    path, title = folder / "reconstructions.png", "Held-out images and their reconstructions"
+    figures.reconstructions(kinds, path, title)
+    yield "reconstruction", path, f"{title}: rows of originals, below each a row of each of {', '.join(arrays)}"
     kls = {name: numbers["likelihood"]["kl_per_dimension"] for name, numbers in models.items() if numbers["likelihood"]}
     if kls:
         path = folder / "kl_per_dimension.png"
