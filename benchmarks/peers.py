@@ -134,7 +134,7 @@ def train_first_stage(image_set, seed, clock):
     batch = vae.training.batch
     stream, steps = pipeline.training(image_set, batch, seed, variation=vae.data.variation), image_set.n_train // batch
     model, _ = vae.model(image_set.shape, steps)
-    fit(model, stream, steps, lambda images: model.decode(model.encode({"images": images})["z_mean"], {}).numpy(), clock)
+    fit(model, stream, steps, lambda images: model(images).numpy(), clock)
 
 
 def train_plain_keras(image_set, seed, clock):

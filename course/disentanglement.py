@@ -1,9 +1,12 @@
-"""Traversals of single numbers of the code, and whether each factor of drawn cats has a number of its own."""
+"""Disentanglement: traversals of single numbers of a code, and whether each factor of drawn cats has a number of its own."""
+
+import dataclasses
 
 import numpy as np
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.metrics import mutual_info_score
 
 from course import checks
-from course import factors as measures
 from keras_ae.data.sets.cat_drawing import draw, drawn
 from keras_ae.data.sets.cat_factors import CLASSES, RANGES, SIMPLE
 from keras_ae.errors import UserError
@@ -13,6 +16,69 @@ from keras_ae.judge import likelihood
 
 CATS_SEED = 101
 STEPS = (-3, -1.5, 0, 1.5, 3)
+
+
+def mutual_information_gap(codes, factors, bins=20):
+    """Mean over factors of (largest - second largest mutual information with a number of the code) / entropy, and each.
+
+    codes (n, latent_dim); factors: {name: integers (n,)}. Each number is cut into bins of equal width; in a code of one number,
+    the second largest is 0. Chen et al. 2018 (arXiv:1802.04942), section 4.1; the bins are those of Locatello et al. 2019.
+    """
+    cut = [np.digitize(column, np.histogram(column, bins)[1][:-1]) for column in codes.T]
+    gaps = {}
+    for name, values in factors.items():
+        first, second = sorted([0.0, *(mutual_info_score(values, column) for column in cut)])[:-3:-1]
+        gaps[name] = float((first - second) / mutual_info_score(values, values))
+    return float(np.mean(list(gaps.values()))), gaps
+
+
+def importances(codes, factors, classes, seed=0):
+    """How much each number of the code matters to a random forest that reads each factor from all: (latent_dim, factors).
+
+    codes (n, latent_dim); factors: {name: integers (n,)}; classes: names of those that have no order. Columns sum to 1.
+    """
+    # ten codes in a leaf at least: single codes would make noise look important
+    options = {"n_estimators": 30, "min_samples_leaf": 10, "max_features": None, "random_state": seed, "n_jobs": -1}
+
+    def read(name, values):
+        forest = (RandomForestClassifier if name in classes else RandomForestRegressor)(**options)
+        return forest.fit(codes, values).feature_importances_
+
+    return np.stack([read(name, values) for name, values in factors.items()], axis=1)
+
+
+def _unevenness(shares):
+    """1 - the entropy of each row, relative to that of equal shares: 1 if a row has one share, 0 if all are equal."""
+    shares = shares / np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
+    logarithms = np.log(np.where(shares > 0, shares, 1))
+    return 1 + (shares * logarithms).sum(axis=1) / np.log(shares.shape[1])
+
+
+def dci(importance):
+    """Whether each number of the code matters to one factor alone, from `importances`: 1 if so, 0 if to all alike.
+
+    The mean over the numbers, weighted by their importance. Eastwood & Williams 2018 (ICLR), section 2.
+    """
+    weights = importance.sum(axis=1) / importance.sum()
+    return float(weights @ _unevenness(importance))
+
+
+def visibility(draw, factors, names):
+    """Share of the variance of pixels that goes with each factor: {name: number}.
+
+    draw: a function from factors to an image; factors: n of them. Half the mean squared change of the images when one factor is
+    that of another image, relative to the variance of pixels: the total effect of Homma & Saltelli 1996. Effects that depend on
+    each other count for each of their factors.
+    """
+    images = np.stack([draw(one) for one in factors]).astype("float64")
+    others = [*factors[1:], factors[0]]
+
+    def changed(name):
+        swapped = [dataclasses.replace(one, **{name: getattr(other, name)}) for one, other in zip(factors, others, strict=True)]
+        return np.square(images - np.stack([draw(one) for one in swapped])).mean() / 2
+
+    variance = images.var(axis=0).mean()
+    return {name: float(changed(name) / variance) for name in names}
 
 
 def classes_of(factors, simple=False):
@@ -51,11 +117,11 @@ def _draw(name, images, kl, path, shown):
     return {f"number {number + 1}": {"kl": float(kl[number]), "change": float(effect[number])} for number in order}
 
 
-def _rebuilds(model):
-    return lambda batch: model.reconstruct(batch["images"])
+def _rebuild(model, batch):
+    return model.reconstruct(batch["images"])
 
 
-def run(models, image_set, seed, folder, *, scored=5000, shown=6, seen=300):
+def disentanglement(models, image_set, seed, folder, *, scored=5000, shown=6, seen=300):
     """Disentanglement, KL and active units of each VAE on drawn cats; for the picture, the KL and effect of each row.
 
     Cats vary as those that the model was trained on. The effect of a number is the mean absolute difference on [0, 1] between
@@ -72,17 +138,19 @@ def run(models, image_set, seed, folder, *, scored=5000, shown=6, seen=300):
         mean = codes["z_mean"]
         kl = likelihood.rate(mean, codes["z_log_var"]).mean(axis=0)
         classes = classes_of(factors, simple)
-        mig, gaps = measures.mutual_information_gap(mean, classes)
-        importance = measures.importances(mean, classes, CLASSES, seed)
+        mig, gaps = mutual_information_gap(mean, classes)
+        importance = importances(mean, classes, CLASSES, seed)
         if simple not in visible:
-            visible[simple] = measures.visibility(draw, factors[:seen], classes)
-        held_out = checks.held_out(model.card, "held_out", image_set, _rebuilds(model))
+            visible[simple] = visibility(draw, factors[:seen], classes)
+        held_out = checks.held_out(
+            model.card, "held_out", image_set, lambda batch, model=model: model.reconstruct(batch["images"])
+        )
         z = mean[0]
         images = traversals(model, z, mean)
         numbers[name] = {
             "factors": len(classes),
             "mig": mig,
-            "dci": measures.disentanglement(importance),
+            "dci": dci(importance),
             "best": {factor: round(gaps[factor], 3) for factor in sorted(gaps, key=gaps.get, reverse=True)[:5]},
             "kl": float(kl.sum()),
             "active": int((mean.var(axis=0) > likelihood.ACTIVE).sum()),

@@ -22,8 +22,6 @@ from .models.networks import residual_decoder as residual_decoder
 from .models.networks import residual_encoder as residual_encoder
 from .models.networks import spatial_decoder as spatial_decoder
 from .models.networks import spatial_encoder as spatial_encoder
-from .models.sequence import sequence_decoder as sequence_decoder
-from .models.sequence import sequence_encoder as sequence_encoder
 from .models.vae import VAE as VAE
 from .priors.flow import Flow as Flow
 from .priors.mixture import Mixture as Mixture

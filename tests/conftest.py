@@ -11,8 +11,8 @@ from keras_ae import commandline
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 commandline.import_tensorflow()
 
+from course import music  # noqa: E402  TensorFlow first, and quietly
 from keras_ae import export, train  # noqa: E402  TensorFlow first, and quietly
-from keras_ae.data import sources  # noqa: E402
 from keras_ae.data.sets.cat_drawing import draw, sample_factors  # noqa: E402
 from keras_ae.images import pictures  # noqa: E402  TensorFlow first, and quietly
 from keras_ae.training import results  # noqa: E402  TensorFlow first, and quietly
@@ -28,7 +28,7 @@ COURSE = {
     "cvae": ["data.name=digits", "condition.name=on_label", "latent.dim=3", "encoder.widths=[8]", "decoder.widths=[8]"],
     "denoiser": ["data.name=digits", "task.name=add_noise", "latent.dim=4", "encoder.widths=[8]", "decoder.widths=[8]"],
     "upscaler": ["data.name=digits", "task.name=downscale", "latent.dim=4", "encoder.widths=[8]", "decoder.widths=[8]"],
-    "music": ["data.name=melodies", "reconstruction.name=categorical", "latent.dim=4", "encoder.widths=[8]"],
+    "music": ["uses.module=course.music", "data.name=melodies", "reconstruction.name=categorical", "latent.dim=4"],
 }
 
 
@@ -89,13 +89,13 @@ def run(once, folder, tiny):
 
 @pytest.fixture(scope="session")
 def short():
-    """short(): a context in which runs end without pictures, a third of their time, and the built-in melodies are few."""
+    """short(): a context in which runs end without pictures, a third of their time, and the composed melodies are few."""
 
     @contextlib.contextmanager
     def context():
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(results, "draw", lambda *_: None)
-            patch.setattr(sources, "MELODIES", 1000)
+            patch.setattr(music, "COUNT", 1000)
             yield
 
     return context
@@ -126,8 +126,8 @@ def train_course(root):
         path = root / f"{name}.toml"
         # 8x8 pictures are shown to the encoder of the upscaler as 4x4
         path.write_text("")
-        kind = "dense" if name == "upscaler" else "conv"
-        settings = [f"encoder.name={kind}", *overrides, *COURSE_SETTINGS]
+        kinds = {"upscaler": ["encoder.name=dense"], "music": ["encoder.name=sequence", "decoder.name=sequence"]}
+        settings = [*kinds.get(name, []), *overrides, *COURSE_SETTINGS]
         arguments = [word for setting in settings for word in ("--set", setting)]
         train.main([str(path), *arguments, "--out", str(root / "runs" / name)])
         export.main(["--model", str(root / "runs" / name), "--out", str(root / name)])

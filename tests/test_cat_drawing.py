@@ -9,7 +9,7 @@ import pytest
 
 from keras_ae.data.sets import cat_drawing
 from keras_ae.data.sets.cat_drawing import draw, drawn
-from keras_ae.data.sets.cat_factors import CLASSES, RANGES, factor_names, factor_value, sample_factors
+from keras_ae.data.sets.cat_factors import CLASSES, RANGES, SIMPLE, factor_names, factor_value, sample_factors
 
 
 @pytest.mark.parametrize(("size", "digest"), [(16, "e4bd2afb56c8f3d9"), (24, "390b5a5dc4465d25"), (64, "d798d14e1f0100be")])
@@ -83,3 +83,11 @@ def test_a_program_without_a_main_guard_draws_on_all_cores(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     done = subprocess.run([sys.executable, program], capture_output=True, text=True, env=environment, timeout=120)
     assert (done.stdout, done.stderr) == ("2000 True\n", "")
+
+
+def test_simple_cats_differ_in_position_size_and_hue_alone():
+    cats = [sample_factors(0, index, simple=True) for index in range(50)]
+    varied = {name for name in (*CLASSES, *RANGES, "texture") if len({getattr(one, name) for one in cats}) > 1}
+    assert varied == set(SIMPLE)
+    for name, (low, high) in SIMPLE.items():
+        assert low <= min(getattr(one, name) for one in cats) < max(getattr(one, name) for one in cats) <= high

@@ -1,8 +1,10 @@
 """Every study on hardly trained models and data that needs no download: its pictures, and its numbers."""
 
+import dataclasses
 import functools
 import importlib
 import json
+import re
 import subprocess
 import types
 from pathlib import Path
@@ -12,11 +14,11 @@ import pytest
 from PIL import Image
 
 import keras_ae
-from course import __main__ as study
-from course import code_noise, denoising, disentanglement, melodies, sampling
+from course import disentanglement, music
+from course.__main__ import STUDIES, main
+from course.codes import as_images, code_noise
 from keras_ae.data import pipeline
 from keras_ae.data.sets.cat_factors import RANGES
-from keras_ae.exports.reading import Exported
 from keras_ae.images import properties
 from keras_ae.images.pictures import write_png
 from keras_ae.judge import baselines, side_by_side
@@ -52,23 +54,28 @@ SIZES = {
 }
 
 
+def study(name):
+    """The function of a study."""
+    return getattr(importlib.import_module(f"course.{STUDIES[name][0]}"), name)
+
+
 @pytest.fixture(scope="module")
 def studied(course, tmp_path_factory, short):
     """A function name -> what the study returned, the folder of its pictures, the models and the data set; each runs once."""
 
     @functools.cache
     def run(name):
-        models = {model: Exported(course / model) for model in COMPARED.get(name, ["vae"])}
+        models = {model: keras_ae.load(course / model) for model in COMPARED.get(name, ["vae"])}
         with short():
             image_set = side_by_side.load_images(models, None)
         folder = tmp_path_factory.mktemp(name)
-        numbers = importlib.import_module(f"course.{name}").run(models, image_set, 0, folder, **SIZES.get(name, {}))
+        numbers = study(name)(models, image_set, 0, folder, **SIZES.get(name, {}))
         return types.SimpleNamespace(numbers=numbers, folder=folder, models=models, image_set=image_set)
 
     return run
 
 
-@pytest.mark.parametrize("name", study.STUDIES)
+@pytest.mark.parametrize("name", STUDIES)
 def test_every_study_draws_pictures_named_like_it_and_returns_numbers_for_json(studied, name):
     done = studied(name)
     pictures = list(done.folder.glob("*.png"))
@@ -79,7 +86,7 @@ def test_every_study_draws_pictures_named_like_it_and_returns_numbers_for_json(s
 
 
 def test_the_command_writes_numbers_and_protocol_beside_the_pictures(course, tmp_path, capsys):
-    study.main(["latent_map", "--compare", str(course / "ae"), str(course / "vae"), "--out", str(tmp_path)])
+    main(["latent_map", "--compare", str(course / "ae"), str(course / "vae"), "--out", str(tmp_path)])
     found = json.loads((tmp_path / "latent_map.json").read_text())
     assert found["exports"] == ["ae", "vae"]
     assert found["data"] == "digits"
@@ -89,25 +96,23 @@ def test_the_command_writes_numbers_and_protocol_beside_the_pictures(course, tmp
 
 
 def test_a_study_on_other_images_than_a_model_was_trained_on_is_reported(course, few, tmp_path, capfd):
-    study.main(["latent_map", "--model", str(course / "ae"), "--data", str(few), "--out", str(tmp_path)])
+    main(["latent_map", "--model", str(course / "ae"), "--data", str(few), "--out", str(tmp_path)])
     assert "warning: ae was trained on other images" in capfd.readouterr().err
 
 
-def test_every_study_is_listed_and_run_by_the_makefile():
-    text = study.parser().format_help()
-    assert all(f"  {name} " in text and description in text for name, description in study.STUDIES.items())
+def test_every_study_is_run_by_the_makefile():
     arguments = ["make", "--no-print-directory", "--dry-run", "-C", "course"]
     commands = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert not [name for name in study.STUDIES if f"-m course {name} " not in commands]
+    assert set(re.findall(r"-m course (\w+) ", commands)) == set(STUDIES)
 
 
 def test_studies_refuse_models_that_they_cannot_show(course, tmp_path, fails):
     out = ("--out", tmp_path)
-    assert "codes of two numbers; cvae has 3" in fails(study.main, "plane", "--model", course / "cvae", *out)
-    assert "has no Gaussian latent" in fails(study.main, "plane", "--model", course / "ae", *out)
-    assert "not trained for the task 'add_noise'" in fails(study.main, "denoising", "--model", course / "vae", *out)
-    assert "vae is not conditional" in fails(study.main, "labels", "--model", course / "vae", *out)
-    assert "was not trained on melodies" in fails(study.main, "melodies", "--model", course / "vae", *out)
+    assert "codes of two numbers; cvae has 3" in fails(main, "plane", "--model", course / "cvae", *out)
+    assert "has no Gaussian latent" in fails(main, "plane", "--model", course / "ae", *out)
+    assert "not trained for the task 'add_noise'" in fails(main, "denoising", "--model", course / "vae", *out)
+    assert "vae is not conditional" in fails(main, "labels", "--model", course / "vae", *out)
+    assert "was not trained on melodies" in fails(main, "melodies", "--model", course / "vae", *out)
     assert not list(tmp_path.iterdir())
 
 
@@ -132,23 +137,23 @@ def few(tmp_path_factory):
     ],
 )
 def test_too_few_images_are_one_line_that_says_how_many_a_study_needs(course, few, tmp_path, fails, name, model, needed):
-    line = fails(study.main, name, "--model", course / model, "--data", few, "--out", tmp_path / "new")
+    line = fails(main, name, "--model", course / model, "--data", few, "--out", tmp_path / "new")
     assert f"this study needs {needed} images; pictures has " in line
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["clusters", "code_noise", "disentanglement", "edits", "neighbours", "priors", "sampling"])
 def test_studies_without_classes_refuse_conditional_models_and_name_no_option_that_is_missing(course, tmp_path, fails, name):
-    line = fails(study.main, name, "--model", course / "cvae", "--out", tmp_path)
+    line = fails(main, name, "--model", course / "cvae", "--out", tmp_path)
     assert "cvae is conditional, and this study has no classes for it" in line
     assert "--label" not in line
 
 
 @pytest.mark.parametrize("name", ["latent_map", "sizes"])
 def test_conditional_models_encode_images_with_their_classes(course, few, tmp_path, fails, name):
-    study.main([name, "--model", str(course / "cvae"), "--out", str(tmp_path)])
+    main([name, "--model", str(course / "cvae"), "--out", str(tmp_path)])
     assert (tmp_path / f"{name}.json").exists()
-    line = fails(study.main, name, "--model", course / "cvae", "--data", few, "--out", tmp_path / "other")
+    line = fails(main, name, "--model", course / "cvae", "--data", few, "--out", tmp_path / "other")
     assert "cvae has the classes 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, and the images of pictures have 0, 1" in line
 
 
@@ -164,8 +169,7 @@ def saved(tmp_path_factory):
 @pytest.mark.parametrize("name", ["disentanglement", "sizes"])
 def test_models_that_were_saved_in_python_are_measured_on_the_images(saved, few, tmp_path, name):
     image_set = side_by_side.load_images({"mine": saved}, str(few))
-    run = importlib.import_module(f"course.{name}").run
-    numbers = run({"mine": saved}, image_set, 0, tmp_path, **SIZES.get(name, {}))
+    numbers = study(name)({"mine": saved}, image_set, 0, tmp_path, **SIZES.get(name, {}))
     images = pipeline.examples(image_set, "test", 10)
     expected = pytest.approx(psnr(images, np.clip(saved.reconstruct(images), -1, 1)), abs=1e-4)
     if name == "sizes":
@@ -177,10 +181,10 @@ def test_models_that_were_saved_in_python_are_measured_on_the_images(saved, few,
 
 
 def test_a_card_without_the_name_of_its_data_is_enough_for_denoising(course, tmp_path):
-    model = Exported(course / "denoiser")
+    model = keras_ae.load(course / "denoiser")
     del model.card["data"]
     image_set = side_by_side.load_images({"denoiser": model}, None)
-    numbers = denoising.run({"denoiser": model}, image_set, 0, tmp_path, tuning=4, held_out=10, strengths=(0.1,))
+    numbers = study("denoising")({"denoiser": model}, image_set, 0, tmp_path, tuning=4, held_out=10, strengths=(0.1,))
     assert "built-in cats" in numbers
 
 
@@ -207,7 +211,7 @@ def test_errors_rise_with_the_square_of_the_noise_where_the_decoder_is_linear(st
     image_set = studied("code_noise").image_set
     images = pipeline.examples(image_set, "test", 2000)
     pca = baselines.fit_pca(lambda: [images], 16)
-    numbers = code_noise.run({"PCA": pca}, image_set, 0, tmp_path, noises=(0, 0.5, 1, 2))
+    numbers = code_noise({"PCA": pca}, image_set, 0, tmp_path, noises=(0, 0.5, 1, 2))
     # directions are orthonormal: the noise adds its own variance to the error
     added = np.square(pca.deviations).sum() / images[0].size
     expected = np.mean((images - pca.rebuild(images)) ** 2) + added * np.array([0, 0.25, 1, 4])
@@ -342,14 +346,14 @@ def test_a_traversal_moves_one_number_over_its_own_distribution_and_leaves_the_o
 
 def test_a_code_that_is_a_map_is_shown_by_channel_and_any_other_as_one_image():
     z = np.random.default_rng(0).normal(size=(5, 4 * 4 * 2)).astype("float32")
-    maps = sampling.as_images(z, (4, 4, 2), (8, 8, 3))
+    maps = as_images(z, (4, 4, 2), (8, 8, 3))
     assert list(maps) == ["code, map 1", "code, map 2"]
     assert {image.shape for image in maps.values()} == {(5, 8, 8, 3)}
     first = z.reshape(5, 4, 4, 2)[..., 0]
     shown = maps["code, map 1"][:, ::2, ::2, 0]
     inside = np.abs(shown) < 1
     assert np.corrcoef(shown[inside], first[inside])[0, 1] == pytest.approx(1, abs=1e-5)
-    assert list(sampling.as_images(z, (32,), (8, 8, 1))) == ["code"]
+    assert list(as_images(z, (32,), (8, 8, 1))) == ["code"]
 
 
 def test_composed_melodies_stay_in_one_key_and_random_steps_do_not(studied):
@@ -366,8 +370,8 @@ def test_composed_melodies_stay_in_one_key_and_random_steps_do_not(studied):
 
 def test_a_chromatic_scale_is_in_no_key_and_a_major_one_in_its_own():
     # a step is the distance below C6, MIDI pitch 84
-    assert melodies.in_one_key(np.array([24 - step for step in (0, 2, 4, 5, 7, 9, 11, 12)])) == 1
-    assert melodies.in_one_key(np.arange(12)) == pytest.approx(7 / 12)
+    assert music.in_one_key(np.array([24 - step for step in (0, 2, 4, 5, 7, 9, 11, 12)])) == 1
+    assert music.in_one_key(np.arange(12)) == pytest.approx(7 / 12)
 
 
 def test_edits_are_measured_for_every_property(studied):
@@ -378,3 +382,57 @@ def test_edits_are_measured_for_every_property(studied):
             assert list(kind[key]) == [name for name in properties.PROPERTIES if name != "warmth"]
             assert np.isfinite(list(kind[key].values())).all()
     assert numbers["n"] == 3
+
+
+RANDOM = np.random.default_rng(0)
+KNOWN = dict(zip("ab", RANDOM.integers(0, 10, (2, 20_000)), strict=True))
+APART = np.stack([KNOWN["a"], KNOWN["b"], RANDOM.normal(size=20_000)], axis=1)
+# both numbers have a half of each factor
+TURNED = np.stack([KNOWN["a"] + KNOWN["b"], KNOWN["a"] - KNOWN["b"]], axis=1) + RANDOM.normal(size=(20_000, 2))
+
+
+def test_the_gap_is_large_for_separate_codes_and_closes_when_two_codes_share_a_factor():
+    mig, gaps = disentanglement.mutual_information_gap(APART, KNOWN)
+    assert mig > 0.95
+    assert set(gaps) == {"a", "b"}
+    shared = np.stack([KNOWN["a"] + 0.01 * KNOWN["b"], KNOWN["a"] - 0.01 * KNOWN["b"]], axis=1)
+    assert disentanglement.mutual_information_gap(shared, {"a": KNOWN["a"]})[0] < 0.1
+
+
+@pytest.mark.parametrize("classes", [(), ("a", "b")])
+def test_numbers_of_one_factor_each_are_disentangled_and_turned_ones_are_not(classes):
+    some = {name: values[:2000] for name, values in KNOWN.items()}
+    importance = disentanglement.importances(APART[:2000], some, classes)
+    np.testing.assert_allclose(importance.sum(axis=0), 1)
+    assert importance[0, 0] > 0.9 < importance[1, 1]
+    assert disentanglement.dci(importance) > 0.9
+    assert disentanglement.dci(disentanglement.importances(TURNED[:2000], some, classes)) < 0.3
+
+
+def test_disentanglement_of_known_importances():
+    assert disentanglement.dci(np.eye(3)) == pytest.approx(1)
+    assert disentanglement.dci(np.ones((4, 3)) / 4) == pytest.approx(0)
+    # a number that matters to nothing counts for nothing
+    assert disentanglement.dci(np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])) == pytest.approx(1)
+
+
+def test_visibility_is_the_share_of_the_variance_that_a_factor_makes():
+    @dataclasses.dataclass(frozen=True)
+    class Two:
+        bright: float
+        hidden: float
+
+    random = np.random.default_rng(1)
+    cats = [Two(*random.normal(size=2)) for _ in range(3000)]
+
+    def draw(one):
+        return np.array([3 * one.bright, one.hidden])
+
+    shares = disentanglement.visibility(draw, cats, ["bright", "hidden"])
+    assert shares == pytest.approx({"bright": 0.9, "hidden": 0.1}, abs=0.02)
+
+
+def test_of_a_code_of_one_number_the_gap_is_all_that_it_says_of_a_factor():
+    values = np.arange(400) % 4
+    gap, gaps = disentanglement.mutual_information_gap(values[:, None].astype(float), {"kind": values})
+    assert gap == gaps["kind"] == pytest.approx(1)

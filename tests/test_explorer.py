@@ -15,13 +15,13 @@ from keras_ae.explorer import page as pages
 from keras_ae.explorer import program
 from keras_ae.exports import converting, writing
 from keras_ae.exports.reading import Exported
-from keras_ae.images import melodies, pictures
+from keras_ae.images import pictures
 from keras_ae.models import latents
 from keras_ae.priors.flow import Flow
 
 ASSETS = resources.files("keras_ae.explorer") / "assets"
 RANDOM = np.random.default_rng(0)
-KINDS = ("vae", "cvae", "upscaler", "music", "flow")
+KINDS = ("vae", "cvae", "upscaler", "flow")
 
 
 @pytest.fixture(scope="module")
@@ -325,7 +325,7 @@ def test_a_photo_is_rebuilt(shown, tmp_path):
     tab.wait_for_function("document.getElementById('status').textContent.includes('notes.png is not a picture')")
 
 
-def test_classes_planes_and_melodies(shown, exports):
+def test_classes_and_planes(shown, exports):
     tab = shown("cvae")
     first = picture(tab)
     tab.locator("#classes button").nth(3).click()
@@ -340,18 +340,6 @@ def test_classes_planes_and_melodies(shown, exports):
     tab.click("#tiles", position={"x": 5, "y": 5})
     assert picture(tab) != before
     assert tab.evaluate("location.hash").startswith("#code=")
-    tab = shown("music")
-    music = Exported(exports / "music")
-    # not the picture of whole levels, in which rows of a model that is hardly trained are equally bright
-    expected = music.decode(music.generate(1)[1])[0]
-    tab.click("#tab-melody")
-    assert tab.locator("#tab-photo").is_hidden()
-    script = "Array.from(explorer.notes(explorer.model.decode(explorer.state.z)))"
-    assert [tuple(note) for note in tab.evaluate(script)] == melodies.notes(melodies.from_image(expected))
-    tab.click("#listen")
-    assert tab.inner_text("#listen") == "Stop"
-    tab.click("#listen")
-    assert tab.inner_text("#listen") == "Play"
 
 
 def test_browsers_that_cannot_show_it_are_named(shown):

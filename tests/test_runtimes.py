@@ -17,7 +17,7 @@ from keras_ae.images import pictures
 from keras_ae.priors import mixture
 
 RANDOM = np.random.default_rng(0)
-KINDS = ("ae", "vae", "cvae", "denoiser", "upscaler", "music")
+KINDS = ("ae", "vae", "cvae", "denoiser", "upscaler")
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -23,7 +23,6 @@ NAMES = {
     "residual": "with GroupNorm and SiLU, and a linear path",
     "plain": "residual networks without normalization",
     "dense": "dense layers",
-    "sequence": "convolutions over time, for piano rolls",
     "spatial": "the code is a map",
     "point": "one point for each image: an autoencoder",
     "gaussian": {"latent": "a mean and a variance for each number: a VAE", "reconstruction": "normal pixels: squared error"},
@@ -31,7 +30,6 @@ NAMES = {
     "laplace": "L1 loss",
     "gaussian_optimal_variance": "squared error with the variance that is most likely for each batch",
     "bernoulli": "cross-entropy of grey pixels",
-    "categorical": "softmax over each column, for piano rolls",
     "vae": "reconstruction + beta * KL",
     "adversarial": "a discriminator makes the codes normal",
     "muon": "Muon for matrices and kernels of convolutions, Adam for the rest",
@@ -40,6 +38,7 @@ NAMES = {
 }
 # meaning of a key, or of a key in one table or name
 KEYS = {
+    "uses.module": "a module that adds networks, likelihoods or data sets when it is imported",
     "mean": "of the noise",
     "deviation": "standard deviation of the noise; noisy values are clipped",
     "task.factor": "by which the sides are divided",
@@ -47,7 +46,6 @@ KEYS = {
     "dense.widths": "features of each layer",
     "blocks": "residual blocks of each stage; the last number holds for all further stages",
     "flow.blocks": "residual blocks of its network",
-    "sequence.blocks": "residual blocks",
     "spatial.blocks": "residual blocks",
     "bottleneck": "channels between the last map and the code",
     "hidden": "dense layers of 256 features next to the code; a code of two numbers needs some",

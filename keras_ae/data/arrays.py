@@ -36,7 +36,7 @@ def load_data(
     """Load a whole data set into memory.
 
     Args:
-        name: a built-in data set ("synthetic_cats", "digits", "melodies"), the path of a folder of picture files, or a data set
+        name: a built-in data set ("synthetic_cats", "digits"), the path of a folder of picture files, or a data set
             of tensorflow-datasets, which is downloaded if necessary.
         directory: the data directory of tensorflow-datasets, or the folder of the downloaded files of "cat_faces".
         size: height and width of the images, in pixels: a power of two from 16 to 256, or a multiple of 4 from 8 to 60. The

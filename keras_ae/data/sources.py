@@ -18,14 +18,11 @@ from sklearn.datasets import load_digits
 from keras_ae.data import builders, folders, public_cats
 from keras_ae.data.encoded import Encoded, Source
 from keras_ae.data.sets.cat_faces import CatFaces
-from keras_ae.data.sets.melodies import compose
 from keras_ae.data.sets.synthetic_cats import SyntheticCats
 from keras_ae.errors import UserError
-from keras_ae.images.melodies import SHAPE, to_image
 
-MELODIES = 30_000
 # data sets that need no network
-BUILT_IN = ("synthetic_cats", "simple_cats", "digits", "melodies")
+BUILT_IN = ("synthetic_cats", "simple_cats", "digits")
 
 
 def cache_root():
@@ -83,23 +80,6 @@ def digits(directory):
     return Source("digits", len(pixels), "scikit-learn", items, tuple(str(name) for name in bundle.target_names), 8, 1)
 
 
-def melodies(directory):
-    """30,000 different melodies of two bars as piano rolls, from `keras_ae.data.sets.melodies`; no download."""
-
-    def items(first=0):
-        known = set()
-        index = 0
-        while len(known) < MELODIES:
-            image = to_image(compose(0, index))
-            index += 1
-            if image.tobytes() not in known:
-                known.add(image.tobytes())
-                if len(known) > first:
-                    yield Encoded(str(index), builders.encoded(image), 0, "train" if len(known) <= 0.9 * MELODIES else "test")
-
-    return Source("melodies", MELODIES, "composed 2", items, (), SHAPE[0], 1, True)
-
-
 def named(name, directory):
     """A data set of tensorflow-datasets from the data directory `directory` or the default one, downloaded if necessary."""
     try:
@@ -121,7 +101,6 @@ SOURCES = {
     "synthetic_cats": synthetic_cats,
     "simple_cats": simple_cats,
     "digits": digits,
-    "melodies": melodies,
 }
 
 

@@ -17,17 +17,15 @@ from keras_ae import errors
 from keras_ae.explorer import program, ways
 from keras_ae.exports import card as cards
 from keras_ae.exports.reading import Exported
-from keras_ae.images import melodies
 
 # each needs only modules before it; the last one starts the page
-MODULES = "engine random resize model drawing state sliders map morph mix photo melody page".split()
+MODULES = "engine random resize model drawing state sliders map morph mix photo page".split()
 NOUNS = {
     "cat_faces": "cat",
     "synthetic_cats": "cat",
     "simple_cats": "cat",
     "digits": "digit",
     "mnist": "digit",
-    "melodies": "melody",
 }
 EXPORTED = re.compile(r"^export (?=(?:async )?(?:function\*?|class|const) (\w+))", re.MULTILINE)
 IMPORTED = re.compile(r'^import (\{[^}]*\}) from "\./(\w+)\.js";$', re.MULTILINE)
@@ -82,7 +80,6 @@ def described(model, seed, store):
     made = {
         "seed": seed,
         "noun": NOUNS.get(data, "picture"),
-        "melodies": data == "melodies" and model.shape == melodies.SHAPE,
         "shape": model.shape,
         "inputShape": model.input_shape,
         "latentDim": model.latent_dim,
@@ -116,7 +113,7 @@ def written(folder, seed=0, runtime="auto"):
     height, width, channels = model.input_shape
     colours = "in colour" if channels == 3 else "in grey"
     values = {
-        "title": f"Explore the {noun[:-1] + 'ies' if noun.endswith('y') else noun + 's'} of {name}",
+        "title": f"Explore the {noun}s of {name}",
         "subtitle": f"Every {noun} is {model.latent_dim} numbers, a code. A decoder in this page draws codes.{quality}",
         "noun": noun,
         "latent_dim": model.latent_dim,

@@ -62,17 +62,6 @@ def bernoulli(images, reconstructions):
     return -_summed(targets * ops.log(probabilities) + (1 - targets) * ops.log(1 - probabilities))
 
 
-def categorical(images, reconstructions):
-    """Cross-entropy of images with one white pixel in each column: the row of that pixel, summed over columns.
-
-    The brightness (x + 1) / 2 of a pixel, divided by the sum over its column, is the probability of its row. A softmax of the
-    values before tanh would ignore a constant that is added to all of them: several rows could then be white.
-    """
-    targets = (images + 1) / 2
-    brightness = ops.clip((reconstructions + 1) / 2, 1e-6, 1)
-    return -_summed(targets * (ops.log(brightness) - ops.log(ops.sum(brightness, axis=1, keepdims=True))))
-
-
 def total_correlation(z, z_mean, z_log_var):
     """KL between the density of codes and the product of the densities of their numbers, in nats, as a batch shows it.
 
@@ -94,7 +83,6 @@ RECONSTRUCTIONS = {
     "gaussian": gaussian,
     "gaussian_optimal_variance": gaussian_optimal_variance,
     "bernoulli": bernoulli,
-    "categorical": categorical,
 }
 
 
@@ -120,7 +108,7 @@ class Likelihood:
     @property
     def is_density(self) -> bool:
         """Whether it is a density on [-1, 1]; else it is a cross-entropy."""
-        return self.name not in ("bernoulli", "categorical")
+        return self.name in ("laplace", "gaussian", "gaussian_optimal_variance")
 
     def get_config(self) -> dict[str, Any]:
         """Name and arguments, from which `from_config` makes it again."""

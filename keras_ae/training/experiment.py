@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import difflib
 import functools
+import importlib
 import inspect
 import math
 import os
@@ -27,7 +28,6 @@ from keras_ae import training
 from keras_ae.data.tasks import TASKS, identity
 from keras_ae.data.variation import Variation
 from keras_ae.errors import UserError, first_line
-from keras_ae.models import sequence  # noqa: F401  registers its networks
 from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder
 from keras_ae.models.latents import LATENTS
 from keras_ae.models.losses import RECONSTRUCTIONS, Likelihood
@@ -52,6 +52,12 @@ class Table(pydantic.BaseModel):
     """A table of an experiment file: strict types, finite numbers, and no keys but these."""
 
     model_config = pydantic.ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Uses(Table):
+    """A module that adds networks, likelihoods or data sets to their dicts when it is imported, such as `course.music`."""
+
+    module: Text | None = None
 
 
 class Moves(Table):
@@ -146,7 +152,8 @@ def table_of(function: Callable[..., Any], base: type[Table] = Table) -> type[Ta
 
 
 # tables of keyword arguments alone
-SINGLE = {"data": Data, "training": Training, "small_data": SmallData, "refinement": table_of(Refiner, SecondStage)}
+SINGLE = {"uses": Uses, "data": Data, "training": Training, "small_data": SmallData}
+SINGLE |= {"refinement": table_of(Refiner, SecondStage)}
 
 
 def shown(value: Any) -> str:
@@ -402,6 +409,10 @@ def complete(name: str, tables: dict[str, Any], chosen: Iterable[str] = ()) -> E
     for table in tables:
         if table not in known:
             raise _unknown("table", table, known)
+    # first, because other tables may name what the module adds
+    if module := _complete_table("uses", tables.get("uses", {}))["module"]:
+        with explain(f"[uses] module = {shown(module)} cannot be imported", ImportError, TypeError, ValueError):
+            importlib.import_module(module)
     return Experiment(name, {table: _complete_table(table, tables.get(table, {})) for table in known}, frozenset(chosen))
 
 

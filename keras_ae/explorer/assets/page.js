@@ -2,7 +2,6 @@
 
 import { element, paint } from "./drawing.js";
 import { map } from "./map.js";
-import { melody, notes } from "./melody.js";
 import { mix } from "./mix.js";
 import { Model } from "./model.js";
 import { morph } from "./morph.js";
@@ -44,10 +43,7 @@ function connect(model) {
   update.morph = morph(state);
   update.mix = mix(state);
   update.photo = photo(state, open, say);
-  update.melody = model.melodies ? melody(state) : () => {};
-  element("tab-melody").hidden = !model.melodies;
-  element("tab-photo").hidden = !model.programs.encoder || model.melodies;
-  document.querySelectorAll("canvas").forEach((canvas) => canvas.classList.toggle("sharp", model.melodies));
+  element("tab-photo").hidden = !model.programs.encoder;
 
   let waiting = false;
   state.addEventListener("change", () => {
@@ -63,7 +59,7 @@ function connect(model) {
       element("temperature").value = state.temperature;
       element("warmth").textContent = state.temperature.toFixed(2);
       [...element("classes").children].forEach((button, at) => button.setAttribute("aria-pressed", String(at === state.label)));
-      for (const name of ["change", "melody"]) if (name === "change" || !element(name).hidden) update[name]();
+      update.change();
       history.replaceState(null, "", `#${state.link}`);
     });
   });
@@ -140,7 +136,7 @@ function connect(model) {
 try {
   const model = await opened();
   // for scripts and tests: explorer.model.decode(explorer.state.z)
-  globalThis.explorer = { model, state: connect(model), notes: (picture) => notes(picture, model.shape) };
+  globalThis.explorer = { model, state: connect(model) };
   element("main").setAttribute("aria-busy", "false");
 } catch (error) {
   element("failure").textContent = `The page cannot show its model: ${error.message}`;

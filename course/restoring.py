@@ -1,15 +1,13 @@
-"""Denoising: noisy, denoised and clean images, beside total variation and non-local means, and images of another kind."""
+"""Studies of models that restore images: denoising and super-resolution, beside classical methods."""
 
 import numpy as np
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
 from course import charts, checks
-from keras_ae.data import pipeline
+from keras_ae.data import pipeline, tasks
 from keras_ae.data.sets.cat_drawing import drawn
 from keras_ae.images import figures
 from keras_ae.images.pictures import to_float
-
-STRENGTHS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0)
 
 
 def total_variation(images, strength):
@@ -23,7 +21,7 @@ def non_local_means(images, strength):
     return np.stack([denoise_nl_means(image, **settings) for image in images]).reshape(images.shape)
 
 
-def tuned(method, inputs, images, strengths=STRENGTHS):
+def tune(method, inputs, images, strengths):
     """The strength of a method that is best on these images, and the method with it, a function of inputs.
 
     Clipped noise with a mean other than 0 brightens dark pixels and leaves bright ones: a straight line restores the contrast.
@@ -37,29 +35,25 @@ def tuned(method, inputs, images, strengths=STRENGTHS):
     return best, lambda inputs: np.clip(np.polyval(line, method(inputs, best)), -1, 1)
 
 
-def run(models, image_set, seed, folder, *, tuning=32, held_out=500, strengths=STRENGTHS):
+def denoising(models, image_set, seed, folder, *, tuning=32, held_out=500, strengths=(0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0)):
     """PSNR and SSIM of noisy and denoised held-out images, and of drawn cats, if the model was not trained on them."""
     name, model = next(iter(models.items()))
     task = checks.task_of(model, name, "add_noise")
     checks.need_unconditional({name: model})
-    tuning = pipeline.first_batch(image_set, "train", tuning, task)
+    examples = pipeline.first_batch(image_set, "train", tuning, task)
     test = pipeline.first_batch(image_set, "test", held_out, task)
     images, noisy = test["images"], test["inputs"]
     results, chosen = {"noisy": noisy}, {}
     for method in (total_variation, non_local_means):
         label = method.__name__.replace("_", " ")
-        chosen[label], denoise = tuned(method, tuning["inputs"], tuning["images"], strengths)
+        chosen[label], denoise = tune(method, examples["inputs"], examples["images"], strengths)
         results[label] = denoise(noisy)
     results[name] = model.reconstruct(noisy)
     shown = charts.images_in_row(images.shape[2])
     rows = {label: result[:shown] for label, result in (results | {"clean": images}).items()}
     figures.rows(list(rows.values()), list(rows), folder / "denoising.png", f"{name}: held-out images")
-
-    measured = {
-        "n": len(images),
-        "strengths": chosen,
-        "held_out": {label: checks.psnr_and_ssim(images, result) for label, result in results.items()},
-    }
+    quality = {label: checks.psnr_and_ssim(images, result) for label, result in results.items()}
+    measured = {"n": len(images), "strengths": chosen, "held_out": quality}
     trained_on = model.card.get("data", {}).get("name", image_set.name)
     if trained_on == "synthetic_cats":
         return measured
@@ -68,6 +62,29 @@ def run(models, image_set, seed, folder, *, tuning=32, held_out=500, strengths=S
     rebuilt = model.reconstruct(inputs)
     title = f"{name}, trained on {trained_on}: images of another kind"
     figures.rows([inputs, rebuilt, foreign], ["noisy", name, "clean"], folder / "denoising_foreign.png", title)
-    return measured | {
-        "built-in cats": {"noisy": checks.psnr_and_ssim(foreign, inputs), name: checks.psnr_and_ssim(foreign, rebuilt)}
-    }
+    quality = {label: checks.psnr_and_ssim(foreign, result) for label, result in (("noisy", inputs), (name, rebuilt))}
+    return measured | {"built-in cats": quality}
+
+
+def upscaling(models, image_set, seed, folder, *, held_out=500):
+    """PSNR and SSIM of bicubic interpolation and of each model on held-out images."""
+    checks.need_unconditional(models)
+
+    def blocks(small, shape):
+        return small.repeat(shape[0] // small.shape[1], axis=1).repeat(shape[1] // small.shape[2], axis=2)
+
+    rows, numbers = {}, {}
+    for name, model in models.items():
+        test = pipeline.first_batch(image_set, "test", held_out, checks.task_of(model, name, "downscale"))
+        images, small = test["images"], test["inputs"]
+        bicubic, rebuilt = np.asarray(tasks.unlearned(small, model.shape)), model.reconstruct(small)
+        shown, size = charts.images_in_row(images.shape[2]), f"{small.shape[1]}x{small.shape[2]}"
+        kinds = {"input": blocks(small, model.shape), "bicubic": bicubic, "model": rebuilt}
+        rows |= {f"{size} {kind}": result[:shown] for kind, result in kinds.items()}
+        numbers[name] = {"bicubic": checks.psnr_and_ssim(images, bicubic), "model": checks.psnr_and_ssim(images, rebuilt)}
+    rows["original"] = images[:shown]
+    figures.rows(list(rows.values()), list(rows), folder / "upscaling.png", "super-resolution of held-out images")
+    noise = np.random.default_rng(seed).uniform(-1, 1, (shown, *small.shape[1:])).astype("float32")
+    both = [blocks(noise, model.shape), model.reconstruct(noise)]
+    figures.rows(both, ["noise", name], folder / "upscaling_noise.png", f"{name}: noise as input")
+    return {"n": len(images), "held_out": numbers}

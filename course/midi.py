@@ -1,22 +1,25 @@
-"""Melodies of two bars as images, and as MIDI files (read and written with mido).
+"""Melodies as images and as MIDI files, which any command of keras_ae takes: python -m course.midi generate --out new.mid
 
-A melody is 32 steps, sixteenth notes. A step is an integer: 0 ... 29 starts the note of MIDI pitch 84 - step (C6 down to G3),
-HOLD continues the last note, REST is silence. Its image, uint8 (32, 32, 1), has one white pixel in each column, in the row of
-the step: the one-hot encoding of Roberts et al. 2018, arXiv:1803.05428.
+A melody is 32 steps, two bars of sixteenth notes. A step is an integer: 0 ... 29 starts the note of MIDI pitch 84 - step (C6
+down to G3), HOLD continues the last note, REST is silence. Its image, uint8 (32, 32, 1), has one white pixel in each column, in
+the row of the step: the one-hot encoding of Roberts et al. 2018, arXiv:1803.05428.
 """
+
+import re
+import sys
 
 import numpy as np
 
+from keras_ae import files
+from keras_ae.__main__ import main
 from keras_ae.errors import UserError, first_line
-from keras_ae.files import written_whole
 from keras_ae.images import pictures
 
 STEPS = 32
 HIGHEST = 84
 HOLD, REST = 30, 31
 SHAPE = (32, STEPS, 1)
-SUFFIXES = (".mid", ".midi")
-# MIDI ticks of a step, microseconds of a beat
+# MIDI ticks of a sixteenth note, microseconds of a beat
 TICKS = 120
 TEMPO = 500_000
 
@@ -26,16 +29,11 @@ def to_image(steps):
     return (np.arange(SHAPE[0])[:, None] == np.asarray(steps)[None]).astype("uint8")[..., None] * 255
 
 
-def from_image(image):
-    """The melody of an image (32, 32, 1), int (32,): the brightest row of each column."""
-    return np.argmax(image[..., 0], axis=0)
-
-
-def of(images):
-    """The melodies of images (n, 32, 32, 1): n arrays (32,). Raises UserError for images of another shape."""
+def from_images(images):
+    """The melodies of images (n, 32, 32, 1), int (n, 32): the brightest row of each column. UserError for another shape."""
     if images.shape[1:] != SHAPE:
-        raise UserError(f"a MIDI file needs a model of melodies, with images of shape {SHAPE}. Received: {images.shape[1:]}")
-    return [from_image(image) for image in images]
+        raise UserError(f"melodies are images of shape {SHAPE}. Received: {images.shape[1:]}")
+    return np.argmax(images[..., 0], axis=1)
 
 
 def notes(steps):
@@ -51,10 +49,10 @@ def notes(steps):
 
 
 def write(path, melodies):
-    """Write melodies one after another as a MIDI file of one track at 120 beats per minute."""
+    """Write melodies (n, 32), one after another, as a MIDI file of one track at 120 beats per minute."""
     import mido
 
-    track = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=TEMPO)])
+    track = mido.MidiTrack([mido.MetaMessage("track_name", name="keras_ae"), mido.MetaMessage("set_tempo", tempo=TEMPO)])
     events = []
     for index, steps in enumerate(melodies):
         for first, length, pitch in notes(steps):
@@ -66,8 +64,8 @@ def write(path, melodies):
         track.append(mido.Message("note_on" if starts else "note_off", note=pitch, velocity=90 * starts, time=time - now))
         now = time
     track.append(mido.MetaMessage("end_of_track", time=len(melodies) * STEPS * TICKS - now))
-    with written_whole(path) as partial, open(partial, "wb") as file:
-        mido.MidiFile(ticks_per_beat=4 * TICKS, tracks=[track]).save(file=file)
+    with files.write_file(path) as partial:
+        mido.MidiFile(ticks_per_beat=4 * TICKS, tracks=[track]).save(partial)
 
 
 def read(path):
@@ -113,10 +111,11 @@ def _sounding(file):
                 yield message.note, begun.pop(message.note), now
 
 
-def write_melodies(path, frames, columns=None, milliseconds=None):
-    """A MIDI file with the melodies of all frames, one after another. Raises UserError for images of another shape."""
-    write(path, of(frames))
+# what commands read and write, and what they may replace: files with this name of their track
+for suffix in (".mid", ".midi"):
+    pictures.READERS[suffix] = lambda path: to_image(read(path))
+    pictures.WRITERS[suffix] = lambda path, images, columns=None, milliseconds=None: write(path, from_images(images))
+    files.MARKS[suffix] = re.compile(rb"\xff\x03\x08keras_ae")
 
-
-pictures.READERS.update(dict.fromkeys(SUFFIXES, lambda path: to_image(read(path))))
-pictures.WRITERS.update(dict.fromkeys(SUFFIXES, write_melodies))
+if __name__ == "__main__":
+    main(sys.argv[1:])
