@@ -6,7 +6,6 @@ the row of the step: the one-hot encoding of Roberts et al. 2018, arXiv:1803.054
 """
 
 import re
-import sys
 
 import numpy as np
 
@@ -118,4 +117,4 @@ for suffix in (".mid", ".midi"):
     files.MARKS[suffix] = re.compile(rb"\xff\x03\x08keras_ae")
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

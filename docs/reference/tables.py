@@ -10,8 +10,8 @@ sys.path.insert(0, str(ROOT))
 PAGE = Path(__file__).with_name("tables.md")
 HEAD = """# Tables and keys
 
-Every table of an [experiment file](experiments.md), every name that it may have, and every key with bounds and default. On the
-command line, `--set table.key=value`. `docs/reference/tables.py` writes this page from the signatures of the functions.
+Every table of an [experiment file](experiments.md), every name it may have, and every key with its bounds, its default and,
+where it is first used, its meaning. On the command line, `--set table.key=value`. `docs/reference/tables.py` writes this page.
 """
 NAMES = {
     "identity": "the encoder gets the image itself: an autoencoder",
@@ -76,7 +76,7 @@ KEYS = {
     "size": "side of the images in pixels; not set: 64 for pictures, their own for data sets",
     "channels": "1: grey, 3: RGB; not set: as the data set has them",
     "flip": "mirror half of the training images at random",
-    "shift": "move them at random by up to this many pixels",
+    "shift": "move training images at random by up to this many pixels",
     "data.scale": "enlarge or shrink them by up to this share",
     "rotation": "turn them by up to this many degrees",
     "training.batch": "images of a step, on all devices together",
@@ -112,10 +112,12 @@ def bounds(schema):
         return " or ".join(f"`{value}`" for value in schema["enum"])
     if "items" in schema:
         return f"list of {bounds(schema['items'])}"
-    kinds = {"integer": "int", "number": "float", "string": "text", "boolean": "bool"}
-    limits = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
-    said = [f"{word} {schema[key]:,g}" for key, word in limits.items() if key in schema]
-    return " ".join([kinds.get(schema.get("type"), "table"), ", ".join(said)]).strip()
+    kind = {"integer": "int", "number": "float", "string": "text", "boolean": "bool"}.get(schema.get("type"), "table")
+    if "minimum" not in schema and "exclusiveMinimum" not in schema:
+        return kind
+    low = f"[{schema['minimum']:g}" if "minimum" in schema else f"({schema['exclusiveMinimum']:g}"
+    high = f"{schema['maximum']:g}]" if "maximum" in schema else f"{schema['exclusiveMaximum']:g})"
+    return f"{kind} in {low}, {high}"
 
 
 def key_lines(table, name, model, explained):
@@ -136,11 +138,12 @@ def page():
 
     lines, explained = [HEAD], set()
     for table, (functions, default) in experiment.CHOICES.items():
-        lines += [f"## {table}", "", f"By default `{default}`.", ""]
+        lines += [f"## {table}, by default {default}", ""]
         for name, function in functions.items():
             meaning = NAMES.get(name, "")
             meaning = meaning[table] if isinstance(meaning, dict) else meaning
-            lines.append(f"* `{name}`" + (f": {meaning}" if meaning else ""))
+            lines.append(f"* `{name}`" + (f": {meaning}" if meaning and (name, meaning) not in explained else ""))
+            explained.add((name, meaning))
             lines += key_lines(table, name, experiment.table_of(function), explained)
         lines.append("")
     for table, model in experiment.SINGLE.items():
