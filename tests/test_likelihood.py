@@ -58,7 +58,10 @@ def linear_candidate(weights, covariance, nats=None):
         posterior = images.reshape(-1, 5) @ weights.T @ covariance / VARIANCE
         return {"z": posterior, "z_mean": posterior, "z_log_var": np.broadcast_to(log_var, posterior.shape)}
 
-    return Candidate("linear", len(weights), encode, lambda z: (z @ weights).reshape(-1, 1, 5, 1), None, nats)
+    def decode(z):
+        return (z @ weights).reshape(-1, 1, 5, 1).astype("float32")
+
+    return Candidate("linear", len(weights), encode, decode, None, nats)
 
 
 def test_measure_reports_the_negative_elbo_of_all_images_and_estimates_of_the_first_beside_their_own():
@@ -83,7 +86,7 @@ def test_measure_reports_the_negative_elbo_of_all_images_and_estimates_of_the_fi
 
 def test_a_cross_entropy_has_no_bits_per_dimension():
     weights, x, _, covariance, _ = linear_gaussian(2, n=20)
-    images = np.sign(x).reshape(-1, 1, 5, 1)
+    images = np.sign(x).reshape(-1, 1, 5, 1).astype("float32")
     for name, density in (("bernoulli", False), ("gaussian", True)):
         candidate = linear_candidate(weights, covariance, Likelihood(name))
         numbers = dict(likelihood.measure(candidate, images, images, 0, n=5, draws=50, ks=(50,)))
