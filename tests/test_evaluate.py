@@ -1,3 +1,4 @@
+import functools
 import json
 import re
 import shutil
@@ -12,9 +13,18 @@ from keras_ae.data import pipeline
 from keras_ae.data.sets.cat_drawing import draw
 from keras_ae.data.sets.cat_factors import sample_factors
 from keras_ae.images import pictures
+from keras_ae.judge import likelihood
 from keras_ae.judge.judge import Candidate, Judge, fit_pca, read_likelihood
 
 RANDOM = np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick():
+    """Importance-weighted estimates of 8 images only."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(likelihood, "measure", functools.partial(likelihood.measure, n=8))
+        yield
 
 
 @pytest.mark.parametrize(("n", "latent_dim"), [(300, 5), (600, 40), (20, 128)])
