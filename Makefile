@@ -22,8 +22,7 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	touch $(READY)
 
 train-%: $(READY) ## train, export and draw experiments/NAME.toml; DATA=DIR, ARGS="--set ..."; keras_ae.train --list names them
-	$(BIN)/python -m keras_ae.train experiments/$*.toml $(if $(DATA),--data "$(DATA)") $(ARGS)
-	$(BIN)/python -m keras_ae.export --model runs/$* --out exported/$*
+	$(BIN)/python -m keras_ae.train experiments/$*.toml $(if $(DATA),--data "$(DATA)") --export $(ARGS)
 
 test: lint ## check the style, then run every test
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -51,16 +52,8 @@ def wall_time(*arguments):
 
 def machine():
     """One line: processor, cores, versions."""
-    from importlib.metadata import version
-
-    name = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(line.split(": ")[1] for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration, IndexError):
-        pass
     packages = ", ".join(f"{package} {version(package)}" for package in ("tensorflow", "keras", "numpy"))
-    return f"{name}, {os.cpu_count()} cores, Python {platform.python_version()}, {packages}"
+    return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {packages}"
 
 
 def decoding_speeds(decode, latent_dim):
@@ -73,7 +66,7 @@ def decoding_speeds(decode, latent_dim):
 
 def runtime_table(folder):
     """In Markdown: MB of the decoder, seconds of `generate --n 16`, images a second, difference of 1,000 pictures (of 255)."""
-    from keras_ae.exports.reading import Exported
+    from keras_ae.exports.load import Exported
 
     lines = ["| | decoder, MB | generate --n 16, s | images/s one by one | by 16 | by 64 | difference |", "|---" * 7 + "|"]
     expected = None

@@ -71,10 +71,12 @@ def vae_experiment(seed):
     return experiment.read("experiments/vae.toml", [f"training.seed={seed}"])
 
 
-def candidate(name, latent_dim, encode, decode, sample):
-    """What the judge measures. encode: images -> dict of codes; decode: z -> images; sample: (n, seed) -> z."""
+def candidate(name, image_set, seed, minutes):
+    """One of OTHERS, trained for so many minutes, as the judge takes it."""
     from keras_ae.judge.judge import Candidate
     from keras_ae.priors.space import batched
+
+    latent_dim, encode, decode, sample = OTHERS[name](image_set, seed, Clock(60 * minutes))
 
     def generate(n, seed):
         return np.clip(batched(decode, np.asarray(sample(n, seed))), -1, 1)
@@ -85,33 +87,33 @@ def candidate(name, latent_dim, encode, decode, sample):
 # ---- keras_ae itself
 
 
-def run_module(module, *arguments):
-    subprocess.run([sys.executable, "-m", f"keras_ae.{module}", *map(str, arguments)], check=True)
-
-
 def train_ours(name, data, minutes):
     """An experiment of ours, trained for as many epochs as fit into the minutes and exported, as a candidate."""
-    from keras_ae.exports.reading import Exported
+    from keras_ae.exports.load import Exported
     from keras_ae.judge.judge import export_candidate
     from keras_ae.training import experiment
+
+    def run(module, *arguments):
+        subprocess.run([sys.executable, "-m", f"keras_ae.{module}", *map(str, arguments)], check=True)
 
     folder, file = Path(tempfile.mkdtemp()), f"experiments/{name}.toml"
     refines = experiment.read(file).second_stage.epochs > 0
     # a short run first; the first epoch of a stage compiles
     options = ["--set", "training.epochs=3", "--set", f"refinement.epochs={2 * refines}"]
-    run_module("train", file, *data, *options, "--out", folder / "probe")
+    run("train", file, *data, *options, "--out", folder / "probe")
     with open(folder / "probe" / "history.csv", newline="", encoding="utf-8") as rows:
         rows = list(csv.DictReader(rows))
     options, share = [], FIRST_STAGE if refines else 1.0
     for stage, key, part in (("1", "training.epochs", share), ("2", "refinement.epochs", 1 - share)):
         if seconds := [float(row["seconds"]) for row in rows if row["stage"] == stage]:
             options += ["--set", f"{key}={max(1, int(part * minutes * 60 / min(seconds)))}"]
-    run_module("train", file, *data, *options, "--out", folder / "run")
-    run_module("export", "--model", folder / "run", "--out", folder / "export")
+    run("train", file, *data, *options, "--out", folder / "run")
+    run("export", "--model", folder / "run", "--out", folder / "export")
     return export_candidate(Exported(folder / "export"), f"keras_ae {name}")
 
 
-# ---- trained in this process: functions of the images, a seed and a clock, which give the parts of a candidate
+# ---- trained in this process: functions of the images, a seed and a clock. They return the length of a code, images -> dict of
+# codes, codes -> images, and (n, seed) -> codes
 
 
 def fit(model, stream, steps, rebuild, clock):
@@ -296,31 +298,6 @@ OTHERS = {
 }
 
 
-def train_other(name, image_set, seed, minutes):
-    """One of OTHERS, trained for so many minutes, as a candidate."""
-    return candidate(name, *OTHERS[name](image_set, seed, Clock(60 * minutes)))
-
-
-# ---- tables
-
-
-def table(numbers, minutes):
-    """The numbers of the judge in Markdown."""
-    from importlib.metadata import version
-
-    heads = ["model", "PSNR dB", "SSIM", "sharpness", "negative ELBO, nats", "fd_gabor", "precision", "recall", "nearest"]
-    rows = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    judged = numbers["models"] | {"real images": {"reconstruction": {}, "likelihood": None, "samples": numbers["real"]}}
-    for name, model in judged.items():
-        one, samples = model["reconstruction"], model["samples"]
-        neg_elbo = model["likelihood"] and model["likelihood"]["neg_elbo"]
-        cells = [(one.get("psnr"), 2), (one.get("ssim"), 3), (one.get("sharpness"), 2), (neg_elbo, 0)]
-        cells += [(samples["fd_gabor"], 1), (samples["precision"], 2), (samples["recall"], 2), (samples["nearest_training"], 2)]
-        rows.append(f"| {name} | " + " | ".join("-" if v is None else f"{v:.{digits}f}" for v, digits in cells) + " |")
-    packages = ", ".join(f"{name} {version(name)}" for name in ("tensorflow", "keras", "torch", "pythae", "scikit-learn"))
-    return "\n".join([*rows, "", f"{minutes:g} minutes of training each; {time.strftime('%Y-%m-%d')}; {packages}."])
-
-
 def race(image_set, target, arguments):
     """The seconds until each rebuilds held-out images with `target` dB from mean codes, in Markdown."""
     from keras_ae.data import pipeline
@@ -345,13 +322,11 @@ def bench(arguments):
     image_set = pipeline.load(*source)
     judge = Judge(image_set, arguments.n, "gabor", arguments.seed)
     makers = [functools.partial(train_ours, name, data, arguments.minutes) for name in ("vae", "ae")]
-    limits = image_set, arguments.seed, arguments.minutes
-    makers += [functools.partial(train_other, name, *limits) for name in OTHERS]
+    makers += [functools.partial(candidate, name, image_set, arguments.seed, arguments.minutes) for name in OTHERS]
     makers.append(functools.partial(judge.baseline, 128))
     judged, arrays = judge.measure_all(makers)
     print(report.write(arguments.out, judge, judged, judged, arrays, judge.warnings()))
     numbers = json.loads((arguments.out / "metrics.json").read_text(encoding="utf-8"))
-    print(table(numbers, arguments.minutes))
     print(race(image_set, numbers["models"]["PCA-128"]["reconstruction"]["psnr"], arguments))
 
 

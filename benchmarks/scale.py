@@ -183,7 +183,6 @@ def main():
         "--place", help="folder for the files and the cache, 18 kB an image; the default is that of temporary files"
     )
     parser.add_argument("--in", dest="root", help=argparse.SUPPRESS)
-    parser.add_argument("--out", type=Path, default=Path("docs/results/scale.json"))
     arguments = parser.parse_args()
     if arguments.root:
         out = os.fdopen(os.dup(1), "w")
@@ -194,8 +193,6 @@ def main():
     for n in sorted(arguments.sizes):
         rows.append(in_process(n, arguments.seed, arguments.place))
         print(json.dumps(rows[-1], indent=1), flush=True)
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(json.dumps({"seed": arguments.seed, "cores": os.cpu_count(), "rows": rows}, indent=1) + "\n")
     print("\n".join(table(rows)))
 
 

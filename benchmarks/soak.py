@@ -77,15 +77,9 @@ def damage(draw, data):
     """Bytes of which one to three stretches are replaced, left out or doubled, or whose end is missing."""
     data = bytearray(data)
     for _ in range(draw(st.integers(1, 3))):
-        start = draw(st.integers(0, len(data)))
-        how = draw(st.sampled_from(["replace", "cut", "double", "truncate"]))
-        length = draw(st.integers(1, 64))
-        if how == "replace":
-            data[start : start + length] = draw(st.binary(min_size=1, max_size=64))
-        elif how == "double":
-            data[start:start] = data[start : start + length]
-        else:
-            del data[start : start + length if how == "cut" else len(data)]
+        start, length = draw(st.integers(0, len(data))), draw(st.sampled_from([1, 8, 64, len(data)]))
+        stretch = data[start : start + length]
+        data[start : start + length] = draw(st.sampled_from([b"", stretch * 2]) | st.binary(min_size=1, max_size=64))
     return bytes(data)
 
 
@@ -109,9 +103,7 @@ def encoded_pictures():
     """Intact picture files as bytes, of every format that is read and some that are not."""
     rng = np.random.default_rng(0)
     image = Image.fromarray(np.kron(rng.integers(0, 256, (6, 8, 3), "uint8"), np.ones((4, 4, 1), "uint8")))
-    for (
-        kind
-    ) in "PNG:1 PNG:L PNG:LA PNG:P PNG:RGBA JPEG:L JPEG:RGB JPEG:CMYK WEBP:RGB BMP:L BMP:RGB GIF:P TIFF:F EPS:RGB".split():
+    for kind in "PNG:1 PNG:LA PNG:P PNG:RGBA JPEG:L JPEG:RGB JPEG:CMYK WEBP:RGB BMP:L BMP:RGB GIF:P TIFF:F EPS:RGB".split():
         name, mode = kind.split(":")
         file = io.BytesIO()
         image.convert("L" if mode == "F" else mode).convert(mode).save(file, name)
@@ -157,14 +149,8 @@ def command_lines(draw):
 # ---- promises
 
 
-def checked_line(error):
-    """Raise Broken unless the text of an error is one line that says something."""
-    if not str(error).strip() or len(str(error).strip().splitlines()) != 1:
-        raise Broken(f"not one line: {error!r}")
-
-
 def run(verb, words, statuses=(0, 2)):
-    """Run a command in this process: (status, lines of its stderr). Raises Broken if it ends otherwise than it may."""
+    """Run a command in this process. Raises Broken if it ends otherwise than it may."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
@@ -178,7 +164,6 @@ def run(verb, words, statuses=(0, 2)):
         raise Broken(f"exit status {status}: {lines[-1:]}")
     if status == 2 and len(errors) != 1:
         raise Broken(f"{len(errors)} lines of error: {lines}")
-    return status, lines
 
 
 class Playground:
@@ -224,7 +209,8 @@ class Playground:
         try:
             experiment.read("case.toml", overrides)
         except UserError as error:
-            checked_line(error)
+            if len(str(error).strip().splitlines()) != 1:
+                raise Broken(f"not one line: {error!r}") from error
 
     def skip_picture(self, case):
         """A damaged picture is left out or read, and the intact ones beside it are scored."""
@@ -273,23 +259,21 @@ def kill_and_resume(folder, rng, seconds):
         limit = rng.uniform(0.3, seconds) if len(moments) < 2 else 600
         resume = ["--resume"] if (out / "config.json").exists() else []
         command = [sys.executable, *words, *resume]
-        with open(f"{out}.log", "w+") as log:
-            process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
-            try:
-                status = process.wait(limit)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-                moments.append(f"{limit:.1f} s")
-            log.seek(0)
-            said = log.read()
-        if resume:
+        try:
+            # `run` kills the process when its time is over
+            ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=limit)
+            status, said = ended.returncode, ended.stderr
+        except subprocess.TimeoutExpired:
+            moments.append(f"{limit:.1f} s")
+        if (out / "config.json").exists():
             (out / "letter.txt").write_text("mine")
-    history = (out / "history.csv").read_text(encoding="utf-8").splitlines() if not status else []
-    at = history[0].split(",").index("epoch") if history else 0
+    history = (out / "history.csv").read_text(encoding="utf-8").splitlines() if not status else [""]
+    at = history[0].split(",").index("epoch") if history[0] else 0
     epochs = [int(line.split(",")[at]) for line in history[1:]]
     if status or len(epochs) != 3 or epochs != sorted(set(epochs)) or not (out / "metrics.json").exists():
         raise Broken(f"killed after {moments}, then exit status {status}, epochs {epochs}: {said[-300:]}")
+    if not (out / "letter.txt").exists():
+        raise Broken("a file in the run folder is gone")
     return f"killed after {', '.join(moments) or 'nothing'}, then complete"
 
 

@@ -60,7 +60,7 @@ def psnr_and_ssim(images, rebuilt):
 
 
 def task_of(model, name, wanted):
-    """The task `wanted` as the model was trained for it: images, seed[, rows] -> inputs. UserError for another task."""
+    """The task `wanted` as the model was trained for it: images, seed -> inputs. UserError for another task."""
     if model.task != wanted:
         raise UserError(f"{name} was not trained for the task '{wanted}' but for '{model.task}'")
     table = dict(model.card.get("task") or model.card["configuration"]["task"])

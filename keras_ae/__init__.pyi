@@ -3,8 +3,8 @@
 from .data.arrays import load_data as load_data
 from .data.tasks import add_noise as add_noise
 from .data.tasks import downscale as downscale
-from .exports.reading import load as load
-from .exports.writing import save as save
+from .exports.load import load as load
+from .exports.save import save as save
 from .images.figures import show as show
 from .models.adversarial_autoencoder import AdversarialAutoencoder as AdversarialAutoencoder
 from .models.latents import Features as Features

@@ -6,7 +6,6 @@ A command is a module of `keras_ae` whose docstring is its description, with a f
 import argparse
 import contextlib
 import itertools
-import logging
 import os
 import re
 import signal
@@ -18,6 +17,8 @@ from keras_ae.files import check_output
 
 # status of a process whose output nobody reads any more, as shells report it: 128 and the number of SIGPIPE
 UNREAD = 141
+# TensorFlow leaves oneDNN off on processors without AVX-512, at half the speed, and takes the whole memory of each GPU
+TENSORFLOW = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -135,12 +136,15 @@ def default_model():
     raise UserError(f"no --model given, and neither {TRAINED} nor {SHIPPED} is here; {advice}")
 
 
-def open_model(arguments):
-    """The export that --model, --label and --runtime name, an `Exported`."""
+def open_model(arguments, task=None):
+    """The export that --model, --label and --runtime name, an `Exported`. UserError if it was trained for another `task`."""
     from keras_ae import load
 
     with native_lines_hidden():
-        return load(arguments.model, getattr(arguments, "label", None), arguments.runtime)
+        model = load(arguments.model, arguments.label, arguments.runtime)
+    if task and model.task != task:
+        raise UserError(f"{model.folder} was trained for the task '{model.task}', not '{task}'; choose another --model")
+    return model
 
 
 def read_batches(model, paths, directory=None, batch=1024):
@@ -194,9 +198,7 @@ def native_lines_hidden():
 
 def import_tensorflow():
     """Import TensorFlow without the lines that it prints at its start; returns it. For programs, not for the library."""
-    # TensorFlow leaves oneDNN off on processors without AVX-512, at half the speed, and takes the whole memory of each GPU
-    wanted = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
-    os.environ.update(wanted | dict(os.environ))
+    os.environ.update(TENSORFLOW | dict(os.environ))
     with native_lines_hidden():
         import tensorflow
     return tensorflow
@@ -230,7 +232,7 @@ def _prepare_process(arguments):
         stream.reconfigure(errors="backslashreplace")
     if "runtime" in arguments:
         # TensorFlow leaves Keras out: a third of its start, and exports do not need it
-        os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_USE_LEGACY_KERAS": "1"}
+        os.environ.update(TENSORFLOW | {"TF_USE_LEGACY_KERAS": "1"} | dict(os.environ))
     else:
         import_tensorflow()
 
@@ -244,7 +246,11 @@ def run(parser, body, argv=None):
     interrupted = []
 
     def interrupt(number, frame):
+        import logging
+
         interrupted.append(number)
+        # TensorFlow reports objects that an interruption leaves unused
+        logging.getLogger("tensorflow").setLevel(logging.CRITICAL + 1)
         raise KeyboardInterrupt
 
     for number in signals:
@@ -258,6 +264,9 @@ def run(parser, body, argv=None):
                 _prepare_process(arguments)
             body(arguments)
         finally:
+            # nothing is left to be interrupted
+            for number in signals:
+                signal.signal(number, signal.SIG_IGN)
             # also what --help has printed
             sys.stdout.flush()
     except SystemExit:
@@ -267,8 +276,6 @@ def run(parser, body, argv=None):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(UNREAD)
     except BaseException as error:
-        for number in signals:
-            signal.signal(number, signal.SIG_IGN)
         # libraries replace the interruption of an import or of a graph by errors of their own
         if interrupted and not isinstance(error, KeyboardInterrupt):
             error = KeyboardInterrupt()
@@ -277,6 +284,4 @@ def run(parser, body, argv=None):
             raise
         status, message = explained
         print(f"{parser.prog}: {one_line(message)}", file=sys.stderr)
-        # TensorFlow reports objects that an interruption leaves unused
-        logging.getLogger("tensorflow").setLevel(logging.CRITICAL + 1)
         sys.exit(status)

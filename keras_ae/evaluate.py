@@ -29,7 +29,7 @@ from keras_ae.errors import UserError
     *(MODEL, SEED, FORCE),
 )
 def main(arguments):
-    from keras_ae.exports.reading import Exported
+    from keras_ae.exports.load import Exported
     from keras_ae.images import pictures
     from keras_ae.judge import judge, report
 

@@ -17,8 +17,8 @@ def main(arguments):
     from keras_ae.explorer import page
     from keras_ae.files import write_file
 
-    path = check_out(arguments, (".html", ".htm"))
-    text = page.written(arguments.model, arguments.seed, arguments.runtime)
+    path = check_out(arguments, (".html",))
+    text = page.page_html(arguments.model, arguments.seed, arguments.runtime)
     with write_file(path) as partial:
         partial.write_text(text, encoding="utf-8")
     print(f"explorer of {arguments.model}, {path.stat().st_size / 1e6:.1f} MB: open it in a browser -> {path}")

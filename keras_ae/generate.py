@@ -16,9 +16,6 @@ MOST_IN_A_GRID = 10_000
     *EXPORT,
 )
 def main(arguments):
-    from tqdm import tqdm
-
-    from keras_ae.files import write_folder
     from keras_ae.images import pictures
 
     if arguments.n > MOST_IN_A_GRID and not arguments.separate:
@@ -32,6 +29,10 @@ def main(arguments):
         return model.generate(n, arguments.seed, arguments.temperature, arguments.prior, first)[0]
 
     if arguments.separate:
+        from tqdm import tqdm
+
+        from keras_ae.files import write_folder
+
         digits = max(4, len(str(arguments.n - 1)))
         with write_folder(path, arguments.force) as folder:
             # piece by piece: memory stays constant for any number of images

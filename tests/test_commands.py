@@ -430,11 +430,11 @@ def noise(tmp_path):
     return tmp_path / "noise"
 
 
-def test_noise_is_more_unusual_than_cats_and_the_printed_lines_say_so(exported, folder, noise, tmp_path, capsys, fails):
+def test_noise_is_more_unusual_than_cats_and_the_printed_lines_say_so(exported, folder, noise, tmp_path, capfd, fails):
     out = tmp_path / "scores.csv"
     words = ["--model", str(exported), "--data", str(folder), "--out", str(out)]
     score.main([*words, "--reference", str(folder), "--against", str(noise)])
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("ROC-AUC")]
+    lines = [line for line in capfd.readouterr().out.splitlines() if line.startswith("ROC-AUC")]
     areas = {line.split()[2]: float(line.split()[3].rstrip(":")) for line in lines}
     assert set(areas) == {"mse", "neg_elbo", "texture"} and min(areas.values()) > 0.95
     rows = list(csv.DictReader(out.open()))

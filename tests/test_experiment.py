@@ -111,6 +111,8 @@ MISTAKES = {
     "[latent]\nname = [[[[[[1]]]]]]": "unknown latent [[[[[[1]]]]]]; choose one of",
     "[latent]\nname = '" + "x" * 10**5 + "'": "unknown latent 'xxxx",
     ".".join(["latent"] * 5000) + " = 1": "unknown key in [latent] gaussian: 'latent'",
+    "[uses]\nmodule = 'nothing.there'": "(python -m keras_ae.train finds those of the current folder): No module named",
+    "[uses]\nmodule = '..'": "[uses] module = '..' cannot be imported",
     # types
     "training = 3": "[training] must be a table of keys and values. Received: 3",
     "[training]\nepochs = 'many'": "[training] epochs must be a valid integer. Received: 'many'",

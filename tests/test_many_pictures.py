@@ -10,9 +10,9 @@ import numpy as np
 from keras_ae import embed
 from keras_ae.data import pipeline
 from keras_ae.data.variation import Variation
-from keras_ae.exports.reading import Exported
+from keras_ae.exports.load import Exported
 from keras_ae.training import results
-from keras_ae.training.runs import Run
+from keras_ae.training.run import Run
 
 ROOT = Path(__file__).parents[1]
 

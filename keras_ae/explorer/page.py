@@ -1,11 +1,12 @@
 """The explorer of an export: its networks, its prior and the controls in one HTML page without a server.
 
-The page has the modules of assets/, the programs of `program.program`, and all numbers, deflated, in base64. Browsers need
+The page holds the export's ONNX files and onnxruntime-web, which runs them; all are deflated, in base64. Browsers need
 WebAssembly with SIMD and DecompressionStream: Chrome 123, Firefox 120, Safari 17.5 and later.
 """
 
 import base64
 import html
+import io
 import json
 import re
 import zlib
@@ -13,120 +14,101 @@ from importlib import resources
 
 import numpy as np
 
-from keras_ae import errors
-from keras_ae.explorer import program, ways
-from keras_ae.exports import card as cards
-from keras_ae.exports.reading import Exported
+from keras_ae.errors import UserError
+from keras_ae.explorer import directions
+from keras_ae.exports.load import Exported
+from keras_ae.images import pictures
 
-# each needs only modules before it; the last one starts the page
-MODULES = "engine random resize model drawing state sliders map morph mix photo page".split()
-NOUNS = {
-    "cat_faces": "cat",
-    "synthetic_cats": "cat",
-    "simple_cats": "cat",
-    "digits": "digit",
-    "mnist": "digit",
-}
-EXPORTED = re.compile(r"^export (?=(?:async )?(?:function\*?|class|const) (\w+))", re.MULTILINE)
-IMPORTED = re.compile(r'^import (\{[^}]*\}) from "\./(\w+)\.js";$', re.MULTILINE)
+# each needs only scripts before it, and the names at their top levels differ
+SCRIPTS = ("random", "model", "tools", "page")
+NETWORKS = ("decoder", "encoder", "resize", "velocity")
 
 
-def asset(name):
-    """The text of a file in assets/."""
-    return (resources.files(__package__) / "assets" / name).read_text(encoding="utf-8")
+def read_asset(name):
+    """The bytes of a file in assets/."""
+    return (resources.files(__package__) / "assets" / name).read_bytes()
 
 
-def script():
-    """All modules as one: each becomes a function that returns what it exports, so that their other names stay apart."""
-    parts = []
-    for name in MODULES:
-        text = IMPORTED.sub(r"const \1 = $\2;", asset(f"{name}.js"))
-        names = EXPORTED.findall(text)
-        text = EXPORTED.sub("", text)
-        parts.append(f"const ${name} = (() => {{\n{text}return {{ {', '.join(names)} }};\n}})();" if names else text)
-    return "\n".join(parts)
+def join_scripts():
+    """All scripts as one module: their imports of each other and the word export are left out."""
+    text = "\n".join(read_asset(f"{name}.js").decode() for name in SCRIPTS)
+    return re.sub(r'^(import .* from "\./.*";\n|export )', "", text, flags=re.MULTILINE)
 
 
-def _prior(model, store):
-    """What the page draws codes from: {"name", "arrays": {name: constant}}."""
-    with np.load(model.place / "onnx" / "prior.npz") as file:
-        arrays = dict(file)
-    name = str(arrays.pop("prior"))
-    if name == "normal":
-        return {"name": name, "arrays": {}}
-    halved = {key: values.astype("float16" if values.ndim > 1 else "float32") for key, values in arrays.items()}
-    return {"name": name, "arrays": {key: store.add(key, values) for key, values in halved.items()}}
+def files_of(model):
+    """The files that the page holds, deflated: {name: bytes}."""
+    with np.load(model.folder / "onnx" / "prior.npz") as prior:
+        arrays = {f"prior.{name}": values.astype("<f4").tobytes() for name, values in prior.items() if name != "prior"}
+    networks = [model.folder / "onnx" / f"{name}.onnx" for name in NETWORKS]
+    files = arrays | {file.name: file.read_bytes() for file in networks if file.exists()}
+    files["runtime.mjs"] = read_asset("onnxruntime-web.mjs")
+    # no package index but npm has this file, and a page has to be made without network: it is part of this package
+    runtime = {"runtime.wasm": read_asset("onnxruntime-web.wasm.deflated")}
+    return {name: zlib.compress(values, 9) for name, values in files.items()} | runtime
 
 
-def _programs(model, store):
-    """The program of each network, by its name."""
-    outputs = {"decoder": "images", "encoder": "z", "velocity": "velocity"}
-    programs = {}
-    for name, output in outputs.items():
-        file = f"onnx/{name}.onnx"
-        if (model.place / file).exists():
-            cards.verify(model.place, model.folder, file, model.card)
-            programs[name] = program.program(model.place / file, [output], store, model.folder / file)
-    return programs
-
-
-def described(model, seed, store):
-    """What the page knows of an export, for JSON; numbers go to the store."""
-    programs = _programs(model, store)
-    pictures, codes = model.generate(ways.EXAMPLES)
-    sliders = ways.found(pictures, codes)
-    wasm = (resources.files(__package__) / "assets" / "matmul.wasm").read_bytes()
-    data = model.card.get("data", {}).get("name", "")
-    made = {
+def describe(model, images, codes, seed, first):
+    """What the scripts know of an export, for JSON. images, codes: examples that it drew; first: the code of the first."""
+    with np.load(model.folder / "onnx" / "prior.npz") as prior:
+        name, arrays = str(prior["prior"]), [name for name in prior if name != "prior"]
+    sliders = directions.find(images, codes)
+    return {
         "seed": seed,
-        "noun": NOUNS.get(data, "picture"),
+        "first": first.tolist(),
+        "noun": noun_of(model),
         "shape": model.shape,
         "inputShape": model.input_shape,
         "latentDim": model.latent_dim,
         "labels": model.labels,
-        "programs": programs,
-        "prior": _prior(model, store),
-        "directions": [
-            {"name": name, "ends": ends, "way": store.add(name, way.astype("float32"))} for name, ends, way in sliders
-        ],
-        "middle": codes.mean(axis=0).tolist(),
-        "spread": codes.std(axis=0).tolist(),
+        "encodes": (model.folder / "onnx" / "encoder.onnx").exists(),
+        "prior": name,
+        "priorArrays": arrays,
+        "directions": [{"name": name, "ends": ends, "step": step.round(6).tolist()} for name, ends, step in sliders],
+        "mean": codes.mean(axis=0).tolist(),
+        "deviation": codes.std(axis=0).tolist(),
     }
-    return made | {"wasm": store.add_bytes(wasm)}
 
 
-def written(folder, seed=0, runtime="auto"):
-    """The HTML of the page for the export in `folder`, as text; seed: of the picture that it shows first.
+def noun_of(model):
+    """What the page calls one picture."""
+    data = model.card.get("data", {}).get("name", "")
+    return "cat" if "cat" in data else "digit" if data in ("digits", "mnist") else "picture"
 
-    Raises UserError if it has no ONNX files or no prior, or an operation that the page cannot compute.
+
+def page_html(folder, seed=0, runtime="auto"):
+    """The page for the export in `folder`, HTML as text; seed: of the picture that it shows first.
+
+    Raises UserError if the export has no ONNX files or no prior.
     """
     model = Exported(folder, runtime=runtime)
-    if not (model.place / "onnx" / "prior.npz").exists():
+    if not (model.folder / "onnx" / "prior.npz").exists():
         reason = model.card.get("onnx", {}).get("missing", "export the model again with python -m keras_ae.export")
-        raise errors.UserError(f"{folder} has no onnx/, which the page is made from: {reason}")
-    store = program.Store()
-    known = described(model, seed, store)
-    noun = known["noun"]
-    name = model.card.get("experiment", model.folder.name)
+        raise UserError(f"{folder} has no onnx/, which the page is made from: {reason}")
+    # directions are learned from these
+    images, codes = model.generate(1000)
+    first_image, first_code = (array[0] for array in model.generate(1, seed))
+    preview = io.BytesIO()
+    pictures.to_pillow(first_image).save(preview, "PNG")
+    noun = noun_of(model)
     held_out = model.card.get("held_out", {})
     quality = f" Held-out pictures are rebuilt with a PSNR of {held_out['psnr']:.2f} dB." if "psnr" in held_out else ""
     height, width, channels = model.input_shape
-    colours = "in colour" if channels == 3 else "in grey"
     values = {
-        "title": f"Explore the {noun}s of {name}",
+        "title": f"Explore the {noun}s of {model.card.get('experiment', model.folder.name)}",
         "subtitle": f"Every {noun} is {model.latent_dim} numbers, a code. A decoder in this page draws codes.{quality}",
         "noun": noun,
         "latent_dim": model.latent_dim,
-        "photo_hint": f"The middle square of your picture is resized to {width}x{height} {colours}, encoded and rebuilt. "
-        + ("Faces from the front that fill the picture work best." if noun == "cat" else ""),
-        "footer": "Made by keras_ae. The page computes everything itself: it needs no network.",
+        "photo_hint": f"The middle square of your picture is resized to {width}x{height}{' in grey' * (channels == 1)}, "
+        f"encoded and rebuilt.{' Faces from the front that fill the picture work best.' * (noun == 'cat')}",
+        "preview": base64.b64encode(preview.getvalue()).decode(),
     }
     values = {key: html.escape(str(value)) for key, value in values.items()}
+    texts = {name: base64.b64encode(packed).decode() for name, packed in files_of(model).items()}
     values |= {
-        "style": asset("style.css"),
-        "script": script(),
+        "style": read_asset("style.css").decode(),
+        "script": join_scripts(),
         # a closing tag in a name must not end the element
-        "described": json.dumps(known, separators=(",", ":")).replace("</", "<\\/"),
-        "numbers": base64.b64encode(zlib.compress(store.joined(), 9)).decode(),
+        "model": json.dumps(describe(model, images, codes, seed, first_code), separators=(",", ":")).replace("</", "<\\/"),
+        "files": "\n".join(f'<script type="text/plain" id="{name}">{text}</script>' for name, text in texts.items()),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: str(values[found[1]]), asset("page.html"))
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: str(values[found[1]]), read_asset("page.html").decode())

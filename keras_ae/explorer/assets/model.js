@@ -1,106 +1,111 @@
-// An export in the page: its decoder and encoder, and the prior that codes are drawn from.
+// An export in the page: its networks, which onnxruntime-web runs, and the prior that codes are drawn from.
 
-import { Memory, Network, widened } from "./engine.js";
 import { choice, normals } from "./random.js";
-import { resized } from "./resize.js";
 
-// of Heun's method along a flow, as in codes/drawn.py
-const STEPS = 10;
-
-const times = (shape) => shape.reduce((product, side) => product * side, 1);
+// The bytes of a file that the page carries, deflated and in base64.
+async function readFile(name) {
+  const text = document.getElementById(name).textContent;
+  // browsers before 2025 have no fromBase64
+  const decode = (letters) => new Uint8Array(letters.length).map((_, at) => letters.charCodeAt(at));
+  const packed = Uint8Array.fromBase64?.(text) ?? decode(atob(text));
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
 
 export class Model {
-  // described: what page.py wrote. bytes: numbers of constants. wasm: matmul.wasm
-  constructor(described, bytes, wasm) {
-    Object.assign(this, described);
-    const memory = new Memory(wasm);
-    const numbers = ({ shape, type, at }) => {
-      const start = bytes.byteOffset + at;
-      if (type === "float16") return widened(new Uint16Array(bytes.buffer, start, times(shape)));
-      return new Float32Array(bytes.buffer, start, times(shape));
-    };
-    this.networks = {};
-    for (const [name, program] of Object.entries(described.programs)) {
-      this.networks[name] = new Network(memory, program, numbers);
-    }
-    const prior = described.prior.arrays;
-    this.arrays = Object.fromEntries(Object.entries(prior).map(([name, constant]) => [name, numbers(constant)]));
-    this.ways = described.directions.map(({ way }) => numbers(way));
+  #runtime;
+  #sessions = {};
+  #queue = Promise.resolve();
+
+  // The model of the page, once it can decode.
+  static async load() {
+    if (typeof WebAssembly === "undefined") throw new Error("this browser has no WebAssembly, or it is switched off.");
+    if (typeof DecompressionStream === "undefined") throw new Error("this browser is too old: it has no DecompressionStream.");
+    const model = new Model();
+    Object.assign(model, JSON.parse(document.getElementById("model").textContent));
+    const script = new Blob([await readFile("runtime.mjs")], { type: "text/javascript" });
+    model.#runtime = await import(URL.createObjectURL(script));
+    // more threads would need a server with headers of its own
+    model.#runtime.env.wasm.numThreads = 1;
+    model.#runtime.env.wasm.wasmBinary = await readFile("runtime.wasm");
+    for (const name of ["mean", "deviation", "first"]) model[name] = Float32Array.from(model[name]);
+    model.arrays = {};
+    for (const name of model.priorArrays) model.arrays[name] = new Float32Array((await readFile(`prior.${name}`)).buffer);
+    await model.#session("decoder");
+    return model;
   }
 
-  #run(name, output, inputs, label) {
-    const given = Object.entries(inputs).map(([key, [shape, values]]) => [key, { shape, numbers: values }]);
-    const all = { ...Object.fromEntries(given), label: { shape: [1], numbers: [label ?? 0] } };
-    return this.networks[name].run(all)[output].numbers;
+  // Networks are loaded when they are first needed: most visitors never use the encoder.
+  #session(name) {
+    this.#sessions[name] ??= readFile(`${name}.onnx`).then((bytes) => this.#runtime.InferenceSession.create(bytes));
+    return this.#sessions[name];
   }
 
-  // The picture of a code, floats in [-1, 1], (height, width, channels).
+  // One output of a network. inputs: {name: [values, shape]}
+  async #run(name, output, inputs, label) {
+    const session = await this.#session(name);
+    const all = session.inputNames.includes("label") ? { ...inputs, label: [Int32Array.of(label), [1]] } : inputs;
+    const tensors = Object.entries(all).map(([key, [values, shape]]) => [key, new this.#runtime.Tensor(values, shape)]);
+    // one run at a time: they share the stack of the WebAssembly module
+    const run = this.#queue.then(() => session.run(Object.fromEntries(tensors), [output]));
+    this.#queue = run.catch(() => {});
+    return (await run)[output].data;
+  }
+
+  // The picture of a code: floats in [-1, 1], (height, width, channels).
   decode(z, label) {
-    return this.#run("decoder", "images", { z: [[1, z.length], z] }, label);
+    return this.#run("decoder", "images", { z: [z, [1, this.latentDim]] }, label);
   }
 
-  // The code of a picture, floats in [-1, 1] of the shape `inputShape`.
+  // The code of a picture of shape `inputShape`, floats in [-1, 1].
   encode(picture, label) {
-    return this.#run("encoder", "z", { images: [[1, ...this.inputShape], picture] }, label);
+    return this.#run("encoder", "z", { images: [picture, [1, ...this.inputShape]] }, label);
   }
 
-  // RGBA bytes (side, side) to a code; also the picture that the encoder saw.
-  encodePixels(pixels, side, label) {
-    const seen = resized(pixels, side, this.inputShape);
-    return { seen, z: this.encode(seen, label) };
+  // RGBA bytes (side, side) as the encoder takes them; grey is Pillow's mode L.
+  resize(pixels, side) {
+    const channels = this.inputShape[2];
+    const grey = (at) => (pixels[at] * 19595 + pixels[at + 1] * 38470 + pixels[at + 2] * 7471 + 32768) >> 16;
+    const bytes = new Uint8Array(side * side * channels);
+    for (let pixel = 0; pixel < side * side; pixel++) {
+      if (channels === 1) bytes[pixel] = grey(4 * pixel);
+      else bytes.set(pixels.subarray(4 * pixel, 4 * pixel + 3), 3 * pixel);
+    }
+    return this.#run("resize", "resized", { images: [bytes, [1, side, side, channels]] });
   }
 
   // The code of picture `number` of a seed's sequence.
-  draw(seed, number, temperature, label) {
+  async draw(seed, number, temperature, label) {
     const { arrays, latentDim } = this;
-    if (this.prior.name === "flow") return this.#flow(normals([seed, number], latentDim), temperature, label);
-    const epsilon = normals([seed, 2 * number + 1], latentDim);
-    if (this.prior.name === "normal") return epsilon.map((value) => temperature * value);
+    // the page starts without the prior
+    if (seed === this.seed && number === 0 && temperature === 1 && !label) return this.first.slice();
+    if (this.prior === "flow") return this.#flow(normals([seed, number], latentDim), temperature, label);
+    const epsilon = normals([seed, 2 * number + 1], latentDim).map((value) => temperature * value);
+    if (this.prior === "normal") return epsilon;
     const component = choice([seed, 2 * number], arrays.weights);
-    return arrays.means.slice(component * latentDim, (component + 1) * latentDim).map((mean, row) => {
-      const at = (component * latentDim + row) * latentDim;
-      let sum = 0;
-      for (let column = 0; column <= row; column++) sum += arrays.scales[at + column] * epsilon[column];
-      return mean + temperature * sum;
-    });
+    const mean = arrays.means.subarray(component * latentDim, (component + 1) * latentDim);
+    return affine(arrays.scales.subarray(component * latentDim ** 2), epsilon, mean);
   }
 
-  #flow(noise, temperature, label) {
-    const { arrays, latentDim } = this;
+  // Ten steps of Heun's method along the flow, as in priors/flow.py.
+  async #flow(noise, temperature, label) {
     let x = noise.map((value) => temperature * value);
-    const velocity = (at, t) => {
-      const inputs = { x: [[1, latentDim], at], t: [[1, 1], [t]] };
-      const found = this.#run("velocity", "velocity", inputs, label);
+    const velocity = async (at, t) => {
+      const inputs = { x: [at, [1, this.latentDim]], t: [Float32Array.of(t), [1, 1]] };
+      const found = await this.#run("velocity", "velocity", inputs, label);
       const share = (2 * t - 1) / (t * t + (1 - t) * (1 - t));
       return found.map((value, index) => value + at[index] * share);
     };
-    for (let step = 0; step < STEPS; step++) {
-      const first = velocity(x, step / STEPS);
-      const guess = x.map((value, index) => value + first[index] / STEPS);
-      const second = velocity(guess, (step + 1) / STEPS);
-      x = x.map((value, index) => value + (first[index] + second[index]) / (2 * STEPS));
+    for (let step = 0; step < 10; step++) {
+      const first = await velocity(x, step / 10);
+      const second = await velocity(x.map((value, index) => value + first[index] / 10), (step + 1) / 10);
+      x = x.map((value, index) => value + (first[index] + second[index]) / 20);
     }
-    return Float32Array.from(arrays.mean, (mean, row) => {
-      let sum = mean;
-      for (let column = 0; column < latentDim; column++) sum += arrays.scale[row * latentDim + column] * x[column];
-      return sum;
-    });
-  }
-
-  // A picture as RGBA bytes.
-  pixels(picture) {
-    const [height, width, channels] = this.shape;
-    return pixels(picture, height * width, channels);
+    return affine(this.arrays.scale, x, this.arrays.mean);
   }
 }
 
-// Floats in [-1, 1] of `count` pixels as RGBA bytes.
-export function pixels(picture, count, channels) {
-  const found = new Uint8ClampedArray(count * 4).fill(255);
-  for (let pixel = 0; pixel < count; pixel++) {
-    for (let channel = 0; channel < 3; channel++) {
-      found[pixel * 4 + channel] = Math.round((picture[pixel * channels + (channels === 1 ? 0 : channel)] + 1) * 127.5);
-    }
-  }
-  return found;
+// mean + matrix x
+function affine(matrix, x, mean) {
+  return mean.map((start, row) => x.reduce((sum, value, column) => sum + matrix[row * x.length + column] * value, start));
 }

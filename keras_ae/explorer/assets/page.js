@@ -1,93 +1,146 @@
-// Starts the page: reads the export that it carries, and connects the controls with the state.
+// The page: what it shows, as a state that a link can hold, and the controls that change it.
 
-import { element, paint } from "./drawing.js";
-import { map } from "./map.js";
-import { mix } from "./mix.js";
 import { Model } from "./model.js";
-import { morph } from "./morph.js";
-import { photo } from "./photo.js";
-import { sliders } from "./sliders.js";
-import { State } from "./state.js";
+import { element, latest, map, morph, paint, photo, sliders, sum } from "./tools.js";
 
-const TEXT_ENTRY = "input[type=number], input[type=file]";
+class State extends EventTarget {
+  #turn = 0;
 
-async function opened() {
-  if (typeof WebAssembly === "undefined") throw new Error("this browser has no WebAssembly, or it is switched off.");
-  if (typeof DecompressionStream === "undefined") throw new Error("this browser is too old: it has no DecompressionStream.");
-  const letters = atob(element("numbers").textContent);
-  const packedBytes = new Uint8Array(letters.length);
-  // a function for each letter would take as long as all the rest of the start
-  for (let index = 0; index < letters.length; index++) packedBytes[index] = letters.charCodeAt(index);
-  const stream = new Blob([packedBytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-  const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
-  element("numbers").remove();
-  const described = JSON.parse(element("described").textContent);
-  return new Model(described, bytes, bytes.slice(described.wasm[0], described.wasm[0] + described.wasm[1]));
+  constructor(model) {
+    super();
+    Object.assign(this, { model, seed: 0, number: 0, temperature: 1, label: 0, drawn: true, base: null });
+    this.moves = model.directions.map(() => 0);
+  }
+
+  // The code that is shown: `base` moved along the directions.
+  get z() {
+    const z = Float32Array.from(this.base);
+    this.moves.forEach((move, index) => {
+      if (move) this.model.directions[index].step.forEach((step, at) => { z[at] += move * step; });
+    });
+    return z;
+  }
+
+  // Change seed, number, temperature or label; a code that is no drawn one stays.
+  async set(values) {
+    Object.assign(this, values);
+    element("picture").ariaBusy = "true";
+    const turn = ++this.#turn;
+    const base = this.drawn ? await this.model.draw(this.seed, this.number, this.temperature, this.label) : this.base;
+    if (turn !== this.#turn) return;
+    this.base = base;
+    this.dispatchEvent(new Event("change"));
+  }
+
+  // A picture of a seed's sequence, without moves.
+  draw(values = {}) {
+    this.moves.fill(0);
+    return this.set({ drawn: true, ...values });
+  }
+
+  // A code from elsewhere, such as a photo's.
+  show(base) {
+    this.moves.fill(0);
+    return this.set({ base, drawn: false });
+  }
+
+  move(index, amount) {
+    this.moves[index] = amount;
+    element("picture").ariaBusy = "true";
+    this.dispatchEvent(new Event("change"));
+  }
+
+  // The state as the part of an address after "#".
+  get link() {
+    const numbers = (values, digits) => Array.from(values, (value) => +value.toFixed(digits)).join("_");
+    const link = new URLSearchParams(this.drawn ? { seed: this.seed, picture: this.number } : { code: numbers(this.base, 3) });
+    if (this.drawn && this.temperature !== 1) link.set("temperature", this.temperature);
+    if (this.model.labels.length) link.set("label", this.label);
+    if (this.moves.some(Boolean)) link.set("moves", numbers(this.moves, 2));
+    return link.toString();
+  }
+
+  // Take the state of a link. Throws RangeError where it does not fit this model.
+  follow(link) {
+    const given = new URLSearchParams(link);
+    const number = (name, most, fallback = 0) => {
+      const value = Number(given.get(name) ?? fallback);
+      if (!(value >= 0 && value <= most) || (name !== "temperature" && value % 1)) throw new RangeError(name);
+      return value;
+    };
+    const numbers = (name, counts, most) => {
+      const values = (given.get(name) ?? "").split("_").filter(Boolean).map(Number);
+      if (!counts.includes(values.length) || !values.every((value) => Math.abs(value) <= most)) throw new RangeError(name);
+      return values;
+    };
+    const values = {
+      seed: number("seed", 2 ** 31 - 1),
+      number: number("picture", 1e9),
+      temperature: number("temperature", 1.5, 1),
+      label: number("label", Math.max(this.model.labels.length - 1, 0)),
+    };
+    const code = given.has("code") ? Float32Array.from(numbers("code", [this.model.latentDim], 1000)) : null;
+    const moves = numbers("moves", [0, this.moves.length], 10);
+    this.moves = this.moves.map((_, index) => moves[index] ?? 0);
+    return this.set(code ? { ...values, base: code, drawn: false } : { ...values, drawn: true });
+  }
 }
 
 function connect(model) {
   const state = new State(model);
   const say = (text) => { element("status").textContent = text; };
-  const update = {};
+  const tabs = [...element("tabs").children];
+  const labelOf = {}; // the class for which a tool was last drawn
   const open = (name) => {
-    for (const tab of element("tabs").children) {
-      const mine = tab.id === `tab-${name}`;
-      tab.setAttribute("aria-selected", String(mine));
-      tab.tabIndex = mine ? 0 : -1;
-      element(tab.getAttribute("aria-controls")).hidden = !mine;
+    for (const tab of tabs) {
+      const isOpen = tab.id === `tab-${name}`;
+      tab.setAttribute("aria-selected", String(isOpen));
+      tab.tabIndex = isOpen ? 0 : -1;
+      element(tab.getAttribute("aria-controls")).hidden = !isOpen;
     }
-    update[name]();
+    if (name === "change" || labelOf[name] !== state.label) tools[name]();
+    labelOf[name] = state.label;
   };
-  update.change = sliders(state);
-  update.map = map(state);
-  update.morph = morph(state);
-  update.mix = mix(state);
-  update.photo = photo(state, open, say);
-  element("tab-photo").hidden = !model.programs.encoder;
+  for (const canvas of document.querySelectorAll("canvas")) {
+    const [height, width] = canvas.id === "seen" ? model.inputShape : model.shape;
+    Object.assign(canvas, { width: width * (canvas.dataset.columns ?? 1), height: height * (canvas.dataset.rows ?? 1) });
+  }
+  element("tab-photo").hidden = !model.encodes;
+  const tools = { change: sliders(state), map: map(state), morph: morph(state), sum: sum(state), photo: photo(state, open, say) };
 
-  let waiting = false;
-  state.addEventListener("change", () => {
-    if (waiting) return;
-    waiting = true;
-    requestAnimationFrame(() => {
-      waiting = false;
-      paint(element("picture"), model.decode(state.z, state.label), model.shape);
-      const name = state.drawn ? `Picture ${state.number} of seed ${state.seed}` : `A ${model.noun} of its own code`;
-      element("picture").setAttribute("aria-label", `${name}${model.labels.length ? `, class ${model.labels[state.label]}` : ""}`);
-      element("seed").value = state.seed;
-      element("number").value = state.number;
-      element("temperature").value = state.temperature;
-      element("warmth").textContent = state.temperature.toFixed(2);
-      [...element("classes").children].forEach((button, at) => button.setAttribute("aria-pressed", String(at === state.label)));
-      update.change();
-      history.replaceState(null, "", `#${state.link}`);
-    });
+  const show = latest(async (stale) => {
+    const picture = await model.decode(state.z, state.label);
+    paint(element("picture"), picture, model.shape);
+    const name = state.drawn ? `Picture ${state.number} of seed ${state.seed}` : `A ${model.noun} of its own code`;
+    element("picture").ariaLabel = `${name}${model.labels.length ? `, class ${model.labels[state.label]}` : ""}`;
+    for (const key of ["seed", "number", "temperature"]) element(key).value = state[key];
+    element("warmth").textContent = state.temperature.toFixed(2);
+    [...element("classes").children].forEach((button, at) => button.setAttribute("aria-pressed", String(at === state.label)));
+    history.replaceState(null, "", `#${state.link}`);
+    if (!stale()) element("picture").ariaBusy = "false";
+    tools.change();
   });
+  state.addEventListener("change", show);
 
   element("classes").hidden = !model.labels.length;
   model.labels.forEach((name, label) => {
     const button = document.createElement("button");
     button.textContent = name;
-    button.onclick = () => {
-      state.set({ label });
-      const tab = element("tabs").querySelector("[aria-selected=true]");
-      if (tab.id !== "tab-change") update[tab.getAttribute("aria-controls")]();
+    button.onclick = async () => {
+      await state.set({ label });
+      open(tabs.find((tab) => tab.tabIndex === 0).getAttribute("aria-controls"));
     };
     element("classes").append(button);
   });
-  const another = () => { state.draw(state.number + 1); say(""); };
-  const reset = () => { state.draw(); say(""); };
-  element("new").onclick = another;
-  element("reset").onclick = reset;
-  element("temperature").oninput = (event) => state.set({ temperature: Number(event.target.value) });
-  for (const [name, key] of [["seed", "seed"], ["number", "number"]]) {
-    element(name).onchange = ({ target }) => {
-      if (!target.checkValidity() || target.value === "") {
-        say(`${key === "seed" ? "A seed" : "The number of a picture"} is a whole number from 0 to ${target.max}.`);
-        return;
-      }
-      state.draw(key === "number" ? Number(target.value) : state.number, key === "seed" ? Number(target.value) : state.seed);
-      say("");
+  const draw = (values) => { state.draw(values); say(""); };
+  const next = () => draw({ number: state.number + 1 });
+  element("new").onclick = next;
+  element("reset").onclick = () => draw();
+  element("temperature").oninput = ({ target }) => state.set({ temperature: Number(target.value) });
+  for (const key of ["seed", "number"]) {
+    element(key).onchange = ({ target }) => {
+      if (target.checkValidity() && target.value !== "") draw({ [key]: Number(target.value) });
+      else say(`${key === "seed" ? "A seed" : "The number of a picture"} is a whole number from 0 to ${target.max}.`);
     };
   }
   element("download").onclick = () => {
@@ -97,7 +150,6 @@ function connect(model) {
     link.click();
   };
   element("link").onclick = async () => {
-    history.replaceState(null, "", `#${state.link}`);
     try {
       await navigator.clipboard.writeText(location.href);
       say("The link is copied. It shows this picture wherever this page lies at the same place.");
@@ -109,35 +161,37 @@ function connect(model) {
   element("tabs").onkeydown = (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
-    const tabs = [...element("tabs").children].filter((tab) => !tab.hidden);
-    const next = tabs[(tabs.findIndex((tab) => tab.tabIndex === 0) + step + tabs.length) % tabs.length];
-    open(next.getAttribute("aria-controls"));
-    next.focus();
+    const shown = tabs.filter((tab) => !tab.hidden);
+    const tab = shown[(shown.findIndex((one) => one.tabIndex === 0) + step + shown.length) % shown.length];
+    open(tab.getAttribute("aria-controls"));
+    tab.focus();
   };
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches?.(TEXT_ENTRY)) return;
-    ({ n: another, r: reset })[event.key.toLowerCase()]?.();
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches?.("input[type=number], input[type=file]")) return;
+    ({ n: next, r: () => draw() })[event.key.toLowerCase()]?.();
   });
-  const follow = () => {
+  const follow = async () => {
     try {
-      state.follow(location.hash.slice(1) || `seed=${model.seed}`);
+      await state.follow(location.hash.slice(1) || `seed=${model.seed}`);
       say("");
-    } catch {
-      state.draw(0, model.seed);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      await state.draw({ number: 0, seed: model.seed });
       say(`The link does not fit this model; this is picture 0 of seed ${model.seed}.`);
     }
   };
   window.addEventListener("hashchange", follow);
-  open("change");
-  follow();
-  return state;
+  return { state, start: async () => { await follow(); open("change"); } };
 }
 
 try {
-  const model = await opened();
-  // for scripts and tests: explorer.model.decode(explorer.state.z)
-  globalThis.explorer = { model, state: connect(model) };
-  element("main").setAttribute("aria-busy", "false");
+  const model = await Model.load();
+  const { state, start } = connect(model);
+  await start();
+  // for scripts and tests: await explorer.model.decode(explorer.state.z)
+  globalThis.explorer = { model, state };
+  element("main").inert = false;
+  element("main").ariaBusy = "false";
 } catch (error) {
   element("failure").textContent = `The page cannot show its model: ${error.message}`;
   element("failure").hidden = false;

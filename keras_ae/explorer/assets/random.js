@@ -1,65 +1,46 @@
-// The random numbers of a seed, as in codes/philox.py: page, Python and TensorFlow draw the same pictures.
+// The random numbers of a seed, as in priors/philox.py: the page draws the pictures that Python draws.
 
-// Philox 4x32-10 (Salmon et al. 2011)
-const ROUNDS = 10;
-const MULTIPLIERS = [0xd2511f53, 0xcd9e8d57];
-const WEYL = [0x9e3779b9, 0xbb67ae85];
-const SCRAMBLING = [0x3ec8f720, 0x02461e29];
-
-// The upper 32 bits of a product of two 32-bit numbers.
-function upper(a, b) {
-  const [low, high] = [b & 0xffff, b >>> 16];
-  const first = (a & 0xffff) * low;
-  const second = (a >>> 16) * low + Math.floor(first / 65536);
-  const third = (a & 0xffff) * high + (second % 65536);
-  return ((a >>> 16) * high + Math.floor(second / 65536) + Math.floor(third / 65536)) >>> 0;
-}
-
+// Philox 4x32-10 (Salmon et al. 2011): four random words of a counter of four words and a key of two.
 function philox([first, second, third, fourth], [left, right]) {
-  for (let round = 0; round < ROUNDS; round++) {
-    [first, second, third, fourth] = [
-      (upper(MULTIPLIERS[1], third) ^ second ^ left) >>> 0,
-      Math.imul(MULTIPLIERS[1], third) >>> 0,
-      (upper(MULTIPLIERS[0], first) ^ fourth ^ right) >>> 0,
-      Math.imul(MULTIPLIERS[0], first) >>> 0,
-    ];
-    [left, right] = [(left + WEYL[0]) >>> 0, (right + WEYL[1]) >>> 0];
+  const word = (value) => Number(value & 0xffffffffn);
+  for (let round = 0; round < 10; round++) {
+    const products = [BigInt(first) * 0xd2511f53n, BigInt(third) * 0xcd9e8d57n];
+    first = (word(products[1] >> 32n) ^ second ^ left) >>> 0;
+    third = (word(products[0] >> 32n) ^ fourth ^ right) >>> 0;
+    [second, fourth] = [word(products[1]), word(products[0])];
+    [left, right] = [(left + 0x9e3779b9) >>> 0, (right + 0xbb67ae85) >>> 0];
   }
   return [first, second, third, fourth];
 }
 
-// Four random words of each of `count` groups of the pair of seeds; whole numbers from 0 to 2^53.
+// `count` groups of four random words of a pair of seeds; seeds are whole numbers from 0 to 2^53.
 function* words(seeds, count) {
   const halves = seeds.flatMap((seed) => [seed >>> 0, Math.floor(seed / 2 ** 32)]);
-  const mixed = philox(halves, SCRAMBLING);
-  for (let group = 0; group < count; group++) {
-    yield philox([group, 0, mixed[2], mixed[3]], [mixed[0], mixed[1]]);
-  }
+  const mixed = philox(halves, [0x3ec8f720, 0x02461e29]);
+  for (let group = 0; group < count; group++) yield philox([group, 0, mixed[2], mixed[3]], mixed);
 }
 
-// `length` standard normal numbers (Box and Muller 1958)
+// `length` standard normal numbers (Box and Muller 1958), in float32 as in Python.
 export function normals(seeds, length) {
   const { fround } = Math;
-  const found = new Float32Array(Math.ceil(length / 4) * 4);
-  let to = 0;
-  for (const four of words(seeds, found.length / 4)) {
+  const numbers = [];
+  for (const four of words(seeds, Math.ceil(length / 4))) {
     const uniform = four.map((word) => (word & 0x7fffff) / 2 ** 23);
     for (const [first, second] of [uniform.slice(0, 2), uniform.slice(2)]) {
       const radius = fround(Math.sqrt(fround(-2 * fround(Math.log(Math.max(first, fround(1e-7)))))));
       const angle = fround(fround(2 * Math.PI) * second);
-      found[to++] = fround(Math.sin(angle)) * radius;
-      found[to++] = fround(Math.cos(angle)) * radius;
+      numbers.push(fround(Math.sin(angle)) * radius, fround(Math.cos(angle)) * radius);
     }
   }
-  return found.subarray(0, length);
+  return Float32Array.from(numbers.slice(0, length));
 }
 
 // One index, with probabilities that are proportional to the weights.
 export function choice(seeds, weights) {
   const [[first, second]] = words(seeds, 1);
   const uniform = ((first & 0xfffff) * 2 ** 32 + second) / 2 ** 52;
-  const most = Math.max(...weights);
+  const largest = Math.max(...weights);
   let sum = 0;
-  const cumulative = Array.from(weights, (weight) => (sum += weight / most));
-  return Math.min(cumulative.findIndex((value) => value > uniform * sum), cumulative.length - 1);
+  const sums = Array.from(weights, (weight) => (sum += weight / largest));
+  return Math.min(sums.findIndex((value) => value > uniform * sum), sums.length - 1);
 }

@@ -1,0 +1,46 @@
+"""Directions of the codes for the sliders of the page."""
+
+import numpy as np
+
+from keras_ae.images import pictures, properties
+from keras_ae.priors import space
+
+# what the two ends of a property look like
+ENDS = {
+    "brightness": ("darker face", "brighter face"),
+    "background": ("darker background", "brighter background"),
+    "warmth": ("colder colours", "warmer colours"),
+    "muzzle": ("darker lower half of the face", "brighter lower half of the face"),
+    "side_light": ("light from the left", "light from the right"),
+}
+
+
+def find_principal(images, codes, count):
+    """What moves images along their principal components: `count` directions (count, latent_dim), each of one deviation.
+
+    images: float32 (n, H, W, C), of codes (n, latent_dim). The codes are regressed on the leading components of the images, so
+    that the first direction is that which changes most pixels.
+    """
+    from sklearn.decomposition import PCA
+
+    scores = PCA(count, svd_solver="randomized", random_state=0).fit_transform(images.reshape(len(images), -1))
+    return space.separate(codes, scores)
+
+
+def find(images, codes, count=6):
+    """The sliders of a model: a list of (name, (low end, high end), direction (latent_dim,)).
+
+    images: uint8 (n, H, W, C), what the model draws of codes (n, latent_dim). Properties that have names come first, for
+    images in colour; then `count` principal directions. Codes of two numbers have these.
+    """
+    if codes.shape[1] <= 2:
+        return [(f"number {at + 1}", ("smaller", "larger"), step) for at, step in enumerate(np.diag(codes.std(axis=0)))]
+    floats = pictures.to_float(images)
+    named = []
+    if floats.shape[-1] == 3:
+        steps = space.separate(codes, properties.measured(floats))
+        named = [(name.replace("_", " "), ENDS[name], step) for name, step in zip(properties.PROPERTIES, steps, strict=True)]
+    count = min(count if named else count + 2, codes.shape[1], len(codes))
+    steps = find_principal(floats, codes, count)
+    unnamed = [(f"direction {at + 1}", ("one end", "the other end"), step) for at, step in enumerate(steps)]
+    return [slider for slider in named + unnamed if np.any(slider[2])]
