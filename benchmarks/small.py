@@ -19,15 +19,6 @@ WAYS = {
 }
 
 
-def parser():
-    parser = argparse.ArgumentParser(prog="python benchmarks/small.py", description=__doc__.partition("\n")[0])
-    parser.add_argument("--cats", metavar="DIR", help="folder of cat faces")
-    parser.add_argument("--other", metavar="DIR", help="folder of other pictures")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[40, 100, 300, 1000], metavar="N", help="numbers of pictures")
-    parser.add_argument("--place", type=Path, default="runs/small", metavar="DIR", help="the runs, and results.json")
-    return parser
-
-
 def subset(directory, n, place):
     """A folder of links to the first n pictures of a folder by name, made unless it is there."""
     if not place.exists():
@@ -57,7 +48,12 @@ def row(name, done):
 
 
 def main():
-    arguments = parser().parse_args()
+    parser = argparse.ArgumentParser(prog="python benchmarks/small.py", description=__doc__.partition("\n")[0])
+    parser.add_argument("--cats", metavar="DIR", help="folder of cat faces")
+    parser.add_argument("--other", metavar="DIR", help="folder of other pictures")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[40, 100, 300, 1000], metavar="N", help="numbers of pictures")
+    parser.add_argument("--place", type=Path, default="runs/small", metavar="DIR", help="the runs, and results.json")
+    arguments = parser.parse_args()
     rows = {}
     for kind, n in ((kind, n) for kind in ("other", "cats") for n in arguments.sizes if getattr(arguments, kind)):
         place = arguments.place / f"{kind}-{n}"

@@ -9,7 +9,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from course import charts, checks
 from keras_ae.data import pipeline
-from keras_ae.data.variation import Variation
+from keras_ae.data.tasks import Variation
 from keras_ae.errors import UserError
 from keras_ae.images import figures
 from keras_ae.images.pictures import to_float

@@ -5,7 +5,7 @@ from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
 from course import charts, checks
 from keras_ae.data import pipeline, tasks
-from keras_ae.data.sets.cat_drawing import drawn
+from keras_ae.data.drawn_cats import draw_cats
 from keras_ae.images import figures
 from keras_ae.images.pictures import to_float
 
@@ -57,7 +57,7 @@ def denoising(models, image_set, seed, folder, *, tuning=32, held_out=500, stren
     trained_on = model.card.get("data", {}).get("name", image_set.name)
     if trained_on == "synthetic_cats":
         return measured
-    foreign = to_float(drawn(shown, model.shape, seed)[1])
+    foreign = to_float(draw_cats(shown, model.shape, seed)[1])
     inputs = np.asarray(task(foreign, (seed, 1)))
     rebuilt = model.reconstruct(inputs)
     title = f"{name}, trained on {trained_on}: images of another kind"

@@ -18,7 +18,7 @@ from course import disentanglement, editing
 from course.__main__ import STUDIES, main
 from course.codes import as_images, code_noise
 from keras_ae.data import pipeline
-from keras_ae.data.sets.cat_factors import RANGES
+from keras_ae.data.drawn_cats import RANGES
 from keras_ae.images import properties
 from keras_ae.images.pictures import write_png
 from keras_ae.judge.judge import fit_pca, load_images

@@ -10,8 +10,7 @@ from sklearn.decomposition import PCA
 
 from keras_ae import evaluate
 from keras_ae.data import pipeline
-from keras_ae.data.sets.cat_drawing import draw
-from keras_ae.data.sets.cat_factors import sample_factors
+from keras_ae.data.drawn_cats import draw, sample_factors
 from keras_ae.images import pictures
 from keras_ae.judge import likelihood
 from keras_ae.judge.judge import Candidate, Judge, fit_pca, read_likelihood

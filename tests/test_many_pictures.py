@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_ae import embed
 from keras_ae.data import pipeline
-from keras_ae.data.variation import Variation
+from keras_ae.data.tasks import Variation
 from keras_ae.exports.load import Exported
 from keras_ae.training import results
 from keras_ae.training.run import Run

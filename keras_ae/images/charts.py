@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
-from keras_ae.files import written_whole
+from keras_ae.files import write_file
 
 # logged quantities and what they are called
 CURVES = {
@@ -26,7 +26,7 @@ def save(figure, path):
     """Write a matplotlib figure as PNG; the same figure gives the same bytes. A dollar sign in its texts starts no formula."""
     for text in figure.findobj(Text):
         text.set_parse_math(False)
-    with written_whole(path) as partial:
+    with write_file(path) as partial:
         figure.savefig(partial, format="png", dpi=120, bbox_inches="tight", metadata={"Software": "keras_ae"})
 
 
