@@ -1,6 +1,6 @@
 # the public names and where they are defined: read by type checkers, and by __init__.py when the package is imported
 
-from .data.arrays import load_data as load_data
+from .data.pipeline import load_data as load_data
 from .data.tasks import add_noise as add_noise
 from .data.tasks import downscale as downscale
 from .exports.load import load as load
