@@ -31,9 +31,11 @@ class _ChannelsFirst(layers.GroupNormalization):
         _, height, width, channels = inputs.shape
         x = ops.reshape(ops.transpose(inputs, (0, 3, 1, 2)), (-1, self.groups, height * width * channels // self.groups))
         x = x - ops.mean(x, axis=2, keepdims=True)
-        x = x * ops.rsqrt(ops.mean(ops.square(x), axis=2, keepdims=True) + self.epsilon)
-        x = ops.reshape(x, (-1, channels, height, width))
-        x = x if self.gamma is None else x * ops.reshape(self.gamma, (1, channels, 1, 1))
+        scale = ops.rsqrt(ops.mean(ops.square(x), axis=2, keepdims=True) + self.epsilon)
+        # one product with the large map instead of two
+        gamma = ops.ones((channels,)) if self.gamma is None else self.gamma
+        scale = ops.reshape(scale * ops.reshape(gamma, (self.groups, -1)), (-1, channels, 1, 1))
+        x = ops.reshape(x, (-1, channels, height, width)) * scale
         x = x if self.beta is None else x + ops.reshape(self.beta, (1, channels, 1, 1))
         return ops.transpose(x, (0, 2, 3, 1))
 
