@@ -34,6 +34,16 @@ def compiles():
     return bool(tf.config.list_physical_devices("GPU")) and not tf.distribute.has_strategy()
 
 
+class Workers(tf.distribute.MultiWorkerMirroredStrategy):
+    """The strategy of several processes."""
+
+    def reduce(self, reduce_op, value, axis):
+        # Keras asks for the mean of a batch with names, to look at its shapes (its issue 20585)
+        if isinstance(value, dict):
+            return {name: self.experimental_local_results(part)[0] for name, part in value.items()}
+        return super().reduce(reduce_op, value, axis)
+
+
 # a second strategy in a process would number its collective operations as the first did
 @functools.cache
 def open_strategy(name):
@@ -48,7 +58,7 @@ def open_strategy(name):
         except (ValueError, KeyError, TypeError, IndexError):
             received = os.environ.get("TF_CONFIG", "nothing")[:200]
             raise UserError(f"the workers of a training need TF_CONFIG={EXAMPLE}. Received: {received}") from None
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        return Workers()
     found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     if name == "all" and len(found) > 1:
         return tf.distribute.MirroredStrategy([device.name for device in found])
@@ -84,5 +94,4 @@ def share(dataset, strategy, n=None):
     if n is not None:
         (batch,) = {len(part) for part in next(iter(dataset)).values()}
         dataset = dataset.unbatch().take(n - n % devices).batch(batch)
-    # with no targets beside it, Keras does not average a batch of several workers (its issue 20585)
-    return dataset.map(lambda batch: (batch, None)).with_options(options)
+    return dataset.with_options(options)
