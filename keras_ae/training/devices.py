@@ -35,13 +35,15 @@ def compiles():
 
 
 class Workers(tf.distribute.MultiWorkerMirroredStrategy):
-    """The strategy of several processes."""
+    """The strategy of several processes, which reduces what Keras passes it in `fit`."""
 
     def reduce(self, reduce_op, value, axis):
-        # Keras asks for the mean of a batch with names, to look at its shapes (its issue 20585)
+        # a batch with names, to look at its shapes (keras issue 20585)
         if isinstance(value, dict):
             return {name: self.experimental_local_results(part)[0] for name, part in value.items()}
-        return super().reduce(reduce_op, value, axis)
+        # logs, over an axis that scalars do not have
+        is_scalar = self.experimental_local_results(value)[0].shape.rank == 0
+        return super().reduce(reduce_op, value, None if is_scalar else axis)
 
 
 # a second strategy in a process would number its collective operations as the first did
