@@ -83,17 +83,13 @@ def wait(strategy):
         strategy.run(lambda: tf.distribute.get_replica_context().all_reduce("sum", tf.ones(())))
 
 
-def share(dataset, strategy, n=None):
-    """Batches of a dataset that the devices of a strategy share: each worker takes its part of every batch.
+def share(dataset, strategy, n=None, batch=None):
+    """Batches of a dataset as the devices of a strategy share them: each worker takes its part of every batch.
 
-    n: how many examples there are; as many are left out as make all devices have some of the last batch, too.
+    n, batch: of one pass, both multiples of the number of devices, so that all of them have some of the last batch, too.
     """
-    devices = strategy.num_replicas_in_sync
-    if devices == 1:
+    if strategy.num_replicas_in_sync == 1:
         return dataset
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    if n is not None:
-        (batch,) = {len(part) for part in next(iter(dataset)).values()}
-        dataset = dataset.unbatch().take(n - n % devices).batch(batch)
-    return dataset.with_options(options)
+    return (dataset if n is None else dataset.unbatch().take(n).batch(batch)).with_options(options)

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import tempfile
 
 import keras
 import tensorflow as tf
@@ -99,55 +100,46 @@ def fit_stage(run, stage, model, epochs, batch, variation, experiment, image_set
         first = stage.epochs
         with strategy.scope(), explain(f"{stage.weights(first)} is damaged; train again in a new run", OSError, ValueError):
             model.load_weights(stage.weights(first))
-    todo = [keras.callbacks.TerminateOnNaN(raise_error=True), *counting, callbacks.Continue(seed, counting, saved)]
-    progress = callbacks.Progress(end, later)
-    if chief:
-        stage.forget_later_epochs()
-        shown = pipeline.first_batch(image_set, "test", 64, task)
-        todo += [
-            keras.callbacks.CSVLogger(stage.history, append=True),
-            keras.callbacks.TensorBoard(str(run.tensorboard), write_graph=False),
-            callbacks.Preview(run, shown, seed, show),
-        ]
+    # every device gets some of the last held-out batch, too
+    replicas = strategy.num_replicas_in_sync
+    n, size = image_set.n_test - image_set.n_test % replicas, batch - batch % replicas
+    training = devices.share(pipeline.training(image_set, batch, seed, first, variation, task), strategy)
+    held_out = devices.share(pipeline.batches(image_set, "test", batch, task), strategy, n, size)
+    key = "schedule.learning_rate, optimizer.clip_norm=1" if stage is run.first else "refinement.learning_rate"
+    with (
+        contextlib.closing(callbacks.Progress(end, later)) as progress,
+        tempfile.TemporaryDirectory() as elsewhere,
+        explain("a batch of [data] and [task] does not suit the model", tf.errors.InvalidArgumentError),
+        explain(f"training diverged; a lower {key} or training.precision=float32 helps", RuntimeError),
+        strategy.scope(),
+    ):
+        todo = [keras.callbacks.TerminateOnNaN(raise_error=True), *counting, callbacks.Continue(seed, counting, saved)]
+        if chief:
+            stage.forget_later_epochs()
+            todo += [
+                keras.callbacks.CSVLogger(stage.history, append=True),
+                keras.callbacks.TensorBoard(str(run.tensorboard), write_graph=False),
+                callbacks.Preview(run, pipeline.first_batch(image_set, "test", 64, task), seed, show),
+            ]
+        # the weights are read from all workers, so that all of them save, and only the chief to the run
+        into = run if chief else Run(elsewhere)
         if model.monitor:
-            least = min((row[model.monitor] for row in saved), default=math.inf)
-            todo.append(
-                keras.callbacks.ModelCheckpoint(
-                    run.best_weights,
-                    model.monitor,
-                    save_best_only=True,
-                    save_weights_only=True,
-                    mode="min",
-                    initial_value_threshold=least,
-                )
-            )
+            best = {"save_best_only": True, "save_weights_only": True, "mode": "min"}
+            best["initial_value_threshold"] = min((row[model.monitor] for row in saved), default=math.inf)
+            todo.append(keras.callbacks.ModelCheckpoint(into.best_weights, model.monitor, **best))
         # an epoch is reported only after it is saved
-        todo += [callbacks.Save(stage), progress]
-    unsuitable = explain("a batch of [data] and [task] does not suit the model", tf.errors.InvalidArgumentError)
-    try:
-        with strategy.scope(), unsuitable:
-            model.fit(
-                devices.share(pipeline.training(image_set, batch, seed, first, variation, task), strategy),
-                validation_data=devices.share(pipeline.batches(image_set, "test", batch, task), strategy, image_set.n_test),
-                initial_epoch=first,
-                epochs=end,
-                steps_per_epoch=image_set.n_train // batch,
-                shuffle=False,
-                verbose=0,
-                callbacks=todo,
-            )
-    except RuntimeError as error:
-        # of TerminateOnNaN
-        if "NaN or Inf loss" not in str(error):
-            raise
-        rates = "schedule.learning_rate, optimizer.clip_norm=1" if stage is run.first else "refinement.learning_rate"
-        kept = " The best weights so far are saved." if run.epochs else ""
-        raise UserError(
-            f"training diverged: the loss became NaN or infinite in epoch {max(stage.epochs, first) + 1}.{kept} "
-            f"A lower {rates} or training.precision=float32 helps"
-        ) from None
-    finally:
-        progress.close()
+        todo += [callbacks.Save(Stage(into.folder, stage.name)), *([progress] if chief else [])]
+        model.fit(
+            training,
+            validation_data=held_out,
+            validation_steps=-(-n // size),
+            initial_epoch=first,
+            epochs=end,
+            steps_per_epoch=image_set.n_train // batch,
+            shuffle=False,
+            verbose=0,
+            callbacks=todo,
+        )
 
 
 def has_ended(stage, options):
