@@ -15,6 +15,7 @@ from keras_ae.files import versions
 from keras_ae.priors import mixture
 from keras_ae.training import callbacks, devices, results
 from keras_ae.training.experiment import NETWORKS, check_shape, explain
+from keras_ae.training.run import Run, Stage
 
 
 def train(experiment, run, show=False):
