@@ -47,7 +47,7 @@ explorer: $(READY) ## make explorer.html, a page to play with an export in a bro
 
 cats: $(READY) ## download the public cat faces into the cache; make train-vae DATA=cats trains on them
 	$(INSTALL) '.[cats]'
-	$(BIN)/python -m keras_ae.data cats
+	$(BIN)/python -m keras_ae.data.sources
 
 soak: $(READY) ## random wrong inputs and killed trainings; SOAK=MINUTES (20), SEED=N
 	$(BIN)/python benchmarks/soak.py --minutes $(or $(SOAK),20) $(if $(SEED),--seed $(SEED))

@@ -2,16 +2,17 @@
 
 import json
 
-from keras_ae.commandline import FORCE, SEED, command, option, out, warn
+from keras_ae.commandline import FORCE, SEED, command, native_lines_hidden, option, out, warn
 
 
 def export_run(run, folder, license="unknown", force=False):
     """Export a complete run to `folder`, and print what was written."""
-    from keras_ae.exports import writing
+    from keras_ae.exports import save
     from keras_ae.priors import mixture
 
     card = run.card() | {"license": license}
-    path = writing.write(folder, *run.best_networks(), mixture.load_prior(run.prior), card)
+    with native_lines_hidden():
+        path = save.write(folder, *run.best_networks(), mixture.load_prior(run.prior), card, force)
     card = json.loads((path / "card.json").read_text(encoding="utf-8"))
     for kind in ("onnx", "litert"):
         if reason := card[kind].get("missing"):

@@ -15,7 +15,7 @@ from PIL import Image
 
 from keras_ae import export, train
 from keras_ae.data import pipeline
-from keras_ae.exports.reading import Exported
+from keras_ae.exports.load import Exported
 from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder
 from keras_ae.priors import mixture
 from keras_ae.training import callbacks, experiment, fit, results

@@ -25,8 +25,7 @@ import tensorflow as tf
 from annotated_types import Ge, Le
 
 from keras_ae import training
-from keras_ae.data.tasks import TASKS, identity
-from keras_ae.data.variation import Variation
+from keras_ae.data.tasks import TASKS, Variation, identity
 from keras_ae.errors import UserError, first_line
 from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder
 from keras_ae.models.latents import LATENTS
@@ -65,7 +64,7 @@ class Moves(Table):
 
 
 class Data(Moves):
-    """Which data set, see `keras_ae.data.pipeline.load`, and how its training images are varied: see `data.variation`."""
+    """Which data set, see `keras_ae.data.pipeline.load`, and how its training images are varied: see `data.tasks`."""
 
     name: Text = "synthetic_cats"
     directory: Text | None = None

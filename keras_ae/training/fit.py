@@ -9,8 +9,7 @@ import tensorflow as tf
 
 from keras_ae.data import pipeline
 from keras_ae.errors import UserError
-from keras_ae.exports import opening
-from keras_ae.exports.reading import Exported
+from keras_ae.exports.load import Exported, load_savedmodel
 from keras_ae.files import versions
 from keras_ae.priors import mixture
 from keras_ae.training import callbacks, devices, results
@@ -237,7 +236,7 @@ def adopt_networks(experiment):
 def load_weights(model, exported):
     """Give the networks of a model the weights of an export. Raises UserError where they do not fit."""
     for name, network in (("encoder", model.encoder), ("decoder", model.decoder)):
-        saved = opening.loaded(exported.place, exported.folder, name, exported.card)
+        saved = load_savedmodel(exported.folder, name)
         # exports of encoders that drew at random have seeds beside their weights
         weights = [variable for variable in getattr(saved, "weights", []) if variable.dtype.is_floating]
         shapes = [[tuple(variable.shape) for variable in each] for each in (weights, network.weights)]
