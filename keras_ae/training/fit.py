@@ -55,9 +55,8 @@ def train(experiment, run, show=False):
         if not has_ended(run.first, options):
             if options.patience:
                 counting = [*counting, keras.callbacks.EarlyStopping("val_loss", patience=options.patience, mode="min")]
-            epochs = (0, options.epochs, second.epochs)
-            variation = experiment.data.variation
-            fit_stage(run, run.first, model, epochs, options.batch, variation, experiment, image_set, counting, show)
+            epochs, variation = (0, options.epochs, second.epochs), experiment.data.variation
+            fit_stage(run, run.first, model, image_set, experiment, epochs, options.batch, variation, counting, show)
             if chief and run.first.epochs < options.epochs:
                 print(
                     f"stopped after epoch {run.first.epochs} of {options.epochs}: val_loss has not improved for "
@@ -77,9 +76,8 @@ def train(experiment, run, show=False):
             with strategy.scope():
                 model = experiment.refined(*run.best_networks(experiment.precision, stage=1), prior, classes)
             # interpolated images would teach the critic that real ones are soft
-            variation = experiment.data.variation.sharp
-            epochs = (first, first + second.epochs, 0)
-            fit_stage(run, run.second, model, epochs, second.batch, variation, experiment, image_set, show=show)
+            epochs, variation = (first, first + second.epochs, 0), experiment.data.variation.sharp
+            fit_stage(run, run.second, model, image_set, experiment, epochs, second.batch, variation, show=show)
 
         # measures and pictures
         if chief:
@@ -88,10 +86,11 @@ def train(experiment, run, show=False):
         devices.wait(strategy)
 
 
-def fit_stage(run, stage, model, epochs, batch, variation, experiment, image_set, counting=(), show=False):
-    """Train a stage to its last epoch, or until patience ends it.
+def fit_stage(run, stage, model, image_set, experiment, epochs, batch, variation, counting=(), show=False):
+    """Train a stage of a run to its last epoch, from the last one that is saved, or until patience ends it.
 
-    epochs: (first, end, those of a later stage), counted through both stages. counting: callbacks with counters.
+    epochs: (first, end, those of a later stage), counted through both stages. variation: of the training images. counting:
+    callbacks with counters, which stop training or change the learning rate.
     """
     first, end, later = epochs
     strategy, seed, task = model.distribute_strategy, experiment.training.seed, experiment.task()
