@@ -83,6 +83,7 @@ def train(experiment, run, show=False):
         if chief:
             print("measuring, drawing ...")
             results.finish(run, image_set)
+            print(results.summarize(run))
         devices.wait(strategy)
 
 
