@@ -52,7 +52,7 @@ def held_out(card, key, image_set, rebuild):
 
 
 def task_of(model, name, wanted):
-    """The task `wanted` as the model was trained for it: images, seed[, rows] -> inputs. UserError for another task."""
+    """The task `wanted` as the model was trained for it: images, seed -> inputs. UserError for another task."""
     if model.task != wanted:
         raise UserError(f"{name} was not trained for the task '{wanted}' but for '{model.task}'")
     table = dict(model.card.get("task") or model.card["configuration"]["task"])

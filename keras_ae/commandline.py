@@ -136,12 +136,15 @@ def default_model():
     raise UserError(f"no --model given, and neither {TRAINED} nor {SHIPPED} is here; {advice}")
 
 
-def open_model(arguments):
-    """The export that --model, --label and --runtime name, an `Exported`."""
+def open_model(arguments, task=None):
+    """The export that --model, --label and --runtime name, an `Exported`. UserError if it was trained for another `task`."""
     from keras_ae import load
 
     with native_lines_hidden():
-        return load(arguments.model, getattr(arguments, "label", None), arguments.runtime)
+        model = load(arguments.model, arguments.label, arguments.runtime)
+    if task and model.task != task:
+        raise UserError(f"{model.folder} was trained for the task '{model.task}', not '{task}'; choose another --model")
+    return model
 
 
 def read_batches(model, paths, directory=None, batch=1024):

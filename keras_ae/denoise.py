@@ -1,6 +1,6 @@
 """Remove noise from pictures with a denoising autoencoder: python -m keras_ae.denoise PICTURE..."""
 
-from pathlib import Path
+import collections
 
 from keras_ae.commandline import (
     EXPORT,
@@ -14,17 +14,6 @@ from keras_ae.commandline import (
     read_pictures,
     warn,
 )
-from keras_ae.errors import UserError
-
-SHOWN = 16
-
-
-def open_restoring(arguments, task):
-    """The export that --model names. Raises UserError if it was trained for another task than "add_noise" or "downscale"."""
-    model = open_model(arguments)
-    if model.task != task:
-        raise UserError(f"{model.folder} was trained for the task '{model.task}', not '{task}'; choose another --model")
-    return model
 
 
 def write_restored(path, force, files, kinds):
@@ -35,16 +24,17 @@ def write_restored(path, force, files, kinds):
     from keras_ae.files import write_folder
     from keras_ae.images import figures, pictures
 
-    taken = {"comparison"}
+    taken, repeated = {"comparison"}, collections.Counter()
     with write_folder(path, force) as folder:
         for file, image in zip(files, list(kinds.values())[-1], strict=True):
-            stem, number = Path(file).stem, 1
-            while (name := stem if number == 1 else f"{stem}-{number}") in taken:
-                number += 1
+            name = file.stem
+            while name in taken:
+                repeated[file.stem] += 1
+                name = f"{file.stem}-{repeated[file.stem] + 1}"
             taken.add(name)
             pictures.write_png(folder / f"{name}.png", image)
-        rows = {label: pictures.to_float(images[:SHOWN]) for label, images in kinds.items()}
-        figures.reconstructions(rows, folder / "comparison.png", f"{min(SHOWN, len(files))} of {len(files)} images")
+        rows = {label: pictures.to_float(images[:16]) for label, images in kinds.items()}
+        figures.reconstructions(rows, folder / "comparison.png", f"{min(16, len(files))} of {len(files)} images")
 
 
 def add_noise(images, deviation, seed):
@@ -68,7 +58,7 @@ def main(arguments):
     from keras_ae.images import pictures
 
     path = check_out(arguments)
-    model = open_restoring(arguments, "add_noise")
+    model = open_model(arguments, "add_noise")
     files, inputs, labels = read_pictures(model, arguments)
     height, width = inputs.shape[1:3]
     if others := sum(pictures.open_image(file).size != (width, height) for file in files):

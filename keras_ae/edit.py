@@ -14,8 +14,8 @@ def check_attribute(arguments):
     if arguments.having or arguments.attribute in (*PROPERTIES, *factor_names()):
         return
     unknown = f"unknown attribute '{arguments.attribute}'" if arguments.attribute else "no attribute given"
-    known = f"of pictures: {', '.join(PROPERTIES)}; of the built-in cats: {', '.join(factor_names())}"
-    raise UserError(f"{unknown}; name folders --with and --without, or as --attribute a property {known}")
+    known = ", ".join([*PROPERTIES, *factor_names()])
+    raise UserError(f"{unknown}; name folders --with and --without, or as --attribute one of {known}")
 
 
 def find_direction(model, arguments):

@@ -17,7 +17,7 @@ def main(arguments):
     from keras_ae.explorer import page
     from keras_ae.files import write_file
 
-    path = check_out(arguments, (".html", ".htm"))
+    path = check_out(arguments, (".html",))
     text = page.page_html(arguments.model, arguments.seed, arguments.runtime)
     with write_file(path) as partial:
         partial.write_text(text, encoding="utf-8")

@@ -7,8 +7,8 @@ An existing output is replaced only if it is visibly ours, or with `force`. Ours
 
 - a file with the mark of its kind near its beginning (`MARKS`): a PNG with the text `Software: keras_ae`, a GIF with the
   comment `keras_ae`, an HTML page with the generator keras_ae, a JSON object with the key "keras_ae", our header of a table;
-- a folder in which one file at least has such a mark, such as card.json or config.json, and each other has one too or is of a
-  kind that is hardly written by hand (`UNMARKED`); an empty folder, too. Symbolic links inside are not ours.
+- a folder in which each file has such a mark, an empty one too; beside a card.json, config.json or codes.csv with a mark, files
+  of kinds that are hardly written by hand (`UNMARKED`) need none. Symbolic links inside are not ours.
 
 A symbolic link as output is followed: its target is replaced.
 """
@@ -53,7 +53,7 @@ def find_foreign(path):
         return None if _is_marked(path) else path
     files = sorted(file for file in path.rglob("*") if file.is_symlink() or not file.is_dir())
     others = [file for file in files if not _is_marked(file)]
-    if len(others) < len(files):
+    if any(_is_marked(path / name) for name in ("card.json", "config.json", "codes.csv")):
         others = [file for file in others if file.is_symlink() or not file.name.endswith(UNMARKED)]
     return others[0] if others else None
 

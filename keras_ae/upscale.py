@@ -1,7 +1,7 @@
 """Enlarge small pictures with a super-resolution model: python -m keras_ae.upscale PICTURE..."""
 
-from keras_ae.commandline import EXPORT, check_out, command, option, out, picture_options, read_pictures
-from keras_ae.denoise import open_restoring, write_restored
+from keras_ae.commandline import EXPORT, check_out, command, open_model, option, out, picture_options, read_pictures
+from keras_ae.denoise import write_restored
 
 
 def resize(images, shape, method):
@@ -10,9 +10,9 @@ def resize(images, shape, method):
 
     from keras_ae.images import pictures
 
-    height, width, channels = shape
-    resized = [pictures.to_pillow(image).resize((width, height), method) for image in images]
-    return np.stack([np.asarray(image).reshape(height, width, channels) for image in resized])
+    height, width, _ = shape
+    resized = [np.asarray(pictures.to_pillow(image).resize((width, height), method)) for image in images]
+    return np.stack(resized).reshape(-1, *shape)
 
 
 @command(
@@ -27,14 +27,16 @@ def main(arguments):
     from keras_ae.images import pictures
 
     path = check_out(arguments)
-    model = open_restoring(arguments, "downscale")
+    model = open_model(arguments, "downscale")
     # pictures larger than the model's inputs are reduced first, so that the result can be compared with them
     files, inputs, labels = read_pictures(model, arguments)
-    upscaled = pictures.to_uint8(model.reconstruct(inputs, labels))
-    methods = {"input": Resampling.NEAREST, "bicubic": Resampling.BICUBIC}
-    kinds = {label: resize(inputs, model.shape, method) for label, method in methods.items()}
-    write_restored(path, arguments.force, files, kinds | {"upscaled": upscaled})
-    small, large = ("x".join(map(str, images.shape[1:3])) for images in (inputs, upscaled))
+    kinds = {
+        "input": resize(inputs, model.shape, Resampling.NEAREST),
+        "bicubic": resize(inputs, model.shape, Resampling.BICUBIC),
+        "upscaled": pictures.to_uint8(model.reconstruct(inputs, labels)),
+    }
+    write_restored(path, arguments.force, files, kinds)
+    small, large = ("x".join(map(str, shape[:2])) for shape in (model.input_shape, model.shape))
     print(f"{len(files)} pictures enlarged from {small} to {large} by {model.folder} -> {path} (and comparison.png)")
 
 

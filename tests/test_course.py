@@ -41,14 +41,14 @@ COMPARED = {
 }
 SIZES = {
     "sampling": {"drawn": 90},
-    "priors": {"n": 200},
-    "densities": {"n": 200, "components": (1, 2), "width": 16, "blocks": 1, "steps": 20},
+    "priors": {"n": 100},
+    "densities": {"n": 100, "components": (2,), "width": 16, "blocks": 1, "steps": 10},
     "plane": {"side": 4, "held_out": 100, "importance_images": 10, "importance_draws": 50},
     "labels": {"drawn": 200},
-    "denoising": {"held_out": 100, "strengths": (0.1, 0.5)},
+    "denoising": {"tuning": 16, "held_out": 50, "strengths": (0.1, 0.5)},
     "edits": {"learned": 40, "edited": 3},
-    "attributes": {"trained": 128, "epochs": 1, "learned": 100, "edited": 4, "readable": -1e9},
-    "disentanglement": {"scored": 300, "seen": 20},
+    "attributes": {"trained": 64, "epochs": 1, "learned": 60, "edited": 2, "readable": -1e9, "rounds": 1},
+    "disentanglement": {"scored": 150, "seen": 10},
 }
 
 
@@ -229,7 +229,7 @@ def test_denoising_is_measured_on_the_noise_of_the_task(studied):
 
         return np.clip(images + tf.random.stateless_normal(images.shape, seed, 0.0, 0.5), -1, 1)
 
-    batch = pipeline.first_batch(image_set, "test", 100)
+    batch = pipeline.first_batch(image_set, "test", 50)
     inputs = noisy(batch["images"], (pipeline.HELD_OUT_SEED, 0))
     held_out = numbers["held_out"]
     assert held_out["noisy"]["psnr"] == pytest.approx(psnr(batch["images"], inputs), abs=1e-3)

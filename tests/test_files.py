@@ -84,9 +84,10 @@ def test_a_folder_is_replaced_only_if_everything_in_it_is_ours_or_by_force(tmp_p
     with write_folder(out, force=True):
         pass
     assert os.listdir(out) == [] and os.listdir(tmp_path) == ["vae"]
-    (out / "prior.npz").touch()
-    # nothing in it has a mark
-    with pytest.raises(UserError, match="prior.npz"):
+    save_png(out / "a.png", "keras_ae")
+    (out / "mine.npz").touch()
+    # nothing says that all of the folder is ours
+    with pytest.raises(UserError, match="mine.npz"):
         check_output(out)
 
 
