@@ -22,8 +22,7 @@ $(READY): setup.cfg pyproject.toml constraints.txt
 	touch $(READY)
 
 train-%: $(READY) ## train, export and draw experiments/NAME.toml; DATA=DIR, ARGS="--set ..."; keras_ae.train --list names them
-	$(BIN)/python -m keras_ae.train experiments/$*.toml $(if $(DATA),--data "$(DATA)") $(ARGS)
-	$(BIN)/python -m keras_ae.export --model runs/$* --out exported/$*
+	$(BIN)/python -m keras_ae.train experiments/$*.toml $(if $(DATA),--data "$(DATA)") --export $(ARGS)
 
 test: lint ## check the style, then run every test
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
@@ -48,7 +47,7 @@ explorer: $(READY) ## make explorer.html, a page to play with an export in a bro
 
 cats: $(READY) ## download the public cat faces into the cache; make train-vae DATA=cats trains on them
 	$(INSTALL) '.[cats]'
-	$(BIN)/python -m keras_ae.data cats
+	$(BIN)/python -m keras_ae.data.sources
 
 soak: $(READY) ## random wrong inputs and killed trainings; SOAK=MINUTES (20), SEED=N
 	$(BIN)/python benchmarks/soak.py --minutes $(or $(SOAK),20) $(if $(SEED),--seed $(SEED))

@@ -66,7 +66,7 @@ def decoding_speeds(decode, latent_dim):
 
 def runtime_table(folder):
     """In Markdown: MB of the decoder, seconds of `generate --n 16`, images a second, difference of 1,000 pictures (of 255)."""
-    from keras_ae.exports.reading import Exported
+    from keras_ae.exports.load import Exported
 
     lines = ["| | decoder, MB | generate --n 16, s | images/s one by one | by 16 | by 64 | difference |", "|---" * 7 + "|"]
     expected = None

@@ -7,8 +7,7 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.metrics import mutual_info_score
 
 from course import checks
-from keras_ae.data.sets.cat_drawing import draw, drawn
-from keras_ae.data.sets.cat_factors import CLASSES, RANGES, SIMPLE
+from keras_ae.data.drawn_cats import CLASSES, RANGES, SIMPLE, draw, draw_cats
 from keras_ae.errors import UserError
 from keras_ae.images import figures
 from keras_ae.images.pictures import to_float
@@ -131,7 +130,7 @@ def disentanglement(models, image_set, seed, folder, *, scored=5000, shown=6, se
     numbers, visible = {}, {}
     for name, model in models.items():
         simple = model.card.get("data", {}).get("name") == "simple_cats"
-        factors, pixels = drawn(scored, model.shape, CATS_SEED, simple)
+        factors, pixels = draw_cats(scored, model.shape, CATS_SEED, simple)
         codes = model.codes(to_float(pixels))
         if "z_log_var" not in codes:
             raise UserError(f"{name} has no Gaussian latent; this study needs a VAE")

@@ -9,8 +9,7 @@ from tqdm import tqdm
 
 from course import charts, checks
 from keras_ae.data import pipeline
-from keras_ae.data.sets.cat_drawing import drawn
-from keras_ae.data.sets.cat_factors import RANGES, factor_value
+from keras_ae.data.drawn_cats import RANGES, draw_cats, factor_value
 from keras_ae.images import figures, properties
 from keras_ae.images.pictures import to_float
 from keras_ae.models.optimizers import cosine, muon
@@ -88,7 +87,7 @@ def train_reader(shape, seed, *, cats, epochs, batch=64):
     seed: of the cats, and of the first weights. cats, epochs: how many cats it sees, how many times.
     """
     keras.utils.set_random_seed(seed)
-    factors, pixels = drawn(cats, shape, seed)
+    factors, pixels = draw_cats(cats, shape, seed)
     x = images = keras.Input(shape)
     for width in (32, 64, 128, 128):
         x = layers.Conv2D(width, 4, strides=2, padding="same", activation="relu")(x)
@@ -114,7 +113,7 @@ def attributes(models, image_set, seed, folder, *, trained=6000, epochs=10, lear
     checks.need_unconditional({name: model})
 
     def draw(n, other_seed):
-        factors, pixels = drawn(n, model.shape, seed + other_seed)
+        factors, pixels = draw_cats(n, model.shape, seed + other_seed)
         return standardise(factors), to_float(pixels)
 
     values, images = draw(1000, TEST_SEED)

@@ -4,19 +4,17 @@ Importing this module adds `melodies` to the data sets, `sequence` to the networ
 melody is: see `course.midi`.
 """
 
-import io
 from typing import Annotated
 
 import keras
 import numpy as np
 from annotated_types import Ge, Le
 from keras import layers, ops
-from PIL import Image
 
 from course import charts, checks, midi
 from course.midi import HIGHEST, HOLD, REST, SHAPE, STEPS, from_images, notes, to_image
 from keras_ae.data import pipeline, sources
-from keras_ae.data.encoded import Encoded, Source
+from keras_ae.data.sources import Encoded, Source
 from keras_ae.errors import UserError
 from keras_ae.images.pictures import to_uint8
 from keras_ae.models import losses, networks
@@ -97,11 +95,9 @@ def melody_source(directory=None):
             if image.tobytes() not in known:
                 known.add(image.tobytes())
                 if len(known) > first:
-                    file = io.BytesIO()
-                    Image.fromarray(image[..., 0]).save(file, format="png", compress_level=1)
-                    yield Encoded(str(index), file.getvalue(), 0, "train" if len(known) <= 0.9 * COUNT else "test")
+                    yield Encoded(sources.encode_png(image), 0, "train" if len(known) <= 0.9 * COUNT else "test")
 
-    return Source("melodies", COUNT, "composed 2", items, (), SHAPE[0], 1, True)
+    return Source("melodies", [str(number) for number in range(COUNT)], f"composed 2, {COUNT}", items, (), SHAPE[0], 1)
 
 
 def _over_time(x, width, blocks):

@@ -1,10 +1,10 @@
 # the public names and where they are defined: read by type checkers, and by __init__.py when the package is imported
 
-from .data.arrays import load_data as load_data
+from .data.pipeline import load_data as load_data
 from .data.tasks import add_noise as add_noise
 from .data.tasks import downscale as downscale
-from .exports.reading import load as load
-from .exports.writing import save as save
+from .exports.load import load as load
+from .exports.save import save as save
 from .images.figures import show as show
 from .models.adversarial_autoencoder import AdversarialAutoencoder as AdversarialAutoencoder
 from .models.latents import Features as Features

@@ -6,7 +6,7 @@ from keras_ae.errors import UserError
 
 def check_attribute(arguments):
     """Raises UserError unless the command line names one attribute: two folders, or a property that is known."""
-    from keras_ae.data.sets.cat_factors import factor_names
+    from keras_ae.data.drawn_cats import factor_names
     from keras_ae.images.properties import PROPERTIES
 
     if bool(arguments.having) != bool(arguments.without):
@@ -22,7 +22,7 @@ def find_direction(model, arguments):
     """The direction of the attribute in latent space, (latent_dim,): from two folders, generated pictures, or drawn cats."""
     import numpy as np
 
-    from keras_ae.data.sets import cat_drawing, cat_factors
+    from keras_ae.data import drawn_cats
     from keras_ae.images import pictures, properties
     from keras_ae.priors import space
 
@@ -39,8 +39,8 @@ def find_direction(model, arguments):
             raise UserError(f"{arguments.attribute} is the same in all pictures of {model.folder}; choose another attribute")
         return way
     else:
-        factors, examples = cat_drawing.drawn(arguments.examples, model.input_shape, arguments.seed)
-        values = [cat_factors.factor_value(one, arguments.attribute) for one in factors]
+        factors, examples = drawn_cats.draw_cats(arguments.examples, model.input_shape, arguments.seed)
+        values = [drawn_cats.factor_value(one, arguments.attribute) for one in factors]
     return space.direction(model.encode(examples, progress="encoding"), values)
 
 

@@ -2,7 +2,24 @@
 
 import json
 
-from keras_ae.commandline import FORCE, SEED, command, option, out, warn
+from keras_ae.commandline import FORCE, SEED, command, native_lines_hidden, option, out, warn
+
+
+def export_run(run, folder, license="unknown", force=False):
+    """Export a complete run to `folder`, and print what was written."""
+    from keras_ae.exports import save
+    from keras_ae.priors import mixture
+
+    card = run.card() | {"license": license}
+    with native_lines_hidden():
+        path = save.write(folder, *run.best_networks(), mixture.load_prior(run.prior), card, force)
+    card = json.loads((path / "card.json").read_text(encoding="utf-8"))
+    for kind in ("onnx", "litert"):
+        if reason := card[kind].get("missing"):
+            warn(f"{path} has no folder {kind}: {reason}")
+    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    written = [name for name in ("encoder", "decoder", "generator", "onnx", "litert") if (path / name).is_dir()]
+    print(f"{run} -> {path}: {', '.join(written)}, card.json, samples.png ({size / 1e6:.1f} MB)")
 
 
 @command(
@@ -12,18 +29,10 @@ from keras_ae.commandline import FORCE, SEED, command, option, out, warn
     *(SEED, FORCE),
 )
 def main(arguments):
-    from keras_ae.exports import writing
-    from keras_ae.training import folders
+    from keras_ae.training.run import find_complete_run
 
-    run = folders.find_complete(arguments.model)
-    path = writing.write_run(run, arguments.out or f"exported/{run.experiment().name}", arguments.license)
-    card = json.loads((path / "card.json").read_text(encoding="utf-8"))
-    for kind in ("onnx", "litert"):
-        if reason := card[kind].get("missing"):
-            warn(f"{path} has no folder {kind}: {reason}")
-    size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    written = [name for name in ("encoder", "decoder", "generator", "onnx", "litert") if (path / name).is_dir()]
-    print(f"{run} -> {path}: {', '.join(written)}, card.json ({size / 1e6:.1f} MB)")
+    run = find_complete_run(arguments.model)
+    export_run(run, arguments.out or f"exported/{run.experiment().name}", arguments.license, arguments.force)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ commandline.import_tensorflow()
 
 from course import music  # noqa: E402  TensorFlow first, and quietly
 from keras_ae import export, train  # noqa: E402  TensorFlow first, and quietly
-from keras_ae.data.sets.cat_drawing import draw, sample_factors  # noqa: E402
+from keras_ae.data.drawn_cats import draw, sample_factors  # noqa: E402
 from keras_ae.images import pictures  # noqa: E402  TensorFlow first, and quietly
 from keras_ae.training import results  # noqa: E402  TensorFlow first, and quietly
 

@@ -17,8 +17,7 @@ from scipy import stats
 import keras_ae
 from keras_ae import __main__ as listing
 from keras_ae import commandline, denoise, edit, embed, generate, interpolate, reconstruct, score, upscale
-from keras_ae.data.sets.cat_drawing import draw
-from keras_ae.data.sets.cat_factors import sample_factors
+from keras_ae.data.drawn_cats import draw, sample_factors
 from keras_ae.errors import UserError
 from keras_ae.images import pictures
 

@@ -2,9 +2,7 @@ import numpy as np
 import pytest
 
 from keras_ae.data import copies
-from keras_ae.data.sets.cat_drawing import draw
-from keras_ae.data.sets.cat_factors import sample_factors
-from keras_ae.data.thumbnails import SIDE, thumbnail
+from keras_ae.data.drawn_cats import draw, sample_factors
 
 
 def cat(index, size=64):
@@ -15,7 +13,7 @@ def grouped_by_hand(thumbnails, crowd):
     """The definition of `groups`, with all pairs compared one by one."""
     n = len(thumbnails)
     values = thumbnails.astype("float64")
-    mirrored = values.reshape(n, SIDE, SIDE)[:, :, ::-1].reshape(n, -1)
+    mirrored = values.reshape(n, copies.SIDE, copies.SIDE)[:, :, ::-1].reshape(n, -1)
     near = np.zeros((n, n), bool)
     for a in range(n):
         for b in range(n):
@@ -47,45 +45,51 @@ def test_groups_equal_those_of_a_comparison_of_all_pairs(crowd, piece, monkeypat
             image = np.clip(image + random.integers(-30, 31, (8, 8, 3)).repeat(8, axis=0).repeat(8, axis=1), 0, 255)
             images.append((image[:, ::-1] if random.random() < 0.3 else image).astype("uint8"))
     images += [np.full((64, 64, 3), grey, "uint8") for grey in (0, 0, 255)]
-    thumbnails = np.stack([thumbnail(images[index]) for index in random.permutation(len(images))])
+    thumbnails = np.stack([copies.thumbnail(images[index]) for index in random.permutation(len(images))])
     found = copies.groups(thumbnails, crowd)
     np.testing.assert_array_equal(found, grouped_by_hand(thumbnails, crowd))
     assert 3 < len(set(found)) < len(found)
 
 
 def test_different_images_are_not_near_copies():
-    thumbnails = np.stack([thumbnail(cat(index)) for index in range(200)])
+    thumbnails = np.stack([copies.thumbnail(cat(index)) for index in range(200)])
     assert len(copies.near_pairs(thumbnails)) <= 2
 
 
 def test_flat_images_are_not_one_group():
-    flat = np.stack([thumbnail(np.full((16, 16, 3), grey, "uint8")) for grey in range(200)])
+    flat = np.stack([copies.thumbnail(np.full((16, 16, 3), grey, "uint8")) for grey in range(200)])
     assert len(set(copies.groups(flat))) == 200
 
 
 def test_one_image_is_its_own_group():
-    np.testing.assert_array_equal(copies.groups(thumbnail(cat(0))[None]), [0])
+    np.testing.assert_array_equal(copies.groups(copies.thumbnail(cat(0))[None]), [0])
 
 
 def test_a_crowd_of_similar_images_is_not_one_group():
     random, frame = np.random.default_rng(0), cat(0, 32).astype(int)
     frames = [np.clip(frame + random.integers(-8, 9, frame.shape), 0, 255).astype("uint8") for _ in range(1500)]
-    thumbnails = np.stack([thumbnail(image) for image in [*frames, cat(1), cat(1)[:, ::-1]]])
+    thumbnails = np.stack([copies.thumbnail(image) for image in [*frames, cat(1), cat(1)[:, ::-1]]])
     found = copies.groups(thumbnails)
     assert len(set(found[:1500])) == 1500
     assert found[1500] == found[1501]
 
 
-def test_copies_are_found_in_whichever_cells_they_lie():
+def test_copies_are_found_in_whichever_strips_they_lie():
     random = np.random.default_rng(0)
     images = [cat(index, 16) for index in range(300)]
     images += [np.clip(image[:, ::-1] + random.integers(-20, 21, image.shape), 0, 255).astype("uint8") for image in images]
-    thumbnails = np.stack([thumbnail(image) for image in images])
+    thumbnails = np.stack([copies.thumbnail(image) for image in images])
     pairs = {tuple(pair) for pair in copies.near_pairs(thumbnails)}
     rows = thumbnails.astype("float32")
     near = copies._near(rows[:, None], rows[None])
     assert pairs == {(a, b) for a, b in np.argwhere(near).tolist() if a < b}
     assert len(pairs) >= 300
-    positions = copies._positions(thumbnails, *copies._principal_components(thumbnails))
-    cells, _ = copies._cells(positions)
-    assert 10 < np.sum(cells[:300] != cells[300:]) < 300
+
+
+def test_images_are_never_farther_apart_in_what_is_compared_first_than_their_thumbnails():
+    thumbnails = np.stack([copies.thumbnail(cat(index, 16)) for index in range(100)]).astype("float32")
+    positions = copies._positions(thumbnails)
+    mirrored = copies._positions(thumbnails.reshape(-1, copies.SIDE, copies.SIDE)[:, :, ::-1].reshape(thumbnails.shape))
+    np.testing.assert_allclose(mirrored, positions, atol=1e-5)
+    apart = np.sqrt(np.mean(np.square(thumbnails[:, None] - thumbnails[None]), axis=-1))
+    assert (np.linalg.norm(positions[:, None] - positions[None], axis=-1) <= apart + 1e-5).all()

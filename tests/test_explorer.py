@@ -9,8 +9,8 @@ import pytest
 from keras import layers
 
 from keras_ae import explore
-from keras_ae.exports import writing
-from keras_ae.exports.reading import Exported
+from keras_ae.exports import save
+from keras_ae.exports.load import Exported
 from keras_ae.images import pictures
 from keras_ae.models import latents
 from keras_ae.priors.flow import Flow
@@ -36,7 +36,7 @@ def write_export(folder, shape, small, latent_dim, prior, data, classes=0):
     x = layers.Conv2DTranspose(4, 4, shape[0] // 4, padding="same", activation="silu")(x)
     x = layers.Activation("tanh")(layers.Conv2D(shape[-1], 3, padding="same")(x))
     card = {"experiment": folder.name, "data": {"name": data, "n_train": 1, "n_test": 1}, "labels": list("abcd"[:classes])}
-    writing.write(folder, encoder, keras.Model([z, *label] if label else z, x), prior, card)
+    save.write(folder, encoder, keras.Model([z, *label] if label else z, x), prior, card)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import EpsImagePlugin, Image
 
-from keras_ae.data.sets.cat_drawing import draw, sample_factors
+from keras_ae.data.drawn_cats import draw, sample_factors
 from keras_ae.errors import UserError
 from keras_ae.images import pictures
 

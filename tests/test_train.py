@@ -1,5 +1,4 @@
 import contextlib
-import io
 import json
 import re
 import shlex
@@ -9,317 +8,299 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
 
-from keras_ae import files, pictures, train
+from keras_ae import export, train
 from keras_ae.data import pipeline
-from keras_ae.images import charts
+from keras_ae.exports.load import Exported
+from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder
 from keras_ae.priors import mixture
-from keras_ae.training import callbacks, experiment, loop, results
-from keras_ae.training.runs import Run
+from keras_ae.training import callbacks, experiment, fit, results
+from keras_ae.training.run import Run, Stage
 
 # networks that are traced quickly, where only the order of things matters
-QUICK = ["encoder.name=conv", "encoder.widths=[4]", "decoder.widths=[4]", "prior.components=[1]"]
-TWO_STAGES = ["training.epochs=1", "refinement.epochs=2", "refinement.batch=16"]
-TWO_STAGES = [word for one in TWO_STAGES for word in ("--set", one)]
+QUICK = ["encoder.name=conv", "encoder.widths=[4]", "decoder.name=conv", "decoder.widths=[4]", "prior.components=[1]"]
+# two epochs of a first stage, two of a second
+TWO_STAGES = [*QUICK, "training.epochs=2", "refinement.epochs=2", "refinement.batch=16"]
 # a learning rate of nearly nothing: no epoch improves on the first by much, patience 3 runs out
 STILL = [*QUICK, "schedule.learning_rate=1e-9", "training.epochs=9", "latent.name=point"]
-STILL = [word for one in STILL for word in ("--set", one)]
 
 
-def arguments(tiny, folder, out, *more):
-    return [str(tiny), "--data", str(folder), "--out", str(out), *more]
+@pytest.fixture
+def command(tiny, folder, tmp_path):
+    """command(name, *overrides): the words that train the tiny experiment in tmp_path / name."""
+
+    def words(name, *overrides):
+        settings = [word for override in overrides for word in ("--set", override)]
+        return [str(tiny), "--data", str(folder), "--out", str(tmp_path / name), *settings]
+
+    return words
 
 
-def interrupted(command, sent, line):
-    """Start a training process, send it a signal as soon as its output has `line`; its exit status and output."""
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "keras_ae.train", *command],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        # a shell that started the tests in the background has them ignore Ctrl-C, which children inherit
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    output = []
-    for text in process.stdout:
-        output.append(text)
-        if line in text:
-            process.send_signal(sent)
-            break
-    output.append(process.stdout.read())
-    return process.wait(), "".join(output)
-
-
-def same_history(first, second):
-    """Histories equal but for the clock."""
-    rows = [[{k: v for k, v in row.items() if k != "seconds"} for row in Run(run).history()] for run in (first, second)]
+def assert_same(first, second):
+    """Histories equal but for the clock, weights that count and metrics equal."""
+    rows = [[{k: v for k, v in row.items() if k != "seconds"} for row in run.history()] for run in (first, second)]
     assert len(rows[0]) == len(rows[1])
     for left, right in zip(*rows, strict=True):
-        assert left == pytest.approx(right, rel=1e-4, abs=1e-15)
+        assert left == pytest.approx(right, rel=1e-6, abs=1e-15)
+    weights = [[array for network in run.best_networks() for array in network.get_weights()] for run in (first, second)]
+    for left, right in zip(*weights, strict=True):
+        np.testing.assert_allclose(left, right, atol=1e-6)
+    assert first.best()["epoch"] == second.best()["epoch"]
+
+
+@contextlib.contextmanager
+def killed(owner, name, call, after=True):
+    """Inside the block, which must come there, the process dies at a call of `owner.name`, counted from 1; or before it."""
+    real, calls = getattr(owner, name), []
+
+    class Killed(BaseException):
+        pass
+
+    def dying(*arguments, **options):
+        calls.append(name)
+        if len(calls) == call and not after:
+            raise Killed
+        returned = real(*arguments, **options)
+        if len(calls) == call:
+            raise Killed
+        return returned
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(owner, name, dying)
+        yield
 
 
 def test_a_run_leaves_everything_that_a_person_needs(run):
     kept = Run(run)
-    assert kept.complete
-    assert len(kept.history()) == 4
-    config = kept.read_json("config")
-    assert config["tables"]["training"]["epochs"] == 4
+    assert kept.complete and kept.epochs == 4
+    config, measured = kept.read_json("config"), kept.read_json("metrics")
+    assert config["experiment"] == "tiny" and config["tables"]["training"]["epochs"] == 4
     assert config["data"]["shape"] == [16, 16, 3]
     assert {"keras_ae", "tensorflow", "keras"} <= set(config["versions"])
-    measured = kept.read_json("metrics")
     assert measured["reconstruction"]["n"] == config["data"]["n_test"]
-    assert measured["reconstruction"]["psnr"] > 5
-    assert measured["baseline"]["psnr"] > 5
-    names = {path.name for path in kept.pictures.glob("*.*") if path.suffix != ".json"}
+    assert measured["reconstruction"]["psnr"] > 5 and measured["baseline"]["psnr"] > 5
+    names = {path.name for path in kept.pictures.glob("*.*")}
     assert {"curves.png", "reconstructions.png", "samples_fitted.png", "samples_normal.png", "priors.png"} <= names
     assert {"interpolation_linear.gif", "interpolation_spherical.png"} <= names
-    for path in sorted(kept.pictures.glob("*.png")):
+    for path in (*kept.pictures.glob("*.png"), kept.preview):
         assert min(Image.open(path).size) > 40
     assert Image.open(kept.pictures / "interpolation_linear.gif").n_frames > 40
+    assert all(any((kept.tensorboard / side).iterdir()) for side in ("train", "validation", "pictures"))
 
 
-def test_training_lowers_the_held_out_loss(run):
+def test_the_history_has_every_epoch_its_terms_and_a_held_out_loss_that_falls(run):
     rows = Run(run).history()
+    assert [row["epoch"] for row in rows] == [1, 2, 3, 4]
     assert rows[-1]["val_loss"] < rows[0]["val_loss"]
-
-
-def test_tensorboard_holds_each_epoch_once_from_1_on_with_psnr(run):
-    kept = Run(run)
-    scalars = charts.logged_scalars(kept.tensorboard)
-    rows = kept.history()
-    epochs = [row["epoch"] for row in rows]
-    for tag, side, name in (("epoch_neg_elbo", "validation", "val_neg_elbo"), ("epoch_kl", "train", "kl")):
-        assert scalars[tag][side][0] == epochs == [1, 2, 3, 4]
-        np.testing.assert_allclose(scalars[tag][side][1], [row[name] for row in rows], rtol=1e-4)
-    decibels = [10 * np.log10(4 / row["val_mse"]) for row in rows]
-    np.testing.assert_allclose(scalars["epoch_psnr"]["validation"][1], decibels, rtol=1e-4)
-    # nothing is written twice under another name
-    assert not [tag for tag in scalars if tag.startswith("evaluation_")]
-    assert any((kept.tensorboard / "pictures").iterdir())
-
-
-def test_a_killed_run_resumes_to_the_same_end(tmp_path, tiny, folder, run, undrawn):
-    command = arguments(tiny, folder, tmp_path / "killed")
-    status, _ = interrupted(command, signal.SIGKILL, "epoch   2/4")
-    assert status == -signal.SIGKILL
-    done = len(Run(tmp_path / "killed").history())
-    assert 1 <= done < 4
-    train.main([*command, "--resume"])
-    same_history(tmp_path / "killed", run)
-    ends = [Run(folder).read_json("metrics")["reconstruction"] for folder in (tmp_path / "killed", run)]
-    assert ends[0] == pytest.approx(ends[1], rel=1e-3)
-
-
-@pytest.fixture(scope="module")
-def refined(tmp_path_factory, tiny, folder):
-    """A folder with a run of two stages in `whole`, what it printed in `printed`, how often it fitted its prior in `fits`.
-
-    Beside them, what a kill before a file is replaced would leave: in the epoch of the first stage, `0.NAME`, and in the first
-    epoch of the second, `1.NAME`.
-    """
-    out = tmp_path_factory.mktemp("refined")
-    whole, real, fits, states = out / "whole", files.os.replace, [], []
-    fit = mixture.Mixture.fit.__func__
-
-    def copied(source, target):
-        name = Path(target).name
-        before = sum(state.suffix[1:] in name for state in states)
-        if name in ("state.npz", "weights.npz", "history.csv") and before < 2:
-            states.append(out / f"{before}.{name.partition('.')[0]}")
-            shutil.copytree(whole, states[-1])
-        real(source, target)
-
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as printed:
-        patch.setattr(files.os, "replace", copied)
-        patch.setattr(mixture.Mixture, "fit", classmethod(lambda cls, *a, **k: fits.append(1) or fit(cls, *a, **k)))
-        train.main(arguments(tiny, folder, whole, *TWO_STAGES))
-    (out / "printed").write_text(printed.getvalue())
-    (out / "fits").write_text(str(len(fits)))
-    assert len(states) == 6
-    return out
-
-
-def test_a_run_killed_in_its_second_stage_resumes_to_the_same_end(tmp_path, tiny, folder, refined, undrawn):
-    command = arguments(tiny, folder, tmp_path / "killed", *TWO_STAGES)
-    status, _ = interrupted(command, signal.SIGKILL, "epoch   2/3")
-    assert status == -signal.SIGKILL
-    train.main([*command, "--resume"])
-    same_history(refined / "whole", tmp_path / "killed")
-    rows = Run(tmp_path / "killed").history()
-    assert [row["stage"] for row in rows] == [1, 2, 2]
-    # the last epoch of the second stage is the one that counts, though the likelihood may like an earlier one better
-    assert Run(tmp_path / "killed").best()["epoch"] == 3
-
-
-@pytest.mark.parametrize("state", [f"{before}.{name}" for before in (0, 1) for name in ("state", "weights", "history")])
-def test_a_run_killed_between_two_files_of_an_epoch_resumes_to_the_same_end(tmp_path, tiny, folder, refined, undrawn, state):
-    whole, killed = refined / "whole", tmp_path / "killed"
-    shutil.copytree(refined / state, killed)
-    assert not (killed / "metrics.json").exists()
-    train.main(arguments(tiny, folder, killed, *TWO_STAGES, "--resume"))
-    same_history(killed, whole)
-    for file in ("weights", "first_stage", "prior"):
-        one, other = (Run(path).read_arrays(file) for path in (killed, whole))
-        assert set(one) == set(other)
-        for key in one:
-            np.testing.assert_array_equal(one[key], other[key])
-
-
-def test_both_stages_may_log_columns_of_their_own(tmp_path, tiny, folder, undrawn):
-    short = ["objective.name=adversarial", "training.epochs=1", "refinement.epochs=1", "refinement.batch=16"]
-    train.main(arguments(tiny, folder, tmp_path / "run", *(word for one in [*QUICK, *short] for word in ("--set", one))))
-    first, second = Run(tmp_path / "run").history()
-    assert set(first) - set(second) == {"discriminator"}
-    assert set(second) - set(first) == {"critic"}
-
-
-def test_epochs_that_were_saved_but_not_logged_are_logged_when_a_run_is_resumed(tmp_path, run):
-    shutil.copytree(run, tmp_path / "run")
-    shutil.rmtree(tmp_path / "run" / "tensorboard")
-    callbacks.log_missing(Run(tmp_path / "run"))
-    again, before = (charts.logged_scalars(folder / "tensorboard") for folder in (tmp_path / "run", run))
-    for tag in ("epoch_loss", "epoch_psnr", "epoch_kl"):
-        assert again[tag]["train"][0] == before[tag]["train"][0]
-        np.testing.assert_allclose(again[tag]["validation"][1], before[tag]["validation"][1], rtol=1e-5)
-
-
-def test_a_damaged_state_is_one_line(tmp_path, tiny, folder, run, fails):
-    shutil.copytree(run, tmp_path / "run")
-    (tmp_path / "run" / "metrics.json").unlink()
-    state = tmp_path / "run" / "state.npz"
-    whole = state.read_bytes()
-    for data in (b"", whole[:1000], whole[: len(whole) // 2], bytes(len(whole))):
-        state.write_bytes(data)
-        line = fails(train.main, *arguments(tiny, folder, tmp_path / "run", "--resume"))
-        assert "state.npz is damaged" in line
-
-
-def test_a_folder_of_something_else_gets_no_run(tmp_path, tiny, folder, fails):
-    (tmp_path / "thesis").mkdir()
-    (tmp_path / "thesis" / "weights.npz").write_text("theirs")
-    line = fails(train.main, *arguments(tiny, folder, tmp_path / "thesis"))
-    assert "contains weights.npz and is no run; choose another --out" in line
-    assert (tmp_path / "thesis" / "weights.npz").read_text() == "theirs"
-
-
-def test_ctrl_c_keeps_whole_epochs_and_says_how_to_go_on(tmp_path, tiny, folder, run, undrawn):
-    command = arguments(tiny, folder, tmp_path / "stopped run")
-    status, output = interrupted(command, signal.SIGINT, "epoch   1/4")
-    assert status == 130, output
-    assert "Traceback" not in output
-    assert "whole epochs and the best weights are saved" in output
-    assert output.splitlines()[-1].endswith("--resume")
-    assert f"'{tmp_path}/stopped run'" in output
-    assert Run(tmp_path / "stopped run").weights.exists()
-    train.main([*command, "--resume"])
-    same_history(tmp_path / "stopped run", run)
-
-
-@pytest.fixture(scope="module")
-def stopped(tmp_path_factory, tiny, folder, short):
-    """A run that patience ended, and beside it what it printed."""
-    out = tmp_path_factory.mktemp("stopped")
-    with short(), contextlib.redirect_stdout(io.StringIO()) as printed:
-        train.main(arguments(tiny, folder, out / "a run", *STILL))
-    (out / "printed").write_text(printed.getvalue())
-    return out / "a run"
-
-
-def test_early_stopping_is_mentioned(stopped):
-    epochs = len(Run(stopped).history())
-    expected = f"stopped after epoch {epochs} of 9: val_loss has not improved for 3 epochs"
-    assert expected in stopped.with_name("printed").read_text()
-
-
-def test_the_commands_at_the_end_can_be_pasted_into_a_shell(stopped):
-    lines = stopped.with_name("printed").read_text().splitlines()
-    watch, export = (next(line for line in lines if line.startswith(name)) for name in ("watch", "export"))
-    assert shlex.split(watch)[1:] == ["tensorboard", "--logdir", str(stopped / "tensorboard")]
-    assert shlex.split(export)[4:6] == ["--model", str(stopped)]
-
-
-def test_progress_counts_all_stages_from_the_start(refined):
-    lines = [line for line in (refined / "printed").read_text().splitlines() if line.startswith("epoch")]
-    assert [line.split()[1] for line in lines] == ["1/3", "2/3", "3/3"]
-    left = [float(re.search(r"([\d.]+) min left", line).group(1)) for line in lines]
-    assert left == sorted(left, reverse=True)
-    assert left[-1] == 0
-    # the same quantity in both stages
-    assert all(re.search(r"negative ELBO +-?[\d.]+ nats  held out +-?[\d.]+  KL", line) for line in lines)
-    rows = Run(refined / "whole").history()
     for row in rows:
         assert row["val_neg_elbo"] == pytest.approx(row["val_reconstruction"] + row["val_kl"], rel=1e-5)
-    steps = charts.logged_scalars(refined / "whole" / "tensorboard")["epoch_loss"]["validation"][0]
-    assert steps == [1, 2, 3]
+        assert row["val_psnr"] == pytest.approx(10 * np.log10(4 / row["val_mse"]), rel=1e-5)
+        assert {"loss", "kl", "mse", "seconds", "learning_rate"} <= set(row)
+    best = min(rows, key=lambda row: row["val_loss"])
+    assert Run(run).best() == best
 
 
-def test_the_prior_is_fitted_once(refined):
-    assert (refined / "fits").read_text() == "1"
+@pytest.fixture(scope="module")
+def refined(tmp_path_factory, tiny, folder, short):
+    """A run of two stages; its folder has what was printed in `printed`, too."""
+    out = tmp_path_factory.mktemp("refined") / "run"
+    with short(), pytest.MonkeyPatch.context() as patch, open(out.with_name("printed"), "w") as printed:
+        patch.setattr(sys, "stdout", printed)
+        train.main([str(tiny), "--data", str(folder), "--out", str(out), *sets(TWO_STAGES)])
+    return Run(out)
 
 
-@pytest.mark.parametrize("name", sorted(mixture.PRIORS))
-def test_a_prior_is_chosen_by_name(tmp_path, tiny, folder, run, name):
+def sets(overrides):
+    return [word for override in overrides for word in ("--set", override)]
+
+
+def test_a_run_that_is_killed_anywhere_resumes_to_the_same_end(tmp_path, command, refined, undrawn):
+    words = command("run", *TWO_STAGES)
+    run = Run(tmp_path / "run")
+    with killed(callbacks.Progress, "on_train_batch_end", 6):
+        # in the middle of the second epoch
+        train.main(words)
+    assert run.epochs == 1
+    words.append("--resume")
+    with killed(keras.callbacks.CSVLogger, "on_epoch_end", 1):
+        # the line of the epoch is written, its weights are not
+        train.main(words)
+    assert run.epochs == 1
+    with killed(mixture, "save_prior", 1, after=False):
+        # between the stages
+        train.main(words)
+    assert (run.epochs, run.second.epochs) == (2, 0)
+    with killed(keras.callbacks.CSVLogger, "on_epoch_end", 1):
+        train.main(words)
+    assert run.second.epochs == 0
+    with killed(results, "measure", 1):
+        train.main(words)
+    assert run.epochs == 4 and not run.complete
+    train.main(words)
+    assert_same(refined, run)
+    assert [row["stage"] for row in run.history()] == [1, 1, 2, 2]
+    # the last epoch of the second stage counts, though the likelihood may like an earlier one better
+    assert run.best()["epoch"] == 4
+    assert len(list(run.folder.glob("*.weights.h5"))) == 3
+
+
+def test_both_stages_are_reported_and_counted_as_one(refined):
+    lines = [line for line in refined.folder.with_name("printed").read_text().splitlines() if line.startswith("epoch")]
+    assert [line.split()[1] for line in lines] == ["1/4", "2/4", "3/4", "4/4"]
+    left = [float(re.search(r"([\d.]+) min left", line).group(1)) for line in lines]
+    assert left[-1] == 0 and left[0] >= left[1]
+    assert all(re.search(r"negative ELBO +-?[\d.]+ nats  held out +-?[\d.]+  KL +[\d.]+  PSNR", line) for line in lines)
+    # the critic has columns of its own
+    first, second = refined.history()[0], refined.history()[-1]
+    assert set(second) - set(first) == {"adversarial", "critic"}
+
+
+def test_ctrl_c_and_kill_9_lose_no_whole_epoch(tmp_path, command, run, undrawn):
+    words = command("stopped run")
+
+    def stopped(sent, line, *more):
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-m", "keras_ae.train", *words, *more],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            # a shell that started the tests in the background has them ignore Ctrl-C, which children inherit
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        output = []
+        for text in process.stdout:
+            output.append(text)
+            if line in text:
+                process.send_signal(sent)
+                break
+        output.append(process.stdout.read())
+        return process.wait(), "".join(output)
+
+    status, output = stopped(signal.SIGINT, "epoch   1/4")
+    assert status == 130, output
+    assert "Traceback" not in output
+    continues = output.splitlines()[-1].partition("continue with")[2]
+    assert shlex.split(continues) == ["python", "-m", "keras_ae.train", *words[:3], *words[3:], "--resume"]
+    assert stopped(signal.SIGKILL, "epoch   2/4", "--resume")[0] == -signal.SIGKILL
+    assert 2 <= Run(tmp_path / "stopped run").epochs < 4
+    train.main([*words, "--resume"])
+    assert_same(Run(run), Run(tmp_path / "stopped run"))
+
+
+def test_patience_ends_a_stage_and_its_counters_survive_an_interruption(tmp_path, command, undrawn, capfd):
+    train.main(command("whole", *STILL))
+    epochs = Run(tmp_path / "whole").epochs
+    assert 3 < epochs < 9
+    assert f"stopped after epoch {epochs} of 9: val_loss has not improved for 3 epochs" in capfd.readouterr().out
+    with killed(callbacks.Progress, "on_epoch_end", 2):
+        train.main(command("killed", *STILL))
+    train.main([*command("killed", *STILL), "--resume"])
+    assert_same(Run(tmp_path / "whole"), Run(tmp_path / "killed"))
+    rates = [row["learning_rate"] for row in Run(tmp_path / "killed").history()]
+    np.testing.assert_allclose(rates[1:], 1e-9 * 0.5 ** np.arange(epochs - 1), rtol=1e-5)
+    # after the last epoch, and before the prior
+    (tmp_path / "whole" / "metrics.json").unlink()
+    train.main([*command("whole", *STILL), "--resume"])
+    assert Run(tmp_path / "whole").epochs == epochs
+
+
+def test_the_last_epoch_of_an_adversarial_autoencoder_counts(tmp_path, command, undrawn):
+    train.main(command("run", *QUICK, "objective.name=adversarial", "training.epochs=2", "schedule.name=constant"))
+    run = Run(tmp_path / "run")
+    assert not run.best_weights.exists() and run.best()["epoch"] == 2
+    assert {"adversarial", "discriminator"} <= set(run.history()[0])
+    model, _ = run.experiment().model((16, 16, 3), 4)
+    assert isinstance(model, AdversarialAutoencoder)
+    model.load_weights(run.first.weights(2))
+    for counted, last in zip(run.best_networks(), (model.encoder, model.decoder), strict=True):
+        for left, right in zip(counted.get_weights(), last.get_weights(), strict=True):
+            np.testing.assert_array_equal(left, right)
+
+
+@pytest.mark.parametrize("name", ["flow", "mixture"])
+def test_a_prior_is_chosen_by_name_and_fitted_once(tmp_path, tiny, folder, run, name, monkeypatch):
     chosen = Run(shutil.copytree(run, tmp_path / "run"))
     chosen.prior.unlink()
     quick = ["prior.steps=20", "prior.width=16"] if name == "flow" else []
-    asked = experiment.read(tiny, [f"prior.name={name}", *quick])
     config = chosen.read_json("config")
-    config["tables"]["prior"] = asked.tables["prior"]
+    config["tables"]["prior"] = experiment.read(tiny, [f"prior.name={name}", *quick]).tables["prior"]
     chosen.write_json("config", config)
-    results.fit_prior(chosen, pipeline.load("folder", str(folder), 16, 3))
+    image_set = pipeline.load("folder", str(folder), 16, 3)
+    results.fit_prior(chosen, image_set)
     assert type(mixture.load_prior(chosen.prior)) is mixture.PRIORS[name]
+    monkeypatch.setattr(mixture, "save_prior", None)
+    results.fit_prior(chosen, image_set)
 
 
-def test_counters_of_early_stopping_survive_a_resumed_run(tmp_path, tiny, folder, stopped, undrawn):
-    command = arguments(tiny, folder, tmp_path / "killed", *STILL)
-    epochs = len(Run(stopped).history())
-    assert epochs < 9
-    status, _ = interrupted(command, signal.SIGKILL, "epoch   2/9")
-    assert status == -signal.SIGKILL
-    train.main([*command, "--resume"])
-    same_history(stopped, tmp_path / "killed")
-    rates = [row["learning_rate"] for row in Run(tmp_path / "killed").history()]
-    np.testing.assert_allclose(rates, 1e-9 * 0.5 ** np.arange(epochs), rtol=1e-5)
+def test_export_exports_the_run_that_was_trained(tmp_path, command, undrawn, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    words = [*command("runs/other", *QUICK, "training.epochs=1", "latent.dim=3")]
+    train.main([*words, "--export"])
+    assert f"{tmp_path}/runs/other -> exported/tiny" in capfd.readouterr().out
+    assert Exported("exported/tiny").latent_dim == 3
+    assert Image.open("exported/tiny/samples.png").size[0] > 60
+    # a complete run is exported without training
+    monkeypatch.setattr(fit, "train", None)
+    train.main([*words, "--resume", "--export", "second"])
+    card = json.loads(Path("second/card.json").read_text())
+    measured = Run("runs/other").read_json("metrics")
+    assert (card["experiment"], card["held_out"]["psnr"]) == ("tiny", measured["reconstruction"]["psnr"])
+    assert str(tmp_path) not in json.dumps(card)
 
 
-def test_a_run_in_use_is_refused(tmp_path, tiny, folder, run, fails):
-    shutil.copytree(run, tmp_path / "busy")
-    (tmp_path / "busy" / "metrics.json").unlink()
-    with Run(tmp_path / "busy").locked():
-        line = fails(train.main, *arguments(tiny, folder, tmp_path / "busy", "--resume"))
-    assert "another process trains in" in line
+def test_the_commands_at_the_end_can_be_pasted_into_a_shell(tmp_path, run):
+    copy = Run(shutil.copytree(run, tmp_path / "a run"))
+    lines = results.summarize(copy).splitlines()
+    watch, exports = (next(line for line in lines if line.startswith(name)) for name in ("watch", "export"))
+    assert shlex.split(watch)[1:] == ["tensorboard", "--logdir", str(copy.tensorboard)]
+    assert shlex.split(exports)[4:6] == ["--model", str(copy)]
 
 
-def test_resuming_with_another_configuration_is_refused(tmp_path, tiny, folder, run, fails):
-    shutil.copytree(run, tmp_path / "changed")
-    line = fails(train.main, *arguments(tiny, folder, tmp_path / "changed", "--resume", "--set", "latent.dim=7"))
-    assert "latent.dim was 6, now 7" in line
+def test_runs_are_numbered_and_one_that_never_began_leaves_nothing(tmp_path, tiny, folder, monkeypatch):
+    def begin(chosen, run, show):
+        run.write_json("config", {"keras_ae": "here"})
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(fit, "train", begin)
+    for _ in range(2):
+        with pytest.raises(SystemExit, match="130"):
+            train.main([str(tiny), "--data", str(folder)])
+    assert sorted(path.name for path in (tmp_path / "runs" / "tiny").iterdir()) == ["001", "002"]
+    monkeypatch.setattr(fit, "train", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(SystemExit, match="130"):
+        train.main([str(tiny), "--data", str(folder)])
+    assert not (tmp_path / "runs" / "tiny" / "003").exists()
 
 
-def test_resuming_with_other_pictures_is_refused(tmp_path, tiny, folder, run, fails):
-    shutil.copytree(folder, tmp_path / "fewer")
-    for path in sorted((tmp_path / "fewer").iterdir())[:20]:
+# what is refused
+
+
+def test_a_run_that_cannot_continue_says_why(tmp_path, command, folder, run, fails):
+    copy = Run(shutil.copytree(run, tmp_path / "run"))
+    words = command("run")
+    assert "already holds a run" in fails(train.main, *words)
+    assert "is complete" in fails(train.main, *words, "--resume")
+    (copy.folder / "metrics.json").unlink()
+    assert "latent.dim was 6, now 7" in fails(train.main, *words, "--resume", "--set", "latent.dim=7")
+    with copy.lock():
+        assert "another process trains in" in fails(train.main, *words, "--resume")
+    fewer = shutil.copytree(folder, tmp_path / "fewer")
+    for path in sorted(fewer.iterdir())[:20]:
         path.unlink()
-    shutil.copytree(run, tmp_path / "changed")
-    line = fails(train.main, *arguments(tiny, tmp_path / "fewer", tmp_path / "changed", "--resume"))
-    assert "the data set is not the same" in line
-
-
-def test_a_finished_run_is_not_trained_over(tiny, folder, run, fails):
-    before = (run / "metrics.json").read_bytes()
-    assert "already holds a run" in fails(train.main, *arguments(tiny, folder, run))
-    assert "is complete" in fails(train.main, *arguments(tiny, folder, run, "--resume"))
-    assert (run / "metrics.json").read_bytes() == before
-
-
-def test_a_loss_that_is_no_number_is_explained(tmp_path, tiny, folder, fails):
-    more = ["--set", "reconstruction.name=gaussian", "--set", "reconstruction.variance=1e-42"]
-    line = fails(train.main, *arguments(tiny, folder, tmp_path / "nan", *more))
-    assert "training diverged. A lower schedule.learning_rate" in line
-    assert not (tmp_path / "nan" / "metrics.json").exists()
+    assert "the data set is not the same" in fails(train.main, words[0], "--data", fewer, *words[3:], "--resume")
+    # four epochs are saved, so that training goes on with the prior: of a damaged epoch it cannot
+    weights = copy.first.weights(4).rename(copy.first.weights(3))
+    weights.write_bytes(weights.read_bytes()[:5000])
+    line = fails(train.main, *words, "--resume")
+    assert "first_stage-3.weights.h5 is damaged" in line
+    copy.best_weights.write_bytes(b"")
+    with pytest.raises(ValueError, match="does not fit the networks|is damaged"):
+        copy.best_networks()
 
 
 @pytest.mark.parametrize(
@@ -327,47 +308,120 @@ def test_a_loss_that_is_no_number_is_explained(tmp_path, tiny, folder, fails):
     [
         (["--set", "training.batch=1000"], "fewer than a batch of 1000"),
         (["--set", "latent.name=gausian"], "unknown latent 'gausian'"),
-        (["--set", "training.epochs=x"], "must be of type int"),
+        (["--set", "training.epochs=x"], "must be a valid integer"),
         (["--seed", "-1"], "must be a whole number from 0"),
         (["--resume"], "no run in"),
         (["--set", "condition.name=on_label"], "needs images with labels"),
         (["--set", "latent.name=features"], "has latent.dim 6, but the encoder ends in"),
+        (["--set", "training.devices=two"], "devices must be 'one', 'all' or 'workers'"),
+        (["--set", "training.devices=workers"], "the workers of a training need TF_CONFIG="),
+        (["--export", "/"], "contains the current folder"),
     ],
 )
-def test_wrong_requests_leave_no_run_folder(tmp_path, tiny, folder, fails, more, message):
-    assert message in fails(train.main, *arguments(tiny, folder, tmp_path / "run", *more))
+def test_wrong_requests_leave_no_run_folder(tmp_path, command, fails, more, message):
+    assert message in fails(train.main, *command("run"), *more)
     assert not (tmp_path / "run").exists()
 
 
-def test_wrong_folders_are_explained_and_leave_nothing(tmp_path, tiny, fails):
+def test_wrong_folders_are_explained_and_leave_nothing(tmp_path, tiny, command, fails):
     (tmp_path / "empty").mkdir()
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / "words.jpg").write_text("words")
     Image.new("RGB", (1, 1)).save(tmp_path / "damaged" / "dot.png")
     for name, message in (("nowhere", "no such folder"), ("empty", "no picture files"), ("damaged", "2 of 2 files")):
-        assert message in fails(train.main, *arguments(tiny, tmp_path / name, tmp_path / "run"))
+        assert message in fails(train.main, tiny, "--data", tmp_path / name, "--out", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "weights.npz").write_text("theirs")
+    assert "contains weights.npz and is no run; choose another --out" in fails(train.main, *command("thesis"))
+    assert (tmp_path / "thesis" / "weights.npz").read_text() == "theirs"
+
+
+def test_a_loss_that_is_no_number_is_explained(tmp_path, command, fails):
+    line = fails(train.main, *command("nan", *QUICK, "reconstruction.name=gaussian", "reconstruction.variance=1e-42"))
+    assert "training diverged: the loss became NaN or infinite in epoch 1. A lower schedule.learning_rate" in line
+    assert Run(tmp_path / "nan").epochs == 0
+
+
+def test_a_stage_has_whole_epochs_only(tmp_path):
+    stage = Stage(tmp_path, "second_stage")
+    assert (stage.epochs, stage.rows()) == (0, [])
+    stage.history.write_text("epoch,loss,val_loss\n6,3.5,4.5\n7,3.25,4.25\n")
+    assert stage.rows() == []
+    for epoch in (7, 8):
+        stage.weights(epoch).touch()
+    assert stage.epochs == 8
+    stage.weights(8).unlink()
+    stage.forget_later_epochs()
+    assert stage.history.read_text().split() == ["epoch,loss,val_loss", "6,3.5,4.5"]
+
+
+# --start-from
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory):
+    """An experiment file with other networks than the export has."""
+    path = tmp_path_factory.mktemp("experiments") / "other.toml"
+    path.write_text('[encoder]\nname = "conv"\n[latent]\ndim = 3\n[training]\nepochs = 1\nbatch = 32\nprecision = "float32"\n')
+    return path
+
+
+def test_a_run_has_the_networks_of_the_export_and_begins_with_its_weights(tmp_path, other, folder, exported, capfd, undrawn):
+    words = [other, "--data", folder, "--out", tmp_path / "run", "--start-from", exported]
+    # steps so small that weights stay as they are
+    train.main([*map(str, words), "--set", "schedule.learning_rate=1e-12"])
+    assert f"6 numbers, 1 epochs of batches of 32, starting from {exported}" in capfd.readouterr().out
+    run = Run(tmp_path / "run")
+    assert run.experiment().tables["encoder"]["widths"] == [8, 16]
+    encoder, decoder = run.best_networks()
+    images = np.random.default_rng(0).uniform(-1, 1, (5, 16, 16, 3)).astype("float32")
+    z = np.asarray(encoder(images)["z_mean"])
+    np.testing.assert_allclose(z, Exported(exported).encode(images), atol=1e-4)
+    np.testing.assert_allclose(decoder(z), Exported(exported).decode(z), atol=1e-4)
+    # the card says what it started from, and keeps the path private
+    export.main(["--model", str(run), "--out", str(tmp_path / "out")])
+    card = json.loads((tmp_path / "out" / "card.json").read_text())
+    assert card["started_from"]["experiment"] == "tiny"
+    assert str(exported) not in json.dumps(card)
+
+
+def test_the_shipped_export_is_one_to_start_from():
+    asked, origin = fit.adopt_networks(experiment.read("vae", ["training.start_from=exported/cats"]))
+    assert (asked.latent_dim, asked.data.size) == (128, 64)
+    model, _ = asked.model((64, 64, 3), 10)
+    fit.load_weights(model, origin)
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 64, 64, 3)).astype("float32")
+    z = origin.encode(images)
+    np.testing.assert_allclose(model.encode({"inputs": images})["z_mean"], z, atol=0.1)
+
+
+def test_exports_that_do_not_suit_are_refused_before_a_run_exists(tmp_path, other, folder, exported, fails):
+    words = [other, "--data", folder, "--out", tmp_path / "run", "--start-from"]
+    assert "no export at" in fails(train.main, *words, tmp_path / "nowhere")
+    assert "data.size is 32, the export has 16" in fails(train.main, *words, exported, "--set", "data.size=32")
+    assert "trained for the task identity, not add_noise" in fails(train.main, *words, exported, "--set", "task.name=add_noise")
+    line = fails(train.main, *words, exported, "--set", "latent.dim=5")
+    assert "with latent.dim=5: its networks have 6; leave latent.dim out" in line
+    plain = tmp_path / "plain"
+    shutil.copytree(exported, plain)
+    card = json.loads((plain / "card.json").read_text())
+    (plain / "card.json").write_text(json.dumps(card | {"configuration": {}}))
+    assert "its card does not describe its networks" in fails(train.main, *words, plain)
+    tables = card["configuration"] | {"encoder": card["configuration"]["encoder"] | {"widths": [8, 8]}}
+    (plain / "card.json").write_text(json.dumps(card | {"configuration": tables}))
+    assert re.search(r"its encoder has [\d,]+ numbers in \d+ variables, the run's has", fails(train.main, *words, plain))
     assert not (tmp_path / "run").exists()
 
 
-def test_runs_are_numbered(tmp_path, tiny, folder, monkeypatch):
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(loop, "fit", interrupt)
-    for _ in range(2):
-        with pytest.raises(SystemExit):
-            train.main([str(tiny), "--data", str(folder)])
-    assert sorted(path.name for path in (tmp_path / "runs" / "tiny").iterdir()) == ["001", "002"]
-
-
-def test_pictures_can_be_drawn_again(tmp_path, run):
-    pictures.main(["--model", str(run), "--out", str(tmp_path / "again")])
-    before, after = (
-        {path.name: path.read_bytes() for path in folder.iterdir()} for folder in (run / "pictures", tmp_path / "again")
-    )
-    assert before == after
-
-
-def test_the_configuration_is_plain_json(run):
-    assert json.loads((run / "config.json").read_text())["experiment"] == "tiny"
+def test_a_run_on_a_handful_of_pictures_works_and_says_what_was_chosen(tmp_path, folder, tiny, capfd, undrawn):
+    small = tmp_path / "small"
+    small.mkdir()
+    for path in sorted(folder.iterdir())[:20]:
+        (small / path.name).symlink_to(path)
+    file = tmp_path / "small.toml"
+    file.write_text(tiny.read_text() + "[small_data]\nimages = 100\nsteps = 6\nbatch = 8\ndim = 4\n")
+    train.main([str(file), "--data", str(small), "--out", str(tmp_path / "run"), *sets(QUICK)])
+    assert "training images are few: latent.dim=4" in capfd.readouterr().out
+    run = Run(tmp_path / "run")
+    assert (run.experiment().training.batch, run.experiment().latent_dim, run.complete) == (2, 4, True)

@@ -1,28 +1,57 @@
-"""Sources of images: folders, tensorflow-datasets and built-in sets, each as a stream in constant memory.
+"""Sources of images: folders, built-in sets, tensorflow-datasets. Each is a stream of encoded pictures in constant memory.
 
-A source has a name and a `stamp` that changes with its contents, and yields encoded images in a fixed order. To add a source,
-write a function that returns a Source and add it to `SOURCES`; any other name is one of tensorflow-datasets.
+To add a source, write a function of a directory (or None) that returns a `Source`, and add it to `SOURCES`, as other programs
+may, too. Any other name is one of tensorflow-datasets.
 """
 
+import collections.abc
+import contextlib
 import dataclasses
 import difflib
 import hashlib
+import io
 import os
-import shutil
+import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import tensorflow_datasets as tfds
-from sklearn.datasets import load_digits
+from PIL import Image
 
-from keras_ae.data import builders, folders, public_cats
-from keras_ae.data.encoded import Encoded, Source
-from keras_ae.data.sets.cat_faces import CatFaces
-from keras_ae.data.sets.synthetic_cats import SyntheticCats
-from keras_ae.errors import UserError
+from keras_ae.data import drawn_cats
+from keras_ae.errors import UserError, first_line
+from keras_ae.images import pictures
 
-# data sets that need no network
-BUILT_IN = ("synthetic_cats", "simple_cats", "digits")
+# pixels of the middle square that is used, such as a face without its background
+CROPS = {"celeb_a": 148}
+CATS = "spandan2/cats-faces-64x64-for-generative-models"
+# its files, 6,444 of which repeat others byte for byte
+CAT_FILES = 15_747
+
+
+class Encoded(NamedTuple):
+    """One encoded image: bytes, or the path of a file; class; "train" or "test" if the data set has a split of its own."""
+
+    data: bytes | str
+    label: int = 0
+    side: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A data set before decoding: `items(first)` is a new stream of its Encoded images from number `first` on.
+
+    names: of all images. stamp: changes with their contents. labels: names of the classes, if any. size, channels: those of its
+    images, or None if the images differ.
+    """
+
+    name: str
+    names: collections.abc.Sequence
+    stamp: str
+    items: collections.abc.Callable
+    labels: tuple = ()
+    size: int | None = None
+    channels: int | None = None
 
 
 def cache_root():
@@ -31,57 +60,118 @@ def cache_root():
     return Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "keras_ae"
 
 
-def synthetic_cats(directory, name="synthetic_cats", config="default"):
-    """The built-in drawn cat faces, generated in the data directory `directory` or in the cache."""
-    builder = SyntheticCats(data_dir=directory or cache_root() / "tfds", config=config)
-    return builders.source(builders.prepared(builder, name), name)
+def encode_png(image):
+    """An image, uint8 (H, W, C) or of Pillow, as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    image = image if isinstance(image, Image.Image) else Image.fromarray(np.asarray(image).squeeze())
+    image.save(buffer, format="png", compress_level=1)
+    return buffer.getvalue()
 
 
-def simple_cats(directory):
-    """Built-in cats that differ in position, size and the hue of the background alone."""
-    return synthetic_cats(directory, "simple_cats", "simple")
+def _list_files(root, names):
+    """A digest of the names, sizes and modification times of files in the folder `root`."""
+    listed = hashlib.sha256()
+    for name in names:
+        status = os.stat(os.path.join(root, name))
+        listed.update(os.fsencode(name) + f"\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    return listed.hexdigest()
+
+
+def folder(directory):
+    """A folder of picture files at any depth. If all are in two or more sub-folders, the sub-folders are the classes."""
+    if directory is None:
+        raise UserError("which folder? name it with `directory`")
+    files = pictures.find_names(directory)
+    names = [pictures.printable(name) for name in files]
+    labels = sorted({name.partition(os.sep)[0] if os.sep in name else "" for name in names})
+    labels = tuple(labels) if len(labels) > 1 and "" not in labels else ()
+    numbers = {label: number for number, label in enumerate(labels)}
+
+    def items(first=0):
+        for number in range(first, len(files)):
+            # each file is read where it is decoded
+            yield Encoded(os.path.join(directory, files[number]), numbers.get(names[number].partition(os.sep)[0], 0))
+
+    return Source(pictures.printable(Path(directory).resolve().name), names, _list_files(directory, files), items, labels)
+
+
+def download_cats():
+    """The folder of the public 64x64 cat faces, downloaded from Kaggle unless they are there. Raises UserError."""
+    # kagglehub asks Kaggle for the newest version, also where it has one
+    place = cache_root() / "cats.txt"
+    if place.exists() and Path(place.read_text(encoding="utf-8")).is_dir():
+        return Path(place.read_text(encoding="utf-8"))
+    try:
+        import kagglehub
+
+        found = Path(kagglehub.dataset_download(CATS))
+        if (count := len(pictures.find(found))) != CAT_FILES:
+            raise UserError(f"{count:,} pictures came instead of {CAT_FILES:,}")
+    except Exception as error:
+        # of the import, of its network library, of Kaggle, or of the disk
+        reason = "it needs pip install 'keras_ae[cats]'" if isinstance(error, ImportError) else first_line(error)
+        page = f"download https://www.kaggle.com/datasets/{CATS} in a browser, unpack it, and name its folder with `data`"
+        raise UserError(f"cannot download the cat faces: {reason}; {page}") from error
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(str(found), encoding="utf-8")
+    return found
 
 
 def cat_faces(directory):
-    """The public cat-face data sets, from a zip file or folder in the manual directory `directory`, chosen by its name.
+    """The public photographs of cat faces, 64x64 RGB, in the folder `directory`, or else downloaded."""
+    return dataclasses.replace(folder(directory or download_cats()), name="cat_faces")
 
-    Without a directory, the smaller one is downloaded.
-    """
-    directory = directory or public_cats.fetched(cache_root())
-    configs = [config.name for config in CatFaces.BUILDER_CONFIGS]
-    manual = Path(directory)
-    files = sorted(path for path in manual.rglob("*") if path.is_file()) if manual.is_dir() else []
-    if not files:
-        raise UserError(
-            f"cat_faces needs its files: there are none in {directory}; put {configs[0]}.zip or {configs[1]}.zip there"
-        )
-    present = {path.stem if path.suffix == ".zip" else path.name for path in manual.iterdir()}
-    config = next((name for name in configs if name in present), configs[0])
-    # tensorflow-datasets does not notice changed files: each state of the files gets a folder of its own
-    place = hashlib.sha256(os.fsencode(manual.resolve())).hexdigest()[:12]
-    listing = folders.listing(manual, [path.relative_to(manual) for path in files])
-    data_dir = cache_root() / "tfds" / f"cat_faces-{place}-{listing[:12]}"
-    builder = builders.prepared(CatFaces(config=config, data_dir=data_dir), "cat_faces", manual_dir=manual)
-    source = builders.source(builder, "cat_faces")
-    for old in set(data_dir.parent.glob(f"cat_faces-{place}-*")) - {data_dir}:
-        shutil.rmtree(old, ignore_errors=True)
-    return dataclasses.replace(source, stamp=f"{source.stamp} {listing}")
+
+def synthetic_cats(directory, name="synthetic_cats", simple=False):
+    """Cat faces drawn by a program, 8,400 to train on and 1,000 held out; the label is the pattern of the coat."""
+    # training and held-out cats come from different sequences of factors
+    numbers = [(0, index, simple) for index in range(8400)] + [(1, index, simple) for index in range(1000)]
+
+    def items(first=0):
+        import tensorflow as tf
+
+        for (side, *_), (factors, image) in zip(numbers[first:], drawn_cats.draw_all(numbers[first:]), strict=True):
+            # the digests of these bytes are part of the fingerprint
+            yield Encoded(tf.io.encode_png(image).numpy(), factors.pattern, ("train", "test")[side])
+
+    names = [f"{('train', 'test')[side]}/{index}" for side, index, _ in numbers]
+    return Source(name, names, "drawn 1", items, drawn_cats.PATTERNS, 64, 3)
+
+
+def simple_cats(directory):
+    """Drawn cats that differ in position, size and the hue of the background alone."""
+    return synthetic_cats(directory, "simple_cats", simple=True)
 
 
 def digits(directory):
     """scikit-learn's 1,797 handwritten digits of 8x8 pixels (Alpaydin & Kaynak 1998); no download."""
+    from sklearn.datasets import load_digits
+
     bundle = load_digits()
-    pixels = np.rint(bundle.images * (255 / 16)).astype("uint8")
+    images = np.rint(bundle.images * (255 / 16)).astype("uint8")
 
     def items(first=0):
-        for index, (image, label) in enumerate(zip(pixels[first:], bundle.target[first:], strict=True), first):
-            yield Encoded(str(index), builders.encoded(image), int(label))
+        for image, label in zip(images[first:], bundle.target[first:], strict=True):
+            yield Encoded(encode_png(image), int(label))
 
-    return Source("digits", len(pixels), "scikit-learn", items, tuple(str(name) for name in bundle.target_names), 8, 1)
+    labels = tuple(str(name) for name in bundle.target_names)
+    return Source("digits", [str(index) for index in range(len(images))], "scikit-learn", items, labels, 8, 1)
 
 
-def named(name, directory):
+def _encoded(value, crop=None):
+    """The encoded bytes of a tensorflow-datasets image feature, or of its middle square of `crop` pixels."""
+    data = value if isinstance(value, bytes) else encode_png(value)
+    if not crop:
+        return data
+    with Image.open(io.BytesIO(data)) as image:
+        left, top = ((size - crop) // 2 for size in image.size)
+        return encode_png(image.crop((left, top, left + crop, top + crop)))
+
+
+def public(name, directory):
     """A data set of tensorflow-datasets from the data directory `directory` or the default one, downloaded if necessary."""
+    import tensorflow_datasets as tfds
+
     try:
         builder = tfds.builder(name, data_dir=directory)
     except (tfds.core.DatasetNotFoundError, ValueError):
@@ -91,12 +181,42 @@ def named(name, directory):
         raise UserError(
             f"unknown data set '{name}'; {hint}choose {', '.join(SOURCES)} or a name of tensorflow-datasets"
         ) from None
-    offline = f"; {', '.join(BUILT_IN)} need no network: --set data.name=digits"
-    return builders.source(builders.prepared(builder, name, offline), name)
+    if not sys.stderr.isatty():
+        tfds.disable_progress_bar()
+    try:
+        # it prints sizes and folders to stdout
+        with contextlib.redirect_stdout(io.StringIO()):
+            builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
+    except Exception as error:
+        offline = "synthetic_cats, simple_cats and digits need no network: --set data.name=digits"
+        raise UserError(f"cannot prepare the data set {name}: {first_line(error)}; {offline}") from error
+    features, splits = builder.info.features, builder.info.splits
+    if "image" not in features or not isinstance(features["image"], tfds.features.Image):
+        raise UserError(f"the data set {name} has no feature 'image'; it has {', '.join(features)}")
+    labelled = "label" in features and isinstance(features["label"], tfds.features.ClassLabel)
+    height, width, channels = features["image"].shape
+    sides = {"train": "train", "test": "test"} if {"train", "test"} <= set(splits) else {split: None for split in splits}
+
+    def items(first=0):
+        for split, side in sides.items():
+            examples = builder.as_dataset(split=split, decoders={"image": tfds.decode.SkipDecoding()}, shuffle_files=False)
+            skipped, first = first, max(0, first - splits[split].num_examples)
+            for example in tfds.as_numpy(examples.skip(skipped)):
+                yield Encoded(_encoded(example["image"], CROPS.get(name)), int(example["label"]) if labelled else 0, side)
+
+    return Source(
+        name,
+        [f"{split}/{index}" for split in sides for index in range(splits[split].num_examples)],
+        f"{builder.info.full_name} {sorted(splits)}",
+        items,
+        tuple(features["label"].names) if labelled else (),
+        height if height == width else None,
+        channels if channels in (1, 3) else None,
+    )
 
 
 SOURCES = {
-    "folder": folders.folder,
+    "folder": folder,
     "cat_faces": cat_faces,
     "synthetic_cats": synthetic_cats,
     "simple_cats": simple_cats,
@@ -106,4 +226,11 @@ SOURCES = {
 
 def open_source(name, directory):
     """The Source called `name`. Raises UserError if there is none, or if it cannot be read or prepared."""
-    return SOURCES[name](directory) if name in SOURCES else named(name, directory)
+    return SOURCES[name](directory) if name in SOURCES else public(name, directory)
+
+
+if __name__ == "__main__":
+    try:
+        print(f"the cat faces are in {download_cats()}")
+    except UserError as error:
+        sys.exit(f"error: {error}")

@@ -16,7 +16,7 @@ import numpy as np
 
 from keras_ae.errors import UserError
 from keras_ae.explorer import directions
-from keras_ae.exports.reading import Exported
+from keras_ae.exports.load import Exported
 from keras_ae.images import pictures
 
 # each needs only scripts before it, and the names at their top levels differ

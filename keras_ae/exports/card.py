@@ -1,139 +1,68 @@
-"""card.json of an export: what it says, checked when it is read, and the digests of the files that it describes."""
+"""card.json of an export: what it says, checked when it is read."""
 
 import json
 import math
-import reprlib
+from pathlib import Path
+from typing import Annotated, Any, Self
 
-from keras_ae import outputs
-from keras_ae.errors import UserError
+from pydantic import BaseModel, Field, StrictStr, ValidationError, model_validator
+
+from keras_ae.errors import UserError, one_line
 
 FORMAT = 1
-MOST = 10**6
+Size = Annotated[int, Field(strict=True, ge=1, le=10**6)]
+Shape = tuple[Size, Size, Size]
 
 
-def _is_count(value):
-    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MOST
+class Task(BaseModel, extra="allow"):
+    """What the model was trained for."""
+
+    name: StrictStr
 
 
-def _is_shape(value):
-    return isinstance(value, list) and len(value) == 3 and all(map(_is_count, value))
+class HeldOut(BaseModel, extra="allow"):
+    """Measured on held-out images. mse: per value on [-1, 1]."""
+
+    mse: float | None = Field(None, gt=0, allow_inf_nan=False)
 
 
-def _is_number(value):
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
+class Card(BaseModel, extra="allow"):
+    """What readers rely on. A card contains more: configuration, seed, versions, times."""
+
+    format: Size = FORMAT
+    experiment: StrictStr
+    image_shape: Shape
+    input_shape: Shape
+    latent_dim: Size
+    code_shape: list[Size]
+    labels: list[StrictStr] = []
+    encoder_outputs: list[StrictStr]
+    task: Task = Task(name="identity")
+    configuration: dict[str, dict[str, Any] | str] = {}
+    data: dict[str, Any] = {}
+    held_out: HeldOut = HeldOut()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.format > FORMAT:
+            raise ValueError(f"a newer keras_ae wrote it (format {self.format}, this one reads {FORMAT}); install that version")
+        if math.prod(self.code_shape) != self.latent_dim:
+            raise ValueError(f"code_shape {self.code_shape} does not have latent_dim {self.latent_dim} numbers")
+        return self
 
 
-def _is_file(value):
-    return isinstance(value, dict) and isinstance(value.get("size"), int) and isinstance(value.get("sha256"), str)
-
-
-def _names(value):
-    return isinstance(value, list) and all(isinstance(name, str) for name in value)
-
-
-# what the keys that commands read must be; each may be missing, and other keys may be anything
-RULES = {
-    "format": (_is_count, "a positive whole number"),
-    "image_shape": (_is_shape, "three positive whole numbers, height, width and channels"),
-    "input_shape": (_is_shape, "three positive whole numbers, height, width and channels"),
-    "latent_dim": (_is_count, "a positive whole number"),
-    "code_shape": (lambda value: isinstance(value, list) and all(map(_is_count, value)), "positive whole numbers"),
-    "labels": (_names, "a list of names"),
-    "encoder_outputs": (_names, "a list of names"),
-    "experiment": (lambda value: isinstance(value, str), "a name"),
-    "task": (lambda value: isinstance(value, dict) and isinstance(value.get("name"), str), "a table with a name"),
-    "configuration": (
-        lambda value: isinstance(value, dict) and all(isinstance(table, dict | str) for table in value.values()),
-        "tables of keys and values",
-    ),
-    "data": (lambda value: isinstance(value, dict), "a table of keys and values"),
-    "held_out": (
-        lambda value: isinstance(value, dict) and _is_number(value.get("mse", 1)) and value.get("mse", 1) > 0,
-        "a table of metrics, with mse above 0",
-    ),
-    "files": (
-        lambda value: isinstance(value, dict) and all(map(_is_file, value.values())),
-        "size and sha256 of each file",
-    ),
-}
-
-
-def read(place, folder):
-    """The contents of card.json in the folder `place`, checked against `RULES`; {} without the file. Messages name `folder`.
-
-    Raises UserError if it cannot be read, a key has a wrong value, or a newer keras_ae wrote it.
-    """
-    path = folder / "card.json"
+def read_card(folder):
+    """The contents of card.json in `folder`, a dict. Raises UserError if it cannot be read or is not a `Card`."""
+    path = Path(folder) / "card.json"
     try:
-        card = json.loads((place / "card.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read: {str(error) or type(error).__name__}; export the model again") from error
-    if not isinstance(card, dict):
-        raise UserError(f"{path} must contain a table of keys and values; export the model again")
-    for key, (fits, wanted) in RULES.items():
-        if key in card and not fits(card[key]):
-            raise UserError(f"{path}: {key} must be {wanted}. Received: {reprlib.repr(card[key])}; export the model again")
-    if card.get("format", FORMAT) > FORMAT:
-        raise UserError(
-            f"{folder} was exported by a newer keras_ae (format {card['format']}, this one reads up to {FORMAT}); "
-            "install the newer version"
-        )
-    if {"code_shape", "latent_dim"} <= set(card) and math.prod(card["code_shape"]) != card["latent_dim"]:
-        raise UserError(f"{path}: code_shape {card['code_shape']} does not have latent_dim {card['latent_dim']} numbers")
-    return card
-
-
-def described(folder):
-    """{name: {"size": bytes, "sha256": digest}} of every file below `folder`, for the key `files`."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {
-        path.relative_to(folder).as_posix(): {"size": path.stat().st_size, "sha256": outputs.digest(path)} for path in paths
-    }
-
-
-def verify(place, folder, name, card):
-    """Raises UserError unless what is `name` in `place` is as its card describes it; a card may describe no files.
-
-    name: of the folder of a SavedModel, or of a file. Messages name `folder`.
-    """
-    essential = name if "." in name else f"{name}/saved_model.pb"
-    listed = {file: known for file, known in card.get("files", {}).items() if file == name or file.startswith(f"{name}/")}
-    if "files" in card and essential not in listed:
-        raise UserError(f"{folder / 'card.json'} does not describe {essential}; export the model again")
-    for file, known in listed.items():
-        path = place / file
-        if not path.is_file():
-            raise UserError(
-                f"{folder / file} is missing, or was replaced while it was read; try again, or export the model again"
-            )
-        if path.stat().st_size != known["size"] or outputs.digest(path) != known["sha256"]:
-            raise UserError(f"{folder / file} is damaged: it is not as card.json describes it; export the model again")
-
-
-def of_run(run):
-    """What the card says of a finished run: where the model comes from, and its held-out metrics."""
-    config, measured, experiment = run.read_json("config"), run.read_json("metrics"), run.experiment()
-    # paths of the user's machine are private
-    data = {key: value for key, value in experiment.tables["data"].items() if key != "directory"}
-    training = {key: value for key, value in experiment.tables["training"].items() if key != "start_from"}
-    return {
-        "experiment": experiment.name,
-        "configuration": experiment.tables | {"data": data, "training": training},
-        **({"started_from": config["started_from"]} if "started_from" in config else {}),
-        "task": experiment.tables["task"],
-        "data": config["data"],
-        "labels": config["data"]["labels"],
-        "seed": experiment.training.seed,
-        "versions": config["versions"],
-        "git": config["git"],
-        "training_precision": config["precision"],
-        "training_seconds": measured["training_seconds"],
-        "epochs": measured["epochs"],
-        "best_epoch": measured["best_epoch"],
-        "held_out": measured["reconstruction"],
-        "held_out_baseline": measured["baseline"],
-        # runs of earlier versions call it "bound"
-        "held_out_neg_elbo_nats": measured.get("neg_elbo_nats") or measured["bound"],
-    }
+        text = path.read_text(encoding="utf-8")
+        Card.model_validate_json(text)
+        return json.loads(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        received = f". Received: {str(first['input'])[:80]}" if place else ""
+        message = one_line(f"{path}: {place} {first['msg']}{received}")
+    except (OSError, ValueError) as error:
+        message = f"{path} cannot be read: {error}"
+    raise UserError(f"{message}; export the model again")

@@ -47,8 +47,7 @@ All take `label` int32 (batch,) too: {labels}.
 def _origin(card):
     """A paragraph on data, training and held-out metrics, of what the card knows of them; "" if it knows nothing."""
     sentences = []
-    if "data" in card:
-        data = card["data"]
+    if data := card.get("data"):
         trained = [f"Trained with keras_ae on {data['name']} ({data['n_train']:,} images, {data['n_test']:,} held out)"]
         trained += [f"{card['training_seconds'] / 60:.1f} minutes"] if "training_seconds" in card else []
         trained += [f"{card['epochs']} epochs"] if "epochs" in card else []
@@ -76,21 +75,15 @@ def _yaml(card):
     kinds = [kind for kind in ("onnx", "litert") if _has(card, kind)]
     lines += [f"- {tag}" for tag in ("autoencoder", "keras_ae", "tensorflow", *kinds)]
     if "data" in card:
-        lines += ["datasets:", f"- {_text(card['data']['name'])}"]
-    if held_out := {name: card["held_out"][name] for name in ("psnr", "ssim") if name in card.get("held_out", {})}:
-        lines += ["metrics:", *(f"- {name}" for name in held_out)]
-        lines += [
-            "model-index:",
-            f"- name: {_text(card['experiment'])}",
-            "  results:",
-            "  - task:",
-            "      type: image-to-image",
-        ]
-        lines += ["      name: Reconstruction of held-out images", "    dataset:"]
         data = _text(card["data"]["name"])
-        lines += [f"      name: {data}", f"      type: {data}", "    metrics:"]
-        for name, value in held_out.items():
-            lines += [f"    - type: {name}", f"      value: {value:.4f}"]
+        lines += ["datasets:", f"- {data}"]
+        if metrics := [name for name in ("psnr", "ssim") if name in card.get("held_out", {})]:
+            lines += ["metrics:", *(f"- {name}" for name in metrics)]
+            lines += ["model-index:", f"- name: {_text(card['experiment'])}", "  results:", "  - task:"]
+            lines += ["      type: image-to-image", "      name: Reconstruction of held-out images", "    dataset:"]
+            lines += [f"      name: {data}", f"      type: {data}", "    metrics:"]
+            for name in metrics:
+                lines += [f"    - type: {name}", f"      value: {card['held_out'][name]:.4f}"]
     return "\n".join(["---", *lines, "---", "", ""])
 
 
@@ -100,7 +93,7 @@ def _has(card, kind):
 
 
 def readme(card):
-    """The text of README.md for a card as `exports.writing.write` makes it; data, training and metrics may be missing."""
+    """The text of README.md for a card as `save.write` makes it; data, training and metrics may be missing."""
     height, width, channels = card["image_shape"]
     labels = ", ".join(f"{index} {name}" if name != str(index) else name for index, name in enumerate(card["labels"]))
     parts = [(PORTABLE, _has(card, "onnx")), (MAP, len(card["code_shape"]) > 1), (CONDITIONAL, labels)]

@@ -1,199 +1,151 @@
-"""What happens around the training steps: progress, TensorBoard, and the state that a resumed run needs."""
+"""What is done around the steps of training beside Keras' own callbacks."""
 
 import math
+import os
 import time
+import webbrowser
 
 import keras
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from keras_ae.errors import UserError
-from keras_ae.images import charts
-from keras_ae.judge.metrics import psnr
-from keras_ae.training.runs import weights_of
-
-# what changes in Keras' EarlyStopping and ReduceLROnPlateau; the rest are settings (min_delta changes its sign at the start)
-COUNTERS = ("wait", "best", "best_epoch", "stopped_epoch", "cooldown_counter")
-# columns of the history that are no scalars of training
-BOOKKEEPING = ("epoch", "stage", "seconds", "kept")
-# seconds of a second stage's epoch over a first stage's, measured with vae.toml: for the time left before it has begun
-SECOND_STAGE_COST = 3.0
+from keras_ae.images import pictures
 
 
-def _number(value):
-    """A scalar, which may be a variable with copies on several devices, as a number of Python."""
-    return np.asarray(value).item()
+class Continue(keras.callbacks.Callback):
+    """Makes training after an interruption the same as without one, and logs what Keras leaves out.
 
-
-def time_left(seconds, epoch, stages):
-    """Seconds until the last stage ends, from those of an epoch of the present one.
-
-    epoch: the last whole one, counted through all stages from 0. stages: as for `Progress`.
-    """
-    (_, end, *_), *later = stages
-    return seconds * (end - epoch - 1) + sum(seconds * SECOND_STAGE_COST * (to - begin) for begin, to, *_ in later)
-
-
-def epoch_line(epoch, epochs, logs, has_posterior, seconds, left):
-    """The line of an epoch, counted from 1. has_posterior: else the reconstruction term is all there is. left: in seconds."""
-    name = "negative ELBO" if has_posterior else "reconstruction"
-    kl = f"  KL {logs['val_kl']:6.1f}" if has_posterior else ""
-    return (
-        f"epoch {epoch:3d}/{epochs}  {name} {logs['neg_elbo']:9.1f} nats  held out {logs['val_neg_elbo']:9.1f}"
-        f"{kl}  PSNR {psnr(logs['val_mse']):5.2f} dB  {seconds:5.1f} s  {left / 60:4.1f} min left"
-    )
-
-
-class Progress(keras.callbacks.Callback):
-    """A bar over the steps of all stages, a line for each epoch, and the time left until the last stage ends.
-
-    epochs: of each stage that is left, [(first epoch, end epoch, steps per epoch), ...], counted through all stages from 0.
-    bar: whether to show one, where stderr is a terminal.
+    Noise depends on `seed` and the epoch alone. Callbacks that Keras resets when training begins, EarlyStopping and
+    ReduceLROnPlateau, learn what they knew from `rows`, those of the history of earlier epochs. Must come after these in the
+    list, and before those that write logs: seconds, learning rate, and PSNR in dB are added.
     """
 
-    def __init__(self, stages, bar=True):
+    def __init__(self, seed, counting, rows):
         super().__init__()
-        self.stages = list(stages)
-        # disable=None: no bar in a log file
-        total = sum((end - first) * steps for first, end, steps in self.stages)
-        self.bar = tqdm(total=total, unit="step", disable=None if bar else True, dynamic_ncols=True, leave=False)
+        self.seed, self.counting, self.rows = seed, counting, rows
+
+    def learning_rate(self):
+        """The present one, also where it has a copy on each device."""
+        return float(np.asarray(self.model.optimizer.learning_rate))
 
     def on_train_begin(self, logs=None):
         self.began = time.monotonic()
+        rate = self.learning_rate()
+        for row in self.rows:
+            for callback in self.counting:
+                callback.on_epoch_end(int(row["epoch"]), dict(row))
+        if any(isinstance(callback, keras.callbacks.ReduceLROnPlateau) for callback in self.counting):
+            # the weights that were loaded have the rate, which was reduced once more
+            self.model.optimizer.learning_rate = rate
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.epoch_began = time.monotonic()
-        self.bar.set_description(f"epoch {epoch + 1}/{self.stages[-1][1]}")
+        state = np.random.SeedSequence((self.seed, epoch)).generate_state(2)
+        self.model.seed_generator.state.assign(state)
+
+    def on_epoch_end(self, epoch, logs=None):
+        now = time.monotonic()
+        logs["seconds"], self.began = round(now - self.began, 3), now
+        logs.setdefault("learning_rate", self.learning_rate())
+        logs |= {name.replace("mse", "psnr"): pictures.psnr(logs[name]) for name in ("mse", "val_mse")}
+
+
+class Save(keras.callbacks.Callback):
+    """After each epoch, everything that training changes. The file appears whole, then that of the epoch before goes.
+
+    Keras' BackupAndRestore writes weights and the number of the epoch to two files in place; a process may be killed between
+    them. stage: of `run.Run`.
+    """
+
+    def __init__(self, stage):
+        super().__init__()
+        self.stage = stage
+
+    def on_epoch_end(self, epoch, logs=None):
+        partial = self.stage.folder / "partial.weights.h5"
+        self.model.save_weights(partial)
+        os.replace(partial, self.stage.weights(epoch + 1))
+        self.stage.weights(epoch).unlink(missing_ok=True)
+
+
+class Progress(keras.callbacks.Callback):
+    """A bar over the steps of a stage, where stderr is a terminal, and a line for each epoch with the time that is left.
+
+    end: the last epoch of the stage. later: epochs of the stage after it, which take about three times as long.
+    """
+
+    def __init__(self, end, later=0):
+        super().__init__()
+        self.end, self.later, self.spent = end, later, []
+        # disable=None: no bar in a log file
+        self.bar = tqdm(unit="step", disable=None, dynamic_ncols=True, leave=False)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        left = self.end - epoch
+        self.bar.set_description(f"epoch {epoch + 1}/{self.end + self.later}")
+        if not self.spent:
+            self.bar.total = left * self.params["steps"]
 
     def on_train_batch_end(self, batch, logs=None):
         self.bar.update()
 
     def on_epoch_end(self, epoch, logs=None):
-        now = time.monotonic()
-        seconds = (now - self.began) / (epoch + 1 - self.stages[0][0])
-        left = time_left(seconds, epoch, self.stages)
+        self.spent.append(logs["seconds"])
+        left = np.mean(self.spent) * (self.end - epoch - 1 + 3 * self.later)
         # a plain autoencoder has no posterior
-        has_posterior = "z_log_var" in self.model.encoder.output
-        tqdm.write(epoch_line(epoch + 1, self.stages[-1][1], logs, has_posterior, now - self.epoch_began, left))
-
-    def next_stage(self, begins):
-        """The second stage begins with epoch `begins`, which is earlier than planned where patience ended the first."""
-        (_, _, steps), (planned, end, second_steps) = self.stages
-        saved = planned - begins
-        self.bar.total -= saved * steps
-        self.stages = [(begins, end - saved, second_steps)]
+        kl = f"  KL {logs['val_kl']:6.1f}" if "z_log_var" in self.model.encoder.output else ""
+        tqdm.write(
+            f"epoch {epoch + 1:3d}/{self.end + self.later}  {'negative ELBO' if kl else 'reconstruction'} "
+            f"{logs['neg_elbo']:9.1f} nats  held out {logs['val_neg_elbo']:9.1f}{kl}  PSNR {logs['val_psnr']:5.2f} dB  "
+            f"{logs['seconds']:5.1f} s  {left / 60:4.1f} min left"
+        )
 
     def close(self):
         """Remove the bar from the screen, however training ended."""
         self.bar.close()
 
 
-class StopOnNaN(keras.callbacks.Callback):
-    """End the run with an explanation when the loss is no longer a number. run: of the weights, or None. stage: its number."""
+class Preview(keras.callbacks.Callback):
+    """Held-out originals, their reconstructions and samples, in preview.png and for TensorBoard, replaced after an epoch.
 
-    ADVICE = {
-        1: "A lower schedule.learning_rate, optimizer.clip_norm=1 or training.precision=float32 helps",
-        2: "A lower refinement.learning_rate, refinement.critic_learning_rate or refinement.weight helps",
-    }
+    The picture takes at most a fiftieth of the time: where epochs are short, some have none. The first and the last have one.
+    The codes of the samples are drawn from the normal distribution with the mean and covariance of the codes of `batch`, with
+    the same random numbers each time: N(0, I) would be far from the codes of a model without KL, and of one that begins.
 
-    def __init__(self, run=None, stage=1):
-        super().__init__()
-        self.run, self.stage = run, stage
-
-    def on_train_batch_end(self, batch, logs=None):
-        # reading the loss waits for the step: every 50th is enough
-        if batch % 50 == 0:
-            self._check(logs["loss"])
-
-    def on_epoch_end(self, epoch, logs=None):
-        self._check(logs["loss"])
-
-    def _check(self, loss):
-        if not math.isfinite(_number(loss)):
-            step = _number(self.model.optimizer.iterations)
-            saved = " The best weights so far are saved." if self.run and self.run.has_state else ""
-            raise UserError(
-                f"the loss became {_number(loss)} at step {step}: training diverged.{saved} {self.ADVICE[self.stage]}"
-            )
-
-
-def _decibels(logs):
-    return {name.replace("mse", "psnr"): psnr(logs[name]) for name in ("mse", "val_mse")}
-
-
-def log_missing(run):
-    """Log the scalars of saved epochs that TensorBoard's logs lack: a process may have been killed between the two."""
-    logged = charts.logged_scalars(run.tensorboard).get("epoch_loss", {}).get("train", ([], []))[0]
-    rows = [row for row in run.read_record()["rows"] if row["epoch"] not in logged]
-    for side in ("train", "validation") if rows else ():
-        with tf.summary.create_file_writer(str(run.tensorboard / side)).as_default():
-            for row in rows:
-                for name, value in (row | _decibels(row)).items():
-                    if name not in BOOKKEEPING and name.startswith("val_") == (side == "validation"):
-                        tf.summary.scalar(f"epoch_{name.removeprefix('val_')}", value, row["epoch"])
-
-
-class TensorBoard(keras.callbacks.TensorBoard):
-    """Scalars of each epoch, numbered from 1 through all stages, with PSNR."""
-
-    def __init__(self, folder):
-        super().__init__(folder, write_graph=False)
-
-    def on_epoch_end(self, epoch, logs=None):
-        super().on_epoch_end(epoch + 1, logs | _decibels(logs))
-
-    def on_test_end(self, logs=None):
-        # without logs: else each evaluation would be written again, over the steps of its stage alone
-        super().on_test_end({})
-
-
-class Bookkeeping(keras.callbacks.Callback):
-    """After each epoch: history, best weights and the whole state of training, counters of other callbacks included.
-
-    Must come after `others` in the list: it restores what they reset when training begins. A stage starts from the rows of the
-    one before it, and from nothing else of its state.
+    run: of the picture. batch: of `pipeline.first_batch`. show: whether to open the picture when it is first drawn.
     """
 
-    def __init__(self, run, stage, others):
+    def __init__(self, run, batch, seed, show=False, columns=8):
         super().__init__()
-        self.run = run
-        self.stage = stage
-        self.others = others
-        self.rows = []
-        self.best = {}
-        self.began = None
-
-    def on_train_begin(self, logs=None):
-        parts = (self.model.optimizer, *vars(self.model).values())
-        optimizers = {id(part): part for part in parts if isinstance(part, keras.optimizers.Optimizer)}.values()
-        for optimizer in optimizers:
-            if optimizer is self.model.optimizer:
-                optimizer.build(self.model.trainable_variables)
-        self.variables = [*self.model.variables, *(variable for one in optimizers for variable in one.variables)]
-        if self.run.has_state:
-            self._restore(*self.run.read_state())
-        self.began = time.monotonic()
-
-    def _restore(self, record, values, best):
-        self.rows, self.best = record["rows"], best
-        if record["stage"] == self.stage:
-            for variable, value in zip(self.variables, values, strict=True):
-                variable.assign(value)
-            for callback, counters in zip(self.others, record["counters"], strict=True):
-                vars(callback).update(counters)
+        self.run, self.batch, self.show = run, batch, show
+        self.shown = {name: values[:columns] for name, values in batch.items()}
+        n = len(batch["images"])
+        self.noise = np.random.default_rng(seed).normal(size=(min(columns, n), n)).astype("float32") / math.sqrt(n)
+        self.began, self.spent = time.monotonic(), 0.0
 
     def on_epoch_end(self, epoch, logs=None):
-        now = time.monotonic()
-        row = {"epoch": epoch + 1, "stage": self.stage, **{name: _number(value) for name, value in logs.items()}}
-        row["learning_rate"] = _number(self.model.optimizer.learning_rate)
-        row["seconds"] = round(now - self.began, 3)
-        self.began = now
-        least = min((row["val_loss"] for row in self.rows), default=math.inf)
-        row["kept"] = int(self.model.monitor is None or row["val_loss"] < least)
-        if row["kept"]:
-            self.best = weights_of(self.model.encoder, self.model.decoder)
-        self.rows.append(row)
-        counters = [{name: vars(other)[name] for name in COUNTERS if name in vars(other)} for other in self.others]
-        record = {"rows": self.rows, "stage": self.stage, "counters": counters, "stopped": bool(self.model.stop_training)}
-        self.run.write_state(record, [np.asarray(variable) for variable in self.variables], self.best)
+        began = time.monotonic()
+        self.epoch = epoch
+        if self.spent <= 0.02 * (began - self.began):
+            self.draw()
+            # the first picture is slow, and not a measure of the next ones
+            self.spent = self.spent + time.monotonic() - began if self.spent else 1e-9
+
+    def on_train_end(self, logs=None):
+        self.draw()
+
+    def draw(self):
+        """Draw and replace the picture."""
+        z = np.asarray(self.model.encode(self.batch)["z_mean"])
+        mean = z.mean(axis=0)
+        decoded = [self.model.decode(codes, self.shown) for codes in (z[: len(self.noise)], mean + self.noise @ (z - mean))]
+        rows = [np.asarray(row, "float32") for row in (self.shown["images"], *decoded)]
+        pixels = pictures.to_uint8(np.concatenate(rows))
+        scale = max(1, 64 // pixels.shape[1])
+        page = pictures.grid(pixels.repeat(scale, axis=1).repeat(scale, axis=2), len(rows[0]))
+        pictures.write_png(self.run.preview, page)
+        with tf.summary.create_file_writer(str(self.run.tensorboard / "pictures")).as_default(step=self.epoch):
+            tf.summary.image("originals, reconstructions, samples", page[None])
+        if self.show:
+            webbrowser.open(self.run.preview.resolve().as_uri())
+            self.show = False

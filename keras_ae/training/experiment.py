@@ -25,8 +25,7 @@ import tensorflow as tf
 from annotated_types import Ge, Le
 
 from keras_ae import training
-from keras_ae.data.tasks import TASKS, identity
-from keras_ae.data.variation import Variation
+from keras_ae.data.tasks import TASKS, Variation, identity
 from keras_ae.errors import UserError, first_line
 from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder
 from keras_ae.models.latents import LATENTS
@@ -42,10 +41,6 @@ Text = Annotated[str, pydantic.StringConstraints(max_length=4096, pattern=r"^[^\
 Images = Annotated[int, Ge(0), Le(10**9)]
 Steps = Annotated[int, Ge(1), Le(10**9)]
 Epochs = Annotated[int, Ge(0), Le(1_000_000)]
-# steps of the second stage on a small folder, at least
-REFINING_STEPS = 600
-# learning rate and steps of a start from an export: its weights are near the end of their way, a higher rate would lose them
-START_RATE, START_STEPS = 0.0005, 400
 
 
 class Table(pydantic.BaseModel):
@@ -69,7 +64,7 @@ class Moves(Table):
 
 
 class Data(Moves):
-    """Which data set, see `keras_ae.data.pipeline.load`, and how its training images are varied: see `data.variation`."""
+    """Which data set, see `keras_ae.data.pipeline.load`, and how its training images are varied: see `data.tasks`."""
 
     name: Text = "synthetic_cats"
     directory: Text | None = None
@@ -267,13 +262,13 @@ class Experiment:
         wanted = self.training.precision
         return wanted if wanted != "auto" else "mixed_bfloat16" if devices.has_fast_bfloat16() else "float32"
 
-    def replace(self, **tables: dict[str, Any]) -> Self:
+    def with_tables(self, **tables: dict[str, Any]) -> Self:
         """The same experiment with other values of these tables."""
         return dataclasses.replace(self, tables=self.tables | {name: self.tables[name] | tables[name] for name in tables})
 
     def with_data(self, name: str, directory: str | None) -> Self:
         """The same experiment on another data set."""
-        return self.replace(data={"name": name, "directory": directory})
+        return self.with_tables(data={"name": name, "directory": directory})
 
     def _named(self, table):
         arguments = dict(self.tables[table])
@@ -331,6 +326,7 @@ class Experiment:
             make_optimizer, arguments = self._named("optimizer")
             # Keras' "auto" would try XLA on CPUs too
             model.compile(optimizer=make_optimizer(learning_rate, **arguments), jit_compile=devices.compiles())
+            model.optimizer.build(model.trainable_variables)
         return model, callbacks
 
     def refined(self, encoder: keras.Model, decoder: keras.Model, prior: Flow | Mixture, classes: int = 0) -> Refiner:
@@ -345,37 +341,58 @@ class Experiment:
             model.compile(*optimizers(*rates), jit_compile=False)
             return model
 
+    def _propose(self, **tables):
+        """The experiment with other values of these tables, except those that the user chose."""
+        return self.with_tables(
+            **{name: {key: keys[key] for key in keys if f"{name}.{key}" not in self.chosen} for name, keys in tables.items()}
+        )
+
     def adapt(self, n_train: int) -> tuple[Self, str | None]:
         """The experiment for so many training images, and a line that says what [small_data] changed, or None."""
         small, starts, second = SmallData(**self.tables["small_data"]), self.training.start_from, self.second_stage
-        few, asked = n_train < small.images, {}
-        batch = min(small.batch, max(1, n_train // 8)) if few else self.training.batch
-        batch = self.training.batch if "training.batch" in self.chosen else batch
-        if few:
-            asked |= {"training.batch": batch} | {f"data.{key}": value for key, value in small.variation.model_dump().items()}
-            epochs = max(self.training.epochs, math.ceil(small.steps / max(1, n_train // batch)))
-            asked["training.epochs"] = epochs
-        if few and not starts:
-            asked["latent.dim"] = min(small.dim, self.latent_dim)
-        if few and n_train < small.refined_from and "refinement.epochs" not in self.chosen:
-            asked["refinement.epochs"] = 0
-        elif few and second.epochs:
-            asked["refinement.batch"] = refining = min(second.batch, max(2, n_train))
-            asked["refinement.epochs"] = max(second.epochs, math.ceil(REFINING_STEPS / max(1, n_train // refining)))
+        adapted, reasons = self, []
+
+        def epochs(stage, steps):
+            return math.ceil(steps / max(1, n_train // stage.batch))
+
+        if n_train < small.images:
+            reasons.append(f"{n_train:,} training images are few")
+            adapted = adapted._propose(
+                # an epoch has eight steps, at least: each ends with a look at the held-out images, and is saved
+                training={"batch": min(small.batch, max(1, n_train // 8))},
+                data=small.variation.model_dump(),
+                latent={} if starts else {"dim": min(small.dim, self.latent_dim)},
+                refinement={"epochs": 0} if n_train < small.refined_from else {},
+            )
+            adapted = adapted._propose(
+                training={"epochs": max(self.training.epochs, epochs(adapted.training, small.steps))},
+                refinement={"batch": min(second.batch, max(2, n_train))} if adapted.second_stage.epochs else {},
+            )
+            if adapted.second_stage.epochs:
+                adapted = adapted._propose(refinement={"epochs": max(second.epochs, epochs(adapted.second_stage, 600))})
         if starts and small.images:
-            asked["training.epochs"] = math.ceil(START_STEPS / max(1, n_train // batch))
-            if "learning_rate" in self.tables["schedule"]:
-                asked["schedule.learning_rate"] = START_RATE
-        tables = {name: dict(table) for name, table in self.tables.items()}
-        changes = []
-        for path, value in asked.items():
-            table, _, key = path.partition(".")
-            if path not in self.chosen and tables[table][key] != value:
-                tables[table][key] = value
-                changes.append(f"{path}={value:g}")
-        reasons = [f"{n_train:,} training images are few"] * few + [f"training starts from {starts}"] * bool(starts)
-        line = f"{' and '.join(reasons)}: {', '.join(changes)} ([small_data]; --set keeps yours)" if changes else None
-        return dataclasses.replace(self, tables=tables), line
+            reasons.append(f"training starts from {starts}")
+            # its weights are near the end of their way, and a higher rate would lose them
+            rate = {"learning_rate": 0.0005} if "learning_rate" in self.tables["schedule"] else {}
+            adapted = adapted._propose(training={"epochs": epochs(adapted.training, 400)}, schedule=rate)
+        changes = [
+            f"{table}.{key}={value:g}"
+            for table, keys in adapted.tables.items()
+            for key, value in keys.items()
+            if value != self.tables[table][key]
+        ]
+        line = f"{' and '.join(reasons)}: {', '.join(changes)} ([small_data]; --set keeps yours)"
+        return adapted, line if changes else None
+
+    def summary(self) -> str:
+        """What is trained, in one line."""
+        tables, training, second = self.tables, self.training, self.second_stage
+        refined = f", then {second.epochs} of {second.batch} with a critic" if second.epochs else ""
+        start = f", starting from {training.start_from}" if training.start_from else ""
+        return (
+            f"encoder {tables['encoder']['name']}, decoder {tables['decoder']['name']}, {self.latent_dim} numbers, "
+            f"{training.epochs} epochs of batches of {training.batch}{refined}{start}"
+        )
 
 
 def check_shape(experiment: Experiment, shape: ImageShape, classes: int = 0) -> None:

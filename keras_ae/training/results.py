@@ -1,36 +1,27 @@
-"""Results of a finished run: the prior of its codes, held-out metrics, pictures."""
+"""Results of a trained run: the prior of its codes, held-out metrics, pictures."""
 
 import shlex
 
 import numpy as np
 import tensorflow as tf
 
-from keras_ae import outputs
+from keras_ae import files
 from keras_ae.data import pipeline, tasks
-from keras_ae.files import written_whole
 from keras_ae.images import charts, figures
-from keras_ae.judge import baselines, metrics
+from keras_ae.judge import metrics
+from keras_ae.judge.judge import fit_pca
 from keras_ae.models.networks import apply, is_conditional
 from keras_ae.priors import mixture, space
 
 BATCH = 128
-SHOWN = 16
-SAMPLES = 64
-STEPS = 50
-# dB: the second stages of this package cost 0.3 to 0.7
-PRICE = 0.75
 
 
-def _training_images(image_set):
-    return (batch["images"].numpy() for batch in pipeline.sample(image_set, BATCH))
-
-
-def _compiled(function):
+def _compile(function):
     # one graph for every batch size
     return tf.function(function, reduce_retracing=True)
 
 
-def _encoded(encoder, batch):
+def _encode(encoder, batch):
     return apply(encoder, images=batch["inputs"], label=batch["label"])["z_mean"]
 
 
@@ -58,127 +49,123 @@ def fit_prior(run, image_set):
         encoder, _ = run.best_networks()
         arguments = dict(experiment.tables["prior"])
         kind = mixture.PRIORS[arguments.pop("name")]
-        encode = _compiled(lambda batch: _encoded(encoder, batch))
+        encode = _compile(lambda batch: _encode(encoder, batch))
         codes, labels = training_codes(encode, image_set, kind.views, experiment.data.variation, experiment.task())
         if len(labels) < image_set.n_train:
             print(f"the prior and PCA are fitted to {len(labels):,} of {image_set.n_train:,} training images")
         known = (labels, len(image_set.labels)) if is_conditional(encoder) else (None, None)
         prior = kind.fit(codes, experiment.training.seed, *known, **arguments)
-        with written_whole(run.prior) as path:
+        with files.write_file(run.prior) as path:
             mixture.save_prior(prior, path)
     return mixture.load_prior(run.prior)
 
 
-def baseline(image_set, latent_dim, task):
+def measure_baseline(image_set, latent_dim, task):
     """Held-out metrics without a network, and a name: PCA of the latent size, or the inputs of a task as they are."""
     held_out = pipeline.batches(image_set, "test", BATCH, task)
     if task is None:
-        pca = baselines.fit_pca(lambda: _training_images(image_set), latent_dim)
+        pca = fit_pca((batch["images"].numpy() for batch in pipeline.sample(image_set, BATCH)), latent_dim)
         name, rebuild = f"PCA-{latent_dim}", lambda batch: pca.rebuild(np.asarray(batch["images"]))
     else:
         (batch,) = held_out.take(1)
         name = "noisy" if batch["inputs"].shape == batch["images"].shape else "bicubic"
-        rebuild = _compiled(lambda batch: tasks.unlearned(batch["inputs"], image_set.shape))
+        rebuild = _compile(lambda batch: tasks.unlearned(batch["inputs"], image_set.shape))
     return {"name": name, **metrics.reconstruction((batch["images"], rebuild(batch)) for batch in held_out)}
 
 
 def measure(encoder, decoder, image_set, task):
-    """Held-out reconstruction metrics of the model, from mean codes, and of the `baseline`."""
-    rebuild = _compiled(lambda batch: apply(decoder, z=_encoded(encoder, batch), label=batch["label"]))
+    """Held-out reconstruction metrics of the model, from mean codes, and of the baseline."""
+    rebuild = _compile(lambda batch: apply(decoder, z=_encode(encoder, batch), label=batch["label"]))
     held_out = pipeline.batches(image_set, "test", BATCH, task)
     return {
         "reconstruction": metrics.reconstruction((batch["images"], rebuild(batch)) for batch in held_out),
-        "baseline": baseline(image_set, decoder.inputs[0].shape[1], task),
+        "baseline": measure_baseline(image_set, decoder.inputs[0].shape[1], task),
     }
 
 
-def draw(run, image_set, folder, seed):
-    """Write every picture of a run into `folder`; `seed` draws the samples."""
+def draw(run, image_set, folder):
+    """Write every picture of a run into `folder`."""
     encoder, decoder = run.best_networks()
     experiment = run.experiment()
-    name = experiment.name
-    charts.curves(run.tensorboard, folder / "curves.png")
+    name, latent_dim = experiment.name, experiment.latent_dim
+    charts.curves(run.history(), folder / "curves.png")
 
-    shown = pipeline.first_batch(image_set, "test", SHOWN, experiment.task())
-    z_mean = np.asarray(_encoded(encoder, shown))
+    shown = pipeline.first_batch(image_set, "test", 16, experiment.task())
+    z_mean = np.asarray(_encode(encoder, shown))
     rebuilt = np.asarray(apply(decoder, z=z_mean, label=shown["label"]))
-    title = f"{name}: held-out images and their reconstructions from {experiment.latent_dim} numbers"
     kinds = {"original": shown["images"], "rebuilt": rebuilt}
     if experiment.task():
         kinds = {"input": np.asarray(tasks.unlearned(shown["inputs"], image_set.shape)), **kinds}
+    title = f"{name}: held-out images and their reconstructions from {latent_dim} numbers"
     figures.reconstructions(kinds, folder / "reconstructions.png", title)
 
-    rows = {}
-    drawn_from = {
-        "normal": ("N(0, I)", mixture.Normal(experiment.latent_dim)),
-        "fitted": ("fitted prior", mixture.load_prior(run.prior)),
-    }
-    for file, (label, prior) in drawn_from.items():
-        classes = np.arange(SAMPLES, dtype="int32") % max(1, len(image_set.labels))
-        drawn = np.asarray(apply(decoder, z=prior.sample(SAMPLES, seed, label=classes), label=classes))
+    rows, classes = {}, np.arange(64, dtype="int32") % max(1, len(image_set.labels))
+    priors = {"normal": ("N(0, I)", mixture.Normal(latent_dim)), "fitted": ("fitted prior", mixture.load_prior(run.prior))}
+    for file, (label, prior) in priors.items():
+        z = prior.sample(len(classes), experiment.training.seed, label=classes)
+        drawn = np.asarray(apply(decoder, z=z, label=classes))
         rows[label] = drawn[:8]
         figures.samples(drawn, folder / f"samples_{file}.png", f"{name}: samples, codes from {label}")
     figures.rows(list(rows.values()), list(rows), folder / "priors.png", f"{name}: samples by the prior of their codes")
 
     for path in (space.linear, space.spherical):
         # of a single held-out image, to itself
-        between = path(z_mean[0], z_mean[min(1, len(z_mean) - 1)], STEPS)
-        frames = np.asarray(apply(decoder, z=between, label=np.repeat(shown["label"][:1], STEPS)))
+        between = path(z_mean[0], z_mean[min(1, len(z_mean) - 1)], 50)
+        frames = np.asarray(apply(decoder, z=between, label=np.repeat(shown["label"][:1], len(between))))
         title = f"{name}: {path.__name__} interpolation between two held-out images"
         figures.interpolation(frames, folder / f"interpolation_{path.__name__}.png", title)
 
 
 def finish(run, image_set):
-    """Fit the prior, measure and draw; the run is complete when this ends. Returns the metrics."""
-    experiment = run.experiment()
+    """Measure and draw a run with a prior; it is complete when this ends. Returns the metrics."""
     encoder, decoder = run.best_networks()
-    fit_prior(run, image_set)
-    measured = measure(encoder, decoder, image_set, experiment.task())
+    measured = measure(encoder, decoder, image_set, run.experiment().task())
     rows, best = run.history(), run.best()
     measured["neg_elbo_nats"] = {name: best[f"val_{name}"] for name in ("neg_elbo", "reconstruction", "kl")}
-    measured["epochs"] = len(rows)
-    measured["best_epoch"] = int(best["epoch"])
+    measured |= {"epochs": len(rows), "best_epoch": best["epoch"]}
     measured["training_seconds"] = round(sum(row["seconds"] for row in rows), 1)
-    with outputs.into(run.pictures) as partial:
-        draw(run, image_set, partial, experiment.training.seed)
+    with files.write_folder(run.pictures, force=True) as partial:
+        draw(run, image_set, partial)
     run.write_json("metrics", measured)
     return measured
 
 
-def advice(run, measured):
+def advise(run, measured):
     """A line where the model rebuilds worse than the PCA beside it: what to try. Else none.
 
-    A second stage pays for sharpness with a little error, and is not advised against.
+    A second stage pays for sharpness with a little error, 0.3 to 0.7 dB in those of this package, and is not advised against.
     """
     experiment, reference, model = run.experiment(), measured["baseline"], measured["reconstruction"]
-    allowed = PRICE if experiment.second_stage.epochs and model["sharpness"] > reference["sharpness"] else 0.0
-    if experiment.task() or model["psnr"] >= reference["psnr"] - allowed:
-        return []
-    trained = run.read_json("config")["data"]["n_train"]
-    tries = ["--start-from exported/cats"] if not experiment.training.start_from else []
-    tries += [f"more pictures than {trained:,}", f"--set training.epochs={2 * experiment.training.epochs}"]
+    allowed = 0.75 if experiment.second_stage.epochs and model["sharpness"] > reference["sharpness"] else 0.0
     below = reference["psnr"] - model["psnr"]
+    if experiment.task() or below <= allowed:
+        return []
+    tries = ["--start-from exported/cats"] if not experiment.training.start_from else []
+    tries += [f"more pictures than {run.read_json('config')['data']['n_train']:,}"]
+    tries += [f"--set training.epochs={2 * experiment.training.epochs}"]
     return [f"below {reference['name']} by {below:.2f} dB; try {', or '.join(tries)}"]
 
 
-def summary(run, measured):
-    """The closing lines of a run: held-out metrics, and where everything is."""
-    experiment, reference = run.experiment(), measured["baseline"]
-    rows = [(experiment.name, measured["reconstruction"]), (reference["name"], reference)]
+def summarize(run):
+    """The closing lines of a complete run: held-out metrics, and where everything is."""
+    experiment, measured = run.experiment(), run.read_json("metrics")
+    reference, terms = measured["baseline"], measured["neg_elbo_nats"]
     lines = [f"{measured['reconstruction']['n']} held-out images     PSNR dB      L1    SSIM  sharpness"]
-    for name, numbers in rows:
+    for name, numbers in ((experiment.name, measured["reconstruction"]), (reference["name"], reference)):
         ssim = f"{numbers['ssim']:7.3f}" if "ssim" in numbers else "      -"
         lines.append(f"  {name:<23} {numbers['psnr']:9.2f} {numbers['l1']:7.4f} {ssim} {numbers['sharpness']:10.2f}")
-    terms = measured["neg_elbo_nats"]
-    terms_text = f"reconstruction {terms['reconstruction']:.1f} nats"
+    nats = f"reconstruction {terms['reconstruction']:.1f} nats"
     if terms["kl"]:
-        terms_text = f"negative ELBO {terms['neg_elbo']:.1f} nats = {terms_text} + KL {terms['kl']:.1f} nats"
-    lines += [
-        f"{terms_text} (epoch {measured['best_epoch']} of {measured['epochs']}, {measured['training_seconds'] / 60:.1f} min)",
-        f"run       {run}  (history.csv, metrics.json, weights.npz)",
-        f"pictures  {run.pictures}",
-        *advice(run, measured),
-        f"watch     tensorboard --logdir {shlex.quote(str(run.tensorboard))}",
-        f"export    python -m keras_ae.export --model {shlex.quote(str(run))} --out exported/{experiment.name}",
-    ]
-    return "\n".join(lines)
+        nats = f"negative ELBO {terms['neg_elbo']:.1f} nats = {nats} + KL {terms['kl']:.1f} nats"
+    minutes = measured["training_seconds"] / 60
+    return "\n".join(
+        [
+            *lines,
+            f"{nats} (epoch {measured['best_epoch']} of {measured['epochs']}, {minutes:.1f} min)",
+            f"run       {run}  (history.csv, metrics.json, weights)",
+            f"pictures  {run.pictures}",
+            *advise(run, measured),
+            f"watch     tensorboard --logdir {shlex.quote(str(run.tensorboard))}",
+            f"export    python -m keras_ae.export --model {shlex.quote(str(run))} --out exported/{experiment.name}",
+        ]
+    )

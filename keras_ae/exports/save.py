@@ -1,4 +1,4 @@
-"""Exports on disk: three SavedModels, card.json and README.md, from networks, a prior and what is known of both."""
+"""Exports on disk: three SavedModels, portable files, card.json and README.md, from networks and a prior."""
 
 import json
 import os
@@ -8,11 +8,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
-from keras_ae import files, outputs
+from keras_ae import files
 from keras_ae.errors import UserError
-from keras_ae.exports import card as describe
-from keras_ae.exports import litert, portable, resizing
-from keras_ae.exports.reading import Exported
+from keras_ae.exports import portable
+from keras_ae.exports.card import FORMAT
+from keras_ae.exports.load import Exported
 from keras_ae.exports.readme import readme
 from keras_ae.images import pictures
 from keras_ae.models import networks
@@ -20,16 +20,16 @@ from keras_ae.models.losses import Likelihood
 from keras_ae.models.vae import VAE
 from keras_ae.priors import mixture
 from keras_ae.priors.space import batched
-from keras_ae.versions import versions
 
 
-def _label(network):
-    """The second input of the functions of a conditional network, {"label": TensorSpec}; {} for others."""
-    return {"label": tf.TensorSpec((None,), tf.int32, name="label")} if networks.is_conditional(network) else {}
+def _specs(network, name, shape):
+    """The arguments of functions of a network: its first one, then `label` of a conditional network."""
+    label = [tf.TensorSpec((None,), tf.int32, name="label")] if networks.is_conditional(network) else []
+    return [tf.TensorSpec((None, *shape), tf.float32, name=name), *label]
 
 
 def _save(network, endpoints, folder):
-    """Write a SavedModel of functions of one network: endpoints {name: (function, [TensorSpec, ...])}."""
+    """Write a SavedModel of functions of one network: endpoints {signature: (function, [TensorSpec, ...])}."""
     # Keras' ExportArchive writes every weight twice
     module = tf.Module()
     module.weights = [variable.value for variable in network.variables]
@@ -63,13 +63,11 @@ def write_encoder(encoder, outputs, folder):
         return {name: codes["z_mean" if name == "z" else name] for name in outputs}
 
     def encode_uint8(images, label=None):
-        return encode(resizing.resized(images, shape), label)
+        return encode(portable.resize(images, shape), label)
 
-    label = _label(encoder).values()
-    endpoints = {
-        "serving_default": (encode, [tf.TensorSpec((None, *shape), tf.float32, name="images"), *label]),
-        "encode_uint8": (encode_uint8, [tf.TensorSpec((None, None, None, shape[-1]), tf.uint8, name="images"), *label]),
-    }
+    specs = _specs(encoder, "images", shape)
+    pixels = tf.TensorSpec((None, None, None, shape[-1]), tf.uint8, name="images")
+    endpoints = {"serving_default": (encode, specs), "encode_uint8": (encode_uint8, [pixels, *specs[1:]])}
     _save(encoder, endpoints, folder)
 
 
@@ -79,7 +77,7 @@ def _to_uint8(images):
 
 def write_decoder(decoder, latent_dim, folder):
     """The SavedModel `decoder`: `serving_default` from z to images in [-1, 1], `decode_uint8` from z to uint8 images."""
-    signature = [tf.TensorSpec((None, latent_dim), tf.float32, name="z"), *_label(decoder).values()]
+    specs = _specs(decoder, "z", (latent_dim,))
 
     def decode(z, label=None):
         return {"images": networks.apply(decoder, z=z, label=label)}
@@ -87,8 +85,7 @@ def write_decoder(decoder, latent_dim, folder):
     def decode_uint8(z, label=None):
         return {"images": _to_uint8(decode(z, label)["images"])}
 
-    endpoints = {"serving_default": (decode, signature), "decode_uint8": (decode_uint8, signature)}
-    _save(decoder, endpoints, folder)
+    _save(decoder, {"serving_default": (decode, specs), "decode_uint8": (decode_uint8, specs)}, folder)
 
 
 def write_generator(decoder, latent_dim, prior, folder):
@@ -97,11 +94,12 @@ def write_generator(decoder, latent_dim, prior, folder):
     The signatures `fitted` and `normal` name the prior and draw images `first` ... `first + n - 1` of the seed's endless
     sequence. For a conditional model all take `label` too, one for all images or one for each.
     """
-    counts = {name: tf.TensorSpec((), tf.int32, name=name) for name in ("first", "n", "seed")}
-    others = [tf.TensorSpec((), tf.float32, name="temperature"), *_label(decoder).values()]
+    z_spec, *label_spec = _specs(decoder, "z", (latent_dim,))
+    counts = [tf.TensorSpec((), tf.int32, name=name) for name in ("first", "n", "seed")]
+    specs = [*counts, tf.TensorSpec((), tf.float32, name="temperature"), *label_spec]
 
     # one function for all signatures, so that the SavedModel contains the network's graph and the prior once
-    @tf.function(input_signature=[tf.TensorSpec((None, latent_dim), tf.float32), *_label(decoder).values()])
+    @tf.function(input_signature=[z_spec, *label_spec])
     def decode(z, *label):
         n = tf.shape(z)[0]
         # convolutions of one image alone may round in another way
@@ -109,7 +107,7 @@ def write_generator(decoder, latent_dim, prior, folder):
         labels = tf.broadcast_to(label[0], tf.shape(codes)[:1]) if label else None
         return {"images": _to_uint8(networks.apply(decoder, z=codes, label=labels))[:n], "z": z}
 
-    @tf.function(input_signature=[*counts.values(), *others])
+    @tf.function(input_signature=specs)
     def fitted(first, n, seed, temperature, *label):
         return decode(prior.sample(n, seed, temperature, first, *label), *label)
 
@@ -119,82 +117,61 @@ def write_generator(decoder, latent_dim, prior, folder):
     def generate(n, seed, temperature, *label):
         return fitted(tf.constant(0), n, seed, temperature, *label)
 
-    endpoints = {
-        "serving_default": (generate, [counts["n"], counts["seed"], *others]),
-        "fitted": (fitted, [*counts.values(), *others]),
-        "normal": (normal, [*counts.values(), *others]),
-    }
+    endpoints = {"serving_default": (generate, specs[1:]), "fitted": (fitted, specs), "normal": (normal, specs)}
     _save(decoder, endpoints, folder)
 
 
-def facts(encoder, decoder, labels=()):
-    """What a card says of the networks, read from them: shapes, range, classes, outputs. labels: names of the classes."""
-    conditional, shape = networks.is_conditional(encoder), networks.code_shape(encoder)
-    return {
+def write(folder, encoder, decoder, prior, card, force=False):
+    """Write a whole export to `folder`; it replaces an older one at the end.
+
+    prior: density of the codes, see `priors.mixture`. card: what is known beside the facts of the networks; `labels` in it are
+    the names of the classes, used where the networks are conditional. Raises UserError if another process writes the folder, or
+    it contains something else, without `force`.
+    """
+    folder = files.check_output(folder, force)
+    latent_dim = int(encoder.output["z_mean"].shape[-1])
+    card = {
+        "format": FORMAT,
+        **card,
         "image_shape": list(decoder.outputs[0].shape[1:]),
         "input_shape": list(encoder.inputs[0].shape[1:]),
         "image_range": [-1.0, 1.0],
-        "labels": list(labels) if conditional else [],
-        "latent_dim": int(encoder.output["z_mean"].shape[-1]),
-        "code_shape": list(shape),
-        "encoder_outputs": ["z", *(["z_mean", "z_log_var"] if "z_log_var" in encoder.output else [])],
+        "labels": list(card.get("labels", ())) if networks.is_conditional(encoder) else [],
+        "latent_dim": latent_dim,
+        "code_shape": list(networks.code_shape(encoder)),
+        "encoder_outputs": ["z", "z_mean", "z_log_var"] if "z_log_var" in encoder.output else ["z"],
         "priors": ["fitted", "normal"],
     }
-
-
-def _samples(decoder, prior, labels):
-    """The first 16 pictures of seed 0, as `generate` draws them, uint8."""
-    label = portable.in_turn(16, len(labels))
-    z = prior.sample(16, 0, 1.0, 0, label)
-    return pictures.to_uint8(np.asarray(networks.apply(decoder, z=z, label=label)))
-
-
-def write(folder, encoder, decoder, prior, card):
-    """Write a whole export to `folder`; it replaces an older one at the end.
-
-    prior: density of the codes, see `codes.priors`. card: what is known beside the `facts` of the networks; `labels` in it are
-    the names of the classes, used where the networks are conditional. Raises UserError if the folder contains something else,
-    or another process writes it.
-    """
-    folder = Path(folder)
-    outputs.check_folder(folder)
-    known = facts(encoder, decoder, card.get("labels", ()))
-    card = {"format": describe.FORMAT, **card, **known}
     busy = f"{folder} is being written by another export; try again when it has ended"
-    with files.locked(folder.with_name(f".{folder.name}.lock"), busy), outputs.folder(folder) as partial:
-        write_encoder(encoder, known["encoder_outputs"], partial / "encoder")
-        write_decoder(decoder, known["latent_dim"], partial / "decoder")
-        write_generator(decoder, known["latent_dim"], prior, partial / "generator")
-        card["onnx"] = portable.write(partial, encoder, decoder, prior, card)
-        card["litert"] = litert.write(partial, encoder, decoder, prior, len(known["labels"]))
-        card["files"] = describe.described(partial)
+    with files.lock(folder.with_name(f".{folder.name}.lock"), busy), files.write_folder(folder, force) as partial:
+        write_encoder(encoder, card["encoder_outputs"], partial / "encoder")
+        write_decoder(decoder, latent_dim, partial / "decoder")
+        write_generator(decoder, latent_dim, prior, partial / "generator")
+        card |= portable.write(partial, encoder, decoder, prior, card)
         (partial / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
         (partial / "README.md").write_text(readme(card), encoding="utf-8")
-        pictures.write_png(partial / "samples.png", pictures.grid(_samples(decoder, prior, known["labels"]), 4))
+        # as `generate` draws them
+        label = portable.labels_in_turn(16, len(card["labels"]))
+        samples = networks.apply(decoder, z=prior.sample(16, 0, 1.0, 0, label), label=label)
+        pictures.write_png(partial / "samples.png", pictures.grid(pictures.to_uint8(np.asarray(samples)), 4))
     return folder
 
 
-def write_run(run, folder, license="unknown"):
-    """Export the best weights of a finished `training.runs.Run` to `folder`. license: an SPDX name, for the card."""
-    encoder, decoder = run.best_networks()
-    return write(folder, encoder, decoder, mixture.load_prior(run.prior), describe.of_run(run) | {"license": license})
-
-
-def _labels(model, labels, n):
+def _labels(encoder, labels, n):
     """Class numbers (n,) of images for a conditional model, and how many classes it has; None and 0 for others."""
-    if not networks.is_conditional(model.encoder):
+    if not networks.is_conditional(encoder):
         return None, 0
     if labels is None or len(labels) != n:
         received = "none" if labels is None else str(len(labels))
-        raise UserError(f"a conditional model needs the class number of each of {n} images as labels. Received: {received}")
-    labels, classes = np.asarray(labels, "int32"), networks.class_count(model.encoder)
+        raise UserError(f"a conditional model needs `labels`, the class number of each of {n} images. Received: {received}")
+    labels, classes = np.asarray(labels, "int32"), networks.class_count(encoder)
     if labels.min() < 0 or (classes and labels.max() >= classes):
         known = f"0 to {classes - 1}" if classes else "0 and above"
         raise UserError(f"the classes of this model are {known}. Received: labels from {labels.min()} to {labels.max()}")
     return labels, classes or int(labels.max()) + 1
 
 
-def write_model(
+def save(
     model: VAE,
     folder: str | os.PathLike,
     images: ArrayLike,
@@ -202,26 +179,27 @@ def write_model(
     name: str | None = None,
     seed: int = 0,
     prior: str = "mixture",
+    force: bool = False,
 ) -> Exported:
     """Export a `models.vae.VAE` that was trained in Python to `folder`, for `Exported` and every command on exports.
 
     images: training images (n, H, W, C), uint8 or floats in [-1, 1]; the prior of the generator is fitted to their codes.
     labels: their class numbers (n,) for a conditional model; the numbers become the names of the classes. name: of the
-    experiment, by default that of the folder. prior: a name of `codes.priors.PRIORS`. The card contains no held-out metrics.
-    Returns the export, opened. Raises UserError for images of another range, labels that do not fit the model or the images, an
-    unknown prior, or a folder of something else.
+    experiment, by default that of the folder. prior: a name of `priors.mixture.PRIORS`. force: replace what is in the folder.
+    The card contains no held-out metrics. Returns the export, opened. Raises UserError for images of another range, labels that
+    do not fit the model or the images, an unknown prior, or a folder of something else.
     """
-    outputs.check_folder(folder)
+    files.check_output(folder, force)
     images = pictures.floats(np.asarray(images)).astype("float32", copy=False)
-    labels, classes = _labels(model, labels, len(images))
+    labels, classes = _labels(model.encoder, labels, len(images))
     encoder, decoder = networks.in_float32(model.encoder), networks.in_float32(model.decoder)
+    if prior not in mixture.PRIORS:
+        raise UserError(f"unknown prior {prior!r}; choose one of {', '.join(mixture.PRIORS)}")
 
     def encode(rows):
         label = None if labels is None else labels[rows]
         return networks.apply(encoder, images=images[rows], label=label)["z_mean"]
 
-    if prior not in mixture.PRIORS:
-        raise UserError(f"unknown prior {prior!r}; choose one of {', '.join(mixture.PRIORS)}")
     # priors take the first codes, and hold out every tenth or twentieth: they expect no order
     order = np.random.default_rng(seed).permutation(len(images))
     of_order = (None, None) if labels is None else (labels[order], classes)
@@ -236,10 +214,6 @@ def write_model(
         "task": {"name": "identity"},
         "labels": [str(label) for label in range(classes)],
         "seed": seed,
-        "versions": versions(),
+        "versions": files.versions(),
     }
-    return Exported(write(folder, encoder, decoder, fitted, card))
-
-
-# the public name
-save = write_model
+    return Exported(write(folder, encoder, decoder, fitted, card, force))

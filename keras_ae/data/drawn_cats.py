@@ -1,24 +1,49 @@
-"""Cat faces drawn from their factors, with NumPy alone: analytic antialiasing, soft light, any size.
+"""Cat faces drawn from known factors, with NumPy alone: analytic antialiasing, soft light, any size.
 
-Shapes are signed distances on a plane where the head is about one unit wide, x to the right, y down. Paired parts (ears, eyes,
-whiskers) are drawn once, on the absolute value of x. Computed in float64: NumPy's float32 sine differs in its last bit between
-processors, which changes a pixel in some images.
+Shapes are signed distances (negative inside) on a plane where the head is about one unit wide, x to the right, y down. Paired
+parts (ears, eyes, whiskers) are drawn once, on the absolute value of x. Computed in float64: NumPy's float32 sine differs in
+its last bit between processors, which changes a pixel in some images.
 """
 
-import itertools
-import operator
-import os
+import dataclasses
 
 import numpy as np
 
-from keras_ae import processes
-from keras_ae.data.sets.cat_factors import BACKGROUNDS, EAR_SHAPES, PATTERNS, sample_factors
-from keras_ae.data.sets.shapes import ellipse, noise, rainbow, segment, smooth_step, smooth_union, triangle
-
-# cats whose drawing takes longer than to start processes for it
-MANY = 2000
-# drawn by a process at a time
-PIECE = 50
+PATTERNS = ("solid", "tabby", "bicolour", "calico", "colourpoint")
+COATS = ("black", "grey", "ginger", "cream", "brown", "white")
+EAR_SHAPES = ("pointed", "rounded", "folded")
+EYE_COLOURS = ("green", "amber", "blue", "copper")
+NOSES = ("pink", "black", "brick")
+BACKGROUNDS = ("gradient", "stripes", "bokeh", "garden")
+# classes of each class factor, range of each number factor
+CLASSES = {
+    "pattern": PATTERNS,
+    "coat": COATS,
+    "ear_shape": EAR_SHAPES,
+    "eye_colour": EYE_COLOURS,
+    "nose": NOSES,
+    "background": BACKGROUNDS,
+}
+RANGES = {
+    "lightness": (-1.0, 1.0),
+    "ear_angle": (-1.0, 1.0),
+    "eye_size": (0.8, 1.2),
+    "eye_opening": (0.45, 1.0),
+    "pupil": (0.0, 1.0),
+    "gaze_x": (-1.0, 1.0),
+    "gaze_y": (-1.0, 1.0),
+    "muzzle": (0.8, 1.2),
+    "whiskers": (0.3, 1.0),
+    "roll": (-20.0, 20.0),
+    "yaw": (-1.0, 1.0),
+    "pitch": (-1.0, 1.0),
+    "x": (-0.15, 0.15),
+    "y": (-0.12, 0.12),
+    "scale": (0.85, 1.2),
+    "light_angle": (-1.0, 1.0),
+    "light_strength": (0.2, 1.0),
+    "background_hue": (0.0, 1.0),
+}
 COAT_COLOURS = np.array(
     [[0.17, 0.16, 0.18], [0.50, 0.52, 0.56], [0.90, 0.55, 0.23], [0.93, 0.80, 0.60], [0.47, 0.33, 0.23], [0.94, 0.92, 0.89]]
 )
@@ -28,6 +53,105 @@ WHITE = np.array([0.97, 0.95, 0.92])
 DARK = np.array([0.13, 0.10, 0.11])
 ORANGE = np.array([0.88, 0.50, 0.18])
 PINK = np.array([0.93, 0.66, 0.64])
+
+# the number factors that vary between simple cats, and their ranges: a hue is an angle, and a third of the circle is a line
+SIMPLE = {name: RANGES[name] for name in ("x", "y", "scale")} | {"background_hue": (0.33, 0.67)}
+
+# Everything that decides an image. Class factors are indices into `CLASSES`, number factors lie within `RANGES`. roll is in
+# degrees; yaw, pitch and gaze are fractions of the largest turn; x, y and scale place the head. `texture` is the seed of the
+# random details: grain of the fur, edges of patches, positions of background spots.
+Factors = dataclasses.make_dataclass(
+    "Factors",
+    [*((name, int) for name in CLASSES), *((name, float) for name in RANGES), ("texture", int)],
+    frozen=True,
+    namespace={"__module__": __name__},
+)
+
+
+def sample_factors(seed, index, simple=False):
+    """Factors of cat number `index` of the sequence `seed`: independent, each uniform over its classes or its range.
+
+    simple: only the factors of `SIMPLE` vary. The others are the first class and the middle of the range, the same in all cats.
+    """
+    random = np.random.default_rng((seed, index))
+    if simple:
+        numbers = {name: (low + high) / 2 for name, (low, high) in RANGES.items()}
+        numbers |= {name: float(np.float32(random.uniform(*span))) for name, span in SIMPLE.items()}
+        return Factors(**dict.fromkeys(CLASSES, 0), **numbers, texture=0)
+    classes = {name: int(random.integers(len(known))) for name, known in CLASSES.items()}
+    numbers = {name: float(np.float32(random.uniform(*span))) for name, span in RANGES.items()}
+    return Factors(**classes, **numbers, texture=int(random.integers(2**31)))
+
+
+def factor_names():
+    """Names of the properties of a drawn cat: number factors by name ("eye_size"), classes as "factor=class" ("coat=black")."""
+    return [*RANGES, *(f"{factor}={known}" for factor, classes in CLASSES.items() for known in classes)]
+
+
+def factor_value(factors, name):
+    """The value of property `name`, one of `factor_names()`: the number, or for "factor=class" 1.0 if it holds, else 0.0."""
+    factor, _, known = name.partition("=")
+    number = getattr(factors, factor)
+    return float(number == CLASSES[factor].index(known)) if known else number
+
+
+def ellipse(x, y, radius_x, radius_y):
+    """Distance to an ellipse around the origin, exact near its edge (Quilez)."""
+    scaled = np.sqrt((x / radius_x) ** 2 + (y / radius_y) ** 2) + 1e-6
+    return scaled * (scaled - 1) / (np.sqrt((x / radius_x**2) ** 2 + (y / radius_y**2) ** 2) + 1e-6)
+
+
+def segment(x, y, start, end):
+    """Distance to the line segment from start to end, and the position of the nearest point along it (0 to 1)."""
+    along_x, along_y = end[0] - start[0], end[1] - start[1]
+    part = np.clip(((x - start[0]) * along_x + (y - start[1]) * along_y) / (along_x**2 + along_y**2), 0, 1)
+    return np.hypot(x - start[0] - part * along_x, y - start[1] - part * along_y), part
+
+
+def triangle(x, y, corners):
+    """Signed distance to a triangle with corners (3, 2), clockwise as x points right and y down."""
+    inside = None
+    nearest = None
+    for start, end in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        distance, _ = segment(x, y, start, end)
+        side = (end[0] - start[0]) * (y - start[1]) - (end[1] - start[1]) * (x - start[0])
+        inside = side if inside is None else np.minimum(inside, side)
+        nearest = distance if nearest is None else np.minimum(nearest, distance)
+    return np.where(inside > 0, -nearest, nearest)
+
+
+def smooth_step(low, high, values):
+    """0 below `low`, 1 above `high` (or the reverse where low > high), a cubic with zero slope at both ends between them."""
+    part = np.clip((values - low) / (high - low), 0, 1)
+    return part * part * (3 - 2 * part)
+
+
+def smooth_union(first, second, width):
+    """Signed distance to the union of two shapes, with the crease between them rounded over about `width` (Quilez)."""
+    part = np.clip(0.5 + 0.5 * (second - first) / width, 0, 1)
+    return second + part * (first - second) - width * part * (1 - part)
+
+
+def rainbow(hue, saturation, value):
+    """The RGB colour (3,) of a hue, saturation and value, each 0 to 1; the hue is periodic."""
+    wheel = np.clip(np.abs((hue + np.array([0, 2 / 3, 1 / 3])) % 1 * 6 - 3) - 1, 0, 1)
+    return value * (1 - saturation * (1 - wheel))
+
+
+def noise(random, cells):
+    """A smooth random field with mean 0 and deviation of about 1: a function of x and y in [-2, 2]. random: a Generator."""
+    table = random.normal(size=(cells, cells)).astype("float64")
+
+    def field(x, y):
+        column, row = np.clip((x + 2) / 4, 0, 0.9999) * (cells - 1), np.clip((y + 2) / 4, 0, 0.9999) * (cells - 1)
+        left, top = column.astype(int), row.astype(int)
+        right, down = column - left, row - top
+        right, down = right * right * (3 - 2 * right), down * down * (3 - 2 * down)
+        upper = table[top, left] * (1 - right) + table[top, left + 1] * right
+        lower = table[top + 1, left] * (1 - right) + table[top + 1, left + 1] * right
+        return upper * (1 - down) + lower * down
+
+    return field
 
 
 class _Canvas:
@@ -222,28 +346,22 @@ def draw(factors, size=64):
     return np.rint(255 * np.clip(canvas.image, 0, 1)).astype("uint8")
 
 
-def _draws(size):
-    """A function that draws a list of cats: numbers = (seed, index, simple) of each -> factors and image (size, size, 3)."""
-    return lambda piece: [(factors, draw(factors, size)) for factors in itertools.starmap(sample_factors, piece)]
-
-
 def draw_all(numbers, size=64):
     """Factors and image (size, size, 3) of each of a list of cats, numbers = (seed, index, simple), in their order.
 
     A generator, which draws many cats on all cores.
     """
-    pieces = [numbers[first : first + PIECE] for first in range(0, len(numbers), PIECE)]
-    if len(numbers) < MANY:
-        drawn_pieces = map(_draws(size), pieces)
-    else:
-        cores = os.cpu_count() or 1
-        asking = processes.opened(cores, __name__, size, "drew cats")
-        drawn_pieces = processes.answers(cores, asking, operator.call, pieces)
-    for piece in drawn_pieces:
-        yield from piece
+    # programs that draw one cat start without it
+    import joblib
+
+    cats = [sample_factors(*number) for number in numbers]
+    with joblib.Parallel(-1 if len(cats) >= 1000 else 1, "loky", idle_worker_timeout=10) as parallel:
+        for first in range(0, len(cats), 500):
+            some = cats[first : first + 500]
+            yield from zip(some, parallel(joblib.delayed(draw)(factors, size) for factors in some), strict=True)
 
 
-def drawn(n, shape, seed, simple=False):
+def draw_cats(n, shape, seed, simple=False):
     """n cats of the sequence `seed`, drawn for a model of images of `shape` (H, W, C): list of Factors, uint8 (n, H, W, C).
 
     simple: see `sample_factors`.
@@ -252,7 +370,3 @@ def drawn(n, shape, seed, simple=False):
     factors, images = zip(*draw_all([(seed, index, simple) for index in range(n)], size), strict=True)
     images = np.stack(images)
     return list(factors), images if channels == 3 else np.rint(images.mean(axis=-1, keepdims=True)).astype("uint8")
-
-
-if __name__ == "__main__":
-    processes.serve(_draws)

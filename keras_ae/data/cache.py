@@ -1,0 +1,273 @@
+"""A data set decoded once into a cache on disk: the images of each side as one array, and an index.
+
+train.npy and test.npy are uint8 (n, H, W, C), in the order of the SHA-256 digests of the files. The split depends on these
+digests alone: an image is held out if the last 64 bits of its digest are below a tenth of 2**64. index.json describes the data
+set; index.npz has one row for each image, both sides together in the order of the digests: `digest` uint8 (n, 32), `label`,
+`test` (whether it is held out), and `names`, the UTF-8 bytes of the file names with a NUL between two.
+
+While files are decoded, images, thumbnails and one ENTRY for each file lie in a hidden folder, in the order of the source. An
+entry is written after its image, so the number of entries is where the next process goes on if this one is killed.
+"""
+
+import dataclasses
+import glob
+import hashlib
+import itertools
+import json
+import os
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from keras_ae import files
+from keras_ae.data import copies, sources
+from keras_ae.errors import UserError
+from keras_ae.images import pictures
+
+# raise when the files of a cache change, so that old ones are not read
+VERSION = 8
+# raise when the pixels or the split of the same files change: it is part of the fingerprint that runs and exports keep
+CONTENTS = 3
+HELD_OUT = 0.1
+SIDES = ("train", "test")
+# reason: why a file is damaged, or empty
+ENTRY = np.dtype([("digest", "u1", 32), ("label", "<i4"), ("side", "i1"), ("reason", "S91")])
+# number of files up to which starting processes takes longer than they save
+FEW = 1000
+# pieces of up to 64 files that each core decodes before their entries are written
+ROUND = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageSet:
+    """A decoded data set on disk, in two sides: "train" and "test", the held-out images.
+
+    shape: (H, W, C). labels: names of the classes, empty if there are none. fingerprint: a digest of contents and split.
+    summary: lines for the user. images, classes: by side, uint8 (n, H, W, C) as a memory map, and int32 (n,).
+    """
+
+    name: str
+    n_train: int
+    n_test: int
+    shape: tuple
+    labels: tuple
+    fingerprint: str
+    summary: tuple
+    folder: Path = dataclasses.field(compare=False)
+    images: dict = dataclasses.field(compare=False, repr=False)
+    classes: dict = dataclasses.field(compare=False, repr=False)
+
+
+def decode_piece(folder, first, items, shape):
+    """Decode Encoded `items` and write them as rows `first`, `first` + 1 ... of the arrays in `folder`: bytes of their entries.
+
+    Raises OSError if a file cannot be read.
+    """
+    entries = np.zeros(len(items), ENTRY)
+    with open(folder / "pixels", "r+b") as pixels, open(folder / "thumbnails", "r+b") as thumbnails:
+        for number, (data, label, side) in enumerate(items):
+            data = data if isinstance(data, bytes) else pictures.contents(data)
+            digest, reason = np.frombuffer(hashlib.sha256(data).digest(), "u1"), ""
+            try:
+                image = pictures.decode(data, shape[0], shape[2])
+            except pictures.DamagedPicture as error:
+                reason = str(error)
+            else:
+                for file, array in ((pixels, image), (thumbnails, copies.thumbnail(image))):
+                    file.seek((first + number) * array.nbytes)
+                    file.write(array.tobytes())
+            entries[number] = digest, label, SIDES.index(side) if side else -1, reason.encode(errors="replace")
+    return entries.tobytes()
+
+
+def _decode(source, shape, folder):
+    """Decode the images of a source that are not in `folder` yet, on all cores, with a progress bar; their entries."""
+    # takes a moment to import, and is of use only here
+    import joblib
+
+    count, piece = len(source.names), max(1, min(64, 2**23 // int(np.prod(shape))))
+    with open(folder / "entries", "ab") as entries:
+        # the last entry may be cut
+        done = entries.tell() // ENTRY.itemsize
+        entries.truncate(done * ENTRY.itemsize)
+        if done:
+            print(f"{source.name}: {done:,} of {count:,} images were decoded before", file=sys.stderr)
+        for name, size in (("pixels", int(np.prod(shape))), ("thumbnails", 2 * copies.SIDE**2)):
+            with open(folder / name, "ab") as file:
+                file.truncate(count * size)
+        items = source.items(done)
+        pieces = ((first, list(itertools.islice(items, piece))) for first in range(done, count, piece))
+        with (
+            joblib.Parallel(1 if count - done <= FEW else -1, "loky", idle_worker_timeout=10, batch_size=1) as parallel,
+            tqdm(None, f"decoding {source.name}", count, initial=done, unit="image", disable=None) as progress,
+        ):
+            while together := list(itertools.islice(pieces, ROUND * joblib.cpu_count())):
+                for decoded in parallel(joblib.delayed(decode_piece)(folder, *one, shape) for one in together):
+                    entries.write(decoded)
+                    entries.flush()
+                    progress.update(len(decoded) // ENTRY.itemsize)
+    return np.fromfile(folder / "entries", ENTRY)
+
+
+def _sort(digests):
+    """The order of digests uint8 (n, 32); equal ones stay in theirs."""
+    return np.lexsort(digests.view(">u8").T[::-1])
+
+
+def _check_damage(source, damaged):
+    """Warnings about damaged files: indices and reasons. Raises UserError if they are more than 5 %."""
+    if not damaged:
+        return []
+    count = len(source.names)
+    listed = ", ".join(f"{source.names[index]} ({reason})" for index, reason in damaged[:10])
+    more = f" and {len(damaged) - 10} more" if len(damaged) > 10 else ""
+    if len(damaged) > 0.05 * count:
+        raise UserError(f"{len(damaged)} of {count} files in {source.name} are damaged, more than 5 %: {listed}{more}")
+    return [f"skipped {len(damaged)} damaged of {count} files: {listed}{more}"]
+
+
+def _split(digests, sides, thumbnails):
+    """Whether each image is held out, bool (n,), and the number of near-copies that are on the side of their original.
+
+    All in the order of the digests. thumbnails: a function that returns them.
+    """
+    if sides[0] >= 0:
+        return sides == SIDES.index("test"), 0
+    # the leader of a group is its smallest digest, wherever its files are
+    leaders = copies.groups(thumbnails())
+    test = (digests.view(">u8")[:, -1] < int(HELD_OUT * 2**64))[leaders]
+    if test.all() == test.any():
+        # neither side of a very small data set may be empty: move one image
+        test[0] = not test[0]
+    return test, int(np.sum(leaders != np.arange(len(leaders))))
+
+
+def _summarize(source, damaged, repeated, near, n_train, n_test):
+    """A line for the user. The numbers add up: files - damaged - copies = training + held out."""
+    count = len(source.names)
+    line = f"{source.name}: {count:,} images"
+    if damaged:
+        line += f" - {damaged:,} damaged"
+    if repeated:
+        line += f" - {repeated:,} byte-for-byte copies"
+    if damaged or repeated:
+        line += f" = {count - damaged - repeated:,} distinct images"
+    line += f"; {n_train:,} training + {n_test:,} held out"
+    return line + (f", {near:,} near-copies assigned to the side of their original" if near else "")
+
+
+def _fingerprint(shape, digests, test):
+    contents = hashlib.sha256(f"{CONTENTS} {shape}".encode())
+    for side, chosen in zip(SIDES, (~test, test), strict=True):
+        for digest in digests[chosen]:
+            contents.update(f"{side} {digest.tobytes().hex()}\n".encode())
+    return contents.hexdigest()
+
+
+def _copy_rows(source, rows, path):
+    """Write rows of an array on disk to the file `path`, in little memory."""
+    target = np.lib.format.open_memmap(path, "w+", source.dtype, (len(rows), *source.shape[1:]))
+    block = max(1, 2**24 // source[0].nbytes)
+    for first in range(0, len(rows), block):
+        target[first : first + block] = source[rows[first : first + block]]
+        copies.release(source)
+        copies.release(target)
+    return target
+
+
+def _build(source, shape, preparing, whole):
+    """Decode a source in the folder `preparing`, where an earlier call may have ended anywhere; fill the folder `whole`."""
+    entries = _decode(source, shape, preparing)
+    warnings = _check_damage(source, [(i, entries["reason"][i].decode()) for i in np.flatnonzero(entries["reason"] != b"")])
+    rows = np.flatnonzero(entries["reason"] == b"")
+    rows = rows[_sort(entries["digest"][rows])]
+    digests, sides = entries["digest"][rows], entries["side"][rows]
+    if len(rows) and sides[0] < 0:
+        # of byte-for-byte copies the first is used; within a split that the data set defines, all are
+        distinct = np.concatenate([[True], np.any(digests[1:] != digests[:-1], axis=1)])
+        rows, digests, sides = rows[distinct], digests[distinct], sides[distinct]
+    if len(rows) < 2:
+        raise UserError(f"{source.name} has {len(rows)} distinct usable images; at least 2 are needed")
+    count = len(entries)
+    pixels = np.memmap(preparing / "pixels", "uint8", "r", shape=(count, *shape))
+    thumbnails = np.memmap(preparing / "thumbnails", "float16", "r", shape=(count, copies.SIDE**2))
+    test, near = _split(digests, sides, lambda: _copy_rows(thumbnails, rows, preparing / "sorted.npy"))
+    for side, chosen in zip(SIDES, (~test, test), strict=True):
+        _copy_rows(pixels, rows[chosen], whole / f"{side}.npy")
+    names = "\0".join(source.names[row] for row in rows).encode()
+    columns = {"digest": digests, "label": entries["label"][rows], "test": test, "names": np.frombuffer(names, "u1")}
+    np.savez(whole / "index.npz", **columns)
+    damaged, n_test = int(np.sum(entries["reason"] != b"")), int(np.sum(test))
+    n_train = len(rows) - n_test
+    index = {
+        "name": source.name,
+        "n_train": n_train,
+        "n_test": n_test,
+        "shape": shape,
+        "labels": source.labels,
+        "fingerprint": _fingerprint(shape, digests, test),
+        "summary": [_summarize(source, damaged, count - damaged - len(rows), near, n_train, n_test)],
+        "warnings": warnings,
+    }
+    (whole / "index.json").write_text(json.dumps(index), encoding="utf-8")
+
+
+def _open(folder):
+    """The ImageSet in a cache folder, and warnings; None if files are missing or damaged."""
+    try:
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        warnings = index.pop("warnings")
+        index |= {name: tuple(index[name]) for name in ("shape", "labels", "summary")}
+        with np.load(folder / "index.npz") as columns:
+            classes = {side: columns["label"][columns["test"] == (side == "test")] for side in SIDES}
+        # open until this process ends: another one may replace the cache meanwhile
+        images = {side: np.load(folder / f"{side}.npy", mmap_mode="r") for side in SIDES}
+        image_set = ImageSet(**index, folder=folder, images=images, classes=classes)
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    wanted = {"train": image_set.n_train, "test": image_set.n_test}
+    fits = all(images[side].shape == (n, *image_set.shape) and len(classes[side]) == n for side, n in wanted.items())
+    return (image_set, warnings) if fits else None
+
+
+def prepare(source, place, size, channels):
+    """The `ImageSet` of a source decoded to (size, size, channels), built unless it exists. Prints warnings of damaged files.
+
+    place: identifies the data set, such as the absolute path of a folder; the cache of a changed folder replaces the one
+    before. If this is interrupted, the next call goes on. Raises UserError if too many picture files are damaged, or fewer than
+    2 images remain.
+    """
+    shape = (size, size, channels)
+    name = f"{source.name}-{size}x{size}x{channels}-{hashlib.sha256(f'{place} {shape}'.encode()).hexdigest()[:12]}"
+    state = hashlib.sha256(f"{VERSION} {source.stamp}".encode()).hexdigest()[:8]
+    root = sources.cache_root() / "images"
+    folder = root / f"{name}-{state}"
+    preparing = root / f".{folder.name}.preparing"
+    with files.lock(root / f".{name}.lock", f"waiting: another process is preparing {source.name}", wait=True):
+        opened = _open(folder)
+        if not opened:
+            if folder.exists():
+                print(f"the cache of {source.name} is damaged; it is built again", file=sys.stderr)
+            # of this and other states of the data set
+            for path in [*root.glob(f"{glob.escape(name)}-*"), *root.glob(f".{glob.escape(name)}-*.preparing")]:
+                if path != preparing:
+                    shutil.rmtree(path, ignore_errors=True)
+            whole = preparing / "whole"
+            shutil.rmtree(whole, ignore_errors=True)
+            whole.mkdir(parents=True)
+            try:
+                _build(source, shape, preparing, whole)
+            except UserError:
+                shutil.rmtree(preparing)
+                raise
+            os.replace(whole, folder)
+            shutil.rmtree(preparing)
+            opened = _open(folder)
+    image_set, warnings = opened
+    for line in warnings:
+        print(f"warning: {line}", file=sys.stderr)
+    return image_set

@@ -1,1 +1,0 @@
-"""Data sets that the package draws, composes or describes itself."""

@@ -1,0 +1,440 @@
+"""Exports as other programs see them: SavedModels or ONNX files, and card.json. Needs none of the model code.
+
+TensorFlow or onnxruntime is imported when an export is opened that needs it, so that this module imports quickly.
+"""
+
+import functools
+import importlib.util
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from keras_ae.errors import UserError
+from keras_ae.exports.card import read_card
+from keras_ae.images import pictures
+from keras_ae.priors import philox, space
+
+
+def load_savedmodel(folder, name):
+    """The SavedModel `name` in `folder`. Raises UserError if it is damaged."""
+    import tensorflow as tf
+
+    try:
+        return tf.saved_model.load(str(Path(folder) / name))
+    except Exception as error:
+        # a damaged protocol buffer raises almost anything
+        raise UserError(f"{Path(folder) / name} is not a SavedModel that loads; export the model again") from error
+
+
+class TensorFlow:
+    """The SavedModels of an export. Arrays are float32, labels int32 (n,) for a conditional model and None for others.
+
+    Raises UserError without TensorFlow, or where the SavedModels are not as the card says.
+    """
+
+    def __init__(self, folder, card):
+        self.folder, self.card = folder, card
+        try:
+            import tensorflow
+        except ImportError as error:
+            raise UserError(f"TensorFlow cannot be imported ({error}); install it, or choose onnx as `runtime`") from error
+        self._tf = tensorflow
+
+    @property
+    def generates(self):
+        """Whether there is a generator."""
+        return (self.folder / "generator").is_dir()
+
+    def _open(self, name, signature="serving_default", **wanted):
+        """A SavedModel and its function; wanted: {name of an input or output: shape without the batch}."""
+        model = load_savedmodel(self.folder, name)
+        found = {}
+        if signature in model.signatures:
+            function = model.signatures[signature]
+            tensors = {**function.structured_input_signature[1], **function.structured_outputs}
+            found = {key: tuple(tensor.shape[1:]) for key, tensor in tensors.items()}
+        check_shapes(self.folder, self.card, name, found, wanted)
+        return model
+
+    @functools.cached_property
+    def _encoder(self):
+        return self._open("encoder", images=self.card["input_shape"], z=[self.card["latent_dim"]])
+
+    @functools.cached_property
+    def _decoder(self):
+        return self._open("decoder", z=[self.card["latent_dim"]], images=self.card["image_shape"])
+
+    @functools.cached_property
+    def _generator(self):
+        return self._open("generator", "fitted", first=[], images=self.card["image_shape"], z=[self.card["latent_dim"]])
+
+    def _tensors(self, labels, **arrays):
+        tensors = {name: self._tf.constant(values, self._tf.float32) for name, values in arrays.items()}
+        return tensors if labels is None else tensors | {"label": self._tf.constant(labels, self._tf.int32)}
+
+    def encode(self, images, labels):
+        """The outputs of the encoder for images (n, h, w, C): a dict of tensors."""
+        return self._encoder.signatures["serving_default"](**self._tensors(labels, images=images))
+
+    def decode(self, z, labels):
+        """{"images": (n, H, W, C)} of codes (n, latent_dim)."""
+        return self._decoder.signatures["serving_default"](**self._tensors(labels, z=z))
+
+    def draw(self, prior, first, n, seed, temperature, labels):
+        """{"images": uint8, "z"} of codes `first` ... of the seed's sequence from the prior "fitted" or "normal"."""
+        counts = {key: self._tf.constant(value) for key, value in {"first": first, "n": n, "seed": seed}.items()}
+        return self._generator.signatures[prior](**counts, **self._tensors(labels, temperature=temperature))
+
+    def refine(self, images, z, steps, labels):
+        """Codes after so many steps of gradient descent, see `Exported.refine`."""
+        tensors = self._tensors(labels, z=z, images=images)
+        return self._descend(tensors["z"], tensors["images"], self._tf.constant(steps), *list(tensors.values())[2:])
+
+    @functools.cached_property
+    def _descend(self):
+        tf, decode = self._tf, self._decoder.signatures["serving_default"]
+        specs = [tf.TensorSpec((None, self.card["latent_dim"])), tf.TensorSpec((None, *self.card["image_shape"]))]
+        specs += [tf.TensorSpec((), tf.int32), *([tf.TensorSpec((None,), tf.int32)] if self.card["labels"] else [])]
+
+        def errors(z, images, label):
+            rebuilt = decode(z=z, **({"label": label[0]} if label else {}))["images"]
+            return tf.reduce_sum(tf.square(rebuilt - images), axis=[1, 2, 3])
+
+        @tf.function(input_signature=specs)
+        def descend(z, images, steps, *label):
+            """The codes with the least squared error on the way of Adam (Kingma & Ba 2015), which begins with z."""
+            deviation = tf.math.reduce_std(z, axis=1, keepdims=True)
+            # the numbers of a short code may be alike
+            rate = 0.05 * tf.maximum(deviation, tf.sqrt(tf.reduce_mean(tf.square(z), axis=1, keepdims=True)) / 2) + 1e-6
+            best, least = z, tf.fill(tf.shape(z)[:1], np.inf)
+            first, second = tf.zeros_like(z), tf.zeros_like(z)
+            for step in tf.range(1, steps + 1):
+                with tf.GradientTape() as tape:
+                    tape.watch(z)
+                    error = errors(z, images, label)
+                gradient = tape.gradient(error, z)
+                better = error < least
+                best, least = tf.where(better[:, None], z, best), tf.minimum(error, least)
+                first = 0.9 * first + 0.1 * gradient
+                second = 0.99 * second + 0.01 * tf.square(gradient)
+                count = tf.cast(step, tf.float32)
+                z -= rate * first / (1 - 0.9**count) / (tf.sqrt(second / (1 - 0.99**count)) + 1e-12)
+            return tf.where((errors(z, images, label) < least)[:, None], z, best)
+
+        return descend
+
+
+class Onnx:
+    """The files in the folder onnx/ of an export, with the methods of `TensorFlow`. Raises UserError without onnxruntime."""
+
+    def __init__(self, folder, card):
+        self.folder, self.card = folder, card
+        try:
+            import onnxruntime
+        except ImportError as error:
+            advice = "install it, or choose tensorflow as `runtime`"
+            raise UserError(f"onnxruntime cannot be imported ({error}); {advice}") from error
+        self._package = onnxruntime
+        if not (folder / "onnx" / "decoder.onnx").exists():
+            raise UserError(f"{folder} has no onnx/decoder.onnx; export the model again, or choose tensorflow as `runtime`")
+
+    @property
+    def generates(self):
+        """Whether there is a prior to draw codes from."""
+        return (self.folder / "onnx" / "prior.npz").exists()
+
+    def _open(self, name, **wanted):
+        """A session with the file onnx/NAME.onnx; wanted: {name of an input or output: shape without the batch}."""
+        path = self.folder / "onnx" / f"{name}.onnx"
+        options = self._package.SessionOptions()
+        options.log_severity_level = 4
+        try:
+            session = self._package.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            # a damaged protocol buffer raises almost anything
+            raise UserError(f"{path} is not an ONNX file that loads; export the model again") from error
+        found = {value.name: tuple(value.shape[1:]) for value in (*session.get_inputs(), *session.get_outputs())}
+        check_shapes(self.folder, self.card, f"onnx/{name}.onnx", found, wanted)
+        return session
+
+    @functools.cached_property
+    def _encoder(self):
+        return self._open("encoder", images=self.card["input_shape"], z=[self.card["latent_dim"]])
+
+    @functools.cached_property
+    def _decoder(self):
+        return self._open("decoder", z=[self.card["latent_dim"]], images=self.card["image_shape"])
+
+    @functools.cached_property
+    def _samplers(self):
+        """{"fitted": prior, "normal": prior}, see `priors.philox`."""
+        path, normal = self.folder / "onnx" / "prior.npz", philox.normal_sampler(self.card["latent_dim"])
+        try:
+            with np.load(path) as file:
+                arrays = dict(file)
+            name = str(arrays.pop("prior"))
+            if name == "flow":
+                return {"fitted": philox.flow_sampler(arrays, self._velocity), "normal": normal}
+            return {"fitted": normal if name == "normal" else philox.mixture_sampler(arrays), "normal": normal}
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise UserError(f"{path} cannot be read; export the model again") from error
+
+    @functools.cached_property
+    def _velocity(self):
+        latent_dim = [self.card["latent_dim"]]
+        session = self._open("velocity", x=latent_dim, velocity=latent_dim)
+        names = [value.name for value in session.get_inputs()]
+
+        def velocity(x, t, labels):
+            given = {"x": x, "t": t, "label": labels}
+            return session.run(None, {name: given[name] for name in names})[0]
+
+        return velocity
+
+    def _run(self, session, names, labels, **arrays):
+        if labels is not None:
+            arrays["label"] = np.asarray(labels, "int32")
+        return dict(zip(names, session.run(names, arrays), strict=True))
+
+    def encode(self, images, labels):
+        """The outputs of the encoder for images (n, h, w, C): a dict of arrays."""
+        return self._run(self._encoder, [value.name for value in self._encoder.get_outputs()], labels, images=images)
+
+    def decode(self, z, labels):
+        """{"images": (n, H, W, C)} of codes (n, latent_dim)."""
+        return self._run(self._decoder, ["images"], labels, z=z)
+
+    def draw(self, prior, first, n, seed, temperature, labels):
+        """{"images": uint8, "z"} of codes `first` ... of the seed's sequence from the prior "fitted" or "normal"."""
+        z = self._samplers[prior](n, seed, temperature, first, labels)
+        return {"images": self._run(self._decoder, ["images_uint8"], labels, z=z)["images_uint8"], "z": z}
+
+
+def check_shapes(folder, card, name, found, wanted):
+    """Raises UserError unless a network takes and makes what is wanted, and a label where the card has some.
+
+    found, wanted: {name of an input or output: shape without the batch}.
+    """
+    for key, shape in wanted.items():
+        if found.get(key) != tuple(shape):
+            has = f"has {key} of shape {found[key]}" if key in found else f"has no {key}"
+            raise UserError(f"{folder}: card.json says {key} of shape {tuple(shape)}, {name} {has}; export the model again")
+    if ("label" in found) != bool(card["labels"]):
+        takes = "takes a label" if "label" in found else "takes none"
+        raise UserError(f"{folder}: card.json names the labels {card['labels']}, {name} {takes}; export the model again")
+
+
+def check_folder(folder):
+    """Raises UserError unless `folder` is an export."""
+    if not folder.is_dir():
+        raise UserError(f"no export at {folder}: no such folder; name the folder of an export, such as exported/cats")
+    if not (folder / "card.json").exists():
+        if (folder / "config.json").exists() or any(folder.glob("[0-9]*/config.json")):
+            raise UserError(f"{folder} is a run, not an export; export it first")
+        raise UserError(f"{folder} is not an export: it has no card.json")
+
+
+class Exported:
+    """The export in `folder`.
+
+    card: the contents of card.json. shape: (H, W, C) of the images it makes. input_shape: of the images it takes. latent_dim:
+    length of a code. code_shape: (latent_dim,), or (h, w, channels) where the code is a flattened map. task: name of the task
+    that it was trained for. labels: names of the classes of a conditional model, () of others. label: number of the class to
+    encode and draw, given to this class by name or number; None without one. runtime: "tensorflow", "onnx", or "auto" for onnx
+    where onnxruntime is installed and the export has its files.
+
+    Images are float32 (n, H, W, C) in [-1, 1]; the methods take uint8 images as well. Any number of images can be passed.
+    Raises UserError if the folder is missing, is not an export, or was written by a newer keras_ae, or the class is unknown.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        label: str | int | None = None,
+        runtime: Literal["tensorflow", "onnx", "auto"] = "tensorflow",
+    ):
+        self.folder = Path(folder)
+        check_folder(self.folder)
+        self.card = {"labels": [], "task": {"name": "identity"}, **read_card(self.folder)}
+        if runtime == "auto":
+            portable = (self.folder / "onnx" / "decoder.onnx").exists() and importlib.util.find_spec("onnxruntime")
+            runtime = "onnx" if portable else "tensorflow"
+        self._runtime = {"tensorflow": TensorFlow, "onnx": Onnx}[runtime](self.folder, self.card)
+        self.shape, self.input_shape = tuple(self.card["image_shape"]), tuple(self.card["input_shape"])
+        self.latent_dim, self.code_shape = self.card["latent_dim"], tuple(self.card["code_shape"])
+        self.task = self.card["task"]["name"]
+        self.labels = tuple(self.card["labels"])
+        self.label = None if label is None else self._number_of(label)
+
+    def _number_of(self, label):
+        if not self.labels:
+            raise UserError(f"{self.folder} is not conditional; leave out `label`")
+        if label in self.labels:
+            return self.labels.index(label)
+        if str(label).isdecimal() and int(label) < len(self.labels):
+            return int(label)
+        known = ", ".join(f"{index} {name}" if str(index) != name else name for index, name in enumerate(self.labels))
+        raise UserError(f"unknown label '{label}'; choose one of {known}")
+
+    def labels_of(self, files: Sequence[Path], directory: str | os.PathLike | None = None) -> np.ndarray | None:
+        """Class numbers (n,) of picture files for a conditional model; None for others.
+
+        The class is `label` where it was given, else the name of the sub-folder of `directory` that contains it. Raises
+        UserError where neither says it.
+        """
+        if not self.labels or self.label is not None:
+            return np.full(len(files), self.label) if self.labels else None
+        # as data sets name the classes
+        names = [pictures.printable(name) for name in (pictures.classes(files, directory) if directory else [""] * len(files))]
+        for file, name in zip(files, names, strict=True):
+            if name not in self.labels:
+                place = f"is in the sub-folder '{name}', which is not one of its classes" if name else "has no class"
+                raise UserError(
+                    f"{self.folder} is conditional, and {file} {place}; name a class with `label`, or sort the files into "
+                    f"sub-folders named after the classes: {', '.join(self.labels)}"
+                )
+        return np.array([self.labels.index(name) for name in names])
+
+    def _labels_for(self, n, labels):
+        """The class numbers (n,) that a conditional model computes with; None for other models."""
+        if not self.labels:
+            return None
+        if labels is None and self.label is None:
+            raise UserError(f"{self.folder} is conditional; name a class with `label`: {', '.join(self.labels)}")
+        numbers = np.broadcast_to(np.asarray(self.label if labels is None else labels, "int32"), (n,))
+        beyond = numbers[(numbers < 0) | (numbers >= len(self.labels))]
+        if len(beyond):
+            known = f"0 to {len(self.labels) - 1}"
+            raise UserError(f"the classes of {self.folder} have the numbers {known}. Received: {beyond.min()}")
+        return numbers
+
+    def check_rebuilds(self) -> None:
+        """Raises UserError if the encoder takes images of another shape than the decoder makes, as for super-resolution."""
+        if self.input_shape != self.shape:
+            small, large = ("x".join(map(str, shape[:2])) for shape in (self.input_shape, self.shape))
+            raise UserError(f"{self.folder} makes {large} of {small}: it upscales pictures, it does not rebuild them")
+
+    @property
+    def generates(self) -> bool:
+        """Whether the export has a generator."""
+        return self._runtime.generates
+
+    def _run(self, function, arrays, labels, progress):
+        """Apply a function of the runtime to arrays (n, ...) in batches: a dict of NumPy arrays."""
+        labels = self._labels_for(len(arrays), labels)
+
+        def run_rows(rows):
+            return function(np.asarray(arrays[rows], "float32"), None if labels is None else labels[rows])
+
+        if not len(arrays):
+            # some processors' convolutions refuse an empty batch: the shapes come from one image of zeros
+            one = function(np.zeros((1, *arrays.shape[1:]), "float32"), None if labels is None else np.zeros(1, "int32"))
+            return {key: np.asarray(values)[:0] for key, values in one.items()}
+        return space.batched(run_rows, np.arange(len(arrays)), progress=progress)
+
+    def _floats(self, images):
+        images = np.asarray(images)
+        if images.shape[1:] != self.input_shape:
+            wanted = "(n, {}, {}, {})".format(*self.input_shape)
+            raise UserError(f"{self.folder} takes images of shape {wanted}. Received: {images.shape}")
+        # those that were never scaled are far outside of [-1, 1]
+        return pictures.floats(images, 2.0)
+
+    def codes(self, images: ArrayLike, labels: ArrayLike | None = None, progress: str | None = None) -> dict[str, np.ndarray]:
+        """The outputs of the encoder, (n, latent_dim) each: "z", the mean code; of a VAE "z_mean" and "z_log_var" too.
+
+        images: (n, *input_shape). labels: class numbers (n,) of a conditional model, by default `label`; also below. progress:
+        text of a progress bar on stderr.
+        """
+        return self._run(self._runtime.encode, self._floats(images), labels, progress)
+
+    def encode(self, images: ArrayLike, labels: ArrayLike | None = None, progress: str | None = None) -> np.ndarray:
+        """Mean codes (n, latent_dim) of images (n, *input_shape)."""
+        return self.codes(images, labels, progress)["z"]
+
+    def decode(self, z: ArrayLike, labels: ArrayLike | None = None) -> np.ndarray:
+        """Images (n, H, W, C) of codes (n, latent_dim)."""
+        z = np.asarray(z)
+        if z.shape[1:] != (self.latent_dim,):
+            raise UserError(f"{self.folder} takes codes of shape (n, {self.latent_dim}). Received: {z.shape}")
+        return self._run(self._runtime.decode, z, labels, None)["images"]
+
+    def reconstruct(self, images: ArrayLike, labels: ArrayLike | None = None) -> np.ndarray:
+        """Images (n, H, W, C) decoded from the mean codes of images (n, *input_shape)."""
+        return self.decode(self.encode(images, labels), labels)
+
+    def interpolate(self, image_a: ArrayLike, image_b: ArrayLike, steps: int = 10, spherical: bool = False) -> np.ndarray:
+        """`steps` images (steps, H, W, C) decoded along a straight line, or an arc, between the codes of two images (H, W, C).
+
+        The first and the last are the reconstructions of the two images.
+        """
+        z_a, z_b = (self.encode(np.asarray(image)[None])[0] for image in (image_a, image_b))
+        return self.decode((space.spherical if spherical else space.linear)(z_a, z_b, steps))
+
+    @functools.cached_property
+    def _with_gradients(self):
+        # not a second decoder in memory where one is
+        return self._runtime if isinstance(self._runtime, TensorFlow) else TensorFlow(self.folder, self.card)
+
+    def refine(
+        self,
+        images: ArrayLike,
+        z: np.ndarray,
+        steps: int = 20,
+        labels: ArrayLike | None = None,
+        progress: str | None = None,
+    ) -> np.ndarray:
+        """Codes (n, latent_dim) that rebuild images (n, H, W, C) better than codes z do, after `steps` of gradient descent.
+
+        An encoder answers at once, and for images unlike its training images not well: the distance from its code to the best
+        one is the amortization gap (Cremer et al. 2018, arXiv:1801.03558). No code becomes worse, and each depends on its own
+        image alone. progress: text of a progress bar on stderr. Gradients need TensorFlow, whatever the runtime is.
+        """
+        if not (len(z) and steps):
+            return z
+        images, labels = self._floats(images), self._labels_for(len(z), labels)
+
+        def refine_rows(rows):
+            return self._with_gradients.refine(images[rows], z[rows], steps, None if labels is None else labels[rows])
+
+        return space.batched(refine_rows, np.arange(len(z)), 32, progress)
+
+    def generate(
+        self,
+        n: int,
+        seed: int = 0,
+        temperature: float = 1.0,
+        prior: Literal["fitted", "normal"] = "fitted",
+        first: int = 0,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """New images `first` ... `first + n - 1` of the seed's sequence, uint8 (n, H, W, C), and their codes (n, latent_dim).
+
+        temperature: scales the spread of the codes. prior: "fitted" or "normal", the density that they are drawn from. A
+        conditional model without a `label` draws its classes in turn.
+        """
+        if not self.generates:
+            raise UserError(f"{self.folder} has no generator; it can only encode and decode")
+        if prior not in ("fitted", "normal"):
+            raise UserError(f"unknown prior {prior!r}; choose fitted or normal")
+        if n == 0:
+            # not every runtime takes no rows
+            return tuple(array[:0] for array in self.generate(1, seed, temperature, prior, first))
+        labels = None
+        if self.labels:
+            labels = self._labels_for(n, (first + np.arange(n)) % len(self.labels) if self.label is None else None)
+
+        def draw_rows(rows):
+            given = None if labels is None else labels[rows]
+            return self._runtime.draw(prior, first + int(rows[0]), len(rows), seed, temperature, given)
+
+        drawn = space.batched(draw_rows, np.arange(n))
+        return drawn["images"], drawn["z"]
+
+
+# the public name
+load = Exported

@@ -1,0 +1,203 @@
+"""The folder of a training run: its files, which runs there are, and what the card of an export says of one.
+
+    config.json                the experiment with every default filled in, data set, precision, versions
+    history.csv                one line for each epoch of the first stage; second_stage.csv: of the second
+    best.weights.h5            the epoch with the least val_loss; none for models whose last epoch counts
+    first_stage-12.weights.h5  everything that training needs to continue after 12 epochs; second_stage-14.weights.h5
+    tensorboard/, preview.png  written while it is trained
+    prior.npz, metrics.json, pictures/    written when it ends
+
+Runs of an experiment are numbered: runs/vae/001, runs/vae/002. An epoch is done when the file of its weights has its name;
+what other files say of later epochs is written again.
+"""
+
+import contextlib
+import csv
+import json
+import shlex
+from pathlib import Path
+
+from keras_ae import files
+from keras_ae.errors import UserError
+from keras_ae.models.vae import VAE
+from keras_ae.training.experiment import complete
+
+ROOT = Path("runs")
+
+
+class Stage:
+    """The files of one stage of the run in `folder`. name: "first_stage" or "second_stage". Epochs count through both."""
+
+    def __init__(self, folder, name):
+        self.folder, self.name = folder, name
+        self.history = folder / ("history.csv" if name == "first_stage" else f"{name}.csv")
+
+    def weights(self, epoch):
+        """The path of everything that training needs to continue after so many epochs."""
+        return self.folder / f"{self.name}-{epoch}.weights.h5"
+
+    @property
+    def epochs(self):
+        """Whole epochs that are saved, through both stages; 0 for none."""
+        names = (path.name for path in self.folder.glob(f"{self.name}-*.weights.h5"))
+        return max((int(name.split(".")[0].rpartition("-")[2]) for name in names), default=0)
+
+    def rows(self):
+        """One dict for each whole epoch, as history.csv has them: "epoch" from 0, numbers as floats."""
+        if not self.history.exists():
+            return []
+        with open(self.history, encoding="utf-8", newline="") as file:
+            rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        return [row for row in rows if row["epoch"] < self.epochs]
+
+    def forget_later_epochs(self):
+        """Leave only whole epochs in history.csv: a process may have been killed between a line and the weights."""
+        if not self.history.exists():
+            return
+        rows = self.rows()
+        with files.write_file(self.history) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
+            if rows:
+                writer = csv.DictWriter(file, list(rows[0]))
+                writer.writeheader()
+                writer.writerows(row | {"epoch": int(row["epoch"])} for row in rows)
+
+
+class Run:
+    """The files of one run in `folder`, which need not exist yet."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.first, self.second = Stage(self.folder, "first_stage"), Stage(self.folder, "second_stage")
+        self.best_weights = self.folder / "best.weights.h5"
+        self.tensorboard, self.pictures = self.folder / "tensorboard", self.folder / "pictures"
+        self.preview, self.prior = self.folder / "preview.png", self.folder / "prior.npz"
+
+    def __str__(self):
+        return str(self.folder)
+
+    @property
+    def exists(self):
+        return (self.folder / "config.json").exists()
+
+    @property
+    def complete(self):
+        return (self.folder / "metrics.json").exists()
+
+    @property
+    def epochs(self):
+        """Whole epochs of both stages."""
+        return self.second.epochs or self.first.epochs
+
+    def lock(self):
+        """Hold the run for this process; UserError if a live process trains in it."""
+        return files.lock(self.folder / ".lock", f"another process trains in {self}; choose another folder or wait")
+
+    def remove_if_empty(self):
+        """Remove the folder of a run that has not begun."""
+        if not self.exists:
+            (self.folder / ".lock").unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self.folder.rmdir()
+
+    def write_json(self, name, values):
+        with files.write_file(self.folder / f"{name}.json") as path:
+            path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+    def read_json(self, name):
+        return json.loads((self.folder / f"{name}.json").read_text(encoding="utf-8"))
+
+    def history(self):
+        """One dict of numbers per whole epoch of both stages: "epoch" from 1, "stage" 1 or 2."""
+        stages = ((1, self.first), (2, self.second))
+        return [{**row, "epoch": int(row["epoch"]) + 1, "stage": number} for number, one in stages for row in one.rows()]
+
+    def best(self):
+        """The row of the epoch whose weights count."""
+        rows = self.history()
+        return rows[-1] if self.second.epochs or not self.best_weights.exists() else min(rows, key=lambda row: row["val_loss"])
+
+    def experiment(self):
+        config = self.read_json("config")
+        return complete(config["experiment"], config["tables"])
+
+    def best_networks(self, precision="float32", stage=2):
+        """Encoder and decoder with the weights that count, to compute in the dtype policy `precision`.
+
+        stage: 1 for those that the second stage began with. Raises UserError where the weights do not fit.
+        """
+        config, experiment = self.read_json("config"), self.experiment()
+        shape, labels = config["data"]["shape"], config["data"]["labels"]
+        encoder, decoder = experiment.networks(tuple(shape), len(labels), precision)
+        last = self.second if stage == 2 and self.second.epochs else self.first
+        best = last is self.first and self.best_weights.exists()
+        path = self.best_weights if best else last.weights(last.epochs)
+        try:
+            VAE(encoder, decoder, experiment.likelihood()).load_weights(path)
+        except (OSError, KeyError, ValueError) as error:
+            trained = config["versions"]["keras_ae"]
+            raise UserError(
+                f"{path} does not fit the networks that this keras_ae builds, or is damaged; version {trained} wrote it"
+            ) from error
+        return encoder, decoder
+
+    def card(self):
+        """What the card of an export says of a finished run: where the model comes from, and its held-out metrics."""
+        config, measured, experiment = self.read_json("config"), self.read_json("metrics"), self.experiment()
+        # paths of the user's machine are private
+        private = {"data": "directory", "training": "start_from"}
+        tables = {
+            name: {key: value for key, value in table.items() if key != private.get(name)}
+            for name, table in experiment.tables.items()
+        }
+        return {
+            "experiment": experiment.name,
+            "configuration": tables,
+            **({"started_from": config["started_from"]} if "started_from" in config else {}),
+            "task": tables["task"],
+            "data": config["data"],
+            "labels": config["data"]["labels"],
+            "seed": experiment.training.seed,
+            "versions": config["versions"],
+            "training_precision": config["precision"],
+            "training_seconds": measured["training_seconds"],
+            "epochs": measured["epochs"],
+            "best_epoch": measured["best_epoch"],
+            "held_out": measured["reconstruction"],
+            "held_out_baseline": measured["baseline"],
+            "held_out_neg_elbo_nats": measured["neg_elbo_nats"],
+        }
+
+
+def _numbered(root):
+    """Runs inside `root`, oldest first."""
+    folders = sorted((path for path in Path(root).glob("[0-9]*") if path.name.isdigit()), key=lambda path: int(path.name))
+    return [run for run in map(Run, folders) if run.exists]
+
+
+def new_run(root):
+    """A run with the next free number in `root`; its folder is made."""
+    number = max((int(path.name) for path in Path(root).glob("[0-9]*") if path.name.isdigit()), default=0)
+    while True:
+        number += 1
+        folder = Path(root) / f"{number:03d}"
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(parents=True)
+            return Run(folder)
+
+
+def find_run(path):
+    """The run in the folder `path`, or the newest of the numbered ones inside it. UserError if there is none."""
+    runs = [Run(path)] if Run(path).exists else _numbered(path)
+    if not runs:
+        raise UserError(f"no run in {path}; train one with python -m keras_ae.train experiments/NAME.toml")
+    return runs[-1]
+
+
+def find_complete_run(path):
+    """As `find_run`, but the newest complete run; UserError says how to complete one."""
+    ended = [run for run in (_numbered(path) or [find_run(path)]) if run.complete]
+    if not ended:
+        run = find_run(path)
+        command = f"python -m keras_ae.train ... --out {shlex.quote(str(run))} --resume"
+        raise UserError(f"the run in {run} is not complete; continue it with {command}")
+    return ended[-1]

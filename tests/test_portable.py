@@ -1,0 +1,152 @@
+"""ONNX and LiteRT files: that they compute what the networks do, also networks of a user's own layers."""
+
+import json
+
+import keras
+import numpy as np
+import onnxruntime
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from keras_ae.exports import portable, save
+from keras_ae.exports.load import Exported
+from keras_ae.images import pictures
+from keras_ae.models.latents import Gaussian, Point
+from keras_ae.priors.mixture import Normal
+
+RANDOM = np.random.default_rng(0)
+IMAGES = RANDOM.uniform(-1, 1, (3, 16, 16, 3)).astype("float32")
+
+
+@keras.saving.register_keras_serializable("tests")
+class Squashed(layers.Layer):
+    """A layer that no other program knows."""
+
+    def call(self, inputs):
+        return keras.ops.arctan(inputs) * keras.ops.mean(inputs, axis=-1, keepdims=True)
+
+
+OWN = {
+    "normalization": [layers.Conv2D(4, 3, 2, "same"), layers.BatchNormalization(), layers.LeakyReLU(0.2)],
+    "group normalization": [layers.Conv2D(8, 3), layers.GroupNormalization(4), layers.GroupNormalization(2, scale=False)],
+    "odd strides": [layers.Conv2D(4, 3, 2, "valid"), layers.Conv2DTranspose(2, 3, 2, "same", activation="elu")],
+    "upsampling": [layers.UpSampling2D(2), layers.UpSampling2D(2, interpolation="bilinear")],
+    "layer normalization": [layers.Flatten(), layers.Dense(9, "softplus"), layers.LayerNormalization()],
+    "flat kernels": [layers.Conv2D(4, (16, 1)), layers.Conv2D(5, (1, 4), (1, 2), padding="same", activation="relu")],
+    "dilation": [layers.Conv2D(6, 3, dilation_rate=2), layers.Dropout(0.5), layers.DepthwiseConv2D(3), layers.ReLU()],
+    "sequence": [layers.Reshape((64, 12)), layers.Dense(8, "silu"), layers.Permute((2, 1)), layers.Softmax()],
+    "own layer": [layers.Conv2D(4, 3), Squashed(), layers.GlobalAveragePooling2D()],
+}
+
+
+def functional(*stack):
+    """A functional model of these layers on images (16, 16, 3), with random weights."""
+    model = keras.Sequential([keras.Input((16, 16, 3)), *stack])
+    network = keras.Model(model.inputs, model.outputs[0])
+    network.set_weights([RANDOM.uniform(0.1, 0.5, weights.shape) for weights in network.get_weights()])
+    return network
+
+
+@pytest.mark.parametrize("stack", OWN.values(), ids=OWN)
+def test_networks_of_a_users_own_layers_are_written(tmp_path, stack):
+    network = functional(*stack)
+    model = portable.name_network(network, ["images"], lambda y: {"y": y})
+    portable.write_onnx(portable.use_fast_layers(model), tmp_path / "a.onnx", False, {"made": "here"})
+    session = onnxruntime.InferenceSession(tmp_path / "a.onnx")
+    assert session.get_modelmeta().custom_metadata_map == {"made": "here"}
+    np.testing.assert_allclose(session.run(["y"], {"images": IMAGES})[0], network(IMAGES), rtol=1e-3, atol=1e-4)
+    # any number of images, and no weight is stored twice
+    assert len(session.run(["y"], {"images": np.repeat(IMAGES, 3, axis=0)})[0]) == 9
+    assert (tmp_path / "a.onnx").stat().st_size < 4 * network.count_params() + 20_000
+
+
+def test_large_weights_are_stored_in_float16(tmp_path):
+    network = functional(layers.Conv2D(64, 3), layers.Conv2D(64, 3))
+    model = portable.name_network(network, ["images"], lambda y: {"y": y})
+    for half in (True, False):
+        portable.write_onnx(model, tmp_path / f"{half}.onnx", half, {})
+    halved, whole = (onnxruntime.InferenceSession(tmp_path / f"{half}.onnx") for half in (True, False))
+    sizes = [(tmp_path / f"{half}.onnx").stat().st_size for half in (True, False)]
+    assert sizes[0] < 0.55 * sizes[1]
+    (found,), (expected,) = (session.run(["y"], {"images": IMAGES}) for session in (halved, whole))
+    np.testing.assert_allclose(found, expected, atol=1e-3 * np.std(expected))
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 1), (4, 4, 1), (12, 12, 3)])
+def test_pictures_of_any_size_are_resized_as_encode_uint8_does(tmp_path, shape):
+    portable.write_resize(tmp_path / "resize.onnx", shape, {})
+    session = onnxruntime.InferenceSession(tmp_path / "resize.onnx")
+    for height, width in ((8, 8), (5, 9), (60, 41), (300, 7)):
+        pixels = RANDOM.integers(0, 256, (3, height, width, shape[-1]), "uint8")
+        found = session.run(["resized"], {"images": pixels})[0]
+        assert np.abs(found - portable.resize(tf.constant(pixels), shape)).max() < 1e-5
+        side = min(height, width)
+        if side == shape[0]:
+            top, left = (height - side) // 2, (width - side) // 2
+            middle = pictures.to_float(pixels[:, top : top + side, left : left + side])
+            np.testing.assert_allclose(found, middle, atol=1e-6)
+
+
+def export_own(folder, *stack, steep=1.0):
+    """Export an encoder that ends in these layers and a linear decoder; the card of the export."""
+    images = keras.Input((16, 16, 3))
+    x = images
+    for layer in stack:
+        x = layer(x)
+    z = keras.Input((4,))
+    kernel = keras.initializers.RandomNormal(stddev=steep, seed=0)
+    decoder = keras.Model(z, layers.Reshape((16, 16, 3))(layers.Dense(16 * 16 * 3, "tanh", kernel_initializer=kernel)(z)))
+    save.write(folder, keras.Model(images, x), decoder, Normal(4), {"experiment": "own"})
+    return json.loads((folder / "card.json").read_text())
+
+
+def test_weights_stay_in_float32_where_float16_would_change_pictures(tmp_path):
+    card = export_own(tmp_path / "own", layers.Flatten(), Point(4), steep=10)
+    for kind in ("onnx", "litert"):
+        assert card[kind]["weights"] == "float32"
+        assert max(card[kind]["levels_of_difference"].values()) <= 1
+
+
+def test_a_layer_of_ones_own_is_exported_in_every_form(tmp_path):
+    card = export_own(tmp_path / "own", Squashed(), layers.Flatten(), Gaussian(4))
+    assert "weights" in card["onnx"]
+    models = [Exported(tmp_path / "own", runtime=runtime) for runtime in ("tensorflow", "onnx")]
+    codes = [model.encode(IMAGES) for model in models]
+    np.testing.assert_allclose(*codes, atol=0.01 * np.abs(codes[0]).max())
+
+
+def test_an_export_without_portable_files_says_why_and_works_otherwise(tmp_path, monkeypatch):
+    def fail(*_):
+        raise NotImplementedError("no such operation\nmore lines")
+
+    monkeypatch.setattr(portable, "write_litert", fail)
+    # tf2onnx has no form of the exact error function
+    card = export_own(tmp_path / "own", layers.Activation("gelu"), layers.Flatten(), Point(4))
+    assert card["onnx"] == {"missing": "no ONNX form of Erfc"}
+    assert card["litert"] == {"missing": "no such operation"}
+    assert not (tmp_path / "own" / "onnx").exists() and not (tmp_path / "own" / "litert").exists()
+    assert Exported(tmp_path / "own", runtime="auto").generate(2)[0].shape == (2, 16, 16, 3)
+
+
+def test_files_that_differ_from_the_networks_are_not_exported(tmp_path, monkeypatch):
+    written = portable.write_onnx
+
+    def write_other(model, path, half, document):
+        model.set_weights([-weights for weights in model.get_weights()])
+        written(model, path, half, document)
+
+    monkeypatch.setattr(portable, "write_onnx", write_other)
+    card = export_own(tmp_path / "own", layers.Flatten(), Point(4))
+    assert card["onnx"]["missing"].startswith("pictures differ from those of the networks, in levels of 255 by")
+    assert not (tmp_path / "own" / "onnx").exists()
+
+
+def test_litert_files_have_the_names_of_the_contract(tmp_path):
+    export_own(tmp_path / "own", layers.Flatten(), Gaussian(4))
+    decoder, encoder = (
+        tf.lite.Interpreter(str(tmp_path / "own" / "litert" / f"{name}.tflite")) for name in ("decoder", "encoder")
+    )
+    assert decoder.get_signature_list() == {"serving_default": {"inputs": ["z"], "outputs": ["images"]}}
+    signature = encoder.get_signature_list()["serving_default"]
+    assert (signature["inputs"], set(signature["outputs"])) == (["images"], {"z", "z_mean", "z_log_var"})
