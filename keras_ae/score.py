@@ -93,7 +93,7 @@ def separation(rows, others):
 def texture_of(model, directory, seed):
     """The score by texture from a folder of usual pictures: at most `REFERENCE` of them, chosen by `seed`."""
     from keras_ae.images import pictures
-    from keras_ae.judge.texture import Texture
+    from keras_ae.judge.features import Texture
 
     paths = pictures.chosen((), directory, REFERENCE, seed)
     ((_, usual, labels),) = read_batches(model, paths, directory, REFERENCE)

@@ -1,4 +1,4 @@
-"""Charts as PNG files, drawn with matplotlib: curves of training, KL of each dimension, rate and distortion."""
+"""Charts as PNG files, drawn with matplotlib: curves of training, and KL of each dimension."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -90,15 +90,5 @@ def kl_per_dimension(kls, path):
         axes.plot(np.arange(1, len(kl) + 1), np.sort(kl)[::-1], label=name, marker="." if len(kl) < 3 else None)
     axes.set_ylim(bottom=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(fontsize=8)
-    save(figure, path)
-
-
-def rate_distortion(points, path):
-    """Rate and distortion of every held-out image in nats: {name: (rate (n,), distortion (n,))}; crosses mark the means."""
-    figure, axes = new_axes("Rate and distortion of each held-out image", "rate: KL (nats)", "distortion: -log p(x | z) (nats)")
-    for name, (rate, distortion) in points.items():
-        dots = axes.scatter(rate, distortion, s=5, alpha=0.4, label=name)
-        axes.plot(rate.mean(), distortion.mean(), "x", markersize=11, markeredgewidth=2.5, color=dots.get_facecolor()[0][:3])
     axes.legend(fontsize=8)
     save(figure, path)
