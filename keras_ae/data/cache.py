@@ -38,7 +38,7 @@ SIDES = ("train", "test")
 ENTRY = np.dtype([("digest", "u1", 32), ("label", "<i4"), ("side", "i1"), ("reason", "S91")])
 # number of files up to which starting processes takes longer than they save
 FEW = 1000
-# pieces of up to 64 files that each core decodes before their entries are written
+# pieces of up to 64 files for each core that are handed out at once
 ROUND = 16
 
 
@@ -101,8 +101,10 @@ def _decode(source, shape, folder):
                 file.truncate(count * size)
         items = source.items(done)
         pieces = ((first, list(itertools.islice(items, piece))) for first in range(done, count, piece))
+        # all of a round is handed out at once: joblib would read the source in a thread of its own, where errors are lost
+        options = {"return_as": "generator", "pre_dispatch": "all", "batch_size": 1, "idle_worker_timeout": 10}
         with (
-            joblib.Parallel(1 if count - done <= FEW else -1, "loky", idle_worker_timeout=10, batch_size=1) as parallel,
+            joblib.Parallel(1 if count - done <= FEW else -1, "loky", **options) as parallel,
             tqdm(None, f"decoding {source.name}", count, initial=done, unit="image", disable=None) as progress,
         ):
             while together := list(itertools.islice(pieces, ROUND * joblib.cpu_count())):
