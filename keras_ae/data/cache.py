@@ -68,19 +68,20 @@ def decode_piece(folder, first, items, shape):
     Raises OSError if a file cannot be read.
     """
     entries = np.zeros(len(items), ENTRY)
-    with open(folder / "pixels", "r+b") as pixels, open(folder / "thumbnails", "r+b") as thumbnails:
-        for number, (data, label, side) in enumerate(items):
-            data = data if isinstance(data, bytes) else pictures.contents(data)
-            digest, reason = np.frombuffer(hashlib.sha256(data).digest(), "u1"), ""
-            try:
-                image = pictures.decode(data, shape[0], shape[2])
-            except pictures.DamagedPicture as error:
-                reason = str(error)
-            else:
-                for file, array in ((pixels, image), (thumbnails, copies.thumbnail(image))):
-                    file.seek((first + number) * array.nbytes)
-                    file.write(array.tobytes())
-            entries[number] = digest, label, SIDES.index(side) if side else -1, reason.encode(errors="replace")
+    images, thumbnails = np.zeros((len(items), *shape), "uint8"), np.zeros((len(items), copies.SIDE**2), "float16")
+    for number, (data, label, side) in enumerate(items):
+        data, reason = data if isinstance(data, bytes) else pictures.contents(data), b""
+        try:
+            images[number] = pictures.decode(data, shape[0], shape[2])
+            thumbnails[number] = copies.thumbnail(images[number])
+        except pictures.DamagedPicture as error:
+            reason = str(error).encode(errors="replace")
+        digest = np.frombuffer(hashlib.sha256(data).digest(), "u1")
+        entries[number] = digest, label, SIDES.index(side) if side else -1, reason
+    for name, rows in (("pixels", images), ("thumbnails", thumbnails)):
+        with open(folder / name, "r+b") as file:
+            file.seek(first * rows[0].nbytes)
+            file.write(rows)
     return entries.tobytes()
 
 
