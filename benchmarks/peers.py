@@ -90,7 +90,7 @@ def candidate(name, image_set, seed, minutes):
 def train_ours(name, data, minutes):
     """An experiment of ours, trained for as many epochs as fit into the minutes and exported, as a candidate."""
     from keras_ae.exports.load import Exported
-    from keras_ae.judge import side_by_side
+    from keras_ae.judge.judge import export_candidate
     from keras_ae.training import experiment
 
     def run(module, *arguments):
@@ -101,15 +101,15 @@ def train_ours(name, data, minutes):
     # a short run first; the first epoch of a stage compiles
     options = ["--set", "training.epochs=3", "--set", f"refinement.epochs={2 * refines}"]
     run("train", file, *data, *options, "--out", folder / "probe")
-    with open(folder / "probe" / "history.csv", newline="", encoding="utf-8") as rows:
-        rows = list(csv.DictReader(rows))
     options, share = [], FIRST_STAGE if refines else 1.0
-    for stage, key, part in (("1", "training.epochs", share), ("2", "refinement.epochs", 1 - share)):
-        if seconds := [float(row["seconds"]) for row in rows if row["stage"] == stage]:
-            options += ["--set", f"{key}={max(1, int(part * minutes * 60 / min(seconds)))}"]
+    for name, key, part in (("history", "training.epochs", share), ("second_stage", "refinement.epochs", 1 - share)):
+        if (path := folder / "probe" / f"{name}.csv").exists():
+            with open(path, newline="", encoding="utf-8") as rows:
+                seconds = min(float(row["seconds"]) for row in csv.DictReader(rows))
+            options += ["--set", f"{key}={max(1, int(part * minutes * 60 / seconds))}"]
     run("train", file, *data, *options, "--out", folder / "run")
     run("export", "--model", folder / "run", "--out", folder / "export")
-    return side_by_side.candidate(Exported(folder / "export"), f"keras_ae {name}")
+    return export_candidate(Exported(folder / "export"), f"keras_ae {name}")
 
 
 # ---- trained in this process: functions of the images, a seed and a clock. They return the length of a code, images -> dict of
@@ -314,7 +314,7 @@ def race(image_set, target, arguments):
 
 def bench(arguments):
     from keras_ae.data import pipeline
-    from keras_ae.judge import side_by_side
+    from keras_ae.judge import report
     from keras_ae.judge.judge import Judge
 
     data = ("--data", arguments.data) if arguments.data else ()
@@ -324,8 +324,8 @@ def bench(arguments):
     makers = [functools.partial(train_ours, name, data, arguments.minutes) for name in ("vae", "ae")]
     makers += [functools.partial(candidate, name, image_set, arguments.seed, arguments.minutes) for name in OTHERS]
     makers.append(functools.partial(judge.baseline, 128))
-    judged, arrays = side_by_side.judge_all(judge, makers)
-    print(side_by_side.write(arguments.out, judge, judged, judged, arrays, judge.warnings()))
+    judged, arrays = judge.measure_all(makers)
+    print(report.write(arguments.out, judge, judged, judged, arrays, judge.warnings()))
     numbers = json.loads((arguments.out / "metrics.json").read_text(encoding="utf-8"))
     print(race(image_set, numbers["models"]["PCA-128"]["reconstruction"]["psnr"], arguments))
 

@@ -76,46 +76,33 @@ def write_pictures(root, seed, n):
 
 
 def recalled(names, groups):
-    """Recall by kind, and the number of pictures in groups that were not planted. groups: the leader of each name."""
+    """Recall of the copies of each of KINDS. groups: of each name, the index of the first picture of its group."""
     place = {Path(name).stem: index for index, name in enumerate(names)}
     found = {kind: [] for kind in KINDS}
     for name, index in place.items():
         if name.startswith("copy-"):
             number = int(name.removeprefix("copy-"))
             found[KINDS[number // PLANTED % len(KINDS)]].append(groups[index] == groups[place[str(number)]])
-    together = sum(int(np.sum(matches)) for matches in found.values())
-    recall = {kind: round(float(np.mean(matches)), 4) for kind, matches in found.items()}
-    return recall, int(np.sum(groups != np.arange(len(groups)))) - together
-
-
-def peak():
-    """Peak memory of this process so far in MiB."""
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    return [float(np.mean(matches)) for matches in found.values()]
 
 
 def measured(n, seed, root):
-    """One row of the table, of n files in a new folder of `root`."""
+    """One row of the table, {column: text}, of n files in a new folder of `root`."""
     from keras_ae.data import copies, pipeline
 
     os.environ["KERAS_AE_CACHE"] = str(Path(root) / "cache")
-    at_start = peak()
     search, searched = copies.groups, {}
 
     def timed(thumbnails):
         begun = time.perf_counter()
         searched["groups"] = search(thumbnails)
-        searched["s"] = time.perf_counter() - begun
+        searched["ms"] = 1000 * (time.perf_counter() - begun) / n
         return searched["groups"]
 
     copies.groups = timed
     begun = time.perf_counter()
     image_set = pipeline.load("folder", str(Path(root) / "files"), SIDE, 3)
-    seconds = time.perf_counter() - begun
-    prepared = peak()
-    begun = time.perf_counter()
-    pipeline.load("folder", str(Path(root) / "files"), SIDE, 3)
-    opened = time.perf_counter() - begun
-
+    milliseconds = 1000 * (time.perf_counter() - begun) / n
     begun = time.perf_counter()
     stream = iter(pipeline.training(image_set, BATCH, seed))
     next(stream)
@@ -126,42 +113,16 @@ def measured(n, seed, root):
     read = batches * BATCH / (time.perf_counter() - begun)
     with np.load(image_set.folder / "index.npz") as columns:
         names = columns["names"].tobytes().decode().split("\0")
-    recall, others = recalled(names, searched["groups"])
-    return {
-        "images": n,
-        "prepare ms per image": 1000 * seconds / n,
-        "search ms per image": 1000 * searched["s"] / n,
-        "open s": opened,
-        "first batch s": first,
-        "images per s": round(read),
-        "start MiB": at_start,
-        "prepare MiB": prepared,
-        "read MiB": peak(),
-        "planted": n // (PLANTED + 1),
-        "recall": recall,
-        "other pairs": others,
+    recall = recalled(names, searched["groups"])
+    row = {
+        "images": f"{n:,}",
+        "preparing, ms an image": f"{milliseconds:.2f}",
+        "of which the search, ms": f"{searched['ms']:.2f}",
+        "to the first batch, s": f"{first:.1f}",
+        "images a second": f"{read:,.0f}",
+        "peak MiB": f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f}",
     }
-
-
-def table(rows):
-    """The rows as lines of Markdown. Growth is that of the time to prepare over that of the number of images."""
-    heads = [
-        "images",
-        "preparing, ms an image",
-        "growth",
-        "of which the search, ms",
-        "to the first batch, s",
-        "images a second",
-    ]
-    heads += ["peak MiB: preparing", "reading", "recall: mirrored", "re-encoded", "resized", "other pairs"]
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    for row, before in zip(rows, [None, *rows], strict=False):
-        growth = f"{row['prepare ms per image'] / before['prepare ms per image']:.2f}" if before else ""
-        cells = [f"{row['images']:,}", f"{row['prepare ms per image']:.2f}", growth, f"{row['search ms per image']:.2f}"]
-        cells += [f"{row['first batch s']:.1f}", f"{row['images per s']:,}", f"{row['prepare MiB']:,}", f"{row['read MiB']:,}"]
-        cells += [f"{row['recall'][kind]:.3f}" for kind in KINDS]
-        lines.append(f"| {' | '.join([*cells, str(row['other pairs'])])} |")
-    return lines
+    return row | {f"recall of copies: {kind}": f"{share:.3f}" for kind, share in zip(KINDS, recall, strict=True)}
 
 
 def in_process(n, seed, place):
@@ -169,30 +130,27 @@ def in_process(n, seed, place):
     with tempfile.TemporaryDirectory(dir=place) as root:
         begun = time.perf_counter()
         write_pictures(Path(root) / "files", seed, n)
-        print(f"{n:>9,} images: written in {time.perf_counter() - begun:.0f} s", flush=True)
+        print(f"{n:>9,} images: written in {time.perf_counter() - begun:.0f} s", file=sys.stderr)
         command = [sys.executable, __file__, str(n), "--seed", str(seed), "--in", root]
-        return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+        # what libraries print comes first
+        return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python benchmarks/scale.py", description=__doc__.partition("\n")[0])
     parser.add_argument("sizes", type=int, nargs="*", default=[10**4, 10**5, 10**6])
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--place", help="folder for the files and the cache, 18 kB an image; the default is that of temporary files"
-    )
+    parser.add_argument("--place", help="folder for the files and the cache, 30 kB an image (default: that of temporary files)")
     parser.add_argument("--in", dest="root", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.root:
-        out = os.fdopen(os.dup(1), "w")
-        os.dup2(2, 1)
-        json.dump(measured(arguments.sizes[0], arguments.seed, arguments.root), out)
+        print(json.dumps(measured(arguments.sizes[0], arguments.seed, arguments.root)))
         return
-    rows = []
-    for n in sorted(arguments.sizes):
-        rows.append(in_process(n, arguments.seed, arguments.place))
-        print(json.dumps(rows[-1], indent=1), flush=True)
-    print("\n".join(table(rows)))
+    for index, n in enumerate(sorted(arguments.sizes)):
+        row = in_process(n, arguments.seed, arguments.place)
+        if not index:
+            print(f"| {' | '.join(row)} |\n{'|---' * len(row)}|")
+        print(f"| {' | '.join(row.values())} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ PSNR of reconstructions; as everywhere, a tenth of the distinct pictures is held
 """
 
 import argparse
-import csv
 import json
 import os
 import subprocess
@@ -19,15 +18,6 @@ WAYS = {
 }
 
 
-def parser():
-    parser = argparse.ArgumentParser(prog="python benchmarks/small.py", description=__doc__.partition("\n")[0])
-    parser.add_argument("--cats", metavar="DIR", help="folder of cat faces")
-    parser.add_argument("--other", metavar="DIR", help="folder of other pictures")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[40, 100, 300, 1000], metavar="N", help="numbers of pictures")
-    parser.add_argument("--place", type=Path, default="runs/small", metavar="DIR", help="the runs, and results.json")
-    return parser
-
-
 def subset(directory, n, place):
     """A folder of links to the first n pictures of a folder by name, made unless it is there."""
     if not place.exists():
@@ -39,25 +29,28 @@ def subset(directory, n, place):
 
 
 def trained(pictures, way, out):
-    """The metrics of vae.toml on the pictures of a folder, and the seconds of its epochs; trained unless they are there."""
+    """The metrics of vae.toml on the pictures of a folder, trained unless they are there."""
     if not (out / "metrics.json").exists():
         resume = ["--resume"] if (out / "config.json").exists() else []
         words = ["experiments/vae.toml", "--data", pictures, *WAYS[way], "--out", out, *resume]
         subprocess.run([sys.executable, "-m", "keras_ae.train", *map(str, words)], check=True)
-    with open(out / "history.csv", newline="", encoding="utf-8") as file:
-        seconds = sum(float(row["seconds"]) for row in csv.DictReader(file))
-    return json.loads((out / "metrics.json").read_text(encoding="utf-8")) | {"seconds": seconds}
+    return json.loads((out / "metrics.json").read_text(encoding="utf-8"))
 
 
 def row(name, done):
     """A row of the table from the metrics of both ways."""
     baseline = next(iter(done.values()))["baseline"]
-    cells = [f"{metrics['reconstruction']['psnr']:.2f} dB, {metrics['seconds']:.0f} s" for metrics in done.values()]
+    cells = [f"{metrics['reconstruction']['psnr']:.2f} dB, {metrics['training_seconds']:.0f} s" for metrics in done.values()]
     return f"| {name} | {baseline['n']} | {baseline['psnr']:.2f} dB | {' | '.join(cells)} |"
 
 
 def main():
-    arguments = parser().parse_args()
+    parser = argparse.ArgumentParser(prog="python benchmarks/small.py", description=__doc__.partition("\n")[0])
+    parser.add_argument("--cats", metavar="DIR", help="folder of cat faces")
+    parser.add_argument("--other", metavar="DIR", help="folder of other pictures")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[40, 100, 300, 1000], metavar="N", help="numbers of pictures")
+    parser.add_argument("--place", type=Path, default="runs/small", metavar="DIR", help="the runs, and results.json")
+    arguments = parser.parse_args()
     rows = {}
     for kind, n in ((kind, n) for kind in ("other", "cats") for n in arguments.sizes if getattr(arguments, kind)):
         place = arguments.place / f"{kind}-{n}"

@@ -12,7 +12,6 @@ Commands run inside this process; only trainings that are killed have their own.
 
 import argparse
 import contextlib
-import faulthandler
 import importlib
 import io
 import itertools
@@ -348,7 +347,6 @@ def main():
     parser.add_argument("--keep", action="store_true", help="keep the temporary folder")
     arguments = parser.parse_args()
     seed = arguments.seed if arguments.seed is not None else time.time_ns() % 2**31
-    faulthandler.enable()
     folder = Path(tempfile.mkdtemp(prefix="keras_ae-soak-"))
     os.environ["KERAS_AE_CACHE"] = str(folder / "cache")
     print(f"seed {seed}, {arguments.minutes:g} minutes, in {folder}", flush=True)

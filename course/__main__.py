@@ -51,7 +51,7 @@ def lines_of(numbers, depth=1):
 def main(arguments):
     """Run the study that the command line names, and print its numbers."""
     import keras_ae
-    from keras_ae.judge import side_by_side
+    from keras_ae.judge import judge
 
     name = arguments.name
     try:
@@ -60,16 +60,16 @@ def main(arguments):
         raise UserError(f"this study needs {error.name}: pip install 'keras_ae[course]'") from None
     arguments.out = arguments.out or f"studies/{name}"
     path = check_out(arguments)
-    folders = side_by_side.named(arguments.compare or [arguments.model])
+    folders = judge.name_folders(arguments.compare or [arguments.model])
     models = {model: keras_ae.load(folder) for model, folder in folders.items()}
-    image_set = side_by_side.load_images(models, arguments.data)
+    image_set = judge.load_images(models, arguments.data)
     protocol = {"study": name, "exports": list(models), "data": image_set.name, "n_held_out": image_set.n_test}
     protocol |= {"seed": arguments.seed, "versions": files.versions()}
     with files.write_folder(path, arguments.force) as folder:
         numbers = run(models, image_set, arguments.seed, folder)
         (folder / f"{name}.json").write_text(json.dumps(protocol | numbers, indent=2) + "\n", encoding="utf-8")
     # without --data, the images are those of the first model, or the study draws its own
-    for line in side_by_side.trained_on_others(models, image_set) if arguments.data else ():
+    for line in judge.warn_of_other_data(models, image_set) if arguments.data else ():
         warn(line)
     print(f"{name} of {', '.join(models)} on {image_set.name} -> {path / name}.json")
     print("\n".join(lines_of(numbers)))

@@ -10,6 +10,11 @@ from keras_ae.images import pictures
 from keras_ae.images.charts import new_axes, save
 
 
+def images_in_row(side):
+    """How many images of `side` pixels fit side by side on a page at twice their size: from 5 to 10."""
+    return max(5, min(10, 360 // side))
+
+
 def scatter(panels, labels, names, path, title):
     """Codes on a plane coloured by class: {name: places (n, 2)} side by side; labels (n,), names of the classes."""
     figure = Figure(figsize=(4.2 * len(panels) + 0.8, 4.4), layout="constrained")

@@ -2,6 +2,8 @@
 
 import functools
 
+import numpy as np
+
 from keras_ae.data import pipeline, tasks
 from keras_ae.errors import UserError
 from keras_ae.judge import metrics
@@ -49,6 +51,12 @@ def held_out(card, key, image_set, rebuild):
         return card[key]
     batches = ({key: value.numpy() for key, value in batch.items()} for batch in pipeline.batches(image_set, "test", BATCH))
     return metrics.reconstruction((batch["images"], rebuild(batch)) for batch in batches)
+
+
+def psnr_and_ssim(images, rebuilt):
+    """PSNR in dB and SSIM of reconstructions; SSIM is left out where images are too small for it."""
+    numbers = metrics.reconstruction([(images, np.asarray(rebuilt, "float32"))])
+    return {name: numbers[name] for name in ("psnr", "ssim") if name in numbers}
 
 
 def task_of(model, name, wanted):

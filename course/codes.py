@@ -12,10 +12,9 @@ from keras_ae.data import pipeline
 from keras_ae.errors import UserError
 from keras_ae.images import figures
 from keras_ae.images.pictures import to_float
-from keras_ae.judge import baselines, distances, likelihood
+from keras_ae.judge import distances, likelihood
 from keras_ae.judge.features import extractor
-from keras_ae.judge.judge import VARIANCE_IMAGES
-from keras_ae.judge.side_by_side import candidate
+from keras_ae.judge.judge import export_candidate, fit_pca
 from keras_ae.priors import space
 
 
@@ -47,7 +46,7 @@ def sampling(models, image_set, seed, folder, *, drawn=1000, held_out=10_000):
     # uniform between the minimum and the maximum of each number, as in the lesson
     uniform = np.random.default_rng(seed).uniform(z.min(axis=0), z.max(axis=0), (drawn, z.shape[1])).astype("float32")
     random, fitted = model.decode(uniform), to_float(model.generate(drawn, seed)[0])
-    shown = figures.columns(images.shape[2])
+    shown = charts.images_in_row(images.shape[2])
     rows = {
         "original": images[:shown],
         **as_images(z[:shown], model.code_shape, model.shape),
@@ -87,7 +86,7 @@ def code_noise(models, image_set, seed, folder, *, held_out=2000, noises=(0.0, 0
     """Mean squared errors of each model; noise is in units of the standard deviation of each number over the images."""
     checks.need_unconditional(models)
     images = pipeline.examples(image_set, "test", held_out)
-    shown = figures.columns(images.shape[2])
+    shown = charts.images_in_row(images.shape[2])
     random = np.random.default_rng(seed)
     errors, rows = {}, {"original": images[:shown]}
     for name, model in models.items():
@@ -111,12 +110,12 @@ def plane(models, image_set, seed, folder, *, side=20, held_out=10_000, importan
             raise UserError(f"the plane needs codes of two numbers; {name} has {model.latent_dim}")
     checks.need_unconditional(models)
     images = pipeline.examples(image_set, "test", held_out)
-    training_images = pipeline.examples(image_set, "train", VARIANCE_IMAGES)
+    training_images = pipeline.examples(image_set, "train", 1000)
     draws = {"n": importance_images, "draws": importance_draws, "ks": (importance_draws,)}
     numbers = {}
     for name, model in models.items():
-        numbers[name], _ = likelihood.measure(candidate(model, name), images, training_images, seed, **draws)
-        if numbers[name] is None:
+        numbers[name] = dict(likelihood.measure(export_candidate(model, name), images, training_images, seed, **draws))
+        if not numbers[name]:
             raise UserError(f"{name} has no Gaussian latent; this study needs a VAE")
     quantiles = [statistics.NormalDist().inv_cdf((index + 0.5) / side) for index in range(side)]
     across, up = np.meshgrid(quantiles, quantiles[::-1])
@@ -139,8 +138,8 @@ def neighbours(models, image_set, seed, folder, *, k=5, training=60_000, held_ou
 
     accuracies = {name: accuracy(model.encode) for name, model in models.items()}
     for size in sorted({model.latent_dim for model in models.values()}):
-        pca = baselines.fit_pca(lambda: [train["images"]], size)
-        accuracies[f"PCA-{size}"] = accuracy(pca.encode)
+        pca = fit_pca([train["images"]], size)
+        accuracies[f"PCA-{size}"] = accuracy(lambda images, pca=pca: pca.encode(images)["z"])
     accuracies["raw pixels"] = accuracy(lambda images: images.reshape(len(images), -1))
     n_train, n_test = len(train["label"]), len(test["label"])
     title = f"classes of {n_test:,} held-out images by {k} neighbours among {n_train:,} training images"
@@ -155,7 +154,7 @@ def clusters(models, image_set, seed, folder, *, components=10, held_out=10_000)
     name, model = next(iter(models.items()))
     batch = pipeline.first_batch(image_set, "test", held_out)
     images = batch["images"]
-    shown = figures.columns(images.shape[2])
+    shown = charts.images_in_row(images.shape[2])
     z = model.encode(images).astype("float64")
     regularisation = 1e-3 * z.var(axis=0).mean() + 1e-6
     mixture = GaussianMixture(components, reg_covar=regularisation, max_iter=500, random_state=seed).fit(z)

@@ -13,17 +13,16 @@ from keras_ae.data.tasks import Variation
 from keras_ae.errors import UserError
 from keras_ae.images import figures
 from keras_ae.images.pictures import to_float
-from keras_ae.judge import baselines, metrics
+from keras_ae.judge import metrics
 from keras_ae.judge.features import extractor
-from keras_ae.judge.judge import Judge
-from keras_ae.judge.side_by_side import candidate
+from keras_ae.judge.judge import Judge, export_candidate, fit_pca
 from keras_ae.priors.mixture import PRIORS
 from keras_ae.training.results import training_codes
 
 
 def _measure(judge, images, keys=("fd_gabor", "precision", "recall", "sharpness", "nearest_training")):
     """What the judge says of images that a model drew: {key: number}."""
-    compared = judge.compared(images, judge.extract(images), intervals=False)
+    compared = dict(judge.compare(images, judge.extract(images), intervals=False))
     return {key: compared[key] for key in keys}
 
 
@@ -33,7 +32,7 @@ def priors(models, image_set, seed, folder, *, n=2000):
     judge = Judge(image_set, n, "gabor", seed)
     panels, numbers = {}, {}
     for name, model in models.items():
-        rebuilt = judge.reconstruction(candidate(model, name), judge.held_out)
+        rebuilt = dict(judge.reconstruction(export_candidate(model, name), judge.held_out))
         numbers[name] = {key: rebuilt[key] for key in ("psnr", "ssim") if key in rebuilt}
         for prior, text in (("normal", "N(0, I)"), ("fitted", "fitted prior")):
             drawn = to_float(model.generate(judge.n, seed, prior=prior)[0])
@@ -94,15 +93,12 @@ def sizes(models, image_set, seed, folder, *, shown=5):
     images = batch["images"]
     rows, numbers, n = {"original": images}, {}, None
 
-    def stream():
-        return (batch["images"].numpy() for batch in pipeline.batches(image_set, "train", 128))
-
     def rebuild(model, name, batch):
         return model.reconstruct(batch["images"], checks.labels_of(model, name, image_set, batch))
 
     for name, model in sorted(models.items(), key=lambda pair: pair[1].latent_dim):
         size = model.latent_dim
-        pca = baselines.fit_pca(stream, size)
+        pca = fit_pca((batch["images"].numpy() for batch in pipeline.batches(image_set, "train", 128)), size)
         rows |= {f"AE-{size}": rebuild(model, name, batch), f"PCA-{size}": np.clip(pca.rebuild(images), -1, 1)}
         of_model = checks.held_out(model.card, "held_out", image_set, functools.partial(rebuild, model, name))
         of_pca = checks.held_out(
@@ -131,7 +127,7 @@ def labels(models, image_set, seed, folder, *, k=5, drawn=1000, training=20_000,
         raise UserError(f"{name} is not conditional; train experiments/cvae_mnist.toml or another conditional experiment")
     checks.need_images(image_set, k, "train")
     classes = len(model.labels)
-    shown = figures.columns(model.shape[1])
+    shown = charts.images_in_row(model.shape[1])
     _, z = model.generate(shown, seed)
     rows = [model.decode(z, np.full(shown, index)) for index in range(classes)]
     figures.rows(rows, list(model.labels), folder / "labels.png", f"{name}: a class in each row, a code in each column")

@@ -3,12 +3,11 @@
 import numpy as np
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
-from course import checks
+from course import charts, checks
 from keras_ae.data import pipeline, tasks
 from keras_ae.data.drawn_cats import draw_cats
 from keras_ae.images import figures
 from keras_ae.images.pictures import to_float
-from keras_ae.judge.metrics import psnr_and_ssim
 
 
 def total_variation(images, strength):
@@ -50,10 +49,10 @@ def denoising(models, image_set, seed, folder, *, tuning=32, held_out=500, stren
         chosen[label], denoise = tune(method, examples["inputs"], examples["images"], strengths)
         results[label] = denoise(noisy)
     results[name] = model.reconstruct(noisy)
-    shown = figures.columns(images.shape[2])
+    shown = charts.images_in_row(images.shape[2])
     rows = {label: result[:shown] for label, result in (results | {"clean": images}).items()}
     figures.rows(list(rows.values()), list(rows), folder / "denoising.png", f"{name}: held-out images")
-    quality = {label: psnr_and_ssim(images, result) for label, result in results.items()}
+    quality = {label: checks.psnr_and_ssim(images, result) for label, result in results.items()}
     measured = {"n": len(images), "strengths": chosen, "held_out": quality}
     trained_on = model.card.get("data", {}).get("name", image_set.name)
     if trained_on == "synthetic_cats":
@@ -63,7 +62,8 @@ def denoising(models, image_set, seed, folder, *, tuning=32, held_out=500, stren
     rebuilt = model.reconstruct(inputs)
     title = f"{name}, trained on {trained_on}: images of another kind"
     figures.rows([inputs, rebuilt, foreign], ["noisy", name, "clean"], folder / "denoising_foreign.png", title)
-    return measured | {"built-in cats": {"noisy": psnr_and_ssim(foreign, inputs), name: psnr_and_ssim(foreign, rebuilt)}}
+    quality = {label: checks.psnr_and_ssim(foreign, result) for label, result in (("noisy", inputs), (name, rebuilt))}
+    return measured | {"built-in cats": quality}
 
 
 def upscaling(models, image_set, seed, folder, *, held_out=500):
@@ -78,10 +78,10 @@ def upscaling(models, image_set, seed, folder, *, held_out=500):
         test = pipeline.first_batch(image_set, "test", held_out, checks.task_of(model, name, "downscale"))
         images, small = test["images"], test["inputs"]
         bicubic, rebuilt = np.asarray(tasks.unlearned(small, model.shape)), model.reconstruct(small)
-        shown, size = figures.columns(images.shape[2]), f"{small.shape[1]}x{small.shape[2]}"
+        shown, size = charts.images_in_row(images.shape[2]), f"{small.shape[1]}x{small.shape[2]}"
         kinds = {"input": blocks(small, model.shape), "bicubic": bicubic, "model": rebuilt}
         rows |= {f"{size} {kind}": result[:shown] for kind, result in kinds.items()}
-        numbers[name] = {"bicubic": psnr_and_ssim(images, bicubic), "model": psnr_and_ssim(images, rebuilt)}
+        numbers[name] = {"bicubic": checks.psnr_and_ssim(images, bicubic), "model": checks.psnr_and_ssim(images, rebuilt)}
     rows["original"] = images[:shown]
     figures.rows(list(rows.values()), list(rows), folder / "upscaling.png", "super-resolution of held-out images")
     noise = np.random.default_rng(seed).uniform(-1, 1, (shown, *small.shape[1:])).astype("float32")

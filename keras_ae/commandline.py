@@ -22,31 +22,11 @@ TENSORFLOW = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", "TF_FOR
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser that shows defaults, and whose errors are one line on stderr and exit status 2."""
-
-    def __init__(self, *args, **kwargs):
-        self.flags = set()
-        super().__init__(*args, **kwargs)
-
-    def add_argument(self, *flags, **settings):
-        """As `ArgumentParser.add_argument`; the default is appended to the help."""
-        self.flags.update(flags)
-        if settings.get("default") not in (None, [], argparse.SUPPRESS):
-            settings["help"] += " (default: %(default)s)"
-        return super().add_argument(*flags, **settings)
+    """An ArgumentParser whose errors are one line on stderr and exit status 2."""
 
     def error(self, message):
         """Exit with one line."""
         self.exit(2, f"{self.prog}: error: {one_line(message)}\n")
-
-    def with_flags(self, message):
-        """A message of the library, where arguments stand as `label`, with the options of this parser, such as --label."""
-
-        def flag(match):
-            option = "--" + match[1].replace("_", "-")
-            return option if option in self.flags else match[0]
-
-        return re.sub(r"`(\w+)`", flag, message)
 
 
 def number(least, most, kind=float):
@@ -63,7 +43,9 @@ def number(least, most, kind=float):
 
 
 def option(*flags, **settings):
-    """An option or argument of a command: the arguments of `ArgumentParser.add_argument`."""
+    """An option or argument of a command: what `ArgumentParser.add_argument` takes; the default is appended to the help."""
+    if settings.get("default") not in (None, []):
+        settings["help"] += " (default: %(default)s)"
     return flags, settings
 
 
@@ -205,12 +187,20 @@ def import_tensorflow():
 
 
 def _explain(error, parser):
-    """Exit status and message for an exception that a user can understand without a traceback; None for others."""
+    """Exit status and message for an exception that a user can understand without a traceback; None for others.
+
+    Messages of the library name arguments as `label`: they become options of the parser, such as --label.
+    """
+
+    def flag(match):
+        option = "--" + match[1].replace("_", "-")
+        return option if re.search(rf"{option}\b", parser.format_usage()) else match[0]
+
     match error:
         case KeyboardInterrupt():
             return 130, str(error) or "interrupted"
         case UserError():
-            return 2, f"error: {parser.with_flags(str(error))}"
+            return 2, "error: " + re.sub(r"`(\w+)`", flag, str(error))
         case OSError():
             return 2, f"error: {error.strerror or error}" + (f": {error.filename}" if error.filename else "")
         case MemoryError():

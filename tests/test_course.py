@@ -21,7 +21,7 @@ from keras_ae.data import pipeline
 from keras_ae.data.drawn_cats import RANGES
 from keras_ae.images import properties
 from keras_ae.images.pictures import write_png
-from keras_ae.judge import baselines, side_by_side
+from keras_ae.judge.judge import fit_pca, load_images
 from keras_ae.models import latents, networks
 from keras_ae.models.vae import VAE
 
@@ -65,7 +65,7 @@ def studied(course, tmp_path_factory, short):
     def run(name):
         models = {model: keras_ae.load(course / model) for model in COMPARED.get(name, ["vae"])}
         with short():
-            image_set = side_by_side.load_images(models, None)
+            image_set = load_images(models, None)
         folder = tmp_path_factory.mktemp(name)
         numbers = study(name)(models, image_set, 0, folder, **SIZES.get(name, {}))
         return types.SimpleNamespace(numbers=numbers, folder=folder, models=models, image_set=image_set)
@@ -149,7 +149,7 @@ def test_models_that_were_saved_in_python_are_measured_on_the_images(few, tmp_pa
     vae = VAE(encoder, networks.conv_decoder((8, 8, 1), 1, widths=[8]))
     pixels = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 1), "uint8")
     saved = keras_ae.save(vae, tmp_path / "mine", pixels)
-    image_set = side_by_side.load_images({"mine": saved}, str(few))
+    image_set = load_images({"mine": saved}, str(few))
     numbers = study("sizes")({"mine": saved}, image_set, 0, tmp_path)
     images = pipeline.examples(image_set, "test", 10)
     assert numbers["n"] == len(images)
@@ -180,10 +180,11 @@ def test_without_noise_the_error_is_that_of_the_reconstructions(studied):
 def test_errors_rise_with_the_square_of_the_noise_where_the_decoder_is_linear(studied, tmp_path):
     image_set = studied("code_noise").image_set
     images = pipeline.examples(image_set, "test", 2000)
-    pca = baselines.fit_pca(lambda: [images], 16)
-    numbers = code_noise({"PCA": pca}, image_set, 0, tmp_path, noises=(0, 0.5, 1, 2))
+    pca = fit_pca([images], 16)
+    linear = types.SimpleNamespace(encode=lambda images: pca.encode(images)["z"], decode=pca.decode)
+    numbers = code_noise({"PCA": linear}, image_set, 0, tmp_path, noises=(0, 0.5, 1, 2))
     # directions are orthonormal: the noise adds its own variance to the error
-    added = np.square(pca.deviations).sum() / images[0].size
+    added = linear.encode(images).var(axis=0).sum() / images[0].size
     expected = np.mean((images - pca.rebuild(images)) ** 2) + added * np.array([0, 0.25, 1, 4])
     np.testing.assert_allclose(numbers["mse"]["PCA"], expected, rtol=0.1)
 

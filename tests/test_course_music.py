@@ -10,7 +10,7 @@ from course.music import SCALES, compose
 from keras_ae.data import sources
 from keras_ae.errors import UserError
 from keras_ae.images import pictures
-from keras_ae.judge import side_by_side
+from keras_ae.judge.judge import load_images
 from keras_ae.models import latents
 
 
@@ -91,10 +91,10 @@ def test_the_data_set_has_melodies_once_and_a_tenth_held_out(monkeypatch):
     monkeypatch.setattr(music, "COUNT", 100)
     source = sources.open_source("melodies", None)
     items = list(source.items())
-    assert (source.count, source.labels, source.size, source.channels) == (100, (), 32, 1)
+    assert (len(source.names), source.labels, source.size, source.channels) == (100, (), 32, 1)
     assert len({item.data for item in items}) == 100
     assert [item.side for item in items] == ["train"] * 90 + ["test"] * 10
-    assert [item.name for item in source.items(95)] == [item.name for item in items[95:]]
+    assert list(source.items(95)) == items[95:]
     np.testing.assert_array_equal(pictures.decode(items[0].data, 32, 1), midi.to_image(compose(0, 0)))
 
 
@@ -148,7 +148,7 @@ def test_a_step_that_two_rows_could_be_is_no_certain_one():
 def test_composed_melodies_stay_in_one_key_and_random_steps_do_not(course, tmp_path, short):
     models = {"music": keras_ae.load(course / "music")}
     with short():
-        image_set = side_by_side.load_images(models, None)
+        image_set = load_images(models, None)
     numbers = music.melodies(models, image_set, 0, tmp_path, n=60)
     assert json.dumps(numbers)
     shares = numbers["notes_in_one_key"]

@@ -11,7 +11,6 @@ from keras_ae import embed
 from keras_ae.data import pipeline
 from keras_ae.data.tasks import Variation
 from keras_ae.exports.load import Exported
-from keras_ae.judge.judge import Judge
 from keras_ae.training import results
 from keras_ae.training.run import Run
 
@@ -37,15 +36,6 @@ def test_priors_are_fitted_to_a_sample(run, folder, monkeypatch, capsys, tmp_pat
     again.prior = tmp_path / "prior.npz"
     results.fit_prior(again, image_set)
     assert f"fitted to 100 of {image_set.n_train} training images" in capsys.readouterr().out
-
-
-def test_a_judge_compares_with_a_sample_and_says_so(folder, monkeypatch):
-    image_set = pipeline.load("folder", str(folder), 32, 3)
-    monkeypatch.setattr(pipeline, "SAMPLED", 128)
-    judge = Judge(image_set, 10_000, "gabor", 0)
-    assert len(judge.training_features) == judge.n == len(judge.real) == 128
-    assert f"samples are compared with 128 of {image_set.n_train} training images" in judge.warnings()[-1]
-    assert judge.baseline(4).latent_dim == 4
 
 
 def test_embed_shows_a_sample_and_writes_the_codes_of_all(exported, folder, monkeypatch, tmp_path, capsys):

@@ -175,6 +175,11 @@ def test_make_help_lists_every_target_on_one_screen():
     assert all(lines.values())
 
 
+def test_make_train_passes_data_and_arguments_to_one_command():
+    *_, command = make("--dry-run", "train-vae", "DATA=some folder", "ARGS=--seed 3").splitlines()
+    assert command.endswith('keras_ae.train experiments/vae.toml --data "some folder" --export --seed 3')
+
+
 def test_every_import_is_declared():
     extras = [name for name in SETUP["options.extras_require"] if name not in ("test", "bench", "peers", "dist")]
     needed = {name: DISTRIBUTIONS.get(name, BROUGHT.get(name, name)) for name in imported()}

@@ -17,7 +17,7 @@ def stripes(n):
     phase = RANDOM.integers(0, 2, (n, 1, 1, 1))
     rows = np.arange(16)[None, :, None, None]
     noise = RANDOM.normal(size=(n, *SHAPE))
-    return (0.8 * (-1.0) ** (rows + phase) + 0.05 * noise).astype("float32")
+    return np.clip(0.8 * (-1.0) ** (rows + phase) + 0.05 * noise, -1, 1).astype("float32")
 
 
 def compiled(model, rate=5e-4):

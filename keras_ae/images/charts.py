@@ -1,11 +1,11 @@
-"""Charts as PNG files, drawn with matplotlib: curves of training, KL of each dimension, rate and distortion."""
+"""Charts as PNG files, drawn with matplotlib: curves of training, and KL of each dimension."""
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
-from keras_ae.files import written_whole
+from keras_ae.files import write_file
 
 # logged quantities and what they are called
 CURVES = {
@@ -26,7 +26,7 @@ def save(figure, path):
     """Write a matplotlib figure as PNG; the same figure gives the same bytes. A dollar sign in its texts starts no formula."""
     for text in figure.findobj(Text):
         text.set_parse_math(False)
-    with written_whole(path) as partial:
+    with write_file(path) as partial:
         figure.savefig(partial, format="png", dpi=120, bbox_inches="tight", metadata={"Software": "keras_ae"})
 
 
@@ -90,15 +90,5 @@ def kl_per_dimension(kls, path):
         axes.plot(np.arange(1, len(kl) + 1), np.sort(kl)[::-1], label=name, marker="." if len(kl) < 3 else None)
     axes.set_ylim(bottom=0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(fontsize=8)
-    save(figure, path)
-
-
-def rate_distortion(points, path):
-    """Rate and distortion of every held-out image in nats: {name: (rate (n,), distortion (n,))}; crosses mark the means."""
-    figure, axes = new_axes("Rate and distortion of each held-out image", "rate: KL (nats)", "distortion: -log p(x | z) (nats)")
-    for name, (rate, distortion) in points.items():
-        dots = axes.scatter(rate, distortion, s=5, alpha=0.4, label=name)
-        axes.plot(rate.mean(), distortion.mean(), "x", markersize=11, markeredgewidth=2.5, color=dots.get_facecolor()[0][:3])
     axes.legend(fontsize=8)
     save(figure, path)

@@ -1,4 +1,4 @@
-"""Figures of images as PNG files: rows, squares, maps. Images are float32 (n, H, W, C) in [-1, 1].
+"""Figures of images as PNG files: rows, grids, maps. Images are float32 (n, H, W, C) in [-1, 1].
 
 Each image pixel becomes a square of a whole number of pixels of the file, so that nothing is interpolated: what looks blurred
 in a figure is blurred in the image.
@@ -15,24 +15,16 @@ from keras_ae.errors import UserError
 from keras_ae.images import pictures
 from keras_ae.images.pictures import to_uint8
 
-# pixels: a grid on a page, an enlarged image, a label beside a row, the gap between images, the space around texts
-WIDTH = 720
-CELL = 128
-LABEL = 150
-GAP = 2
-SPACE = 8
-LINE = 16
+# pixels: the widths of a grid on a page, of an enlarged image, and of a label beside a row
+WIDTH, CELL, LABEL = 720, 128, 150
+# pixels: the gap between images, the space around texts, the height of a line of text
+GAP, SPACE, LINE = 2, 8, 16
 FONT = ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", 12)
 
 
-def columns(side):
-    """How many images of `side` pixels fit side by side on a page at twice their size: from 5 to 10."""
-    return max(5, min(10, WIDTH // (2 * side)))
-
-
-def _grid(pixels, per_row, scale, gap=GAP):
+def _grid(pixels, per_row, scale):
     enlarged = pixels.repeat(scale, axis=1).repeat(scale, axis=2)
-    return pictures.to_pillow(pictures.grid(enlarged, per_row, gap)).convert("RGB")
+    return pictures.to_pillow(pictures.grid(enlarged, per_row, GAP)).convert("RGB")
 
 
 def _wrapped(text, width):
@@ -138,28 +130,6 @@ def show(images: np.ndarray | dict[str, np.ndarray], columns: int | None = None)
     pixels = np.concatenate([kind if kind.dtype == np.uint8 else to_uint8(kind) for kind in kinds])
     per_row = len(kinds[0]) if labels else columns or math.ceil(math.sqrt(len(pixels)))
     return _grey_if_colourless(_labelled(pixels, per_row, labels))
-
-
-def squares(panels, path, title):
-    """Square grids of images without gaps, as many beside each other as fit on a page: {name: (n, H, W, C)}."""
-    drawn = []
-    for name, images in panels.items():
-        per_row = math.ceil(math.sqrt(len(images)))
-        scale = max(1, min(WIDTH // (2 * per_row * images.shape[2]), CELL // images.shape[2]))
-        cells = _grid(to_uint8(images), per_row, scale, gap=0)
-        text = _wrapped(name, cells.width)
-        picture = Image.new("RGB", (max(cells.width, _size(text)[0]), _size(text)[1] + cells.height), "white")
-        _write(ImageDraw.Draw(picture), (0, 0), text)
-        picture.paste(cells, (0, picture.height - cells.height))
-        drawn.append(picture)
-    width, height = (max(picture.size[axis] for picture in drawn) + 2 * SPACE for axis in (0, 1))
-    lines = math.ceil(len(drawn) / max(1, (WIDTH + 2 * SPACE) // width))
-    beside = math.ceil(len(drawn) / lines)
-    body = Image.new("RGB", (beside * width - 2 * SPACE, lines * height - 2 * SPACE), "white")
-    for index, picture in enumerate(drawn):
-        # panels of a line end at the same height
-        body.paste(picture, (index % beside * width, (index // beside + 1) * height - 2 * SPACE - picture.height))
-    _titled(body, title, path)
 
 
 def thumbnails(places, images, path, title, method, side=780):

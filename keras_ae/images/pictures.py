@@ -20,7 +20,6 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 # Pillow's names of these formats: it knows many more, some of which start other programs
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 MOST_BYTES = 64 * 2**20  # of a picture file
-LEAST_SIDE = 4  # pixels
 
 # by suffix, in lower case: path -> uint8 (height, width, channels), for kinds that are no pictures
 READERS = {}
@@ -124,7 +123,7 @@ def _middle_square(image, size):
 def _decode(data, size, channels):
     image = open_image(io.BytesIO(data))
     shape, most = f"{image.width}x{image.height}", Image.MAX_IMAGE_PIXELS
-    if min(image.size) < LEAST_SIDE:
+    if min(image.size) < 4:
         raise DamagedPicture(f"only {shape} pixels")
     # a JPEG is decoded at 1/2, 1/4 or 1/8 of its size in a fraction of the time; twice the final size keeps the quality
     image.draft(None, (2 * size, 2 * size))
@@ -156,23 +155,18 @@ def decode(data, size, channels=3):
         raise DamagedPicture(str(error).partition("\n")[0] or type(error).__name__) from error
 
 
-def _read_other(reader, path, shape):
-    image = reader(path)
-    if image.shape != shape:
-        raise UserError(f"{printable(path)} gives an image of shape {image.shape}, but the model takes images of shape {shape}")
-    return image
-
-
 def read(path, size, channels=3):
     """`decode` the file `path`, or read it by the function of its suffix in `READERS`. Raises UserError."""
+    reader, shape = READERS.get(Path(path).suffix.lower()), (size, size, channels)
     try:
-        if reader := READERS.get(Path(path).suffix.lower()):
-            return _read_other(reader, path, (size, size, channels))
-        return decode(contents(path), size, channels)
+        image = reader(path) if reader else decode(contents(path), size, channels)
     except DamagedPicture as error:
         raise UserError(f"cannot use the picture {printable(path)}: {error}") from None
     except OSError as error:
         raise UserError(f"cannot read the picture {printable(path)}: {error.strerror or error}") from None
+    if image.shape != shape:
+        raise UserError(f"{printable(path)} gives an image of shape {image.shape}, but the model takes images of shape {shape}")
+    return image
 
 
 def readable(paths, size, channels, report):
@@ -216,23 +210,16 @@ def to_uint8(images):
     return np.rint((np.clip(np.asarray(images, "float32"), -1, 1) + 1) * 127.5).astype("uint8")
 
 
-def beyond(images, most=1.01):
-    """The range of an array as text where values lie outside -most ... most, or are no numbers; "" where none does.
-
-    The default leaves room for rounding of images in [-1, 1].
-    """
-    if not images.size:
-        return ""
-    low, high = images.min(), images.max()
-    return "" if -most <= low <= high <= most else f"values from {low:g} to {high:g}"
-
-
 def floats(images, most=1.01):
-    """An array of uint8 images, or of floats, as floats in [-1, 1]. UserError for floats that are `beyond` most."""
+    """An array of uint8 images, or of floats, as floats in [-1, 1].
+
+    Raises UserError for floats outside -most ... most, and for what is no number. The default leaves room for rounding.
+    """
     if images.dtype == np.uint8:
         return to_float(images)
-    if found := beyond(images, most):
-        raise UserError(f"images must be uint8, or floats in [-1, 1]. Received: {images.dtype} {found}")
+    low, high = (images.min(), images.max()) if images.size else (0, 0)
+    if not -most <= low <= high <= most:
+        raise UserError(f"images must be uint8, or floats in [-1, 1]. Received: {images.dtype} values from {low:g} to {high:g}")
     return images
 
 

@@ -6,9 +6,6 @@ In cat faces, the middle is the face, and its lower half the muzzle.
 
 import numpy as np
 
-# of red, green and blue in the brightness of a colour (ITU-R BT.601)
-WEIGHTS = np.array([0.299, 0.587, 0.114], "float32")
-
 
 def _middle(side):
     rows, columns = np.mgrid[:side, :side] - (side - 1) / 2
@@ -16,61 +13,45 @@ def _middle(side):
 
 
 def _lightness(images):
-    return images @ WEIGHTS if images.shape[-1] == 3 else images[..., 0]
-
-
-def _mean(images, mask):
-    return images[:, mask].mean(axis=1)
+    # of red, green and blue in the brightness of a colour (ITU-R BT.601)
+    return images @ np.array([0.299, 0.587, 0.114], "float32") if images.shape[-1] == 3 else images[..., 0]
 
 
 def brightness(images):
     """Mean lightness of the middle."""
-    return _mean(_lightness(images), _middle(images.shape[1]))
+    return _lightness(images)[:, _middle(images.shape[1])].mean(axis=1)
 
 
 def background(images):
     """Mean lightness of the corners."""
-    size = images.shape[1] // 8
-    corners = np.zeros(images.shape[1:3], bool)
-    for rows in (np.s_[:size], np.s_[-size:]):
-        for columns in (np.s_[:size], np.s_[-size:]):
-            corners[rows, columns] = True
-    return _mean(_lightness(images), corners)
+    place = np.arange(images.shape[1])
+    outside = np.minimum(place, place[::-1]) < images.shape[1] // 8
+    return _lightness(images)[:, outside[:, None] & outside].mean(axis=1)
 
 
 def warmth(images):
     """Red minus blue of the middle; 0 for grey images."""
-    return _mean(images[..., 0] - images[..., -1], _middle(images.shape[1]))
+    return (images[..., 0] - images[..., -1])[:, _middle(images.shape[1])].mean(axis=1)
 
 
-def _difference(images, later):
-    """Mean lightness of the middle where `later` is true, minus that of the rest of it. later: a mask of rows or columns."""
-    middle, lightness = _middle(images.shape[1]), _lightness(images)
-    return _mean(lightness, middle & later) - _mean(lightness, middle & ~later)
-
-
-def _second_half(images):
-    side = images.shape[1]
-    return np.arange(side) >= side // 2
+def _difference(lightness):
+    """Mean lightness of the lower half of the middle minus that of its upper half."""
+    side = lightness.shape[1]
+    middle, lower = _middle(side), np.arange(side)[:, None] >= side // 2
+    return lightness[:, middle & lower].mean(axis=1) - lightness[:, middle & ~lower].mean(axis=1)
 
 
 def muzzle(images):
     """Lightness of the lower half of the middle minus that of its upper half."""
-    return _difference(images, _second_half(images)[:, None])
+    return _difference(_lightness(images))
 
 
 def side_light(images):
     """Lightness of the right half of the middle minus that of its left half."""
-    return _difference(images, _second_half(images)[None])
+    return _difference(_lightness(images).transpose(0, 2, 1))
 
 
-PROPERTIES = {
-    "brightness": brightness,
-    "background": background,
-    "warmth": warmth,
-    "muzzle": muzzle,
-    "side_light": side_light,
-}
+PROPERTIES = {measure.__name__: measure for measure in (brightness, background, warmth, muzzle, side_light)}
 
 
 def measured(images):

@@ -1,33 +1,28 @@
-"""All measurements of a model on held-out images: reconstruction, likelihood, samples, smoothness.
+"""All measurements of a model on held-out images: reconstruction, likelihood, samples.
 
-A `Candidate` is four functions on NumPy arrays, so that an export, PCA and a model of another library are measured in the same
-way. A `Judge` holds what all candidates share, computed once. Images are float32 (n, H, W, C) in [-1, 1].
+A `Candidate` is a few functions of NumPy arrays, so that an export, PCA and a model of another library are measured in the same
+way. A `Judge` holds what all candidates share, computed once; its evaluators yield pairs (name, value). Images are float32
+(n, H, W, C) in [-1, 1].
 """
 
 import collections.abc
 import dataclasses
-import functools
+import itertools
+from pathlib import Path
 
 import numpy as np
+from sklearn.decomposition import PCA
+from tqdm import tqdm
 
 from keras_ae.data import pipeline
 from keras_ae.errors import UserError
-from keras_ae.judge import baselines, distances, likelihood, metrics
+from keras_ae.images.pictures import to_float
+from keras_ae.judge import distances, likelihood, metrics
 from keras_ae.judge.features import extractor
-from keras_ae.judge.recognition import Recognition
+from keras_ae.models.losses import RECONSTRUCTIONS, Likelihood
 from keras_ae.priors import space
 
 BATCH = 128
-# a Gaussian's variance is measured on training images, never on those it is judged on
-VARIANCE_IMAGES = 1000
-MOST_HELD_OUT = 5000
-LEAST_HELD_OUT = 8
-# with fewer held-out images, distances between sets of samples say little
-ENOUGH_HELD_OUT = 250
-PATHS = 250
-PATH_STEP = 1e-2
-SHOWN = 16
-MAPPED = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +39,7 @@ class Candidate:
     latent_dim: int
     encode: collections.abc.Callable
     decode: collections.abc.Callable
-    generate: collections.abc.Callable | None
+    generate: collections.abc.Callable | None = None
     neg_log_likelihood: collections.abc.Callable | None = None
     refine: collections.abc.Callable | None = None
 
@@ -54,44 +49,106 @@ class Candidate:
         return self.decode(self.refine(images, z) if self.refine else z)
 
 
-def pca_candidate(pca):
-    """PCA with a normal distribution over its scores."""
-    latent_dim = pca.components.shape[1]
-    return Candidate(
-        f"PCA-{latent_dim}",
-        latent_dim,
-        lambda images: {"z": pca.encode(images)},
-        pca.decode,
-        lambda n, seed: np.clip(pca.decode(pca.sample(n, seed)), -1, 1),
-    )
+def read_likelihood(card):
+    """The likelihood that an export was trained with, `models.losses.Likelihood`; None if its variance was not fixed."""
+    table = card.get("configuration", {}).get("reconstruction", {"name": "gaussian_optimal_variance"})
+    # a likelihood of somebody's own has no name here
+    if table.get("name") not in RECONSTRUCTIONS or table["name"] == "gaussian_optimal_variance":
+        return None
+    return Likelihood(**table)
+
+
+def export_candidate(model, name, refinement_steps=0):
+    """An `Exported` model as a `Candidate` with this name.
+
+    refinement_steps: where there are any, reconstructions are judged from codes refined in so many steps, and nothing else.
+    """
+
+    def generate(n, seed):
+        return to_float(model.generate(n, seed)[0])
+
+    def refine(images, z):
+        return model.refine(images, z, refinement_steps, progress="refining codes")
+
+    if refinement_steps:
+        return Candidate(name, model.latent_dim, lambda x: {"z": model.encode(x)}, model.decode, refine=refine)
+    generates = generate if model.generates else None
+    return Candidate(name, model.latent_dim, model.codes, model.decode, generates, read_likelihood(model.card))
+
+
+def name_folders(folders):
+    """{name: folder}: the last part of each path, or the whole path if two last parts are equal."""
+    short = [Path(folder).resolve().name for folder in folders]
+    return dict(zip(short if len(set(short)) == len(short) else map(str, folders), folders, strict=True))
+
+
+def load_images(models, directory):
+    """The data set to judge on, an `ImageSet`: that of `directory`, or the one that the first card names.
+
+    models: {name: Exported}, all of one image shape. Raises UserError.
+    """
+    shapes = {model.shape for model in models.values()}
+    if len(shapes) > 1:
+        raise UserError(f"models of different image shapes cannot be compared: {', '.join(map(str, sorted(shapes)))}")
+    ((height, _, channels),) = shapes
+    name = next(iter(models.values())).card.get("configuration", {}).get("data", {}).get("name", "folder")
+    if directory:
+        name, directory = pipeline.resolve(name, directory)
+    elif name == "folder":
+        raise UserError("name the folder of held-out picture files with `data`")
+    return pipeline.load(name, directory, height, channels)
+
+
+def warn_of_other_data(models, image_set):
+    """A line for each of {name: Exported} that was trained on other images than these."""
+    trained_on = {name: model.card.get("data", {}).get("fingerprint") for name, model in models.items()}
+    others = [name for name, fingerprint in trained_on.items() if fingerprint and fingerprint != image_set.fingerprint]
+    return [f"{name} was trained on other images; it may have seen images that are held out here" for name in others]
+
+
+def fit_pca(batches, latent_dim, most=2**28):
+    """The baseline of a model: principal components of images, with a normal distribution over their scores, a `Candidate`.
+
+    batches: of images (batch, H, W, C). There are at most as many components as images or values. most: values that are kept
+    in memory, by default 1 GiB; images beyond them are not used. Large sets are decomposed by randomized subspace iteration
+    (Halko et al. 2011, arXiv:0909.4061).
+    """
+    images = itertools.chain.from_iterable(batches)
+    first = next(images)
+    kept = itertools.islice(itertools.chain([first], images), max(1, most // first.size))
+    rows = np.fromiter((image.ravel() for image in kept), np.dtype(("float32", first.size)))
+    pca = PCA(min(latent_dim, *rows.shape), copy=False, iterated_power=4, random_state=0).fit(rows)
+    deviations = pca.singular_values_ / np.sqrt(len(rows))
+
+    def decode(z):
+        return np.reshape(pca.inverse_transform(z), (len(z), *first.shape))
+
+    def generate(n, seed):
+        scores = np.random.default_rng(seed).normal(size=(n, len(deviations))) * deviations
+        return np.clip(decode(scores.astype("float32")), -1, 1)
+
+    def encode(images):
+        return {"z": pca.transform(np.reshape(images, (len(images), -1)))}
+
+    return Candidate(f"PCA-{pca.n_components_}", pca.n_components_, encode, decode, generate)
 
 
 class Judge:
     """The held-out images of a data set, their features, and those of the training images.
 
     image_set: `keras_ae.data.pipeline.ImageSet`. n: images to draw from each candidate. features: a name of
-    `keras_ae.judge.features.FEATURES`. importance_images, importance_draws: how many images importance-weighted estimates
-    are computed on, and from how many codes of each. others: images from elsewhere to reconstruct too, or None. recognition:
-    whether `recognition.Recognition` gives its opinion, too. Raises UserError with fewer than 8 held-out images.
+    `keras_ae.judge.features.FEATURES`. others: images from elsewhere to reconstruct too, or None. Raises UserError with fewer
+    than 8 held-out images.
     """
 
-    def __init__(
-        self, image_set, n, features, seed, importance_images=128, importance_draws=500, others=None, recognition=False
-    ):
-        if image_set.n_test < LEAST_HELD_OUT:
-            raise UserError(
-                f"{image_set.n_test} held-out images are too few to judge a model; at least {LEAST_HELD_OUT} are needed"
-            )
-        self.image_set = image_set
-        self.seed = seed
-        self.others = others
-        self.importance = {"n": importance_images, "draws": importance_draws}
-        self.extract = extractor(features, image_set)
-        self.features_name = features
+    def __init__(self, image_set, n, features="gabor", seed=0, others=None):
+        if image_set.n_test < 8:
+            raise UserError(f"{image_set.n_test} held-out images are too few to judge a model; at least 8 are needed")
+        self.image_set, self.seed, self.others = image_set, seed, others
+        self.extract, self.features_name = extractor(features), features
         # in Inception's features, the distances have names of their own
         self.frechet_name, self.kernel_name = ("fid", "kid") if features == "inception" else (f"fd_{features}", "kernel")
-        self.held_out = pipeline.examples(image_set, "test", min(MOST_HELD_OUT, image_set.n_test))
-        self.recognition = Recognition(self.held_out) if recognition else None
+        self.held_out = pipeline.examples(image_set, "test", min(5000, image_set.n_test))
         self.held_out_features = self.extract(self.held_out)
         self.training_features = np.concatenate([self.extract(images) for images in self._training()])
         _, self.held_out_to_training = distances.nearest(self.held_out_features, self.training_features)
@@ -99,65 +156,46 @@ class Judge:
         self.n = min(n, len(self.training_features))
         self.real = pipeline.examples(image_set, "train", self.n)
 
-    @functools.cached_property
-    def _variance_images(self):
-        return pipeline.examples(self.image_set, "train", VARIANCE_IMAGES)
-
     def _training(self):
         return (batch["images"].numpy() for batch in pipeline.sample(self.image_set, BATCH))
 
+    def _training_images(self, indices):
+        """The training images with these numbers, in that order."""
+        wanted, first = {}, 0
+        for images in self._training():
+            wanted |= {index: images[index - first] for index in indices if first <= index < first + len(images)}
+            first += len(images)
+        return np.stack([wanted[index] for index in indices])
+
     def warnings(self):
         """What a reader of the results must know: a list of lines."""
-        found, known = [], len(self.training_features)
-        if len(self.held_out) < ENOUGH_HELD_OUT:
-            found.append(
-                f"{len(self.held_out)} held-out images are too few for metrics of samples, such as precision and recall; "
-                f"use at least {ENOUGH_HELD_OUT}"
-            )
-        if known < self.image_set.n_train:
-            found.append(
-                f"samples are compared with {known:,} of {self.image_set.n_train:,} training images; PCA is fitted to them"
-            )
+        found, n, known, all_known = [], len(self.held_out), len(self.training_features), self.image_set.n_train
+        if n < 250:
+            found.append(f"{n} held-out images are too few for metrics of samples, such as precision; use at least 250")
+        if known < all_known:
+            found.append(f"samples are compared with {known:,} of {all_known:,} training images; PCA is fitted to them")
         return found
 
     def baseline(self, latent_dim):
         """PCA of the training images with `latent_dim` components, as a candidate."""
-        return pca_candidate(baselines.fit_pca(self._training, latent_dim))
-
-    def training_images(self, indices):
-        """The training images with these numbers, in that order."""
-        wanted, first = {}, 0
-        for images in self._training():
-            inside = [index for index in indices if first <= index < first + len(images)]
-            wanted |= {index: images[index - first] for index in inside}
-            first += len(images)
-        return np.stack([wanted[index] for index in indices])
+        return fit_pca(self._training(), latent_dim)
 
     def reconstruction(self, candidate, images):
         """The numbers of `metrics.pooled` with their 95 % bootstrap intervals."""
-        opinions = []
-
-        def pairs():
-            for first in range(0, len(images), BATCH):
-                part = images[first : first + BATCH]
-                rebuilt = candidate.rebuild(part)
-                if self.recognition:
-                    opinions.append(self.recognition.compared(part, np.clip(rebuilt, -1, 1)))
-                yield part, rebuilt
-
-        values = metrics.per_image(pairs())
-        if opinions:
-            values |= {name: np.concatenate([opinion[name] for opinion in opinions]) for name in opinions[0]}
-        return metrics.pooled(values) | {"intervals": metrics.intervals(values, metrics.pooled, self.seed)}
+        parts = (images[first : first + BATCH] for first in range(0, len(images), BATCH))
+        values = metrics.per_image((part, candidate.rebuild(part)) for part in parts)
+        yield from metrics.pooled(values).items()
+        yield "intervals", metrics.intervals(values, self.seed)
 
     def likelihood(self, candidate):
-        """The numbers and arrays of `likelihood.measure`; (None, {}) for a candidate without a posterior."""
-        return likelihood.measure(candidate, self.held_out, self._variance_images, self.seed, **self.importance)
+        """The pairs of `likelihood.measure`."""
+        # the variance of a Gaussian is measured on training images, never on those it is judged on
+        return likelihood.measure(candidate, self.held_out, self.real[:1000], self.seed)
 
-    def compared(self, images, features, intervals=True):
+    def compare(self, images, features, intervals=True):
         """Comparison of a set of images with the held-out ones: numbers, and half the width of their 95 % intervals.
 
-        intervals: whether these are computed, which takes twenty times as long as the numbers.
+        features: those of the images. intervals: whether these are computed, which takes twenty times as long as the numbers.
         """
 
         def between(real, generated):
@@ -168,66 +206,62 @@ class Judge:
                 "diversity": distances.diversity(generated, real),
             }
 
+        yield "n", len(images)
+        yield from between(self.held_out_features, features).items()
+        if intervals:
+            yield "half_widths", distances.jackknife(between, self.held_out_features, features)
+        energies = (np.mean(metrics.gradient_energy(one)) for one in (images, self.held_out))
+        yield "sharpness", float(np.divide(*energies))
         _, distance = distances.nearest(features, self.training_features)
-        opinion = {"recognized": float(self.recognition.recognized(images).mean())} if self.recognition else {}
-        patches = distances.sliced_wasserstein(self.held_out, images, self.seed)
-        return {
-            "n": len(images),
-            **between(self.held_out_features, features),
-            **opinion,
-            **({"half_widths": distances.jackknife(between, self.held_out_features, features)} if intervals else {}),
-            "sliced_wasserstein": {str(side): value for side, value in patches.items()},
-            "sharpness": float(np.mean(metrics.gradient_energy(images)) / np.mean(metrics.gradient_energy(self.held_out))),
-            "nearest_training": float(np.median(distance) / np.median(self.held_out_to_training)),
-        }
+        yield "nearest_training", float(np.median(distance) / np.median(self.held_out_to_training))
 
-    def samples(self, candidate):
-        """`compared` for images drawn from a candidate, and arrays to draw; (None, {}) without a generator."""
+    def samples(self, candidate, shown=16):
+        """`compare` for images drawn from a candidate, and arrays `drawn` and `nearest`; no pairs without a generator."""
         if candidate.generate is None:
-            return None, {}
+            return
         images = candidate.generate(self.n, self.seed)
         features = self.extract(images)
-        index, _ = distances.nearest(features[:SHOWN], self.training_features)
-        arrays = {"samples": images[:64], "nearest": self.training_images(index.tolist())}
-        return self.compared(images, features), arrays
+        yield from self.compare(images, features)
+        index, _ = distances.nearest(features[:shown], self.training_features)
+        yield "drawn", images[:64]
+        yield "nearest", self._training_images(index.tolist())
 
     def floor(self, intervals=True):
-        """`compared` for real images: the best values that samples can reach.
+        """`compare` for real images as a dict: the best values that samples can reach.
 
         They are training images, so that their distance to the nearest training image is 0; it is replaced by that of held-out
         images, which is 1 by definition.
         """
-        return self.compared(self.real, self.training_features[: self.n], intervals) | {"nearest_training": 1.0}
+        return dict(self.compare(self.real, self.training_features[: self.n], intervals)) | {"nearest_training": 1.0}
 
-    def smoothness(self, candidate):
-        """Perceptual path length: mean squared change of the features per squared step along lines between codes.
-
-        Karras et al. 2019 (arXiv:1812.04948), section 4.1, between held-out codes, in these features; lower is smoother.
-        """
-        z = candidate.encode(self.held_out)["z"]
-        rng = np.random.default_rng(self.seed)
-        start, end = z[rng.integers(0, len(z), PATHS)], z[rng.integers(0, len(z), PATHS)]
-        share = rng.uniform(0, 1 - PATH_STEP, (PATHS, 1))
-        ends = [candidate.decode((start + t * (end - start)).astype("float32")) for t in (share, share + PATH_STEP)]
-        change = np.square(self.extract(ends[0]) - self.extract(ends[1])).sum(axis=1) / PATH_STEP**2
-        half_width = 1.96 * change.std() / np.sqrt(PATHS)
-        return {"n": PATHS, "path_length": float(change.mean()), "half_widths": {"path_length": float(half_width)}}
-
-    def judge(self, candidate):
-        """All numbers of a candidate, as metrics.json has them, and arrays for the pictures of the report."""
-        likelihoods, rates = self.likelihood(candidate)
-        samples, drawn = self.samples(candidate)
-        numbers = {
-            "latent_dim": candidate.latent_dim,
-            "reconstruction": self.reconstruction(candidate, self.held_out),
-            "others": None if self.others is None else self.reconstruction(candidate, self.others),
-            "likelihood": likelihoods,
-            "samples": samples,
-            "smoothness": self.smoothness(candidate),
-        }
-        shown = self.held_out[:MAPPED]
+    def examples(self, candidate):
+        """Arrays to look at: 100 held-out images, their reconstructions and codes, and lines between four pairs of codes."""
+        shown = self.held_out[:100]
         z = candidate.encode(shown)["z"]
-        pairs = [(2 * row, 2 * row + 1) for row in range(4)]
-        lines = [np.asarray(candidate.decode(space.linear(z[a], z[b], 10))) for a, b in pairs]
-        arrays = {"originals": shown, "rebuilt": candidate.rebuild(shown), "z": z, "interpolations": lines}
-        return numbers, rates | drawn | arrays
+        lines = [np.asarray(candidate.decode(space.linear(z[2 * row], z[2 * row + 1], 10))) for row in range(4)]
+        return {"originals": shown, "rebuilt": candidate.rebuild(shown), "z": z, "interpolations": lines}
+
+    def measure(self, candidate):
+        """All numbers of a candidate, as metrics.json has them, and arrays for the pictures of the report."""
+        sections = {
+            "reconstruction": self.reconstruction(candidate, self.held_out),
+            "others": () if self.others is None else self.reconstruction(candidate, self.others),
+            "likelihood": self.likelihood(candidate),
+            "samples": self.samples(candidate),
+        }
+        numbers, arrays = {"latent_dim": candidate.latent_dim}, self.examples(candidate)
+        for name, pairs in sections.items():
+            found = dict(pairs)
+            arrays |= {key: found.pop(key) for key in list(found) if isinstance(found[key], np.ndarray)}
+            numbers[name] = found or None
+        return numbers, arrays
+
+    def measure_all(self, makers):
+        """`measure` the candidate that each of `makers` returns: {name: numbers}, {name: arrays}; a progress bar on stderr."""
+        numbers, arrays = {}, {}
+        with tqdm(makers, unit="model", disable=None, leave=False) as bar:
+            for make in bar:
+                candidate = make()
+                bar.set_description(candidate.name)
+                numbers[candidate.name], arrays[candidate.name] = self.measure(candidate)
+        return numbers, arrays

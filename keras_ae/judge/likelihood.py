@@ -7,19 +7,10 @@ the prior is N(0, I).
 import math
 
 import numpy as np
+from scipy.special import logsumexp
 
 from keras_ae.judge import metrics
 from keras_ae.priors import space
-from keras_ae.priors.space import batched
-
-# a dimension is active when its mean code varies by more than this over the data: Burda et al. 2016, section 5.2
-ACTIVE = 0.01
-
-
-def log_mean_exp(values, axis):
-    """log of the mean of exp(values) along an axis, without overflow."""
-    largest = values.max(axis=axis, keepdims=True)
-    return np.log(np.mean(np.exp(values - largest), axis=axis)) + np.squeeze(largest, axis)
 
 
 def log_weights(image, z_mean, z_log_var, nats, draws, rng):
@@ -40,7 +31,8 @@ def neg_importance_weighted(weights, ks):
     Each is the mean over draws // k groups of k draws, with k <= draws; k = 1 is the negative ELBO.
     """
     n, draws = weights.shape
-    return {k: -log_mean_exp(weights[:, : draws // k * k].reshape(n, -1, k), axis=2).mean(axis=1) for k in ks}
+    groups = {k: weights[:, : draws // k * k].reshape(n, -1, k) for k in ks}
+    return {k: math.log(k) - logsumexp(grouped, axis=2).mean(axis=1) for k, grouped in groups.items()}
 
 
 def bits_per_dimension(neg_log_density, dimensions):
@@ -48,32 +40,28 @@ def bits_per_dimension(neg_log_density, dimensions):
     return neg_log_density / (dimensions * math.log(2)) + math.log2(127.5)
 
 
-def rate(z_mean, z_log_var):
-    """KL of each image and dimension from N(0, I) in nats, (n, latent_dim)."""
-    return space.kl(np.asarray(z_mean, "float64"), np.asarray(z_log_var, "float64"))
-
-
 def usage(z_mean, z_log_var):
     """Use of the latent space: a dict of numbers.
 
-    active_units: dimensions whose mean code has a variance above 0.01. rate: the mean KL. aggregate_kl: KL(N(m, C) || N(0, I))
-    of the normal distribution with the moments of the aggregate posterior, the mixture of the posteriors of all images. The
-    rest of the rate distinguishes images from each other (Hoffman & Johnson 2016).
+    active_units: dimensions whose mean code has a variance above 0.01 (Burda et al. 2016, section 5.2). rate: the mean KL.
+    aggregate_kl: KL(N(m, C) || N(0, I)) of the normal distribution with the moments of the aggregate posterior, the mixture of
+    the posteriors of all images. The rest of the rate distinguishes images from each other (Hoffman & Johnson 2016).
     """
-    z_mean, variance = z_mean.astype("float64"), np.exp(z_log_var.astype("float64"))
-    mean = z_mean.mean(axis=0)
+    z_mean, z_log_var = z_mean.astype("float64"), z_log_var.astype("float64")
+    mean, variance = z_mean.mean(axis=0), np.exp(z_log_var)
     covariance = np.cov(z_mean, rowvar=False, bias=True).reshape(len(mean), len(mean)) + np.diag(variance.mean(axis=0))
     _, log_determinant = np.linalg.slogdet(covariance)
     return {
-        "active_units": int((z_mean.var(axis=0) > ACTIVE).sum()),
+        "active_units": int((z_mean.var(axis=0) > 0.01).sum()),
         "latent_dim": len(mean),
-        "rate": float(rate(z_mean, z_log_var).sum(axis=1).mean()),
+        "rate": float(space.kl(z_mean, z_log_var).sum(axis=1).mean()),
         "aggregate_kl": float(0.5 * (np.trace(covariance) + mean @ mean - len(mean) - log_determinant)),
     }
 
 
-def _drawn(z_mean, z_log_var, rng):
-    return (z_mean + np.exp(z_log_var / 2) * rng.normal(size=z_mean.shape)).astype("float32")
+def _draw(z_mean, z_log_var, seed):
+    noise = np.random.default_rng(seed).normal(size=z_mean.shape)
+    return (z_mean + np.exp(z_log_var / 2) * noise).astype("float32")
 
 
 def neg_log_likelihood(candidate, training_images, seed):
@@ -85,7 +73,7 @@ def neg_log_likelihood(candidate, training_images, seed):
     if candidate.neg_log_likelihood:
         return candidate.neg_log_likelihood, None
     codes = candidate.encode(training_images)
-    rebuilt = candidate.decode(_drawn(codes["z_mean"], codes["z_log_var"], np.random.default_rng(seed)))
+    rebuilt = candidate.decode(_draw(codes["z_mean"], codes["z_log_var"], seed))
     variance = float(np.mean(np.square(training_images - rebuilt)))
 
     def nats(images, rebuilt):
@@ -93,10 +81,6 @@ def neg_log_likelihood(candidate, training_images, seed):
         return space.nats(squared, variance).sum(axis=tuple(range(1, squared.ndim)))
 
     return nats, variance
-
-
-def _mean(values, counts=None):
-    return {name: float(np.average(array, weights=counts)) for name, array in values.items()}
 
 
 def importance_weighted(candidate, likelihood, images, z_mean, z_log_var, seed, draws, ks):
@@ -112,43 +96,37 @@ def importance_weighted(candidate, likelihood, images, z_mean, z_log_var, seed, 
 
     posteriors = zip(images, z_mean, z_log_var, strict=True)
     weights = np.stack([log_weights(*posterior, nats, draws, rng) for posterior in posteriors])
-    ks = [1, *(k for k in ks if k <= draws)]
-    estimates = {
-        "neg_elbo" if k == 1 else f"neg_importance_weighted_{k}": values
-        for k, values in neg_importance_weighted(weights, ks).items()
-    }
-    means = _mean(estimates)
-    numbers = {"n": len(images), "draws": draws, **means, "intervals": metrics.intervals(estimates, _mean, seed)}
+    found = neg_importance_weighted(weights, [1, *(k for k in ks if k <= draws)])
+    estimates = {"neg_elbo" if k == 1 else f"neg_importance_weighted_{k}": values for k, values in found.items()}
+    means = {name: float(values.mean()) for name, values in estimates.items()}
+    intervals = {name: metrics.interval(np.mean, values, seed=seed) for name, values in estimates.items()}
+    numbers = {"n": len(images), "draws": draws, **means, "intervals": intervals}
     if getattr(likelihood, "is_density", True):
         numbers["bits_per_dimension"] = {name: bits_per_dimension(value, images[0].size) for name, value in means.items()}
     return numbers
 
 
 def measure(candidate, images, training_images, seed, n=128, draws=500, ks=(50, 500)):
-    """Likelihood of held-out images (N, H, W, C) under a candidate: numbers, and arrays (N,); (None, {}) without a posterior.
+    """Likelihood of held-out images (N, H, W, C) under a candidate as pairs (name, value); none without a posterior.
 
     On all images: neg_elbo = distortion + rate with one drawn code each, its standard error, and `usage`. On the first `n`:
     importance-weighted estimates for each of `ks`, from `draws` codes each, beside the negative ELBO of the same images.
     """
     codes = candidate.encode(images)
     if "z_log_var" not in codes:
-        return None, {}
+        return
     z_mean, z_log_var = codes["z_mean"], codes["z_log_var"]
     likelihood, variance = neg_log_likelihood(candidate, training_images, seed)
-    rebuilt = candidate.decode(_drawn(z_mean, z_log_var, np.random.default_rng(seed)))
-    distortion = batched(lambda rows: likelihood(images[rows], rebuilt[rows]), np.arange(len(images))).astype("float64")
-    rates = rate(z_mean, z_log_var)
-    neg_elbo = distortion + rates.sum(axis=1)
-    numbers = {
-        "n": len(images),
-        "neg_elbo": float(neg_elbo.mean()),
-        "standard_error": float(neg_elbo.std() / math.sqrt(len(neg_elbo))),
-        "distortion": float(distortion.mean()),
-        **usage(z_mean, z_log_var),
-        "variance": variance,
-        "importance_weighted": importance_weighted(
-            candidate, likelihood, images[:n], z_mean[:n], z_log_var[:n], seed, draws, ks
-        ),
-        "kl_per_dimension": rates.mean(axis=0).tolist(),
-    }
-    return numbers, {"rate": rates.sum(axis=1), "distortion": distortion}
+    rebuilt = candidate.decode(_draw(z_mean, z_log_var, seed))
+    distortions = space.batched(lambda rows: likelihood(images[rows], rebuilt[rows]), np.arange(len(images))).astype("float64")
+    rates = space.kl(z_mean.astype("float64"), z_log_var.astype("float64"))
+    neg_elbo = distortions + rates.sum(axis=1)
+    yield "n", len(images)
+    yield "neg_elbo", float(neg_elbo.mean())
+    yield "standard_error", float(neg_elbo.std() / math.sqrt(len(neg_elbo)))
+    yield "distortion", float(distortions.mean())
+    yield from usage(z_mean, z_log_var).items()
+    yield "variance", variance
+    first = images[:n], z_mean[:n], z_log_var[:n]
+    yield "importance_weighted", importance_weighted(candidate, likelihood, *first, seed, draws, ks)
+    yield "kl_per_dimension", rates.mean(axis=0).tolist()

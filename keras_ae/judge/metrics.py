@@ -4,15 +4,14 @@ Images are float32 (batch, height, width, channels) in [-1, 1]; reconstructions 
 """
 
 import numpy as np
+import scipy.stats
 import tensorflow as tf
 
 from keras_ae.images.pictures import psnr
 
 # the weights of the three finest of the five scales of Wang et al. 2003, made to sum to 1
 SCALE_WEIGHTS = np.array([0.0448, 0.2856, 0.3001]) / (0.0448 + 0.2856 + 0.3001)
-WINDOW = 11
-# not of every image, or not by every judge (`recognition`)
-OPTIONAL = ("ssim", "ms_ssim", "perceptual", "recognized")
+WINDOW = 11  # pixels
 
 
 def ssim(images, reconstructions):
@@ -66,33 +65,44 @@ def per_image(pairs):
     return {name: np.concatenate(values) for name, values in collected.items()}
 
 
-def pooled(values, counts=None):
-    """Numbers of a whole set from those of `per_image`; `counts` (n,): how often each image occurs in the set.
+def pooled(values):
+    """Numbers of a whole set from those of `per_image`.
 
-    Returns n, mse, l1, psnr in dB of the pooled mse, those of OPTIONAL that are present, and sharpness: the gradient energy of
-    the reconstructions divided by that of the originals (1: equally sharp).
+    Returns n, mse, l1, psnr in dB of the pooled mse, ssim and ms_ssim where they are present, and sharpness: the gradient
+    energy of the reconstructions divided by that of the originals (1: equally sharp).
     """
-    mean = {name: float(np.average(array, weights=counts)) for name, array in values.items()}
+    mean = {name: float(array.mean()) for name, array in values.items()}
     numbers = {"n": len(values["mse"]), "mse": mean["mse"], "l1": mean["l1"], "psnr": psnr(mean["mse"])}
-    numbers |= {name: mean[name] for name in OPTIONAL if name in mean}
+    numbers |= {name: mean[name] for name in ("ssim", "ms_ssim") if name in mean}
     return numbers | {"sharpness": mean["rebuilt_energy"] / max(mean["energy"], 1e-12)}
 
 
-def intervals(values, statistic, seed, resamples=1000):
-    """95 % percentile-bootstrap intervals over images (Efron 1979): {name: [low, high]} of `statistic(values, counts)`."""
-    n = len(next(iter(values.values())))
-    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
-    numbers = [statistic(values, counts) for counts in drawn]
-    names = [name for name in numbers[0] if name != "n"]
-    return {name: np.percentile([row[name] for row in numbers], [2.5, 97.5]).tolist() for name in names}
+def interval(statistic, *samples, seed=0, resamples=1000):
+    """The 95 % percentile-bootstrap interval over images (Efron 1979) of `statistic(*samples, axis)`: [low, high].
+
+    samples: arrays (n,) of numbers of the same images.
+    """
+    options = {"n_resamples": resamples, "batch": 100, "method": "percentile", "paired": True, "vectorized": True}
+    found = scipy.stats.bootstrap(samples, statistic, rng=np.random.default_rng(seed), **options)
+    return [float(end) for end in found.confidence_interval]
+
+
+def intervals(values, seed, resamples=1000):
+    """The `interval` of each number of `pooled`, from those of `per_image`: {name: [low, high]}."""
+
+    def of(statistic, *names):
+        return interval(statistic, *(values[name] for name in names), seed=seed, resamples=resamples)
+
+    def decibels(mse, axis):
+        return 10 * np.log10(4 / np.maximum(mse.mean(axis), 1e-12))
+
+    def sharpness(rebuilt, original, axis):
+        return rebuilt.mean(axis) / np.maximum(original.mean(axis), 1e-12)
+
+    found = {name: of(np.mean, name) for name in ("mse", "l1", "ssim", "ms_ssim") if name in values}
+    return found | {"psnr": of(decibels, "mse"), "sharpness": of(sharpness, "rebuilt_energy", "energy")}
 
 
 def reconstruction(pairs):
     """The numbers of `pooled` for batches of images and their reconstructions, pairs (images, rebuilt)."""
     return pooled(per_image(pairs))
-
-
-def psnr_and_ssim(images, rebuilt):
-    """Those two numbers of `reconstruction` for arrays of images; SSIM is left out where images are too small for it."""
-    numbers = reconstruction([(images, np.asarray(rebuilt, "float32"))])
-    return {name: numbers[name] for name in ("psnr", "ssim") if name in numbers}

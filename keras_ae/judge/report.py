@@ -1,8 +1,13 @@
-"""The judge's report: one HTML page that contains every picture, opens offline, and is readable on a phone."""
+"""The report of several models judged side by side: one HTML page that opens offline, metrics.json, pictures, and a summary."""
 
 import base64
 import html
+import json
 import math
+
+from keras_ae.files import versions, write_folder
+from keras_ae.images import charts, figures
+from keras_ae.priors.space import principal
 
 # tables and pictures scroll inside their box, so that numbers and the labels in pictures keep their size on a phone
 STYLE = """
@@ -20,7 +25,7 @@ small { opacity: .7 }
 .warning { border-left: 4px solid #c60; padding-left: .6rem }
 """
 
-# key in metrics.json: (heading, digits)
+# columns of tables, key in metrics.json: (heading, digits)
 RECONSTRUCTION = {
     "psnr": ("PSNR dB", 2),
     "mse": ("MSE", 4),
@@ -28,16 +33,20 @@ RECONSTRUCTION = {
     "ssim": ("SSIM", 3),
     "ms_ssim": ("MS-SSIM", 3),
     "sharpness": ("sharpness", 2),
-    "perceptual": ("perceptual", 3),
-    "recognized": ("recognized", 2),
+}
+LIKELIHOOD = {
+    "neg_elbo": ("negative ELBO", 1),
+    "distortion": ("distortion", 1),
+    "rate": ("rate", 1),
+    "aggregate_kl": ("aggregate KL", 1),
+    "active_units": ("active units", 0),
+    "latent_dim": ("of", 0),
 }
 SAMPLES = {
     "fid": ("FID", 1),
     "kid": ("KID", 4),
-    "fd_learned": ("fd_learned", 3),
     "fd_gabor": ("fd_gabor", 2),
     "kernel": ("kernel", 4),
-    "recognized": ("recognized", 2),
     "precision": ("precision", 2),
     "recall": ("recall", 2),
     "density": ("density", 2),
@@ -50,9 +59,8 @@ SAMPLES = {
 EXPLANATIONS = {
     "reconstruction": """
         Reconstructions from mean codes, clipped to [-1, 1]. MSE and L1 on [-1, 1]; PSNR of the pooled error with peak 2; SSIM
-        and MS-SSIM (three scales) on [0, 1]; sharpness: mean absolute gradient divided by that of the originals. By a network
-        trained on ImageNet, where its weights are present: perceptual distance (lower is better), and the share recognized as
-        what real images are. In small type: bootstrap intervals over images.
+        and MS-SSIM (three scales) on [0, 1]; sharpness: mean absolute gradient divided by that of the originals. In small type:
+        bootstrap intervals over images.
         """,
     "likelihood": """
         Nats per image; lower is better. Negative ELBO = distortion + rate, on all held-out images. Rate: KL from N(0, I).
@@ -63,27 +71,16 @@ EXPLANATIONS = {
         """,
     "samples": """
         Compared with held-out images. The last row, as many real training images, is the best that can be reached; PCA with
-        normally distributed scores is the baseline. Lower is better for the Frechet and kernel distances and for SWD, the
-        sliced Wasserstein distance at each side of a Laplacian pyramid; higher is better for precision, recall, density and
-        coverage; diversity and sharpness should be 1.
+        normally distributed scores is the baseline. Lower is better for the Frechet and kernel distances; higher is better for
+        precision, recall, density and coverage; diversity and sharpness should be 1.
         """,
     "memory": """
         Below each sample, the training image that is nearest to it in the same features. The column 'nearest' above is the
         median of this distance divided by its median for held-out images: a model that repeats training images is far below 1.
         """,
-    "smoothness": "Mean squared change of the features per squared step along a line between two codes; lower is smoother.",
+    "smoothness": "Images along straight lines between the codes of two held-out images.",
     "map": "Held-out images at the first two principal components of their codes.",
 }
-
-
-def _scrolling(content):
-    return f"<div class=scroll tabindex=0>{content}</div>"
-
-
-def _table(headings, rows):
-    cells = [f"<tr>{''.join(f'<th>{html.escape(h)}</th>' for h in headings)}</tr>"]
-    cells += [f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows]
-    return _scrolling(f"<table>{''.join(cells)}</table>")
 
 
 def _number(value, digits, interval=None):
@@ -95,59 +92,45 @@ def _number(value, digits, interval=None):
     return text
 
 
-def _around(value, half_width):
-    return None if half_width is None else (value - half_width, value + half_width)
+def _intervals(numbers):
+    """The 95 % intervals of numbers of metrics.json, {key: (low, high)}, however they are given there."""
+    widths = dict(numbers.get("half_widths", {}))
+    if "standard_error" in numbers:
+        widths["neg_elbo"] = 1.96 * numbers["standard_error"]
+    around = {key: (numbers[key] - width, numbers[key] + width) for key, width in widths.items()}
+    return around | numbers.get("intervals", {})
 
 
-def _reconstruction_table(models, of="reconstruction"):
-    shown = {name: column for name, column in RECONSTRUCTION.items() if any(name in model[of] for model in models.values())}
-    rows = []
-    for name, model in models.items():
-        numbers = model[of]
-        cells = [_number(numbers.get(key), digits, numbers["intervals"].get(key)) for key, (_, digits) in shown.items()]
-        rows.append([html.escape(name), *cells])
-    return _table(["", *(heading for heading, _ in shown.values())], rows)
+def _scrolling(content):
+    return f"<div class=scroll tabindex=0>{content}</div>"
 
 
-def _likelihood_table(models):
-    rows, headings = [], []
-    for name, model in models.items():
-        numbers = model["likelihood"]
-        if not numbers:
-            continue
+def _table(rows, columns):
+    """A table as HTML. rows: {name: numbers}. columns: {key: (heading, digits)}; those that no row has are left out."""
+    columns = {key: column for key, column in columns.items() if any(key in numbers for numbers in rows.values())}
+    lines = [("th", ["", *(html.escape(heading) for heading, _ in columns.values())])]
+    for name, numbers in rows.items():
+        around = _intervals(numbers)
+        cells = [_number(numbers.get(key), digits, around.get(key)) for key, (_, digits) in columns.items()]
+        lines.append(("td", [html.escape(name), *cells]))
+    text = [f"<tr>{''.join(f'<{tag}>{cell}</{tag}>' for cell in line)}</tr>" for tag, line in lines]
+    return _scrolling(f"<table>{''.join(text)}</table>")
+
+
+def _likelihood_rows(rows):
+    """Likelihoods with their importance-weighted estimates beside the other numbers, and the columns of the table."""
+    joined, columns = {}, dict(LIKELIHOOD)
+    for name, numbers in rows.items():
         weighted = numbers["importance_weighted"]
-        estimates = list(weighted["intervals"])
-        spread = _around(numbers["neg_elbo"], 1.96 * numbers["standard_error"])
-        row = [html.escape(name), _number(numbers["neg_elbo"], 1, spread)]
-        row += [_number(numbers[key], 1) for key in ("distortion", "rate", "aggregate_kl")]
-        row.append(f"{numbers['active_units']} of {numbers['latent_dim']}")
-        row += [_number(weighted[key], 1, weighted["intervals"][key]) for key in estimates]
-        rows.append([*row, _number(weighted.get("bits_per_dimension", {}).get(estimates[-1]), 3)])
-        short = ["negative ELBO" if key == "neg_elbo" else f"negative IW {key.rpartition('_')[2]}" for key in estimates]
-        headings = ["", "negative ELBO", "distortion", "rate", "aggregate KL", "active units"]
-        headings += [f"first {weighted['n']}: {short[0]}", *short[1:], "bits/dim"]
-    return _table(headings, rows)
-
-
-def _samples_table(models, real):
-    numbers = {name: model["samples"] for name, model in models.items() if model["samples"]} | {"real images": real}
-    shown = {key: column for key, column in SAMPLES.items() if key in real}
-    sides = list(real["sliced_wasserstein"])
-    rows = []
-    for name, model in numbers.items():
-        widths = model["half_widths"]
-        cells = [_number(model[key], digits, _around(model[key], widths.get(key))) for key, (_, digits) in shown.items()]
-        cells += [_number(model["sliced_wasserstein"][side], 1) for side in sides]
-        rows.append([html.escape(name), *cells])
-    return _table(["", *(heading for heading, _ in shown.values()), *(f"SWD {side}" for side in sides)], rows)
-
-
-def _smoothness_table(models):
-    rows = []
-    for name, model in models.items():
-        length, widths = model["smoothness"]["path_length"], model["smoothness"]["half_widths"]
-        rows.append([html.escape(name), _number(length, 1, _around(length, widths["path_length"]))])
-    return _table(["", "perceptual path length"], rows)
+        estimates = {f"first {key}": weighted[key] for key in weighted["intervals"]}
+        intervals = {f"first {key}": interval for key, interval in weighted["intervals"].items()}
+        bits = list(weighted.get("bits_per_dimension", {}).values())[-1:]
+        joined[name] = numbers | estimates | {"intervals": intervals} | ({"bits": bits[0]} if bits else {})
+        for key in weighted["intervals"]:
+            draws = key.rpartition("_")[2]
+            heading = f"first {weighted['n']}: negative ELBO" if key == "neg_elbo" else f"negative IW {draws}"
+            columns[f"first {key}"] = (heading, 1)
+    return joined, columns | {"bits": ("bits/dim", 3)}
 
 
 def _picture(path, text):
@@ -156,40 +139,134 @@ def _picture(path, text):
     return _scrolling(f'<img alt="{html.escape(text)}" src="data:image/png;base64,{encoded}">')
 
 
-def _protocol(protocol):
-    versions = protocol["versions"]
-    return (
-        f"Data set {protocol['data']}: {protocol['n_held_out']} of {protocol['n_test']} held-out and {protocol['n_train']} "
-        f"training images. {protocol['n_samples']} images drawn with seed {protocol['seed']}. Features: "
-        f"{protocol['features']}. Intervals are of 95 %. keras_ae {versions['keras_ae']}, tensorflow {versions['tensorflow']}."
-    )
-
-
-def page(protocol, judged, real, drawn):
-    """The whole document, from the contents of metrics.json and the pictures: {section: [(path, alternative text), ...]}."""
+def page_html(protocol, models, real, drawn):
+    """The whole document, from the contents of metrics.json and the pictures that `draw` returns."""
 
     def section(name, heading, *tables):
-        if not drawn[name]:
-            return []
-        pictures = [_picture(path, text) for path, text in drawn[name]]
-        return [f"<h2>{heading}</h2>", f"<p>{html.escape(' '.join(EXPLANATIONS[name].split()))}</p>", *tables, *pictures]
+        pictures = [_picture(path, text) for place, path, text in drawn if place == name]
+        explanation = html.escape(" ".join(EXPLANATIONS[name].split()))
+        return [f"<h2>{heading}</h2>", f"<p>{explanation}</p>", *tables, *pictures] if pictures else []
+
+    def rows(key):
+        return {name: model[key] for name, model in models.items() if model[key]}
 
     others = ""
     if protocol["n_others"]:
         text = f"The same for {protocol['n_others']} images from another folder:"
-        others = f"<p>{text}</p>{_reconstruction_table(judged, 'others')}"
+        others = f"<p>{text}</p>{_table(rows('others'), RECONSTRUCTION)}"
     title = f"How good is {' and '.join(protocol['models'])}?"
+    packages = ", ".join(f"{name} {protocol['versions'][name]}" for name in ("keras_ae", "tensorflow"))
+    conditions = (
+        f"Data set {protocol['data']}: {protocol['n_held_out']} of {protocol['n_test']} held-out and {protocol['n_train']} "
+        f"training images. {protocol['n_samples']} images drawn with seed {protocol['seed']}. Features: "
+        f"{protocol['features']}. Intervals are of 95 %. {packages}."
+    )
     parts = [
         f"<h1>{html.escape(title)}</h1>",
-        f"<p>{html.escape(_protocol(protocol))}</p>",
+        f"<p>{html.escape(conditions)}</p>",
         *(f"<p class=warning>Warning: {html.escape(line)}</p>" for line in protocol["warnings"]),
-        *section("reconstruction", "Reconstruction", _reconstruction_table(judged), others),
-        *section("likelihood", "Likelihood", _likelihood_table(judged)),
-        *section("samples", "Samples", _samples_table(judged, real)),
+        *section("reconstruction", "Reconstruction", _table(rows("reconstruction"), RECONSTRUCTION), others),
+        *section("likelihood", "Likelihood", _table(*_likelihood_rows(rows("likelihood")))),
+        *section("samples", "Samples", _table(rows("samples") | {"real images": real}, SAMPLES)),
         *section("memory", "Memory"),
-        *section("smoothness", "Smoothness", _smoothness_table(judged)),
+        *section("smoothness", "Smoothness"),
         *section("map", "Latent map"),
     ]
-    viewport = '<meta name=viewport content="width=device-width, initial-scale=1">'
-    head = f"<meta charset=utf-8>{viewport}<title>{html.escape(title)}</title><style>{STYLE}</style>"
+    metadata = '<meta name=viewport content="width=device-width, initial-scale=1"><meta name=generator content=keras_ae>'
+    head = f"<meta charset=utf-8>{metadata}<title>{html.escape(title)}</title><style>{STYLE}</style>"
     return "\n".join([f"<!doctype html><html lang=en>{head}", *parts, "</html>", ""])
+
+
+def _draw_comparisons(folder, models, arrays):
+    kinds = {"original": next(iter(arrays.values()))["originals"][:16]}
+    kinds |= {name: array["rebuilt"][:16] for name, array in arrays.items()}
+    path, title = folder / "reconstructions.png", "Held-out images and their reconstructions"
+    figures.reconstructions(kinds, path, title)
+    yield "reconstruction", path, f"{title}: rows of originals, below each a row of each of {', '.join(arrays)}"
+    kls = {name: numbers["likelihood"]["kl_per_dimension"] for name, numbers in models.items() if numbers["likelihood"]}
+    if kls:
+        path = folder / "kl_per_dimension.png"
+        charts.kl_per_dimension(kls, path)
+        yield "likelihood", path, f"Chart: KL of each latent dimension of {', '.join(kls)}, largest first"
+
+
+def _draw_model(folder, index, name, array):
+    if "drawn" in array:
+        path = folder / f"samples_{index}.png"
+        figures.samples(array["drawn"], path, f"{name}: samples, not selected")
+        yield "samples", path, f"{len(array['drawn'])} samples of {name}"
+        path, title = folder / f"nearest_{index}.png", f"{name}: samples, and below each the nearest training image"
+        pairs = [array[kind][first : first + 8] for first in (0, 8) for kind in ("drawn", "nearest")]
+        figures.rows(pairs, ["sample", "nearest"] * 2, path, title)
+        yield "memory", path, title
+    path, title = folder / f"interpolations_{index}.png", f"{name}: straight lines between codes of held-out images"
+    lines = array["interpolations"]
+    figures.rows(lines, [], path, title)
+    yield "smoothness", path, f"{title}, {len(lines)} rows of {len(lines[0])} images"
+    originals = array["originals"]
+    path, title = folder / f"latent_map_{index}.png", f"{name}: {len(originals)} held-out images at the places of their codes"
+    figures.thumbnails(principal(array["z"]), originals, path, title, "PCA")
+    yield "map", path, title
+
+
+def draw(folder, models, arrays):
+    """Draw every picture of the report into `folder`: a list of (section, path, alternative text).
+
+    models, arrays: as `Judge.measure_all` returns them.
+    """
+    drawn = [*_draw_comparisons(folder, models, arrays)]
+    for index, (name, array) in enumerate(arrays.items()):
+        drawn += _draw_model(folder, index, name, array)
+    return drawn
+
+
+def write(out, judge, titled, models, arrays, warnings=(), force=False):
+    """Write the report to the folder `out`: index.html, metrics.json and pictures/. Returns its summary as text.
+
+    titled: names of the models in the title. models, arrays: as `Judge.measure_all` returns them. Raises UserError as
+    `files.write_folder` does.
+    """
+    real = judge.floor()
+    protocol = {
+        "models": list(titled),
+        "data": judge.image_set.name,
+        "fingerprint": judge.image_set.fingerprint,
+        "n_train": judge.image_set.n_train,
+        "n_test": judge.image_set.n_test,
+        "n_held_out": len(judge.held_out),
+        "n_others": 0 if judge.others is None else len(judge.others),
+        "n_samples": judge.n,
+        "seed": judge.seed,
+        "features": judge.features_name,
+        "versions": versions(),
+        "warnings": list(warnings),
+    }
+    with write_folder(out, force) as folder:
+        numbers = {"protocol": protocol, "real": real, "models": models}
+        (folder / "metrics.json").write_text(json.dumps(numbers, indent=2) + "\n", encoding="utf-8")
+        (folder / "pictures").mkdir()
+        drawn = draw(folder / "pictures", models, arrays)
+        (folder / "index.html").write_text(page_html(protocol, models, real, drawn), encoding="utf-8")
+    return summary(models, real, judge.frechet_name)
+
+
+def summary(models, real, frechet):
+    """The closing table on the terminal; ± is half the width of a 95 % interval."""
+
+    def cell(numbers, key, width, digits):
+        spread = (numbers or {}).get("half_widths", {}).get(key)
+        text = f"{numbers[key]:.{digits}f}" if numbers and key in numbers else "-"
+        return f"{text} ±{spread:.{digits}f}".rjust(width) if spread is not None else text.rjust(width)
+
+    def reconstruction(numbers):
+        return cell(numbers, "psnr", 9, 2) + cell(numbers, "ssim", 7, 3) + cell(numbers, "sharpness", 11, 2)
+
+    lines = [f"{'':<20}  PSNR dB   SSIM  sharpness  {frechet:>12}     precision        recall  nearest"]
+    for name, model in [*models.items(), ("real images", {"reconstruction": None, "samples": real})]:
+        samples = "".join(cell(model["samples"], key, 14, 2) for key in (frechet, "precision", "recall"))
+        nearest = cell(model["samples"], "nearest_training", 9, 2)
+        lines.append(f"{name:<20}{reconstruction(model['reconstruction'])}{samples}{nearest}")
+    if all(model["others"] for model in models.values()):
+        lines.append("images of --others")
+        lines += [f"{name:<20}{reconstruction(model['others'])}" for name, model in models.items()]
+    return "\n".join(lines)

@@ -8,7 +8,8 @@ import tensorflow as tf
 from keras_ae import files
 from keras_ae.data import pipeline, tasks
 from keras_ae.images import charts, figures
-from keras_ae.judge import baselines, metrics
+from keras_ae.judge import metrics
+from keras_ae.judge.judge import fit_pca
 from keras_ae.models.networks import apply, is_conditional
 from keras_ae.priors import mixture, space
 
@@ -63,8 +64,7 @@ def measure_baseline(image_set, latent_dim, task):
     """Held-out metrics without a network, and a name: PCA of the latent size, or the inputs of a task as they are."""
     held_out = pipeline.batches(image_set, "test", BATCH, task)
     if task is None:
-        stream = lambda: (batch["images"].numpy() for batch in pipeline.sample(image_set, BATCH))  # noqa: E731
-        pca = baselines.fit_pca(stream, latent_dim)
+        pca = fit_pca((batch["images"].numpy() for batch in pipeline.sample(image_set, BATCH)), latent_dim)
         name, rebuild = f"PCA-{latent_dim}", lambda batch: pca.rebuild(np.asarray(batch["images"]))
     else:
         (batch,) = held_out.take(1)
