@@ -101,12 +101,12 @@ def train_ours(name, data, minutes):
     # a short run first; the first epoch of a stage compiles
     options = ["--set", "training.epochs=3", "--set", f"refinement.epochs={2 * refines}"]
     run("train", file, *data, *options, "--out", folder / "probe")
-    with open(folder / "probe" / "history.csv", newline="", encoding="utf-8") as rows:
-        rows = list(csv.DictReader(rows))
     options, share = [], FIRST_STAGE if refines else 1.0
-    for stage, key, part in (("1", "training.epochs", share), ("2", "refinement.epochs", 1 - share)):
-        if seconds := [float(row["seconds"]) for row in rows if row["stage"] == stage]:
-            options += ["--set", f"{key}={max(1, int(part * minutes * 60 / min(seconds)))}"]
+    for name, key, part in (("history", "training.epochs", share), ("second_stage", "refinement.epochs", 1 - share)):
+        if (path := folder / "probe" / f"{name}.csv").exists():
+            with open(path, newline="", encoding="utf-8") as rows:
+                seconds = min(float(row["seconds"]) for row in csv.DictReader(rows))
+            options += ["--set", f"{key}={max(1, int(part * minutes * 60 / seconds))}"]
     run("train", file, *data, *options, "--out", folder / "run")
     run("export", "--model", folder / "run", "--out", folder / "export")
     return export_candidate(Exported(folder / "export"), f"keras_ae {name}")

@@ -5,7 +5,6 @@ PSNR of reconstructions; as everywhere, a tenth of the distinct pictures is held
 """
 
 import argparse
-import csv
 import json
 import os
 import subprocess
@@ -30,20 +29,18 @@ def subset(directory, n, place):
 
 
 def trained(pictures, way, out):
-    """The metrics of vae.toml on the pictures of a folder, and the seconds of its epochs; trained unless they are there."""
+    """The metrics of vae.toml on the pictures of a folder, trained unless they are there."""
     if not (out / "metrics.json").exists():
         resume = ["--resume"] if (out / "config.json").exists() else []
         words = ["experiments/vae.toml", "--data", pictures, *WAYS[way], "--out", out, *resume]
         subprocess.run([sys.executable, "-m", "keras_ae.train", *map(str, words)], check=True)
-    with open(out / "history.csv", newline="", encoding="utf-8") as file:
-        seconds = sum(float(row["seconds"]) for row in csv.DictReader(file))
-    return json.loads((out / "metrics.json").read_text(encoding="utf-8")) | {"seconds": seconds}
+    return json.loads((out / "metrics.json").read_text(encoding="utf-8"))
 
 
 def row(name, done):
     """A row of the table from the metrics of both ways."""
     baseline = next(iter(done.values()))["baseline"]
-    cells = [f"{metrics['reconstruction']['psnr']:.2f} dB, {metrics['seconds']:.0f} s" for metrics in done.values()]
+    cells = [f"{metrics['reconstruction']['psnr']:.2f} dB, {metrics['training_seconds']:.0f} s" for metrics in done.values()]
     return f"| {name} | {baseline['n']} | {baseline['psnr']:.2f} dB | {' | '.join(cells)} |"
 
 

@@ -112,7 +112,7 @@ def test_the_commands_of_a_page_are_taken(page):
 
 
 def test_the_targets_of_make_on_the_pages_exist():
-    known = set()
+    known = {f"train-{path.stem}" for path in (ROOT / "experiments").glob("*.toml")}
     for folder in (ROOT, ROOT / "course"):
         database = subprocess.run(
             ["make", "-pqrR", "-C", str(folder)], capture_output=True, text=True, env=os.environ | {"LC_ALL": "C"}
@@ -128,6 +128,12 @@ def test_the_interface_page_documents_every_public_name():
     page = (DOCS / "reference" / "interface.md").read_text(encoding="utf-8")
     documented = re.findall(r"^::: keras_ae\.(\w+)$", page, re.MULTILINE)
     assert set(documented) == set(keras_ae.__all__) - {"__version__"}
+
+
+def test_the_files_on_the_page_of_the_architecture_exist():
+    files = re.findall(r"`([a-z_]+/[a-z_]+\.py)`", (DOCS / "architecture.md").read_text(encoding="utf-8"))
+    assert len(files) > 20
+    assert not [file for file in files if not (ROOT / "keras_ae" / file).exists() and not (ROOT / file).exists()]
 
 
 def test_the_page_of_commands_has_every_command():

@@ -15,13 +15,10 @@ from keras_ae.errors import UserError
 from keras_ae.images import pictures
 from keras_ae.images.pictures import to_uint8
 
-# pixels: a grid on a page, an enlarged image, a label beside a row, the gap between images, the space around texts
-WIDTH = 720
-CELL = 128
-LABEL = 150
-GAP = 2
-SPACE = 8
-LINE = 16
+# pixels: the widths of a grid on a page, of an enlarged image, and of a label beside a row
+WIDTH, CELL, LABEL = 720, 128, 150
+# pixels: the gap between images, the space around texts, the height of a line of text
+GAP, SPACE, LINE = 2, 8, 16
 FONT = ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", 12)
 
 

@@ -20,7 +20,6 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 # Pillow's names of these formats: it knows many more, some of which start other programs
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 MOST_BYTES = 64 * 2**20  # of a picture file
-LEAST_SIDE = 4  # pixels
 
 # by suffix, in lower case: path -> uint8 (height, width, channels), for kinds that are no pictures
 READERS = {}
@@ -124,7 +123,7 @@ def _middle_square(image, size):
 def _decode(data, size, channels):
     image = open_image(io.BytesIO(data))
     shape, most = f"{image.width}x{image.height}", Image.MAX_IMAGE_PIXELS
-    if min(image.size) < LEAST_SIDE:
+    if min(image.size) < 4:
         raise DamagedPicture(f"only {shape} pixels")
     # a JPEG is decoded at 1/2, 1/4 or 1/8 of its size in a fraction of the time; twice the final size keeps the quality
     image.draft(None, (2 * size, 2 * size))

@@ -1,1 +1,1 @@
-"""How good a model is: metrics of reconstructions, likelihoods and samples, baselines, and the report."""
+"""How good a model is: metrics of reconstructions, likelihoods and samples, beside a baseline, and the report."""

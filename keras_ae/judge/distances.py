@@ -9,26 +9,17 @@ from sklearn.utils import gen_batches
 ROWS = 1024  # of a matrix of pairs that are in memory at a time
 
 
-def _moments(features):
-    features = np.asarray(features, "float64")
-    return features.mean(axis=0), np.cov(features, rowvar=False)
-
-
-def _root(matrix):
-    values, vectors = np.linalg.eigh(matrix)
-    return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
-
-
 def frechet(a, b):
     """Frechet distance of normal distributions fitted to two sets of features: Heusel et al. 2017 (arXiv:1706.08500), eq. 6.
 
     |mean_a - mean_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)). Depends on n: compare at equal n, beside real against real.
     """
-    (mean_a, cov_a), (mean_b, cov_b) = _moments(a), _moments(b)
-    root = _root(cov_a)
+    cov_a, cov_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    values, vectors = np.linalg.eigh(cov_a)
+    root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
     # the eigenvalues of C_a C_b are those of the symmetric root_a C_b root_a
     shared = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ cov_b @ root), 0)).sum()
-    return float(np.square(mean_a - mean_b).sum() + np.trace(cov_a) + np.trace(cov_b) - 2 * shared)
+    return float(np.square(a.mean(axis=0) - b.mean(axis=0)).sum() + np.trace(cov_a) + np.trace(cov_b) - 2 * shared)
 
 
 def kernel(a, b):

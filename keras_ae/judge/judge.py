@@ -7,6 +7,7 @@ way. A `Judge` holds what all candidates share, computed once; its evaluators yi
 
 import collections.abc
 import dataclasses
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -112,28 +113,22 @@ def fit_pca(batches, latent_dim, most=2**28):
     in memory, by default 1 GiB; images beyond them are not used. Large sets are decomposed by randomized subspace iteration
     (Halko et al. 2011, arXiv:0909.4061).
     """
-    count = 0
-    for images in batches:
-        if not count:
-            shape, values = images.shape[1:], images[0].size
-            rows = np.empty((max(1, most // values), values), "float32")
-        part = images[: len(rows) - count]
-        rows[count : count + len(part)] = np.reshape(part, (len(part), values))
-        count += len(part)
-        if count == len(rows):
-            break
-    pca = PCA(min(latent_dim, count, values), copy=False, iterated_power=4, random_state=0).fit(rows[:count])
+    images = itertools.chain.from_iterable(batches)
+    first = next(images)
+    kept = itertools.islice(itertools.chain([first], images), max(1, most // first.size))
+    rows = np.fromiter((image.ravel() for image in kept), np.dtype(("float32", first.size)))
+    pca = PCA(min(latent_dim, *rows.shape), copy=False, iterated_power=4, random_state=0).fit(rows)
+    deviations = pca.singular_values_ / np.sqrt(len(rows))
 
     def decode(z):
-        return np.reshape(pca.inverse_transform(z), (len(z), *shape))
+        return np.reshape(pca.inverse_transform(z), (len(z), *first.shape))
 
     def generate(n, seed):
-        noise = np.random.default_rng(seed).normal(size=(n, pca.n_components_))
-        scores = noise * pca.singular_values_ / np.sqrt(count)
+        scores = np.random.default_rng(seed).normal(size=(n, len(deviations))) * deviations
         return np.clip(decode(scores.astype("float32")), -1, 1)
 
     def encode(images):
-        return {"z": pca.transform(np.reshape(images, (len(images), values)))}
+        return {"z": pca.transform(np.reshape(images, (len(images), -1)))}
 
     return Candidate(f"PCA-{pca.n_components_}", pca.n_components_, encode, decode, generate)
 
