@@ -209,7 +209,7 @@ def test_patience_ends_a_stage_and_its_counters_survive_an_interruption(tmp_path
 
 
 def test_the_last_epoch_of_an_adversarial_autoencoder_counts(tmp_path, command, undrawn):
-    train.main(command("run", *QUICK, "objective.name=adversarial", "training.epochs=2", "schedule.name=constant"))
+    train.main(command("run", *QUICK, "objective.name=adversarial", "training.epochs=2"))
     run = Run(tmp_path / "run")
     assert not run.best_weights.exists() and run.best()["epoch"] == 2
     assert {"adversarial", "discriminator"} <= set(run.history()[0])

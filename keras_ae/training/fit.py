@@ -1,6 +1,7 @@
 """Training from data to pictures: `train` reads from top to bottom as it happens."""
 
 import contextlib
+import dataclasses
 import math
 import tempfile
 
@@ -83,6 +84,7 @@ def train(experiment, run, show=False):
         if chief:
             print("measuring, drawing ...")
             results.finish(run, image_set)
+            print(results.summarize(run))
         devices.wait(strategy)
 
 
@@ -228,8 +230,8 @@ def adopt_networks(experiment):
                 f"cannot start from {folder} with {path}={tables[table].get(key)}: its networks have {taken[table].get(key)}; "
                 f"leave {path} out"
             )
-    data = tables["data"] | {"size": height, "channels": channels}
-    return experiment.with_tables(**taken, data=data), exported
+    taken["data"] = tables["data"] | {"size": height, "channels": channels}
+    return dataclasses.replace(experiment, tables=tables | taken), exported
 
 
 def load_weights(model, exported):
