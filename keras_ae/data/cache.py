@@ -174,7 +174,8 @@ def _fingerprint(shape, digests, test):
 def _copy_rows(source, rows, path):
     """Write rows of an array on disk to the file `path`, in little memory."""
     target = np.lib.format.open_memmap(path, "w+", source.dtype, (len(rows), *source.shape[1:]))
-    block = max(1, 2**24 // source[0].nbytes)
+    # few rows: with each, the operating system maps 64 kB around it
+    block = max(1, min(1000, 2**22 // source[0].nbytes))
     for first in range(0, len(rows), block):
         target[first : first + block] = source[rows[first : first + block]]
         copies.release(source)
@@ -199,6 +200,8 @@ def _build(source, shape, preparing, whole):
     pixels = np.memmap(preparing / "pixels", "uint8", "r", shape=(count, *shape))
     thumbnails = np.memmap(preparing / "thumbnails", "float16", "r", shape=(count, copies.SIDE**2))
     test, near = _split(digests, sides, lambda: _copy_rows(thumbnails, rows, preparing / "sorted.npy"))
+    if test.all() or not test.any():
+        raise UserError(f"{source.name} has no images to {'train on' if test.all() else 'hold out'}")
     for side, chosen in zip(SIDES, (~test, test), strict=True):
         _copy_rows(pixels, rows[chosen], whole / f"{side}.npy")
     names = "\0".join(source.names[row] for row in rows).encode()
