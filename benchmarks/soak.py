@@ -249,7 +249,7 @@ class Playground:
 
 
 def kill_and_resume(folder, rng, seconds):
-    """Kill a training at two random moments of `seconds`, and resume it to its end. Raises Broken; returns a line."""
+    """Kill a training at two random moments of `seconds`, and resume it to its end. Raises Broken."""
     out, moments, status = folder / f"killed-{time.monotonic_ns()}", [], None
     words = f"-m keras_ae.train tiny.toml --data pictures --set training.epochs=3 --out {out.name}".split()
     environment = os.environ | {"KERAS_AE_CACHE": f"{out}-cache"}
@@ -273,7 +273,6 @@ def kill_and_resume(folder, rng, seconds):
         raise Broken(f"killed after {moments}, then exit status {status}, epochs {epochs}: {said[-300:]}")
     if not (out / "letter.txt").exists():
         raise Broken("a file in the run folder is gone")
-    return f"killed after {', '.join(moments) or 'nothing'}, then complete"
 
 
 # ---- the campaign
@@ -316,15 +315,14 @@ def campaign(folder, seed, minutes):
 
     def count(name, number, said):
         counts[name] += number
-        if said:
-            broken.append(name)
-            print(f"{name}: {said}", flush=True)
+        broken.extend([name] if said else [])
+        print(f"{name}: {said or number}", flush=True)
 
     def kill():
         rng = random.Random(seed)
         while not counts["kills"] or time.monotonic() < ends:
             try:
-                print(f"kills: {kill_and_resume(folder, rng, prepared)}", flush=True)
+                kill_and_resume(folder, rng, prepared)
                 count("kills", 1, "")
             except Exception as error:
                 count("kills", 1, f"{type(error).__name__}: {error}")

@@ -12,6 +12,7 @@ from keras_ae.errors import UserError
 from keras_ae.images import figures
 from keras_ae.images.pictures import to_float
 from keras_ae.judge import likelihood
+from keras_ae.priors import space
 
 CATS_SEED = 101
 STEPS = (-3, -1.5, 0, 1.5, 3)
@@ -135,7 +136,7 @@ def disentanglement(models, image_set, seed, folder, *, scored=5000, shown=6, se
         if "z_log_var" not in codes:
             raise UserError(f"{name} has no Gaussian latent; this study needs a VAE")
         mean = codes["z_mean"]
-        kl = likelihood.rate(mean, codes["z_log_var"]).mean(axis=0)
+        kl = space.kl(np.float64(mean), np.float64(codes["z_log_var"])).mean(axis=0)
         classes = classes_of(factors, simple)
         mig, gaps = mutual_information_gap(mean, classes)
         importance = importances(mean, classes, CLASSES, seed)
@@ -152,7 +153,7 @@ def disentanglement(models, image_set, seed, folder, *, scored=5000, shown=6, se
             "dci": dci(importance),
             "best": {factor: round(gaps[factor], 3) for factor in sorted(gaps, key=gaps.get, reverse=True)[:5]},
             "kl": float(kl.sum()),
-            "active": int((mean.var(axis=0) > likelihood.ACTIVE).sum()),
+            "active": likelihood.usage(mean, codes["z_log_var"])["active_units"],
             "psnr": held_out["psnr"],
             "shown": _draw(name, images, kl, folder / f"disentanglement_{name}.png", shown),
         }

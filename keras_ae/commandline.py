@@ -101,8 +101,8 @@ def command(*options, prog=None):
 def check_out(arguments, suffixes=()):
     """--out as a Path that may be written, see `files.check_output`. Raises UserError also if it contains what is read."""
     path = check_output(arguments.out, arguments.force, suffixes)
-    given = [value for name, value in vars(arguments).items() if name != "out"]
-    for value in [one for values in given for one in (values if isinstance(values, list) else [values])]:
+    given = [value if isinstance(value, list) else [value] for name, value in vars(arguments).items() if name != "out"]
+    for value in itertools.chain(*given):
         if isinstance(value, str) and os.path.exists(value) and Path(value).resolve().is_relative_to(path.resolve()):
             raise UserError(f"--out {arguments.out} contains {value}, which is read; choose another --out")
     return path

@@ -50,7 +50,7 @@ def add_noise(images, deviation, seed):
 @command(
     *picture_options(10_000),
     out("denoised", "folder to write: each picture, and comparison.png"),
-    option("--model", default="exported/denoise_cats", metavar="DIR", help="folder of an export for denoising"),
+    option("--model", default="exported/denoise_cats", metavar="DIR", help="export for denoising, of make train-denoise_cats"),
     option("--noise", type=number(0, 2), default=0.0, help="first add noise of this standard deviation, in units of [-1, 1]"),
     *EXPORT[1:],
 )

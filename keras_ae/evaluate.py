@@ -12,13 +12,7 @@ from keras_ae.errors import UserError
     option("--compare", nargs="+", metavar="DIR", default=[], help="exports to compare, instead of --model"),
     option("--data", metavar="DIR", help="folder of picture files, or tensorflow-datasets folder (default: as trained on)"),
     option("--others", metavar="DIR", help="folder of picture files from elsewhere, to be reconstructed too"),
-    option(
-        "--refine",
-        type=number(0, 10_000, int),
-        default=0,
-        metavar="STEPS",
-        help="judge reconstructions from refined codes too, after this many steps of gradient descent on each code",
-    ),
+    option("--refine", type=number(0, 10_000, int), default=0, help="judge codes after this many steps of refinement, too"),
     option("--n", type=number(50, 50_000, int), default=2000, help="how many images to draw"),
     option(
         "--features",

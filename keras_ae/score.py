@@ -5,12 +5,18 @@ Scores are the reconstruction error and, of a VAE, the negative ELBO.
 
 import csv
 
-from keras_ae.commandline import EXPORT, check_out, command, open_model, option, out, picture_options, read_batches
+from keras_ae.commandline import (
+    EXPORT,
+    check_out,
+    command,
+    native_lines_hidden,
+    open_model,
+    option,
+    out,
+    picture_options,
+    read_batches,
+)
 from keras_ae.files import check_output
-
-SHOWN = 16
-# files of --reference that are read
-REFERENCE = 10_000
 
 
 def score(model, images, labels=None):
@@ -36,32 +42,29 @@ def score(model, images, labels=None):
     return scores, rebuilt
 
 
-def strangeness(row):
-    """What rows are sorted by: the first there is of texture, negative ELBO and error."""
-    return next(row[name] for name in ("texture", "neg_elbo", "mse") if name in row)
-
-
 def score_files(model, paths, directory, texture=None):
-    """Score picture files: rows {"file", "mse"[, "neg_elbo"][, "texture"]}, the highest first, and the first with their images.
+    """Score picture files: rows {"file", "mse"[, "neg_elbo"][, "texture"]}, and the first of them with their images.
 
-    directory: the folder whose sub-folders name the classes for a conditional model. texture: a further score, (images,
-    reconstructions) in [-1, 1] -> (n,), or None. Returns the rows, and up to 16 triples (row, original, reconstruction).
+    The last score there is ranks them, the highest first. directory: the folder whose sub-folders name the classes for a
+    conditional model. texture: a further score, (images, reconstructions) in [-1, 1] -> (n,), or None. Returns the rows, and up
+    to 16 triples (row, original, reconstruction).
     """
     from keras_ae.images import pictures
+
+    def rank(row):
+        return list(row.values())[-1]
 
     rows, shown = [], []
     for files, images, labels in read_batches(model, paths, directory, 64):
         scores, rebuilt = score(model, images, labels)
         if texture:
             scores["texture"] = texture(pictures.to_float(images), rebuilt)
-        new = [
-            {"file": pictures.printable(file), **{name: float(values[index]) for name, values in scores.items()}}
-            for index, file in enumerate(files)
-        ]
-        rows += new
-        shown += zip(new, images, pictures.to_uint8(rebuilt), strict=True)
-        shown = sorted(shown, key=lambda triple: strangeness(triple[0]), reverse=True)[:SHOWN]
-    return sorted(rows, key=strangeness, reverse=True), shown
+        for index, file in enumerate(files):
+            row = {"file": pictures.printable(file), **{name: float(values[index]) for name, values in scores.items()}}
+            rows.append(row)
+            shown.append((row, images[index], pictures.to_uint8(rebuilt[index])))
+        shown = sorted(shown, key=lambda triple: rank(triple[0]), reverse=True)[:16]
+    return sorted(rows, key=rank, reverse=True), shown
 
 
 def write(path, rows, shown):
@@ -90,17 +93,6 @@ def separation(rows, others):
     return {name: float(roc_auc_score(truth, [row[name] for row in [*rows, *others]])) for name in names}
 
 
-def texture_of(model, directory, seed):
-    """The score by texture from a folder of usual pictures: at most `REFERENCE` of them, chosen by `seed`."""
-    from keras_ae.images import pictures
-    from keras_ae.judge.features import Texture
-
-    paths = pictures.chosen((), directory, REFERENCE, seed)
-    ((_, usual, labels),) = read_batches(model, paths, directory, REFERENCE)
-    _, rebuilt = score(model, usual, labels)
-    return Texture(pictures.to_float(usual), rebuilt)
-
-
 @command(
     *picture_options(data="folder of picture files; its sub-folders are the classes for a conditional model"),
     option("--reference", metavar="DIR", help="folder of usual pictures: score the texture that is not reproduced, too"),
@@ -116,7 +108,13 @@ def main(arguments):
     model = open_model(arguments)
     model.check_rebuilds()
     paths = pictures.chosen(arguments.pictures, arguments.data)
-    texture = texture_of(model, arguments.reference, arguments.seed) if arguments.reference else None
+    texture = None
+    if arguments.reference:
+        with native_lines_hidden():
+            from keras_ae.judge.features import Texture
+        usual = pictures.chosen((), arguments.reference, 10_000, arguments.seed)
+        ((_, images, labels),) = read_batches(model, usual, arguments.reference, len(usual))
+        texture = Texture(pictures.to_float(images), score(model, images, labels)[1])
     rows, shown = score_files(model, paths, arguments.data, texture)
     write(path, rows, shown)
     for row in rows[:10]:

@@ -75,7 +75,7 @@ def main(arguments):
     from keras_ae import export, files
     from keras_ae.data import pipeline
     from keras_ae.errors import UserError
-    from keras_ae.training import experiment, fit, results
+    from keras_ae.training import devices, experiment, fit
 
     overrides = list(arguments.overrides)
     if arguments.seed is not None:
@@ -95,8 +95,7 @@ def main(arguments):
     try:
         if not run.complete:
             fit.train(chosen, run, arguments.open)
-            print(results.summarize(run))
-        if exported is not None:
+        if exported is not None and devices.is_chief(devices.open_strategy(chosen.training.devices)):
             export.export_run(run, exported, force=arguments.force)
     except KeyboardInterrupt:
         words = ["python", "-m", "keras_ae.train", arguments.experiment]

@@ -18,7 +18,12 @@ def resize(images, shape, method):
 @command(
     *picture_options(10_000),
     out("upscaled", "folder to write: each picture, and comparison.png"),
-    option("--model", default="exported/upscale_cats_4x", metavar="DIR", help="folder of an export for super-resolution"),
+    option(
+        "--model",
+        default="exported/upscale_cats_4x",
+        metavar="DIR",
+        help="export for super-resolution, of make train-upscale_cats_4x",
+    ),
     *EXPORT[1:],
 )
 def main(arguments):

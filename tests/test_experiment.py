@@ -147,7 +147,7 @@ MISTAKES = {
     "a = " + "[" * 5000: "mine.toml is not valid TOML: its brackets are nested too deeply",
     "a = " + "{a = " * 5000 + "1" + "}" * 5000: "mine.toml is not valid TOML: its brackets are nested too deeply",
     f"[latent]\ndim = {'9' * 5000}": "Exceeds the limit (4300 digits) for integer string conversion: value has 5000 digits",
-    "x = " + "1" * 200_000: "is no experiment file: it has more than 200,000 characters",
+    "x = " + "1" * 200_000: "is not valid TOML: it has more than 200,000 characters",
     # tables that do not suit each other
     "[data]\nsize = 16\nshift = 16": "data.shift must be smaller than the side of the images, 16 pixels. Received: 16",
     "[data]\nsize = 64\n[task]\nname = 'downscale'\nfactor = 3": "task.factor must divide the side of the images, 64 pixels",
@@ -182,7 +182,7 @@ def test_a_file_that_is_not_text_or_has_no_end_is_refused(tmp_path):
     (tmp_path / "mine.toml").write_bytes(b"\xff\xfe[\x00")
     with pytest.raises(UserError, match="mine.toml is not valid TOML: 'utf-8' codec can't decode byte 0xff"):
         experiment.read(tmp_path / "mine.toml")
-    with pytest.raises(UserError, match="/dev/zero is no experiment file"):
+    with pytest.raises(UserError, match="/dev/zero is not valid TOML: it has more than"):
         experiment.read("/dev/zero")
 
 

@@ -1,7 +1,5 @@
 """The explorer: pages in headless Chromium draw what Python draws, and each control does what it says."""
 
-import json
-import re
 import shutil
 from pathlib import Path
 
@@ -11,7 +9,6 @@ import pytest
 from keras import layers
 
 from keras_ae import explore
-from keras_ae.explorer import page as pages
 from keras_ae.exports import save
 from keras_ae.exports.load import Exported
 from keras_ae.images import pictures
@@ -161,29 +158,26 @@ def test_new_reset_seed_temperature_and_links(shown):
     assert tab.evaluate("location.hash") == "#seed=0&picture=0"
     tab.click("#new")
     second = picture(tab)
-    assert second != first
     assert tab.input_value("#number") == "1"
     tab.locator("#sliders input").first.fill("2")
     moved = picture(tab)
-    assert moved != second
     assert "moves=2_0" in (link := tab.evaluate("location.hash"))
     assert picture(shown("flow", link)) == moved
     tab.click("#reset")
     assert picture(tab) == second
     tab.fill("#temperature", "0.5")
     cooler = picture(tab)
-    assert cooler != second
     tab.fill("#seed", "3")
     tab.keyboard.press("Enter")
-    assert picture(tab) not in (first, second, cooler)
+    assert len({first, second, moved, cooler, picture(tab)}) == 5
     assert "seed=3&picture=1&temperature=0.5" in tab.evaluate("location.hash")
-    tab.fill("#seed", "-3")
-    tab.keyboard.press("Enter")
-    assert "whole number from 0" in tab.inner_text("#status")
     with tab.expect_download() as download:
         tab.click("#download")
     assert download.value.suggested_filename == "cat_3_1.png"
     assert pictures.read(download.value.path(), 16).shape == (16, 16, 3)
+    tab.fill("#seed", "-3")
+    tab.keyboard.press("Enter")
+    assert "whole number from 0" in tab.inner_text("#status")
     for wrong in ("#seed=-1", "#code=1_2", "#moves=99", "#seed=x", "#temperature=9"):
         tab.evaluate("link => { location.hash = link; }", wrong)
         tab.wait_for_function("document.getElementById('status').textContent.includes('does not fit')")
@@ -195,9 +189,9 @@ def test_new_reset_seed_temperature_and_links(shown):
 def test_ends_of_sliders_and_the_keyboard(shown):
     tab = shown("flow")
     first = picture(tab)
-    ends = tab.locator("#sliders .slider").first.locator("button")
-    assert ends.nth(1).get_attribute("aria-label") == "brightness: brighter face"
-    ends.nth(1).click()
+    end = tab.locator("#sliders .slider").first.locator("button").nth(1)
+    assert end.get_attribute("aria-label") == "brightness: brighter face"
+    end.click()
     assert picture(tab) != first
     assert tab.locator("#sliders output").first.inner_text() == "3.0"
     tab.keyboard.press("r")
@@ -208,25 +202,20 @@ def test_ends_of_sliders_and_the_keyboard(shown):
     tab.keyboard.press("ArrowRight")
     assert tab.locator("#map").is_visible()
     assert tab.evaluate("document.activeElement.id") == "tab-map"
-    before = picture(tab)
-    tab.wait_for_timeout(200)
-    tab.focus("#tiles")
-    tab.keyboard.press("ArrowDown")
-    assert picture(tab) != before
-    assert tab.evaluate("location.hash").startswith("#code=")
 
 
 def test_the_map_morphs_and_sums(shown):
     tab = shown("flow")
     first = picture(tab)
     tab.click("#tab-map")
-    tab.wait_for_timeout(200)
+    # the marker is placed when the four corners are drawn
+    tab.wait_for_function("document.getElementById('marker').style.left")
     tab.click("#tiles", position={"x": 3, "y": 3})
     assert picture(tab) == first
-    box = tab.locator("#tiles").bounding_box()
-    tab.click("#tiles", position={"x": box["width"] - 3, "y": 3})
-    corner = picture(tab)
-    assert corner != first
+    tab.focus("#tiles")
+    tab.keyboard.press("ArrowDown")
+    assert picture(tab) != first
+    assert tab.evaluate("location.hash").startswith("#code=")
     tab.click("#tab-morph")
     tab.click("#reset")
     assert picture(tab) == first
@@ -234,10 +223,9 @@ def test_the_map_morphs_and_sums(shown):
     tab.click("#new")
     second = picture(tab)
     tab.click("#set-second")
-    tab.fill("#between", "0")
-    assert picture(tab) == first
-    tab.fill("#between", "1")
-    assert picture(tab) == second
+    for position, expected in (("0", first), ("1", second)):
+        tab.fill("#between", position)
+        assert picture(tab) == expected
     tab.click("#play")
     tab.wait_for_timeout(300)
     tab.click("#play")
@@ -245,11 +233,10 @@ def test_the_map_morphs_and_sums(shown):
     assert tab.inner_text("#play") == "Play"
     tab.click("#tab-sum")
     tab.wait_for_function("document.getElementById('shelf').children.length === 12")
-    for cell, one in (("A", 4), ("B", 4), ("C", 2)):
+    for cell, one in (("A", 4), ("B", 4), ("C", 7)):
         tab.locator("#shelf button").nth(one).click()
         tab.click(f"[aria-label='Cell {cell}']")
         tab.locator("#shelf button").nth(one).click()
-    tab.locator("#shelf button").nth(7).drag_to(tab.locator("[aria-label='Cell C']"))
     tab.click("[aria-label='The result: show it']")
     # A and B are the same: the sum is C
     assert picture(tab) == tab.evaluate("document.querySelectorAll('#shelf canvas')[7].toDataURL()")
@@ -257,14 +244,13 @@ def test_the_map_morphs_and_sums(shown):
 
 def test_a_photo_is_rebuilt(shown, tmp_path):
     tab = shown("flow")
-    file = tmp_path / "photo.png"
-    pictures.write_png(file, RANDOM.integers(0, 256, (40, 60, 3), "uint8"))
-    tab.click("#tab-photo")
-    tab.set_input_files("#file", file)
-    tab.wait_for_function("document.getElementById('status').textContent.startsWith('Rebuilt')")
-    whole = picture(tab)
+    pictures.write_png(tmp_path / "photo.png", RANDOM.integers(0, 256, (40, 60, 3), "uint8"))
+    (tmp_path / "notes.png").write_text("no picture")
     rebuilt = "document.getElementById('rebuilt').toDataURL()"
-    assert whole == tab.evaluate(rebuilt)
+    tab.click("#tab-photo")
+    tab.set_input_files("#file", tmp_path / "photo.png")
+    tab.wait_for_function("document.getElementById('status').textContent.startsWith('Rebuilt')")
+    assert picture(tab) == tab.evaluate(rebuilt)
     for change in (lambda: tab.fill("#zoom", "2"), lambda: tab.locator("#seen").press("ArrowRight")):
         before = tab.evaluate(rebuilt)
         change()
@@ -272,7 +258,6 @@ def test_a_photo_is_rebuilt(shown, tmp_path):
     tab.click("#new")
     tab.click("#again")
     assert picture(tab) == tab.evaluate(rebuilt)
-    (tmp_path / "notes.png").write_text("no picture")
     tab.set_input_files("#file", tmp_path / "notes.png")
     tab.wait_for_function("document.getElementById('status').textContent.includes('notes.png is not a picture')")
 
@@ -287,17 +272,15 @@ def test_classes_and_the_plane_of_two_numbers(shown):
     assert tab.locator("#sliders .slider").count() == 2
     tab.click("#tab-map")
     assert "two numbers" in tab.inner_text("#map-hint")
-    assert tab.locator("#corners").is_hidden()
     before = picture(tab)
     tab.click("#tiles", position={"x": 5, "y": 5})
     assert picture(tab) != before
-    assert tab.evaluate("location.hash").startswith("#code=")
 
 
-@pytest.mark.parametrize(("missing", "message"), [("WebAssembly", "no WebAssembly"), ("DecompressionStream", "too old")])
-def test_browsers_that_cannot_show_it_are_named(shown, missing, message):
+@pytest.mark.parametrize("missing", ["WebAssembly", "DecompressionStream"])
+def test_browsers_that_cannot_show_it_are_named(shown, missing):
     tab = shown("plane", before=f"delete globalThis.{missing}", ready=False)
-    assert message in tab.inner_text("#failure")
+    assert "too old, or has no WebAssembly" in tab.inner_text("#failure")
 
 
 @pytest.mark.parametrize("width", [1280, 360])
@@ -309,26 +292,15 @@ def test_nothing_is_wider_than_the_window(shown, width):
 
 
 def test_the_page_is_repeatable_and_small_enough(built, exports, tmp_path):
-    explore.main(["--model", str(exports / "flow"), "--out", str(tmp_path / "again.html")])
-    assert (tmp_path / "again.html").read_text() == built("flow").read_text()
-    if CATS.exists():
-        assert built("cats").stat().st_size < 18e6
-
-
-def test_names_of_the_joined_scripts_differ():
-    text = pages.join_scripts()
-    names = re.findall(r"^(?:async )?(?:function\*?|class|const) (\w+)", text, re.MULTILINE)
-    assert len(set(names)) == len(names) > 10
-    assert "import {" not in text
+    explore.main(["--model", str(exports / "plane"), "--out", str(tmp_path / "again.html")])
+    assert (tmp_path / "again.html").read_text() == built("plane").read_text()
+    assert not CATS.exists() or built("cats").stat().st_size < 18e6
 
 
 def test_wrong_inputs_end_in_one_line(exports, tmp_path, fails):
     copied = shutil.copytree(exports / "plane", tmp_path / "model")
-    line = fails(explore.main, "--model", copied, "--out", tmp_path / "a.png")
-    assert "must end in .html" in line
+    assert "must end in .html" in fails(explore.main, "--model", copied, "--out", tmp_path / "a.png")
     shutil.rmtree(copied / "onnx")
-    card = json.loads((copied / "card.json").read_text())
-    (copied / "card.json").write_text(json.dumps({key: value for key, value in card.items() if key != "files"}))
     line = fails(explore.main, "--model", copied, "--out", tmp_path / "a.html")
     assert "has no onnx/, which the page is made from" in line
     assert not (tmp_path / "a.html").exists()

@@ -1,9 +1,6 @@
 """What is fitted to images, or compared with them, takes a sample of many, and says so."""
 
 import csv
-import importlib.util
-import json
-from pathlib import Path
 
 import numpy as np
 
@@ -13,8 +10,6 @@ from keras_ae.data.tasks import Variation
 from keras_ae.exports.load import Exported
 from keras_ae.training import results
 from keras_ae.training.run import Run
-
-ROOT = Path(__file__).parents[1]
 
 
 def test_priors_are_fitted_to_a_sample(run, folder, monkeypatch, capsys, tmp_path):
@@ -53,14 +48,3 @@ def test_embed_shows_a_sample_and_writes_the_codes_of_all(exported, folder, monk
     with open(tmp_path / "some" / "projector" / "metadata.tsv") as file:
         shown = [row["file"] for row in csv.DictReader(file, delimiter="\t")]
     assert shown == files[::8]
-
-
-def test_the_page_has_the_rows_that_were_measured():
-    spec = importlib.util.spec_from_file_location("scale", ROOT / "benchmarks" / "scale.py")
-    scale = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(scale)
-    measured = json.loads((ROOT / "docs" / "results" / "scale.json").read_text())
-    page = (ROOT / "docs" / "scale.md").read_text()
-    lines = scale.table(measured["rows"])
-    assert len(lines) == 2 + len(measured["rows"])
-    assert "\n".join(lines) in page

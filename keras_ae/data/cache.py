@@ -38,7 +38,7 @@ SIDES = ("train", "test")
 ENTRY = np.dtype([("digest", "u1", 32), ("label", "<i4"), ("side", "i1"), ("reason", "S91")])
 # number of files up to which starting processes takes longer than they save
 FEW = 1000
-# pieces of up to 64 files that each core decodes before their entries are written
+# pieces of up to 64 files for each core that are handed out at once
 ROUND = 16
 
 
@@ -68,19 +68,20 @@ def decode_piece(folder, first, items, shape):
     Raises OSError if a file cannot be read.
     """
     entries = np.zeros(len(items), ENTRY)
-    with open(folder / "pixels", "r+b") as pixels, open(folder / "thumbnails", "r+b") as thumbnails:
-        for number, (data, label, side) in enumerate(items):
-            data = data if isinstance(data, bytes) else pictures.contents(data)
-            digest, reason = np.frombuffer(hashlib.sha256(data).digest(), "u1"), ""
-            try:
-                image = pictures.decode(data, shape[0], shape[2])
-            except pictures.DamagedPicture as error:
-                reason = str(error)
-            else:
-                for file, array in ((pixels, image), (thumbnails, copies.thumbnail(image))):
-                    file.seek((first + number) * array.nbytes)
-                    file.write(array.tobytes())
-            entries[number] = digest, label, SIDES.index(side) if side else -1, reason.encode(errors="replace")
+    images, thumbnails = np.zeros((len(items), *shape), "uint8"), np.zeros((len(items), copies.SIDE**2), "float16")
+    for number, (data, label, side) in enumerate(items):
+        data, reason = data if isinstance(data, bytes) else pictures.contents(data), b""
+        try:
+            images[number] = pictures.decode(data, shape[0], shape[2])
+            thumbnails[number] = copies.thumbnail(images[number])
+        except pictures.DamagedPicture as error:
+            reason = str(error).encode(errors="replace")
+        digest = np.frombuffer(hashlib.sha256(data).digest(), "u1")
+        entries[number] = digest, label, SIDES.index(side) if side else -1, reason
+    for name, rows in (("pixels", images), ("thumbnails", thumbnails)):
+        with open(folder / name, "r+b") as file:
+            file.seek(first * rows[0].nbytes)
+            file.write(rows)
     return entries.tobytes()
 
 
@@ -101,8 +102,10 @@ def _decode(source, shape, folder):
                 file.truncate(count * size)
         items = source.items(done)
         pieces = ((first, list(itertools.islice(items, piece))) for first in range(done, count, piece))
+        # all of a round is handed out at once: joblib would read the source in a thread of its own, where errors are lost
+        options = {"return_as": "generator", "pre_dispatch": "all", "batch_size": 1, "idle_worker_timeout": 10}
         with (
-            joblib.Parallel(1 if count - done <= FEW else -1, "loky", idle_worker_timeout=10, batch_size=1) as parallel,
+            joblib.Parallel(1 if count - done <= FEW else -1, "loky", **options) as parallel,
             tqdm(None, f"decoding {source.name}", count, initial=done, unit="image", disable=None) as progress,
         ):
             while together := list(itertools.islice(pieces, ROUND * joblib.cpu_count())):
@@ -171,7 +174,8 @@ def _fingerprint(shape, digests, test):
 def _copy_rows(source, rows, path):
     """Write rows of an array on disk to the file `path`, in little memory."""
     target = np.lib.format.open_memmap(path, "w+", source.dtype, (len(rows), *source.shape[1:]))
-    block = max(1, 2**24 // source[0].nbytes)
+    # few rows: with each, the operating system maps 64 kB around it
+    block = max(1, min(1000, 2**22 // source[0].nbytes))
     for first in range(0, len(rows), block):
         target[first : first + block] = source[rows[first : first + block]]
         copies.release(source)
@@ -196,6 +200,8 @@ def _build(source, shape, preparing, whole):
     pixels = np.memmap(preparing / "pixels", "uint8", "r", shape=(count, *shape))
     thumbnails = np.memmap(preparing / "thumbnails", "float16", "r", shape=(count, copies.SIDE**2))
     test, near = _split(digests, sides, lambda: _copy_rows(thumbnails, rows, preparing / "sorted.npy"))
+    if test.all() or not test.any():
+        raise UserError(f"{source.name} has no images to {'train on' if test.all() else 'hold out'}")
     for side, chosen in zip(SIDES, (~test, test), strict=True):
         _copy_rows(pixels, rows[chosen], whole / f"{side}.npy")
     names = "\0".join(source.names[row] for row in rows).encode()

@@ -10,18 +10,15 @@ import dataclasses
 import numpy as np
 
 PATTERNS = ("solid", "tabby", "bicolour", "calico", "colourpoint")
-COATS = ("black", "grey", "ginger", "cream", "brown", "white")
 EAR_SHAPES = ("pointed", "rounded", "folded")
-EYE_COLOURS = ("green", "amber", "blue", "copper")
-NOSES = ("pink", "black", "brick")
 BACKGROUNDS = ("gradient", "stripes", "bokeh", "garden")
 # classes of each class factor, range of each number factor
 CLASSES = {
     "pattern": PATTERNS,
-    "coat": COATS,
+    "coat": ("black", "grey", "ginger", "cream", "brown", "white"),
     "ear_shape": EAR_SHAPES,
-    "eye_colour": EYE_COLOURS,
-    "nose": NOSES,
+    "eye_colour": ("green", "amber", "blue", "copper"),
+    "nose": ("pink", "black", "brick"),
     "background": BACKGROUNDS,
 }
 RANGES = {

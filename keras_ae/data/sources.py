@@ -8,6 +8,7 @@ import collections.abc
 import contextlib
 import dataclasses
 import difflib
+import functools
 import hashlib
 import io
 import os
@@ -123,7 +124,10 @@ def cat_faces(directory):
 
 
 def synthetic_cats(directory, name="synthetic_cats", simple=False):
-    """Cat faces drawn by a program, 8,400 to train on and 1,000 held out; the label is the pattern of the coat."""
+    """Cat faces drawn by a program, 8,400 to train on and 1,000 held out; the label is the pattern of the coat.
+
+    simple: they differ in position, size and the hue of the background alone.
+    """
     # training and held-out cats come from different sequences of factors
     numbers = [(0, index, simple) for index in range(8400)] + [(1, index, simple) for index in range(1000)]
 
@@ -136,11 +140,6 @@ def synthetic_cats(directory, name="synthetic_cats", simple=False):
 
     names = [f"{('train', 'test')[side]}/{index}" for side, index, _ in numbers]
     return Source(name, names, "drawn 1", items, drawn_cats.PATTERNS, 64, 3)
-
-
-def simple_cats(directory):
-    """Drawn cats that differ in position, size and the hue of the background alone."""
-    return synthetic_cats(directory, "simple_cats", simple=True)
 
 
 def digits(directory):
@@ -219,7 +218,7 @@ SOURCES = {
     "folder": folder,
     "cat_faces": cat_faces,
     "synthetic_cats": synthetic_cats,
-    "simple_cats": simple_cats,
+    "simple_cats": functools.partial(synthetic_cats, name="simple_cats", simple=True),
     "digits": digits,
 }
 

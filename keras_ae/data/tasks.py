@@ -10,6 +10,7 @@ import dataclasses
 import math
 from typing import Annotated
 
+import keras
 import numpy as np
 import tensorflow as tf
 from annotated_types import Ge, Gt, Le
@@ -96,14 +97,11 @@ def _warped(images, variation, seed):
     first = x + right - cosine * x + sine * y
     second = y + down - sine * x - cosine * y
     rows = [cosine, -sine, first, sine, cosine, second, tf.zeros(n), tf.zeros(n)]
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        images=tf.cast(images, tf.float32),
-        transforms=tf.stack(rows, axis=1),
-        output_shape=(height, width),
-        fill_value=0.0,
-        interpolation="BILINEAR",
-        fill_mode="REFLECT",
+    images, shape = tf.cast(images, tf.float32), images.shape
+    warped = keras.ops.image.affine_transform(
+        images, tf.stack(rows, axis=1), interpolation="bilinear", fill_mode="reflect", data_format="channels_last"
     )
+    return tf.ensure_shape(warped, shape)
 
 
 def identity(images, seed):

@@ -132,6 +132,8 @@ def write(folder, encoder, decoder, prior, card, force=False):
     latent_dim = int(encoder.output["z_mean"].shape[-1])
     card = {
         "format": FORMAT,
+        # by them `files` knows what it may replace
+        "versions": files.versions(),
         **card,
         "image_shape": list(decoder.outputs[0].shape[1:]),
         "input_shape": list(encoder.inputs[0].shape[1:]),
@@ -214,6 +216,5 @@ def save(
         "task": {"name": "identity"},
         "labels": [str(label) for label in range(classes)],
         "seed": seed,
-        "versions": files.versions(),
     }
     return Exported(write(folder, encoder, decoder, fitted, card, force))

@@ -34,6 +34,18 @@ def compiles():
     return bool(tf.config.list_physical_devices("GPU")) and not tf.distribute.has_strategy()
 
 
+class Workers(tf.distribute.MultiWorkerMirroredStrategy):
+    """The strategy of several processes, which reduces what Keras passes it in `fit`."""
+
+    def reduce(self, reduce_op, value, axis):
+        # a batch with names, to look at its shapes (keras issue 20585)
+        if isinstance(value, dict):
+            return {name: self.experimental_local_results(part)[0] for name, part in value.items()}
+        # logs, over an axis that scalars do not have
+        is_scalar = self.experimental_local_results(value)[0].shape.rank == 0
+        return super().reduce(reduce_op, value, None if is_scalar else axis)
+
+
 # a second strategy in a process would number its collective operations as the first did
 @functools.cache
 def open_strategy(name):
@@ -48,7 +60,7 @@ def open_strategy(name):
         except (ValueError, KeyError, TypeError, IndexError):
             received = os.environ.get("TF_CONFIG", "nothing")[:200]
             raise UserError(f"the workers of a training need TF_CONFIG={EXAMPLE}. Received: {received}") from None
-        return tf.distribute.MultiWorkerMirroredStrategy()
+        return Workers()
     found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     if name == "all" and len(found) > 1:
         return tf.distribute.MirroredStrategy([device.name for device in found])
@@ -71,18 +83,13 @@ def wait(strategy):
         strategy.run(lambda: tf.distribute.get_replica_context().all_reduce("sum", tf.ones(())))
 
 
-def share(dataset, strategy, n=None):
-    """Batches of a dataset that the devices of a strategy share: each worker takes its part of every batch.
+def share(dataset, strategy, n=None, batch=None):
+    """Batches of a dataset as the devices of a strategy share them: each worker takes its part of every batch.
 
-    n: how many examples there are; as many are left out as make all devices have some of the last batch, too.
+    n, batch: of one pass, both multiples of the number of devices, so that all of them have some of the last batch, too.
     """
-    devices = strategy.num_replicas_in_sync
-    if devices == 1:
+    if strategy.num_replicas_in_sync == 1:
         return dataset
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    if n is not None:
-        (batch,) = {len(part) for part in next(iter(dataset)).values()}
-        dataset = dataset.unbatch().take(n - n % devices).batch(batch)
-    # with no targets beside it, Keras does not average a batch of several workers (its issue 20585)
-    return dataset.map(lambda batch: (batch, None)).with_options(options)
+    return (dataset if n is None else dataset.unbatch().take(n).batch(batch)).with_options(options)

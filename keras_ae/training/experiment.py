@@ -187,9 +187,8 @@ def _complete_table(name, given):
         choice = given.get("name", default)
         if not isinstance(choice, str) or choice not in functions:
             raise _unknown(name, choice, functions)
-        chosen, where, table = {"name": choice}, f"[{name}] {choice}:", table_of(functions[choice])
-    else:
-        table = SINGLE[name]
+        chosen, where = {"name": choice}, f"[{name}] {choice}:"
+    table = table_of(functions[choice]) if chosen else SINGLE[name]
     try:
         complete = table.model_validate({key: value for key, value in given.items() if key not in chosen})
     except pydantic.ValidationError as error:
@@ -270,44 +269,34 @@ class Experiment:
         """The same experiment on another data set."""
         return self.with_tables(data={"name": name, "directory": directory})
 
-    def _named(self, table):
-        arguments = dict(self.tables[table])
-        return CHOICES[table][0][arguments.pop("name")], arguments
-
     def task(self) -> Callable[..., tf.Tensor] | None:
         """What the encoder is shown: images, seed -> inputs; None where it is the images themselves."""
-        function, arguments = self._named("task")
+        arguments = dict(self.tables["task"])
+        function = TASKS[arguments.pop("name")]
         return None if function is identity else functools.partial(function, **arguments)
 
-    def _building(self, table):
-        """The errors of what a table describes, as one line that names the table and its keys."""
-        keys = ", ".join(f"{key} = {shown(value)}" for key, value in self.tables[table].items())
+    def _make(self, table, *arguments, **others):
+        """What the function of a table makes of its keys and these arguments; errors are one line that names them."""
+        keys = dict(self.tables[table])
+        function = CHOICES[table][0][keys.pop("name")]
         kinds = (tf.errors.OpError, ValueError, TypeError, ArithmeticError, LookupError, MemoryError)
-        return explain(f"[{table}] {keys} cannot be built", *kinds)
+        received = ", ".join(f"{key} = {shown(value)}" for key, value in self.tables[table].items())
+        with explain(f"[{table}] {received} cannot be built", *kinds):
+            return function(*arguments, **others, **keys)
 
     def networks(self, shape: ImageShape, classes: int = 0, precision: str = "float32") -> tuple[keras.Model, keras.Model]:
         """The encoder and decoder for images of `shape` (H, W, C) in so many classes, freshly initialized."""
+        task = self.task()
+        height, width, channels = shape if task is None else task(tf.zeros((1, *shape)), (0, 0)).shape[1:]
+
+        def make_encoder(latent, planes):
+            return self._make("encoder", (height, width, channels + planes), latent)
+
+        def make_decoder(latent_dim):
+            return self._make("decoder", shape, latent_dim)
+
         with _defaults(self.training.seed, precision):
-            with self._building("latent"):
-                make_latent, arguments = self._named("latent")
-                latent = make_latent(**arguments)
-            with self._building("task"):
-                task = self.task()
-                height, width, channels = shape if task is None else task(tf.zeros((1, *shape)), (0, 0)).shape[1:]
-
-            def make_encoder(latent, planes):
-                make, arguments = self._named("encoder")
-                with self._building("encoder"):
-                    return make((height, width, channels + planes), latent, **arguments)
-
-            def make_decoder(latent_dim):
-                make, arguments = self._named("decoder")
-                with self._building("decoder"):
-                    return make(shape, latent_dim, **arguments)
-
-            condition, arguments = self._named("condition")
-            with self._building("condition"):
-                return condition(make_encoder, make_decoder, latent, classes, **arguments)
+            return self._make("condition", make_encoder, make_decoder, self._make("latent"), classes)
 
     def likelihood(self) -> Likelihood:
         """The reconstruction likelihood: images, reconstructions -> nats (batch,)."""
@@ -316,30 +305,24 @@ class Experiment:
     def model(self, shape: ImageShape, steps_per_epoch: int, classes: int = 0) -> tuple[VAE, list[keras.callbacks.Callback]]:
         """A compiled model, and the callbacks that its learning-rate schedule needs."""
         encoder, decoder = self.networks(shape, classes, self.precision)
-        with self._building("objective"), _defaults(self.training.seed + 1, self.precision):
-            make_model, arguments = self._named("objective")
-            model = make_model(encoder, decoder, self.likelihood(), seed=self.training.seed, **arguments)
-        with self._building("schedule"):
-            make_schedule, arguments = self._named("schedule")
-            learning_rate, callbacks = make_schedule(steps_per_epoch, self.training.epochs, **arguments)
-        with self._building("optimizer"):
-            make_optimizer, arguments = self._named("optimizer")
-            # Keras' "auto" would try XLA on CPUs too
-            model.compile(optimizer=make_optimizer(learning_rate, **arguments), jit_compile=devices.compiles())
-            model.optimizer.build(model.trainable_variables)
+        with _defaults(self.training.seed + 1, self.precision):
+            model = self._make("objective", encoder, decoder, self.likelihood(), seed=self.training.seed)
+        learning_rate, callbacks = self._make("schedule", steps_per_epoch, self.training.epochs)
+        # Keras' "auto" would try XLA on CPUs too
+        model.compile(optimizer=self._make("optimizer", learning_rate), jit_compile=devices.compiles())
+        model.optimizer.build(model.trainable_variables)
         return model, callbacks
 
     def refined(self, encoder: keras.Model, decoder: keras.Model, prior: Flow | Mixture, classes: int = 0) -> Refiner:
         """The compiled second stage, from networks and a prior that the first stage made, for images in so many classes."""
-        keys = table_of(Refiner).model_fields
-        arguments = {key: value for key, value in self.tables["refinement"].items() if key in keys}
+        second, seed = self.second_stage, self.training.seed
+        numbers = {key: self.tables["refinement"][key] for key in table_of(Refiner).model_fields}
         beta = self.tables["objective"].get("beta", 1.0)
-        with _defaults(self.training.seed, self.precision), self._building("refinement"):
+        with _defaults(seed, self.precision):
             judge = critic(decoder.output_shape[1:], classes if is_conditional(decoder) else 0)
-            model = Refiner(encoder, decoder, judge, prior, self.likelihood(), beta=beta, seed=self.training.seed, **arguments)
-            rates = (self.tables["refinement"][key] for key in ("learning_rate", "critic_learning_rate"))
-            model.compile(*optimizers(*rates), jit_compile=False)
-            return model
+            model = Refiner(encoder, decoder, judge, prior, self.likelihood(), beta=beta, seed=seed, **numbers)
+            model.compile(*optimizers(second.learning_rate, second.critic_learning_rate), jit_compile=False)
+        return model
 
     def _propose(self, **tables):
         """The experiment with other values of these tables, except those that the user chose."""
@@ -375,12 +358,8 @@ class Experiment:
             # its weights are near the end of their way, and a higher rate would lose them
             rate = {"learning_rate": 0.0005} if "learning_rate" in self.tables["schedule"] else {}
             adapted = adapted._propose(training={"epochs": epochs(adapted.training, 400)}, schedule=rate)
-        changes = [
-            f"{table}.{key}={value:g}"
-            for table, keys in adapted.tables.items()
-            for key, value in keys.items()
-            if value != self.tables[table][key]
-        ]
+        values = [(table, key, value) for table, keys in adapted.tables.items() for key, value in keys.items()]
+        changes = [f"{table}.{key}={value:g}" for table, key, value in values if value != self.tables[table][key]]
         line = f"{' and '.join(reasons)}: {', '.join(changes)} ([small_data]; --set keeps yours)"
         return adapted, line if changes else None
 
@@ -444,15 +423,20 @@ def _toml_value(text):
 
 
 def _read_tables(path):
-    with open(path, encoding="utf-8") as file:
-        # not all of a file without an end, such as /dev/zero
-        text = file.read(200_001)
-    if len(text) > 200_000:
-        raise UserError(f"{path} is no experiment file: it has more than 200,000 characters")
+    # not all of a file without an end, such as /dev/zero
+    most = 200_000
     try:
-        return tomllib.loads(text)
+        with open(path, encoding="utf-8") as file:
+            text = file.read(most + 1)
+        if len(text) <= most:
+            return tomllib.loads(text)
+        reason = f"it has more than {most:,} characters"
     except RecursionError:
-        raise UserError(f"{path} is not valid TOML: its brackets are nested too deeply") from None
+        reason = "its brackets are nested too deeply"
+    # those of tomllib and of decoding, and what int() raises for thousands of digits, with advice to programmers at the end
+    except ValueError as error:
+        reason = first_line(error).partition("; use sys.")[0]
+    raise UserError(f"{path} is not valid TOML: {reason}")
 
 
 def read(path: str | os.PathLike, overrides: Iterable[str] = ()) -> Experiment:
@@ -462,14 +446,7 @@ def read(path: str | os.PathLike, overrides: Iterable[str] = ()) -> Experiment:
     or as plain text where that fails.
     """
     found = training.find_experiment(path)
-    try:
-        tables = _read_tables(found)
-    except UserError:
-        raise
-    # those of tomllib and of decoding, and what int() raises for thousands of digits, with advice to programmers at the end
-    except ValueError as error:
-        raise UserError(f"{found} is not valid TOML: {first_line(error).partition('; use sys.')[0]}") from None
-    chosen = []
+    tables, chosen = _read_tables(found), []
     for override in overrides:
         name, equals, text = override.partition("=")
         table, dot, key = name.strip().partition(".")

@@ -1,7 +1,9 @@
 """Training from data to pictures: `train` reads from top to bottom as it happens."""
 
 import contextlib
+import dataclasses
 import math
+import tempfile
 
 import keras
 import tensorflow as tf
@@ -13,6 +15,7 @@ from keras_ae.files import versions
 from keras_ae.priors import mixture
 from keras_ae.training import callbacks, devices, results
 from keras_ae.training.experiment import NETWORKS, check_shape, explain
+from keras_ae.training.run import Run, Stage
 
 
 def train(experiment, run, show=False):
@@ -53,9 +56,8 @@ def train(experiment, run, show=False):
         if not has_ended(run.first, options):
             if options.patience:
                 counting = [*counting, keras.callbacks.EarlyStopping("val_loss", patience=options.patience, mode="min")]
-            epochs = (0, options.epochs, second.epochs)
-            variation = experiment.data.variation
-            fit_stage(run, run.first, model, epochs, options.batch, variation, experiment, image_set, counting, show)
+            epochs, variation = (0, options.epochs, second.epochs), experiment.data.variation
+            fit_stage(run, run.first, model, image_set, experiment, epochs, options.batch, variation, counting, show)
             if chief and run.first.epochs < options.epochs:
                 print(
                     f"stopped after epoch {run.first.epochs} of {options.epochs}: val_loss has not improved for "
@@ -75,21 +77,22 @@ def train(experiment, run, show=False):
             with strategy.scope():
                 model = experiment.refined(*run.best_networks(experiment.precision, stage=1), prior, classes)
             # interpolated images would teach the critic that real ones are soft
-            variation = experiment.data.variation.sharp
-            epochs = (first, first + second.epochs, 0)
-            fit_stage(run, run.second, model, epochs, second.batch, variation, experiment, image_set, show=show)
+            epochs, variation = (first, first + second.epochs, 0), experiment.data.variation.sharp
+            fit_stage(run, run.second, model, image_set, experiment, epochs, second.batch, variation, show=show)
 
         # measures and pictures
         if chief:
             print("measuring, drawing ...")
             results.finish(run, image_set)
+            print(results.summarize(run))
         devices.wait(strategy)
 
 
-def fit_stage(run, stage, model, epochs, batch, variation, experiment, image_set, counting=(), show=False):
-    """Train a stage to its last epoch, or until patience ends it.
+def fit_stage(run, stage, model, image_set, experiment, epochs, batch, variation, counting=(), show=False):
+    """Train a stage of a run to its last epoch, from the last one that is saved, or until patience ends it.
 
-    epochs: (first, end, those of a later stage), counted through both stages. counting: callbacks with counters.
+    epochs: (first, end, those of a later stage), counted through both stages. variation: of the training images. counting:
+    callbacks with counters, which stop training or change the learning rate.
     """
     first, end, later = epochs
     strategy, seed, task = model.distribute_strategy, experiment.training.seed, experiment.task()
@@ -98,55 +101,46 @@ def fit_stage(run, stage, model, epochs, batch, variation, experiment, image_set
         first = stage.epochs
         with strategy.scope(), explain(f"{stage.weights(first)} is damaged; train again in a new run", OSError, ValueError):
             model.load_weights(stage.weights(first))
-    todo = [keras.callbacks.TerminateOnNaN(raise_error=True), *counting, callbacks.Continue(seed, counting, saved)]
-    progress = callbacks.Progress(end, later)
-    if chief:
-        stage.forget_later_epochs()
-        shown = pipeline.first_batch(image_set, "test", 64, task)
-        todo += [
-            keras.callbacks.CSVLogger(stage.history, append=True),
-            keras.callbacks.TensorBoard(str(run.tensorboard), write_graph=False),
-            callbacks.Preview(run, shown, seed, show),
-        ]
+    # every device gets some of the last held-out batch, too
+    replicas = strategy.num_replicas_in_sync
+    n, size = image_set.n_test - image_set.n_test % replicas, batch - batch % replicas
+    training = devices.share(pipeline.training(image_set, batch, seed, first, variation, task), strategy)
+    held_out = devices.share(pipeline.batches(image_set, "test", batch, task), strategy, n, size)
+    key = "schedule.learning_rate, optimizer.clip_norm=1" if stage is run.first else "refinement.learning_rate"
+    with (
+        contextlib.closing(callbacks.Progress(end, later)) as progress,
+        tempfile.TemporaryDirectory() as elsewhere,
+        explain("a batch of [data] and [task] does not suit the model", tf.errors.InvalidArgumentError),
+        explain(f"training diverged; a lower {key} or training.precision=float32 helps", RuntimeError),
+        strategy.scope(),
+    ):
+        todo = [keras.callbacks.TerminateOnNaN(raise_error=True), *counting, callbacks.Continue(seed, counting, saved)]
+        if chief:
+            stage.forget_later_epochs()
+            todo += [
+                keras.callbacks.CSVLogger(stage.history, append=True),
+                keras.callbacks.TensorBoard(str(run.tensorboard), write_graph=False),
+                callbacks.Preview(run, pipeline.first_batch(image_set, "test", 64, task), seed, show),
+            ]
+        # the weights are read from all workers, so that all of them save, and only the chief to the run
+        into = run if chief else Run(elsewhere)
         if model.monitor:
-            least = min((row[model.monitor] for row in saved), default=math.inf)
-            todo.append(
-                keras.callbacks.ModelCheckpoint(
-                    run.best_weights,
-                    model.monitor,
-                    save_best_only=True,
-                    save_weights_only=True,
-                    mode="min",
-                    initial_value_threshold=least,
-                )
-            )
+            best = {"save_best_only": True, "save_weights_only": True, "mode": "min"}
+            best["initial_value_threshold"] = min((row[model.monitor] for row in saved), default=math.inf)
+            todo.append(keras.callbacks.ModelCheckpoint(into.best_weights, model.monitor, **best))
         # an epoch is reported only after it is saved
-        todo += [callbacks.Save(stage), progress]
-    unsuitable = explain("a batch of [data] and [task] does not suit the model", tf.errors.InvalidArgumentError)
-    try:
-        with strategy.scope(), unsuitable:
-            model.fit(
-                devices.share(pipeline.training(image_set, batch, seed, first, variation, task), strategy),
-                validation_data=devices.share(pipeline.batches(image_set, "test", batch, task), strategy, image_set.n_test),
-                initial_epoch=first,
-                epochs=end,
-                steps_per_epoch=image_set.n_train // batch,
-                shuffle=False,
-                verbose=0,
-                callbacks=todo,
-            )
-    except RuntimeError as error:
-        # of TerminateOnNaN
-        if "NaN or Inf loss" not in str(error):
-            raise
-        rates = "schedule.learning_rate, optimizer.clip_norm=1" if stage is run.first else "refinement.learning_rate"
-        kept = " The best weights so far are saved." if run.epochs else ""
-        raise UserError(
-            f"training diverged: the loss became NaN or infinite in epoch {max(stage.epochs, first) + 1}.{kept} "
-            f"A lower {rates} or training.precision=float32 helps"
-        ) from None
-    finally:
-        progress.close()
+        todo += [callbacks.Save(Stage(into.folder, stage.name)), *([progress] if chief else [])]
+        model.fit(
+            training,
+            validation_data=held_out,
+            validation_steps=-(-n // size),
+            initial_epoch=first,
+            epochs=end,
+            steps_per_epoch=image_set.n_train // batch,
+            shuffle=False,
+            verbose=0,
+            callbacks=todo,
+        )
 
 
 def has_ended(stage, options):
@@ -236,8 +230,8 @@ def adopt_networks(experiment):
                 f"cannot start from {folder} with {path}={tables[table].get(key)}: its networks have {taken[table].get(key)}; "
                 f"leave {path} out"
             )
-    data = tables["data"] | {"size": height, "channels": channels}
-    return experiment.with_tables(**taken, data=data), exported
+    taken["data"] = tables["data"] | {"size": height, "channels": channels}
+    return dataclasses.replace(experiment, tables=tables | taken), exported
 
 
 def load_weights(model, exported):

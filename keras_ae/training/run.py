@@ -142,26 +142,18 @@ class Run:
 
     def card(self):
         """What the card of an export says of a finished run: where the model comes from, and its held-out metrics."""
-        config, measured, experiment = self.read_json("config"), self.read_json("metrics"), self.experiment()
+        config, measured = self.read_json("config"), self.read_json("metrics")
         # paths of the user's machine are private
-        private = {"data": "directory", "training": "start_from"}
-        tables = {
-            name: {key: value for key, value in table.items() if key != private.get(name)}
-            for name, table in experiment.tables.items()
-        }
+        private = ("directory", "start_from")
+        tables = {name: {key: keys[key] for key in keys if key not in private} for name, keys in config["tables"].items()}
         return {
-            "experiment": experiment.name,
+            **{key: config[key] for key in ("experiment", "started_from", "data", "versions") if key in config},
+            **{key: measured[key] for key in ("training_seconds", "epochs", "best_epoch")},
             "configuration": tables,
-            **({"started_from": config["started_from"]} if "started_from" in config else {}),
             "task": tables["task"],
-            "data": config["data"],
             "labels": config["data"]["labels"],
-            "seed": experiment.training.seed,
-            "versions": config["versions"],
+            "seed": tables["training"]["seed"],
             "training_precision": config["precision"],
-            "training_seconds": measured["training_seconds"],
-            "epochs": measured["epochs"],
-            "best_epoch": measured["best_epoch"],
             "held_out": measured["reconstruction"],
             "held_out_baseline": measured["baseline"],
             "held_out_neg_elbo_nats": measured["neg_elbo_nats"],

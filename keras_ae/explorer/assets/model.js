@@ -19,8 +19,7 @@ export class Model {
 
   // The model of the page, once it can decode.
   static async load() {
-    if (typeof WebAssembly === "undefined") throw new Error("this browser has no WebAssembly, or it is switched off.");
-    if (typeof DecompressionStream === "undefined") throw new Error("this browser is too old: it has no DecompressionStream.");
+    if (!globalThis.WebAssembly || !globalThis.DecompressionStream) throw new Error("this browser is too old, or has no WebAssembly.");
     const model = new Model();
     Object.assign(model, JSON.parse(document.getElementById("model").textContent));
     const script = new Blob([await readFile("runtime.mjs")], { type: "text/javascript" });

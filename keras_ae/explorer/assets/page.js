@@ -63,30 +63,27 @@ class State extends EventTarget {
   // Take the state of a link. Throws RangeError where it does not fit this model.
   follow(link) {
     const given = new URLSearchParams(link);
-    const number = (name, most, fallback = 0) => {
-      const value = Number(given.get(name) ?? fallback);
-      if (!(value >= 0 && value <= most) || (name !== "temperature" && value % 1)) throw new RangeError(name);
-      return value;
-    };
-    const numbers = (name, counts, most) => {
-      const values = (given.get(name) ?? "").split("_").filter(Boolean).map(Number);
-      if (!counts.includes(values.length) || !values.every((value) => Math.abs(value) <= most)) throw new RangeError(name);
+    const numbers = (name, fallback, count, low, high) => {
+      const values = (given.get(name) ?? fallback).split("_").filter(Boolean).map(Number);
+      if (values.length !== count || !values.every((value) => value >= low && value <= high)) throw new RangeError(name);
       return values;
     };
+    const whole = (name, most) => Math.floor(numbers(name, "0", 1, 0, most)[0]);
     const values = {
-      seed: number("seed", 2 ** 31 - 1),
-      number: number("picture", 1e9),
-      temperature: number("temperature", 1.5, 1),
-      label: number("label", Math.max(this.model.labels.length - 1, 0)),
+      seed: whole("seed", 2 ** 31 - 1),
+      number: whole("picture", 1e9),
+      temperature: numbers("temperature", "1", 1, 0, 1.5)[0],
+      label: whole("label", Math.max(this.model.labels.length - 1, 0)),
+      drawn: !given.has("code"),
     };
-    const code = given.has("code") ? Float32Array.from(numbers("code", [this.model.latentDim], 1000)) : null;
-    const moves = numbers("moves", [0, this.moves.length], 10);
-    this.moves = this.moves.map((_, index) => moves[index] ?? 0);
-    return this.set(code ? { ...values, base: code, drawn: false } : { ...values, drawn: true });
+    if (!values.drawn) values.base = Float32Array.from(numbers("code", "", this.model.latentDim, -1000, 1000));
+    const { length } = this.moves;
+    this.moves = numbers("moves", Array(length).fill(0).join("_"), length, -10, 10);
+    return this.set(values);
   }
 }
 
-function connect(model) {
+async function connect(model) {
   const state = new State(model);
   const say = (text) => { element("status").textContent = text; };
   const tabs = [...element("tabs").children];
@@ -101,12 +98,12 @@ function connect(model) {
     if (name === "change" || labelOf[name] !== state.label) tools[name]();
     labelOf[name] = state.label;
   };
+  element("tab-photo").hidden = !model.encodes;
+  const tools = { change: sliders(state), map: map(state), morph: morph(state), sum: sum(state), photo: photo(state, open, say) };
   for (const canvas of document.querySelectorAll("canvas")) {
     const [height, width] = canvas.id === "seen" ? model.inputShape : model.shape;
     Object.assign(canvas, { width: width * (canvas.dataset.columns ?? 1), height: height * (canvas.dataset.rows ?? 1) });
   }
-  element("tab-photo").hidden = !model.encodes;
-  const tools = { change: sliders(state), map: map(state), morph: morph(state), sum: sum(state), photo: photo(state, open, say) };
 
   const show = latest(async (stale) => {
     const picture = await model.decode(state.z, state.label);
@@ -122,7 +119,6 @@ function connect(model) {
   });
   state.addEventListener("change", show);
 
-  element("classes").hidden = !model.labels.length;
   model.labels.forEach((name, label) => {
     const button = document.createElement("button");
     button.textContent = name;
@@ -149,14 +145,6 @@ function connect(model) {
     link.download = `${model.noun}${state.drawn ? `_${state.seed}_${state.number}` : ""}.png`;
     link.click();
   };
-  element("link").onclick = async () => {
-    try {
-      await navigator.clipboard.writeText(location.href);
-      say("The link is copied. It shows this picture wherever this page lies at the same place.");
-    } catch {
-      say(`Copy this link: ${location.href}`);
-    }
-  };
   element("tabs").onclick = ({ target }) => { if (target.role === "tab") open(target.getAttribute("aria-controls")); };
   element("tabs").onkeydown = (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
@@ -181,13 +169,14 @@ function connect(model) {
     }
   };
   window.addEventListener("hashchange", follow);
-  return { state, start: async () => { await follow(); open("change"); } };
+  await follow();
+  open("change");
+  return state;
 }
 
 try {
   const model = await Model.load();
-  const { state, start } = connect(model);
-  await start();
+  const state = await connect(model);
   // for scripts and tests: await explorer.model.decode(explorer.state.z)
   globalThis.explorer = { model, state };
   element("main").inert = false;

@@ -8,7 +8,7 @@ export function paint(canvas, picture, [height, width, channels], left = 0, top 
   const bytes = new Uint8ClampedArray(4 * height * width).fill(255);
   for (let pixel = 0; pixel < height * width; pixel++) {
     for (let channel = 0; channel < 3; channel++) {
-      bytes[4 * pixel + channel] = Math.round(127.5 * (picture[channels * pixel + (channels === 1 ? 0 : channel)] + 1));
+      bytes[4 * pixel + channel] = 127.5 * (picture[channels * pixel + (channels === 1 ? 0 : channel)] + 1);
     }
   }
   canvas.getContext("2d").putImageData(new ImageData(bytes, width, height), left, top);
@@ -18,18 +18,14 @@ export function paint(canvas, picture, [height, width, channels], left = 0, top 
 export function latest(work) {
   let [calls, running] = [0, null];
   const run = async () => {
-    try {
-      for (let turn = 0; turn !== calls; ) {
-        turn = calls;
-        await work(() => turn !== calls);
-      }
-    } finally {
-      running = null;
+    for (let turn = 0; turn !== calls; ) {
+      turn = calls;
+      await work(() => turn !== calls);
     }
   };
   return () => {
     calls += 1;
-    running ??= run();
+    running ??= run().finally(() => { running = null; });
     return running;
   };
 }
@@ -68,19 +64,15 @@ export function sliders(state) {
   const { model } = state;
   const reach = 3; // standard deviations
   const rows = model.directions.map(({ name, ends }, index) => {
-    const row = element("slider").content.cloneNode(true);
+    const row = element("slider").content.firstElementChild.cloneNode(true);
+    const [input, output, canvases] = [row.querySelector("input"), row.querySelector("output"), [...row.querySelectorAll("canvas")]];
     row.querySelector("b").textContent = name;
-    const canvases = [...row.querySelectorAll("canvas")];
-    canvases.forEach((canvas, side) => {
-      [canvas.height, canvas.width] = model.shape;
-      const button = canvas.parentElement;
+    canvases.forEach(({ parentElement: button }, side) => {
       button.setAttribute("aria-label", `${name}: ${ends[side]}`);
       button.title = ends[side];
       button.onclick = () => state.move(index, side ? reach : -reach);
     });
-    const input = row.querySelector("input");
     input.oninput = () => state.move(index, Number(input.value));
-    const output = row.querySelector("output");
     element("sliders").append(row);
     return { input, output, canvases };
   });
@@ -106,9 +98,7 @@ export function map(state) {
   const isPlane = model.latentDim === 2;
   const [tiles, marker, side] = [element("tiles"), element("marker"), 7];
   let [corners, place] = [null, [0, 0]];
-  element("map-hint").textContent =
-    `${isPlane ? "Every code of this model has two numbers: this is all of them." : `Four ${model.noun}s, and what lies between them.`} ` +
-    "Point anywhere, or use the arrow keys.";
+  if (isPlane) element("map-hint").textContent = "Every code of this model has two numbers: this is all of them. Point anywhere.";
   element("corners").hidden = isPlane;
 
   const codeAt = (across, down) => {
@@ -125,19 +115,19 @@ export function map(state) {
     });
     return paintCodes(state, jobs, stale);
   });
-  const go = (across, down) => {
+  const mark = (across, down) => {
     place = [across, down].map((value) => Math.min(Math.max(value, 0), 1));
     const shown = place.map((value) => (isPlane ? value : (value * (side - 1) + 0.5) / side));
     [marker.style.left, marker.style.top] = shown.map((value) => `${100 * value}%`);
   };
+  const wander = (across, down) => {
+    mark(across, down);
+    state.show(codeAt(...place));
+  };
   const newCorners = async () => {
     corners = [state.z, await another(state), await another(state), await another(state)];
-    go(0, 0);
+    mark(0, 0);
     fill();
-  };
-  const wander = (across, down) => {
-    go(across, down);
-    state.show(codeAt(...place));
   };
   tiles.onpointermove = tiles.onpointerdown = (event) => {
     if (!corners && !isPlane) return;
@@ -199,7 +189,7 @@ export function morph(state) {
   };
 }
 
-// A - B + C, with pictures chosen or dragged from a shelf into cells.
+// A - B + C, with pictures from a shelf: choose one, then a cell.
 export function sum(state) {
   const { model } = state;
   const [shelf, codes] = [element("shelf"), []];
@@ -222,31 +212,21 @@ export function sum(state) {
     const pictures = ["A", "B", "C"].map((name) => [cells[name].firstElementChild, given[name]]);
     return paintCodes(state, [...pictures, [cells.result.firstElementChild, result()]], stale);
   });
-  const put = (name, z) => {
-    given[name] = z;
-    fill();
-  };
   const add = (z) => {
+    const [button, canvas] = [document.createElement("button"), document.createElement("canvas")];
     const index = codes.push(z) - 1;
-    const button = document.createElement("button");
-    const canvas = document.createElement("canvas");
     [canvas.height, canvas.width] = model.shape;
     button.append(canvas);
-    button.draggable = true;
     button.setAttribute("aria-pressed", "false");
     button.setAttribute("aria-label", `Picture ${index + 1}`);
     button.onclick = () => choose(index);
-    button.ondragstart = (event) => event.dataTransfer.setData("text/plain", String(index));
     shelf.append(button);
     return paintCodes(state, [[canvas, z]]);
   };
   for (const name of ["A", "B", "C"]) {
-    cells[name].onclick = () => put(name, chosen === null ? state.z : codes[chosen]);
-    cells[name].ondragover = (event) => event.preventDefault();
-    cells[name].ondrop = (event) => {
-      event.preventDefault();
-      const z = codes[Number(event.dataTransfer.getData("text/plain"))];
-      if (z) put(name, z);
+    cells[name].onclick = () => {
+      given[name] = chosen === null ? state.z : codes[chosen];
+      fill();
     };
   }
   cells.result.onclick = () => state.show(result());
@@ -259,14 +239,13 @@ export function sum(state) {
     await fill();
   });
   element("refill").onclick = refill;
-  element("keep").onclick = () => add(state.z);
   return refill;
 }
 
 // A picture of the visitor's: cut, made smaller, encoded, decoded.
 export function photo(state, open, say) {
   const { model } = state;
-  const [seen, zoom, drop] = [element("seen"), element("zoom"), element("drop")];
+  const [seen, zoom] = [element("seen"), element("zoom")];
   // middle: of the part that is encoded, as shares of the picture's width and height
   let [image, middle, z] = [null, null, null];
 
@@ -314,17 +293,5 @@ export function photo(state, open, say) {
   onArrows(seen, (across, down) => shift(across / 20, down / 20));
   element("file").onchange = ({ target }) => { if (target.files[0]) take(target.files[0]); };
   element("again").onclick = () => state.show(z);
-  document.addEventListener("dragover", (event) => {
-    if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
-  });
-  document.addEventListener("drop", (event) => {
-    if (!event.dataTransfer?.files.length) return;
-    event.preventDefault();
-    take(event.dataTransfer.files[0]);
-  });
-  document.addEventListener("paste", (event) => {
-    const file = [...(event.clipboardData?.files ?? [])].find(({ type }) => type.startsWith("image/"));
-    if (file) take(file);
-  });
   return () => {};
 }
