@@ -47,7 +47,8 @@ before = state()
 for name in keras_ae.__all__:
     getattr(keras_ae, name)
 images = keras_ae.load_data("digits")[0][0][:64]
-vae = keras_ae.VAE(keras_ae.conv_encoder((8, 8, 1), keras_ae.Gaussian(2), [4]), keras_ae.conv_decoder((8, 8, 1), 2, [4]))
+encoder = keras_ae.conv_encoder((8, 8, 1), keras_ae.Gaussian(2), widths=[4])
+vae = keras_ae.VAE(encoder, keras_ae.conv_decoder((8, 8, 1), 2, widths=[4]))
 vae.compile("adam")
 vae.fit(images, epochs=1, verbose=0)
 keras_ae.save(vae, "made", images)
