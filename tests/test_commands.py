@@ -196,7 +196,7 @@ assert "tensorflow" not in sys.modules
         (denoise.main, ["words.jpg"], "was trained for the task 'identity'"),
         (upscale.main, ["words.jpg"], "was trained for the task 'identity'"),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__module__", str(value)),
 )
 def test_a_mistake_is_one_line_and_writes_nothing(exported, tmp_path, monkeypatch, fails, main, words, message):
     monkeypatch.chdir(tmp_path)

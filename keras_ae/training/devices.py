@@ -34,8 +34,8 @@ def compiles():
     return bool(tf.config.list_physical_devices("GPU")) and not tf.distribute.has_strategy()
 
 
-class Workers(tf.distribute.MultiWorkerMirroredStrategy):
-    """The strategy of several processes, which reduces what Keras passes it in `fit`."""
+class _Reduces:
+    """A strategy that reduces what Keras passes it in `fit`."""
 
     def reduce(self, reduce_op, value, axis):
         # a batch with names, to look at its shapes (keras issue 20585)
@@ -44,6 +44,14 @@ class Workers(tf.distribute.MultiWorkerMirroredStrategy):
         # logs, over an axis that scalars do not have
         is_scalar = self.experimental_local_results(value)[0].shape.rank == 0
         return super().reduce(reduce_op, value, None if is_scalar else axis)
+
+
+class AllDevices(_Reduces, tf.distribute.MirroredStrategy):
+    """The strategy of the devices of one machine."""
+
+
+class Workers(_Reduces, tf.distribute.MultiWorkerMirroredStrategy):
+    """The strategy of several processes."""
 
 
 # a second strategy in a process would number its collective operations as the first did
@@ -63,7 +71,7 @@ def open_strategy(name):
         return Workers()
     found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     if name == "all" and len(found) > 1:
-        return tf.distribute.MirroredStrategy([device.name for device in found])
+        return AllDevices([device.name for device in found])
     # the default: one device
     return tf.distribute.get_strategy()
 
