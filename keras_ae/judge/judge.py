@@ -117,7 +117,8 @@ def fit_pca(batches, latent_dim, most=2**28):
     first = next(images)
     kept = itertools.islice(itertools.chain([first], images), max(1, most // first.size))
     rows = np.fromiter((image.ravel() for image in kept), np.dtype(("float32", first.size)))
-    pca = PCA(min(latent_dim, *rows.shape), copy=False, iterated_power=4, random_state=0).fit(rows)
+    options = {"iterated_power": 7, "n_oversamples": 32, "random_state": 0}
+    pca = PCA(min(latent_dim, *rows.shape), copy=False, **options).fit(rows)
     deviations = pca.singular_values_ / np.sqrt(len(rows))
 
     def decode(z):
