@@ -139,7 +139,8 @@ def page():
     lines, explained = [HEAD], set()
     for table, (functions, default) in experiment.CHOICES.items():
         lines += [f"## {table}, by default {default}", ""]
-        for name, function in functions.items():
+        # a module of the user's own may have added others
+        for name, function in ((n, f) for n, f in functions.items() if f.__module__.startswith("keras_ae.")):
             meaning = NAMES.get(name, "")
             meaning = meaning[table] if isinstance(meaning, dict) else meaning
             lines.append(f"* `{name}`" + (f": {meaning}" if meaning and (name, meaning) not in explained else ""))
