@@ -29,7 +29,7 @@ def state():
         "descriptors": [os.fstat(number)[:3] for number in range(3)],
         "streams": [sys.stdin, sys.stdout, sys.stderr, sys.excepthook],
         "Pillow": (PIL.Image.MAX_IMAGE_PIXELS, PIL.ImageFile.LOAD_TRUNCATED_IMAGES),
-        "seeds": (random.getstate(), str(numpy.random.get_state()), context.global_seed()),
+        "seeds": (context.global_seed(), list(seeds)),
         "Keras": (keras.config.dtype_policy().name, keras.config.floatx(), keras.config.image_data_format()),
         "NumPy": numpy.geterr(),
         "signals": [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)],
@@ -41,8 +41,15 @@ def state():
 import keras_ae
 assert not {"tensorflow", "keras", "numpy", "PIL"} & set(sys.modules)
 assert {"VAE", "Gaussian", "load", "load_data", "read"} <= set(dir(keras_ae))
-# what others do to the process when they are imported is not ours
-import keras, matplotlib.pyplot, sklearn.mixture, tensorflow, tf2onnx
+# what others do to the process when they are imported, or TensorFlow when it saves, is not ours
+import keras, matplotlib.pyplot, numpy, sklearn.mixture, tensorflow, tf2onnx
+module = tensorflow.Module()
+module.serve = tensorflow.function(lambda x: {"y": x}, [tensorflow.TensorSpec(())])
+tensorflow.saved_model.save(module, "other", module.serve.get_concrete_function())
+# Keras draws seeds from Python's generator, which nobody may set
+seeds = []
+for owner, name in ((random, "seed"), (numpy.random, "seed"), (tensorflow.random, "set_seed")):
+    setattr(owner, name, lambda *_, name=name: seeds.append(name))
 before = state()
 for name in keras_ae.__all__:
     getattr(keras_ae, name)

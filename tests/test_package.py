@@ -76,7 +76,8 @@ def python(once, wheel):
         (purelib / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
         # pip in the new environment, so that its scripts start its own interpreter
         pip = [sys.executable, "-m", "pip", "--python", str(python_of(out)), "--disable-pip-version-check", "--quiet"]
-        subprocess.run([*pip, "install", "--no-deps", "--no-index", str(wheel)], check=True, capture_output=True)
+        install = ["install", "--no-deps", "--no-index", "--force-reinstall", str(wheel)]
+        subprocess.run([*pip, *install], check=True, capture_output=True)
 
     return python_of(once("environment", make))
 
