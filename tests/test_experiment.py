@@ -173,7 +173,7 @@ def test_a_mistake_in_an_override_is_one_short_line(written, override):
 
 @pytest.mark.parametrize("value", ["[" * 5000, "9" * 5000, "0x" + "f" * 9000, HUGE, "{", "\udcff", "5\nb = 6", "1979-05-27"])
 def test_odd_values_of_overrides_are_answered_in_one_short_line(written, value):
-    with pytest.raises(UserError, match=r"\[objective\] elbo: beta must be a valid number") as refused:
+    with pytest.raises(UserError, match=r"\[objective\] vae: beta must be a valid number") as refused:
         experiment.read(written(""), [f"objective.beta={value}"])
     assert len(str(refused.value)) < 250 and str(refused.value).isprintable()
 
@@ -330,8 +330,8 @@ def test_many_images_and_files_without_the_table_are_trained_as_written(written)
 def test_few_images_get_more_epochs_smaller_batches_and_a_smaller_code():
     adapted, line = experiment.read(VAE).adapt(269)
     assert line == (
-        "269 training images are few: training.batch=16, data.shift=3, data.scale=0.08, data.rotation=8, training.epochs=94, "
-        "latent.dim=64, refinement.epochs=0 ([small_data]; --set keeps yours)"
+        "269 training images are few: latent.dim=64, data.shift=3, data.scale=0.08, data.rotation=8, training.batch=16, "
+        "training.epochs=94, refinement.epochs=0 ([small_data]; --set keeps yours)"
     )
     training, data = adapted.training, adapted.data
     assert (training.batch, training.epochs, adapted.latent_dim, adapted.second_stage.epochs) == (16, 94, 64, 0)

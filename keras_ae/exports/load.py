@@ -6,6 +6,7 @@ TensorFlow or onnxruntime is imported when an export is opened that needs it, so
 import functools
 import importlib.util
 import os
+import shlex
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -233,7 +234,8 @@ def check_folder(folder):
         raise UserError(f"no export at {folder}: no such folder; name the folder of an export, such as exported/cats")
     if not (folder / "card.json").exists():
         if (folder / "config.json").exists() or any(folder.glob("[0-9]*/config.json")):
-            raise UserError(f"{folder} is a run, not an export; export it first")
+            command = f"python -m keras_ae.export --model {shlex.quote(str(folder))}"
+            raise UserError(f"{folder} is a run, not an export; export it with {command}")
         raise UserError(f"{folder} is not an export: it has no card.json")
 
 
