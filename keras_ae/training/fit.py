@@ -218,11 +218,7 @@ def adopt_networks(experiment):
         raise UserError(
             f"cannot start from {folder}: it was trained for the task {exported.task}, not {tables['task']['name']}"
         )
-    taken = {name: dict(described[name]) for name in NETWORKS}
-    for table in taken.values():
-        # the name that exported/cats has for these networks
-        if table["name"] == "normalizer_free":
-            table["name"] = "plain"
+    taken = {name: described[name] for name in NETWORKS}
     for path in sorted(experiment.chosen):
         table, _, key = path.partition(".")
         if table in taken and tables[table].get(key) != taken[table].get(key):
