@@ -16,13 +16,15 @@ from annotated_types import Gt, Le
 from keras import ops
 from numpy.typing import ArrayLike
 
+from keras_ae.priors import space
+
 
 def kl(z_mean, z_log_var):
     """KL(N(z_mean, exp(z_log_var)) || N(0, 1)) of each example in nats, (batch,), from tensors (batch, latent_dim).
 
     Kingma & Welling 2014 (arXiv:1312.6114), appendix B.
     """
-    return ops.sum(0.5 * (ops.square(z_mean) + ops.exp(z_log_var) - 1 - z_log_var), axis=-1)
+    return ops.sum(space.kl(z_mean, z_log_var, exp=ops.exp), axis=-1)
 
 
 def _summed(values):
@@ -30,8 +32,7 @@ def _summed(values):
 
 
 def _normal_nats(squared, variance):
-    """-log N(x | mean, variance) of each value in nats, from its squared distance (x - mean)^2."""
-    return squared / (2 * variance) + 0.5 * (ops.log(variance) + math.log(2 * math.pi))
+    return space.nats(squared, variance, log=ops.log)
 
 
 def laplace(images, reconstructions, *, scale: Annotated[float, Gt(0), Le(1e3)] = 1.0):

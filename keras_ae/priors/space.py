@@ -27,17 +27,17 @@ def batched(function, arrays, batch=128, progress=None):
     return np.concatenate([np.asarray(part) for part in parts])
 
 
-def kl(z_mean, z_log_var):
+def kl(z_mean, z_log_var, exp=np.exp):
     """KL(N(z_mean, exp(z_log_var)) || N(0, 1)) of each latent dimension in nats, the shape of the arguments.
 
-    Kingma & Welling 2014 (arXiv:1312.6114), appendix B.
+    Kingma & Welling 2014 (arXiv:1312.6114), appendix B. exp: the exponential of the arguments' library.
     """
-    return 0.5 * (z_mean * z_mean + np.exp(z_log_var) - 1 - z_log_var)
+    return 0.5 * (z_mean * z_mean + exp(z_log_var) - 1 - z_log_var)
 
 
-def nats(squared, variance):
-    """-log N(x | mean, variance) of each value in nats, from its squared distance (x - mean)^2."""
-    return squared / (2 * variance) + 0.5 * (np.log(variance) + math.log(2 * math.pi))
+def nats(squared, variance, log=np.log):
+    """-log N(x | mean, variance) of each value in nats, from its squared distance (x - mean)^2. log: as `exp` of `kl`."""
+    return squared / (2 * variance) + 0.5 * (log(variance) + math.log(2 * math.pi))
 
 
 def linear(z_a, z_b, steps):
