@@ -1,0 +1,188 @@
+"""What models take, checked before anything is computed from it: images in every form of Keras, weights, and networks.
+
+Whatever would train or predict silently wrong is a ValueError of one line that says what was received and what to pass.
+"""
+
+import functools
+import re
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+# how failed assertions of a graph appear in the errors of TensorFlow: those of `within`, and of `tf.ensure_shape`
+OUTSIDE = re.compile(r"assertion failed: \[(the [^\]]* must lie in \[.*?\])\] \[([^\]]*)\] \[([^\]]*)\]")
+MISSHAPEN = re.compile(r"Shape of tensor \S*(inputs|targets)\S* \[([\d,]*)\] is not compatible with expected shape \[([\d,?]*)\]")
+TO_SCALE = "scale them with images / 127.5 - 1"
+
+
+def range_error(what: str, low: float, high: float) -> ValueError:
+    """The error for `what`, which "must lie in [...]", with values from `low` to `high`; for images with what brings them there."""
+    if not what.endswith("[-1, 1]"):
+        advice = "number classes from 0 as the model was built"
+    elif np.isnan(low) or np.isnan(high):
+        advice = "replace what is not a number, such as with np.nan_to_num(images)"
+    elif low < 0:
+        advice = "clip noise with np.clip(images, -1, 1), or scale by the range of the data"
+    else:
+        white = 255 if high <= 255 else 65535 if high <= 65535 else high
+        advice = f"scale them with images / {white / 2:g} - 1"
+    return ValueError(f"{what}. Received: values from {low:g} to {high:g}; {advice}")
+
+
+def shape_error(name: str, expected: tuple, received: tuple) -> ValueError:
+    """The error for a batch of another shape, with advice for the likeliest mistake. expected: with None for the batch."""
+    (_, height, width, channels), sides = expected, received[1:]
+    if received == expected[1:] or sides == expected[2:]:
+        advice = "batch a dataset with .batch(32), and a single image with images[None]"
+    elif sides == (height, width):
+        advice = "add a channel axis with images[..., None]"
+    elif len(received) < 3:
+        advice = "leave class labels out (label_mode=None), or pass {'images': images, 'label': labels} to a conditional model"
+    elif sides == (channels, height, width):
+        advice = "put the channels last with np.moveaxis(images, 1, -1)"
+    elif len(received) == 4 and sides[:2] == (height, width):
+        advice = "give them the channels that the networks were built for, or build networks for these"
+    else:
+        advice = "resize them, or build networks for this shape; pairs (inputs, targets) may differ in shape"
+    return ValueError(f"the {name} must be images of shape {expected}. Received: {received}; {advice}")
+
+
+def within(values: tf.Tensor, low: float, high: float, what: str, tolerance: float = 0.0) -> tf.Tensor:
+    """The values, asserted to be finite and within [low, high]; `what` names them, such as "the targets"."""
+    what = f"{what} must lie in [{low}, {high}]"
+    least, most = ops.min(values), ops.max(values)
+    # a comparison with NaN is false
+    inside = (least >= low - tolerance) & (most <= high + tolerance)
+    if tf.executing_eagerly():
+        if not inside:
+            raise range_error(what, float(least), float(most))
+        return values
+    with tf.control_dependencies([tf.debugging.Assert(inside, [what, least, most])]):
+        return tf.identity(values)
+
+
+def check_images(images, name: str, expected: tuple[int | None, ...]) -> tf.Tensor:
+    """Images as float32 of the shape `expected` (None, H, W, C), asserted to lie in [-1, 1]. name: "inputs" or "targets"."""
+    if isinstance(images, list | tuple):
+        raise ValueError(f"the {name} must be one array. Received: {len(images)} arrays; stack images with np.stack(images)")
+    images, expected = ops.convert_to_tensor(images), tuple(expected)
+    if images.dtype == "uint8":
+        mapped = f"dataset.map(lambda images: tf.cast(images, 'float32') / 127.5 - 1)"
+        raise ValueError(f"the {name} must lie in [-1, 1]. Received: 8-bit images; {TO_SCALE}, or with {mapped}")
+    if not images.dtype.is_floating and not images.dtype.is_integer:
+        raise ValueError(f"the {name} must be numbers in [-1, 1]. Received: {images.dtype.name}")
+    if not images.shape.is_compatible_with(expected):
+        raise shape_error(name, expected, tuple(images.shape))
+    # TensorFlow may trace a step again for any shape
+    images = tf.ensure_shape(tf.cast(images, "float32"), expected, name=name)
+    images = within(images, -1, 1, f"the {name}", tolerance=1e-3)
+    # XLA leaves assertions out: images out of range give a loss of NaN there, instead of a plausible one
+    return ops.where(ops.max(ops.abs(images)) <= 1.001, images, np.nan)
+
+
+def check_weight(sample_weight) -> tf.Tensor | None:
+    """Weights of the examples as float32 (batch,), from (batch,) or (batch, 1); None stays None."""
+    if sample_weight is None:
+        return None
+    sample_weight = ops.cast(sample_weight, "float32")
+    if sample_weight.shape.rank != 1 and sample_weight.shape[1:] != (1,):
+        raise ValueError(
+            "sample_weight must be one number for each image, of shape (n,) or (n, 1). Received: a batch of shape "
+            f"{tuple(sample_weight.shape)}; weight pixels in a reconstruction function of your own"
+        )
+    return ops.reshape(sample_weight, (-1,))
+
+
+def explain(error: tf.errors.InvalidArgumentError) -> ValueError | None:
+    """The ValueError of one line for a failed assertion of `within` or `check_images`; None for other errors."""
+    if found := OUTSIDE.search(error.message):
+        return range_error(found[1], float(found[2]), float(found[3]))
+    if found := MISSHAPEN.search(error.message):
+        received, expected = ([None if side == "?" else int(side) for side in sides.split(",") if side] for sides in found.group(2, 3))
+        return shape_error(found[1], tuple(expected), tuple(received))
+    return None
+
+
+def in_one_line(function: Callable) -> Callable:
+    """A function of Keras that runs steps, with errors of `explain`."""
+
+    @functools.wraps(function)
+    def run(data):
+        try:
+            return function(data)
+        except tf.errors.InvalidArgumentError as error:
+            if explained := explain(error):
+                raise explained from None
+            raise
+
+    return run
+
+
+def functional(network: keras.Model, name: str) -> keras.Model:
+    """The network as a functional one with one output: itself, or the graph of a `Sequential`. Raises ValueError."""
+    if not isinstance(network, keras.Model):
+        raise ValueError(f"the {name} must be a functional keras.Model. Received: {type(network).__name__}")
+    try:
+        inputs, outputs = network.inputs, network.output
+    except (AttributeError, ValueError):
+        inputs = None
+    if not inputs:
+        wrapped = f"x = keras.Input(shape); {name} = keras.Model(x, network(x))"
+        raise ValueError(f"the {name} must be a functional model. Received: {type(network).__name__}, a subclass; wrap it: {wrapped}")
+    return keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs, name=name) if isinstance(network, keras.Sequential) else network
+
+
+def as_encoder(network: keras.Model) -> keras.Model:
+    """The encoder with outputs {"z_mean"[, "z_log_var"]}, from one that returns them as a dict, a list or a tensor.
+
+    A third tensor, the draw in the VAE of keras.io, is left out. Raises ValueError for other outputs.
+    """
+    network = functional(network, "encoder")
+    outputs = network.output
+    if isinstance(outputs, dict):
+        named = outputs
+    else:
+        tensors = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
+        named = dict(zip(("z_mean", "z_log_var"), tensors, strict=False)) if len(tensors) <= 3 else {}
+    shapes = [tuple(tensor.shape) for tensor in named.values()]
+    if not {"z_mean"} <= set(named) <= {"z_mean", "z_log_var"} or len(set(shapes)) > 1 or len(shapes[0]) != 2:
+        received = {key: tuple(tensor.shape) for key, tensor in outputs.items()} if isinstance(outputs, dict) else str(
+            [tuple(tensor.shape) for tensor in keras.tree.flatten(outputs)]
+        )
+        raise ValueError(f'an encoder returns {{"z_mean"[, "z_log_var"]}}, each of shape (batch, latent_dim). Received: {received}')
+    return network if named is outputs else keras.Model(network.inputs, named, name=network.name)
+
+
+def check_pair(encoder: keras.Model, decoder: keras.Model) -> None:
+    """Raise ValueError unless codes of the encoder fit the decoder, whose images may only be larger by a whole factor."""
+    code, z = (tuple(tensor.shape[1:]) for tensor in (encoder.output["z_mean"], decoder.inputs[0]))
+    if code != z:
+        raise ValueError(f"the encoder returns codes of shape {code}, but the decoder takes codes of shape {z}")
+    shown, drawn = (tuple(tensor.shape[1:]) for tensor in (encoder.inputs[0], decoder.output))
+    # super-resolution enlarges images
+    if len(drawn) != 3 or any(None not in pair and pair[1] % pair[0] for pair in zip(shown[:2], drawn[:2], strict=True)):
+        raise ValueError(f"the encoder takes images of shape {shown}, but the decoder returns images of shape {drawn}")
+
+
+def check_likelihood(reconstruction) -> None:
+    """Raise TypeError or ValueError for what is no function of images and reconstructions, and for losses of Keras that average."""
+    if isinstance(reconstruction, keras.losses.Loss):
+        name = type(reconstruction).__name__
+        ours = "laplace" if "Absolute" in name else "bernoulli" if "Crossentropy" in name else "gaussian"
+        raise ValueError(f"{name} averages over pixels; the KL needs nats summed over them: use reconstruction='{ours}'")
+    if not callable(reconstruction):
+        raise TypeError(f"reconstruction must be the name of a likelihood or a function. Received: {reconstruction!r}")
+
+
+def check_nats(values, like: tf.Tensor) -> tf.Tensor:
+    """The values of a reconstruction function, refused with ValueError unless they are (batch,). like: the images."""
+    values = ops.convert_to_tensor(values)
+    if values.shape.rank != 1 or not values.shape.is_compatible_with(like.shape[:1]):
+        raise ValueError(
+            "a reconstruction function returns nats summed over the pixels of each image, of shape (batch,). "
+            f"Received: shape {tuple(values.shape)}; sum with keras.ops.sum(values, axis=(1, 2, 3))"
+        )
+    return values

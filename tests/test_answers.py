@@ -1,0 +1,270 @@
+"""What people do elsewhere, tried here: it is right, or refused in one line. The kinds and threads: docs/reliability.md."""
+
+import warnings
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_ae.models.latents import Gaussian, Point
+from keras_ae.models.networks import conv_decoder, conv_encoder
+from keras_ae.models.vae import VAE
+
+SHAPE = (8, 8, 1)
+IMAGES = np.random.default_rng(0).uniform(-0.9, 0.9, (16, *SHAPE)).astype("float32")
+PIXELS = (IMAGES + 1) * 127.5
+
+
+def built(latent=None, reconstruction="gaussian"):
+    latent = latent or Gaussian(2)
+    model = VAE(conv_encoder(SHAPE, latent, widths=[4]), conv_decoder(SHAPE, 2, widths=[4]), reconstruction)
+    model.compile()
+    return model
+
+
+@pytest.fixture(scope="module")
+def model():
+    return built()
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, images):
+        super().__init__()
+        self.images = images
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return self.images[8 * index : 8 * index + 8]
+
+
+def folder_dataset(path):
+    for name in ("cats", "dogs"):
+        (path / name).mkdir()
+        for index in range(8):
+            keras.utils.save_img(path / name / f"{index}.png", PIXELS[index], scale=False)
+    options = {"label_mode": None, "color_mode": "grayscale", "image_size": SHAPE[:2], "verbose": False}
+    return keras.utils.image_dataset_from_directory(str(path), **options)
+
+
+FORMS = {
+    "array": lambda images: images,
+    "tensor": tf.constant,
+    "dataset": lambda images: tf.data.Dataset.from_tensor_slices(images).batch(8),
+    "PyDataset": Batches,
+    "dict": lambda images: {"images": images},
+    "generator": lambda images: (images[first : first + 8] for first in (0, 8)),
+}
+RANGES = {
+    "8 bits": (PIXELS, "values from 1.* to 2.*; scale them with images / 127.5 - 1"),
+    "16 bits": (PIXELS * 257, "scale them with images / 32767.5 - 1"),
+    "NaN": (np.where(IMAGES > 0.5, np.nan, IMAGES), "values from nan to nan; .*nan_to_num"),
+    "infinite": (np.where(IMAGES > 0.5, np.inf, IMAGES), "must lie in"),
+    "noise": (IMAGES * 2, "np.clip"),
+}
+
+
+def refused(call, message, kind=ValueError):
+    with pytest.raises(kind, match=message) as caught:
+        call()
+    text = str(caught.value)
+    assert len(text.splitlines()) == 1, text
+    assert len(text) < 300, text
+
+
+@pytest.mark.parametrize("method", ["fit", "evaluate", "predict"])
+@pytest.mark.parametrize("form", FORMS)
+def test_the_range_of_images_is_checked_in_every_form(model, form, method):
+    options = {"steps": 2} if form == "generator" and method != "fit" else {}
+    for pixels, message in RANGES.values():
+        refused(lambda pixels=pixels: getattr(model, method)(FORMS[form](pixels), verbose=0, **options), message)
+    # the same model takes right images afterwards
+    getattr(model, method)(FORMS[form](IMAGES), verbose=0, **options)
+
+
+@pytest.mark.parametrize("settings", [{"run_eagerly": True}, {"steps_per_execution": 2}], ids=str)
+def test_the_range_is_checked_however_keras_computes(settings):
+    model = built()
+    model.compile(**settings)
+    for method in ("fit", "evaluate", "predict"):
+        with pytest.raises(ValueError, match=r"scale them with images / 127.5 - 1"):
+            getattr(model, method)(PIXELS, verbose=0)
+
+
+def test_xla_which_leaves_assertions_out_gives_nan_instead_of_a_plausible_loss():
+    model = built()
+    model.compile(jit_compile=True)
+    assert np.isfinite(model.evaluate(IMAGES, verbose=0))
+    assert np.isnan(model.evaluate(PIXELS, verbose=0))
+
+
+def test_the_first_thing_that_people_type(model, tmp_path):
+    dataset = folder_dataset(tmp_path)
+    refused(lambda: model.fit(dataset, verbose=0), r"scale them with images / 127.5 - 1")
+    scaled = dataset.map(lambda images: images / 127.5 - 1)
+    assert np.isfinite(model.fit(scaled, verbose=0).history["loss"][0])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_images_that_all_lie_in_0_to_1_give_one_warning(form):
+    with pytest.warns(UserWarning, match=r"lie in \[0, 1\].* images \* 2 - 1") as caught:
+        model = built()
+        model.fit(FORMS[form](np.abs(IMAGES)), epochs=2 if form != "generator" else 1, verbose=0)
+        model.fit(FORMS[form](np.abs(IMAGES)), verbose=0)
+    assert len([one for one in caught if issubclass(one.category, UserWarning) and "[0, 1]" in str(one.message)]) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        built().fit(FORMS[form](IMAGES), verbose=0)
+
+
+def test_weights_of_both_shapes_mean_the_same():
+    images = np.concatenate([np.full((8, *SHAPE), 0.9, "float32"), np.zeros((8, *SHAPE), "float32")])
+    weights = np.repeat([0.0, 1.0], 8).astype("float32")
+    model = built(Point(2))
+    for method in ("evaluate", "fit"):
+        errors = []
+        for shape in ((16,), (16, 1)):
+            model = built(Point(2))
+            shaped = weights.reshape(shape)
+            for arguments in ((images, images, shaped), (tf.data.Dataset.from_tensor_slices((images, images, shaped)).batch(16),)):
+                given = dict(zip(("x", "y", "sample_weight"), arguments, strict=False))
+                if len(arguments) == 3:
+                    given |= {"batch_size": 16}
+                result = getattr(model, method)(**given, verbose=0, **({"return_dict": True} if method == "evaluate" else {}))
+                errors.append(result["mse"] if method == "evaluate" else result.history["mse"][0])
+                if method == "fit":
+                    model = built(Point(2))
+        # only the black half counts, which an untrained decoder draws as grey
+        np.testing.assert_allclose(errors, errors[0], rtol=1e-5)
+        assert errors[0] < 0.02
+
+
+@pytest.mark.parametrize("shape", [(16, 8, 8), (16, 2), (16, 8, 8, 1)])
+@pytest.mark.parametrize("method", ["fit", "evaluate"])
+def test_weights_of_other_shapes_are_refused(method, shape):
+    call = getattr(built(), method)
+    refused(lambda: call(IMAGES, IMAGES, sample_weight=np.ones(shape, "float32"), batch_size=8, verbose=0), "sample_weight.*one number")
+
+
+@pytest.mark.parametrize("targets", [IMAGES, np.arange(16), None], ids=["images", "labels", "none"])
+def test_class_weight_is_refused(model, targets):
+    refused(lambda: model.fit(IMAGES, targets, class_weight={0: 1.0}, verbose=0), "class_weight.*sample_weight")
+
+
+def pixel_errors(images, reconstructions):
+    return keras.ops.square(images - reconstructions)
+
+
+@pytest.mark.parametrize(
+    ("reconstruction", "message"),
+    [
+        (keras.losses.MeanSquaredError(), "MeanSquaredError.*averages.*gaussian"),
+        (keras.losses.MeanAbsoluteError(reduction=None), "MeanAbsoluteError.*laplace"),
+        (keras.losses.BinaryCrossentropy(), "BinaryCrossentropy.*bernoulli"),
+        (keras.losses.Huber(), "Huber.*gaussian"),
+        ("mse", "unknown likelihood 'mse'.*gaussian"),
+        (3, "reconstruction"),
+    ],
+)
+def test_losses_that_average_are_refused_by_the_constructor(reconstruction, message):
+    refused(lambda: built(reconstruction=reconstruction), message)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [pixel_errors, keras.losses.mean_squared_error, lambda a, b: keras.ops.mean(keras.ops.square(a - b)), lambda a, b: 0.0],
+    ids=["pixels", "rows", "scalar", "number"],
+)
+@pytest.mark.parametrize("method", ["fit", "evaluate"])
+def test_likelihoods_of_another_shape_are_refused(function, method):
+    model = built(reconstruction=function)
+    refused(lambda: getattr(model, method)(IMAGES, verbose=0), r"reconstruction.*\(batch,\)")
+
+
+def layers_on(shape=SHAPE):
+    pixels = keras.Input(shape)
+    return pixels, keras.layers.Flatten()(pixels), keras.layers.Dense
+
+
+def encoders():
+    pixels, flat, Dense = layers_on()
+    yield "list", keras.Model(pixels, [Dense(2)(flat), Dense(2)(flat)]), True
+    yield "list with a draw", keras.Model(pixels, [Dense(2)(flat), Dense(2)(flat), Dense(2)(flat)]), True
+    yield "tensor", keras.Model(pixels, Dense(2)(flat)), False
+    yield "list of one", keras.Model(pixels, [Dense(2)(flat)]), False
+    yield "sequential", keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), Dense(2)]), False
+    yield "dict", keras.Model(pixels, {"z_mean": Dense(2)(flat), "z_log_var": Dense(2)(flat)}), True
+
+
+def sequential_decoder():
+    layers = keras.layers
+    return keras.Sequential([keras.Input((2,)), layers.Dense(64, activation="tanh"), layers.Reshape(SHAPE)])
+
+
+@pytest.mark.parametrize(("name", "encoder", "gaussian"), encoders(), ids=lambda value: value if isinstance(value, str) else "")
+def test_networks_of_other_forms_work(name, encoder, gaussian, tmp_path):
+    import keras_ae
+
+    model = VAE(encoder, sequential_decoder(), "gaussian")
+    model.compile()
+    history = model.fit(IMAGES, epochs=2, verbose=0).history
+    assert (history["kl"][0] > 0) is gaussian
+    assert model.predict(IMAGES, verbose=0).shape == IMAGES.shape
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(again.predict(IMAGES, verbose=0), model.predict(IMAGES, verbose=0), rtol=1e-5)
+    if name in ("list", "sequential"):
+        exported = keras_ae.save(model, tmp_path / "export", IMAGES)
+        assert exported.generate(3, seed=0)[0].shape == (3, *SHAPE)
+
+
+class Subclassed(keras.Model):
+    def call(self, inputs):
+        return inputs
+
+
+@pytest.mark.parametrize(
+    ("encoder", "decoder", "message"),
+    [
+        (lambda: conv_encoder(SHAPE, Gaussian(4), widths=[4]), lambda: conv_decoder(SHAPE, 8, widths=[4]), r"\(4,\).*\(8,\)"),
+        (lambda: conv_encoder(SHAPE, Gaussian(2), widths=[4]), lambda: conv_decoder((12, 12, 1), 2, widths=[4]), r"\(8, 8, 1\).*\(12, 12, 1\)"),
+        (lambda: conv_encoder(SHAPE, Gaussian(2), widths=[4]), lambda: conv_decoder((8, 8, 3), 2, widths=[4]), r"\(8, 8, 1\).*\(8, 8, 3\)"),
+        (Subclassed, sequential_decoder, "functional"),
+        (lambda: conv_encoder(SHAPE, Gaussian(2), widths=[4]), Subclassed, "functional"),
+        (lambda: None, sequential_decoder, "keras.Model"),
+        (lambda: keras.Model(layers_on()[0], [layers_on()[0]] * 4), sequential_decoder, "z_mean"),
+    ],
+    ids=["codes", "images", "channels", "subclassed encoder", "subclassed decoder", "none", "four outputs"],
+)
+def test_networks_that_do_not_fit_are_refused_by_the_constructor(encoder, decoder, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        VAE(encoder(), decoder())
+
+
+SHAPES = {
+    "not batched": (lambda: tf.data.Dataset.from_tensor_slices(IMAGES), r"\.batch\(32\)"),
+    "no channel axis": (lambda: IMAGES[..., 0], r"images\[\.\.\., None\]"),
+    "list of images": (lambda: list(IMAGES), r"np\.stack"),
+    "channels first": (lambda: np.moveaxis(IMAGES, -1, 1), r"np\.moveaxis"),
+    "other size": (lambda: np.zeros((4, 16, 16, 1), "float32"), r"\(None, 8, 8, 1\).*\(None, 16, 16, 1\)"),
+    "three channels": (lambda: np.zeros((4, 8, 8, 3), "float32"), "channels"),
+    "labels beside images": (lambda: tf.data.Dataset.from_tensor_slices((IMAGES, np.arange(16))).batch(8), "label"),
+    "one-hot labels": (lambda: tf.data.Dataset.from_tensor_slices((IMAGES, np.eye(16, dtype="float32"))).batch(8), "label"),
+    "8-bit": (lambda: PIXELS.astype("uint8"), r"images / 127\.5 - 1"),
+}
+
+
+@pytest.mark.parametrize("seen", ["fresh", "traced"])
+@pytest.mark.parametrize("case", SHAPES)
+def test_shapes_get_the_right_advice(model, case, seen):
+    make, message = SHAPES[case]
+    tried = model if seen == "traced" else built()
+    refused(lambda: tried.fit(make(), verbose=0), message)
+
+
+@pytest.mark.parametrize("method", ["predict", "__call__"])
+def test_one_image_gets_the_advice_to_add_an_axis(model, method):
+    with pytest.raises(ValueError, match=r"images\[None\]"):
+        getattr(model, method)(IMAGES[0])
