@@ -80,17 +80,17 @@ class Flow:
         """Length of a code."""
         return len(self.mean)
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """The arrays that make this prior again: {name: array}."""
-        return dataclasses.asdict(self)
-
     def velocity(self) -> keras.Model:
         """The trained network, as `velocity_network` describes it."""
         network = velocity_network(self.latent_dim, self.width, self.blocks, self.classes)
-        sizes = np.cumsum([math.prod(variable.shape) for variable in network.weights])[:-1]
-        parts = zip(np.split(self.weights.astype("float32"), sizes), network.weights, strict=True)
-        network.set_weights([part.reshape(variable.shape) for part, variable in parts])
+        network.set_weights(self._weights_of(network))
         return network
+
+    def _weights_of(self, network):
+        # in graphs they stay float16
+        shapes = [tuple(variable.shape) for variable in network.weights]
+        parts = tf.split(tf.cast(tf.constant(self.weights), tf.float32), [math.prod(shape) for shape in shapes])
+        return [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
 
     def sample(
         self, n: Number, seed: Number = 0, temperature: Number = 1.0, first: Number = 0, label: ArrayLike | None = None
@@ -101,11 +101,8 @@ class Flow:
         noise at the beginning: lower values give more typical codes. label: of a conditional model, one or (n,). The arguments
         are numbers or TensorFlow tensors.
         """
-        rows = n if isinstance(n, int) else None
-        n, seed, first = (tf.convert_to_tensor(value, tf.int32) for value in (n, seed, first))
-        label = tf.broadcast_to(tf.convert_to_tensor(0 if label is None else label, tf.int32), (n,))
-        codes = self._draw(n, seed, tf.convert_to_tensor(temperature, tf.float32), first, label)
-        return tf.ensure_shape(codes, (rows, self.latent_dim))
+        labels = tf.broadcast_to(tf.convert_to_tensor(0 if label is None else label, tf.int32), (n,))
+        return self._draw(n, seed, temperature, first, labels)
 
     @functools.cached_property
     def _draw(self):
@@ -115,15 +112,12 @@ class Flow:
         number, real, numbers = tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.float32), tf.TensorSpec((None,), tf.int32)
 
         @tf.function(input_signature=[number, number, real, number, numbers])
-        def draw(n, seed, temperature, first, label):
-            # the graph contains the weights in float16
-            shapes = [tuple(variable.shape) for variable in network.trainable_variables]
-            parts = tf.split(tf.cast(tf.constant(self.weights), tf.float32), [math.prod(shape) for shape in shapes])
-            weights = [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
+        def draw(n, seed, temperature, first, labels):
+            weights = self._weights_of(network)
             begin = first // BLOCK
             blocks = (first + n - 1) // BLOCK - begin + 1
             before = first - begin * BLOCK
-            labels = tf.pad(label, [[before, blocks * BLOCK - before - n]])
+            labels = tf.pad(labels, [[before, blocks * BLOCK - before - n]])
 
             def draw_block(index):
                 numbers = (begin + index) * BLOCK + tf.range(BLOCK)
@@ -134,11 +128,10 @@ class Flow:
                     inputs = [x, tf.fill((BLOCK, 1), t), own_labels][: len(network.inputs)]
                     return normal_velocity(x, t) + network.stateless_call(weights, [], inputs)[0]
 
-                def step(index, x):
-                    return index + 1, advance(velocity, x, tf.cast(index, tf.float32))
-
-                # a loop: the graph contains the network twice, not twenty times
-                x = tf.while_loop(lambda index, x: index < STEPS, step, (0, temperature * tf.stack(noise)))[1]
+                x = temperature * tf.stack(noise)
+                # a loop in the graph: it contains the network twice, not twenty times
+                for step in tf.range(STEPS):
+                    x = advance(velocity, x, tf.cast(step, tf.float32))
                 return self.mean + x @ self.scale.T
 
             spec = tf.TensorSpec((BLOCK, self.latent_dim), tf.float32)
