@@ -131,7 +131,7 @@ def ResidualBlock(width, activated=normalized):
     return apply
 
 
-def halved(x, maps, activated, between=rectified):
+def shrink(x, maps, activated, between=rectified):
     """The smallest of the maps of `stages`, activated: strided 4x4 convolutions, each with its residual blocks.
 
     between: what comes before each convolution but the first, or None.
@@ -143,8 +143,8 @@ def halved(x, maps, activated, between=rectified):
     return activated(x) if maps else x
 
 
-def doubled(x, maps, channels, activated, before=None):
-    """An image of so many channels from the smallest of the maps of `stages`, the mirror image of `halved`.
+def enlarge(x, maps, channels, activated, before=None):
+    """An image of so many channels from the smallest of the maps of `stages`, the mirror image of `shrink`.
 
     before: what comes before each transposed convolution, or None.
     """
@@ -181,7 +181,7 @@ def dense_decoder(image_shape: ImageShape, latent_dim: int, *, widths: Widths = 
 def conv_encoder(image_shape: ImageShape, latent: Latent, *, widths: Widths = (32, 64, 128, 256)) -> keras.Model:
     """Strided 4x4 convolutions with ReLU. The latent's dense layer on the last map is a convolution down to 1x1."""
     images = keras.Input(image_shape, name="images")
-    x = halved(images, stages(image_shape, widths), rectified)
+    x = shrink(images, stages(image_shape, widths), rectified)
     return keras.Model(images, latent(layers.Flatten()(x)), name="encoder")
 
 
@@ -191,7 +191,7 @@ def conv_decoder(image_shape: ImageShape, latent_dim: int, *, widths: Widths = (
     side, width, _ = maps[-1]
     z = keras.Input((latent_dim,), name="z")
     x = layers.Reshape((side, side, width))(layers.Dense(side * side * width)(z))
-    x = doubled(x, maps, image_shape[-1], rectified, before=rectified)
+    x = enlarge(x, maps, image_shape[-1], rectified, before=rectified)
     return keras.Model(z, layers.Activation("tanh", dtype="float32")(x), name="decoder")
 
 
@@ -200,7 +200,7 @@ def residual_encoder(
 ) -> keras.Model:
     """Strided 4x4 convolutions, each followed by as many residual blocks as `blocks` says for its stage."""
     images = keras.Input(image_shape, name="images")
-    x = halved(images, stages(image_shape, widths, blocks), normalized, between=None)
+    x = shrink(images, stages(image_shape, widths, blocks), normalized, between=None)
     return keras.Model(images, latent(layers.Flatten()(x)), name="encoder")
 
 
@@ -217,7 +217,7 @@ def residual_decoder(
     side, width, _ = maps[-1]
     z = keras.Input((latent_dim,), name="z")
     x = layers.Reshape((side, side, width))(layers.Dense(side * side * width)(z))
-    x = doubled(x, maps, channels, normalized, before=normalized)
+    x = enlarge(x, maps, channels, normalized, before=normalized)
     # of the smallest map where that cannot be halved to 32
     side = next((side for side in [size, *sides(size, len(widths))] if side <= 32), side)
     coarse = layers.Reshape((side, side, channels))(layers.Dense(side * side * channels)(z))
@@ -244,7 +244,7 @@ def plain_encoder(
     hidden: dense layers of 256 features with ReLU before the code. A code of two numbers needs some, a long one none.
     """
     images = keras.Input(image_shape, name="images")
-    x = halved(images, stages(image_shape, widths, blocks), rectified)
+    x = shrink(images, stages(image_shape, widths, blocks), rectified)
     x = layers.Flatten()(layers.Conv2D(bottleneck, 1)(x))
     for _ in range(hidden):
         x = layers.Dense(256, activation="relu")(x)
@@ -272,7 +272,7 @@ def plain_decoder(
     for _ in range(hidden):
         x = layers.Dense(256, activation="relu")(x)
     x = layers.Reshape((side, side, bottleneck))(layers.Dense(side * side * bottleneck)(x))
-    x = doubled(layers.Conv2D(width, 1)(x), maps, image_shape[-1], rectified)
+    x = enlarge(layers.Conv2D(width, 1)(x), maps, image_shape[-1], rectified)
     return keras.Model(z, layers.Activation("tanh", dtype="float32")(x), name="decoder")
 
 

@@ -1,9 +1,8 @@
 """The variational autoencoder: an encoder, a decoder, and the negative evidence lower bound that trains both."""
 
-from typing import Annotated, Any, Self, TypeAlias
+from typing import Annotated, Any, Self
 
 import keras
-import numpy as np
 import tensorflow as tf
 from annotated_types import Ge, Le
 from keras import ops
@@ -14,8 +13,6 @@ from keras_ae.models.networks import apply, class_count, is_conditional
 
 Beta = Annotated[float, Ge(0), Le(1e6)]
 Steps = Annotated[int, Ge(0), Le(10**9)]
-# what `fit`, `evaluate` and `predict` take, and a batch of it with the names of its parts
-Images: TypeAlias = np.ndarray | tf.Tensor | tf.data.Dataset | keras.utils.PyDataset | dict[str, Any]
 Batch = dict[str, Any]
 Tensors = dict[str, tf.Tensor]
 
@@ -78,7 +75,7 @@ class Autoencoder(keras.Model):
         # the networks are functional, so there is nothing left to build
         self.built = True
 
-    def call(self, inputs: Images, training: bool = False) -> tf.Tensor:
+    def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
         """Rebuild images from their mean codes: inputs as for `predict` -> images (batch, H, W, C) in [-1, 1]."""
         batch = self.named_batch(inputs)
         return self.decode(self.encode(batch, training)["z_mean"], batch, training)

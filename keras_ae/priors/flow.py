@@ -199,11 +199,12 @@ def _train(network, whitened, labels, seed, steps, learning_rate, weight_decay):
     optimizer = keras.optimizers.AdamW(decay, weight_decay=weight_decay, global_clipnorm=1.0)
     variables = network.trainable_variables
     optimizer.build(variables)
-    averages = [tf.Variable(variable) for variable in variables]
+    average = keras.models.clone_model(network)
+    average.set_weights(network.get_weights())
 
-    def loss(function, codes, labels, noise, time):
+    def loss(network, training, codes, labels, noise, time):
         x = (1 - time) * noise + time * codes
-        velocity = normal_velocity(x, time) + function([x, time, labels][: len(network.inputs)])
+        velocity = normal_velocity(x, time) + network([x, time, labels][: len(network.inputs)], training=training)
         return tf.reduce_mean(tf.square(codes - noise - velocity))
 
     @tf.function
@@ -214,11 +215,11 @@ def _train(network, whitened, labels, seed, steps, learning_rate, weight_decay):
         # more often in the middle of the way: Esser et al. 2024 (arXiv:2403.03206)
         time = tf.sigmoid(tf.random.stateless_normal((batch, 1), numbers + [2, 0]))
         with tf.GradientTape() as tape:
-            value = loss(lambda x: network(x, training=True), tf.gather(codes, rows), tf.gather(classes, rows), noise, time)
+            value = loss(network, True, tf.gather(codes, rows), tf.gather(classes, rows), noise, time)
         optimizer.apply(tape.gradient(value, variables), variables)
         rate = tf.maximum(1 - 0.998, 1 / (tf.cast(index, tf.float32) + 1))
-        for average, variable in zip(averages, variables, strict=True):
-            average.assign_add(rate * (variable.value - average))
+        for averaged, variable in zip(average.trainable_variables, variables, strict=True):
+            averaged.assign_add(rate * (variable - averaged))
 
     others, random = whitened[0, held_out], np.random.default_rng(seed)
     repeats = max(1, -(-4096 // max(1, len(others))))
@@ -227,9 +228,9 @@ def _train(network, whitened, labels, seed, steps, learning_rate, weight_decay):
 
     @tf.function
     def test_step():
-        return loss(lambda x: network.stateless_call(averages, network.non_trainable_variables, x)[0], *map(tf.constant, fixed))
+        return loss(average, False, *map(tf.constant, fixed))
 
-    best, least = [np.asarray(average) for average in averages], np.inf
+    best, least = average.get_weights(), np.inf
     with trange(steps, desc="fitting the prior", unit="step", disable=None, leave=False) as bar:
         for index in bar:
             train_step(tf.constant(index))
@@ -237,7 +238,7 @@ def _train(network, whitened, labels, seed, steps, learning_rate, weight_decay):
                 # without held-out codes, the last weights
                 value = float(test_step()) if len(others) else -index
                 if value < least:
-                    best, least = [np.asarray(average) for average in averages], value
+                    best, least = average.get_weights(), value
                 if len(others):
                     bar.set_postfix_str(f"held-out loss {value:.4f}")
     return best
