@@ -39,9 +39,6 @@ class Point(Latent):
         super().__init__(dim, **kwargs)
         self.project = layers.Dense(dim, dtype="float32")
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        self.project.build(input_shape)
-
     def call(self, features: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"z_mean": self.project(features)}
 
@@ -58,10 +55,6 @@ class Gaussian(Latent):
         self.project_mean = layers.Dense(dim, dtype="float32")
         self.project_log_var = layers.Dense(dim, dtype="float32")
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        self.project_mean.build(input_shape)
-        self.project_log_var.build(input_shape)
-
     def call(self, features: tf.Tensor) -> dict[str, tf.Tensor]:
         z_log_var = ops.clip(self.project_log_var(features), -12, 6)
         return {"z_mean": self.project_mean(features), "z_log_var": z_log_var}
@@ -75,11 +68,10 @@ class Features(Latent):
     """
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        # not in `call`: Keras adds lines to the messages of errors there
-        if math.prod(input_shape[1:]) != self.dim:
-            size = math.prod(input_shape[1:])
-            raise UserError(f"the latent 'features' has latent.dim {self.dim}, but the encoder ends in {size}")
         self.map_shape = tuple(input_shape[1:])
+        # not in `call`: Keras adds lines to the messages of errors there
+        if (size := math.prod(self.map_shape)) != self.dim:
+            raise UserError(f"the latent 'features' has latent.dim {self.dim}, but the encoder ends in {size}")
 
     def call(self, features: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"z_mean": ops.reshape(ops.cast(features, "float32"), (-1, self.dim))}
