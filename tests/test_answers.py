@@ -128,7 +128,10 @@ def test_weights_of_both_shapes_mean_the_same():
         for shape in ((16,), (16, 1)):
             model = built(Point(2))
             shaped = weights.reshape(shape)
-            for arguments in ((images, images, shaped), (tf.data.Dataset.from_tensor_slices((images, images, shaped)).batch(16),)):
+            for arguments in (
+                (images, images, shaped),
+                (tf.data.Dataset.from_tensor_slices((images, images, shaped)).batch(16),),
+            ):
                 given = dict(zip(("x", "y", "sample_weight"), arguments, strict=False))
                 if len(arguments) == 3:
                     given |= {"batch_size": 16}
@@ -145,7 +148,10 @@ def test_weights_of_both_shapes_mean_the_same():
 @pytest.mark.parametrize("method", ["fit", "evaluate"])
 def test_weights_of_other_shapes_are_refused(method, shape):
     call = getattr(built(), method)
-    refused(lambda: call(IMAGES, IMAGES, sample_weight=np.ones(shape, "float32"), batch_size=8, verbose=0), "sample_weight.*one number")
+    refused(
+        lambda: call(IMAGES, IMAGES, sample_weight=np.ones(shape, "float32"), batch_size=8, verbose=0),
+        "sample_weight.*one number",
+    )
 
 
 @pytest.mark.parametrize("targets", [IMAGES, np.arange(16), None], ids=["images", "labels", "none"])
@@ -203,7 +209,9 @@ def sequential_decoder():
     return keras.Sequential([keras.Input((2,)), layers.Dense(64, activation="tanh"), layers.Reshape(SHAPE)])
 
 
-@pytest.mark.parametrize(("name", "encoder", "gaussian"), encoders(), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("name", "encoder", "gaussian"), list(encoders()), ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_networks_of_other_forms_work(name, encoder, gaussian, tmp_path):
     import keras_ae
 
@@ -229,8 +237,16 @@ class Subclassed(keras.Model):
     ("encoder", "decoder", "message"),
     [
         (lambda: conv_encoder(SHAPE, Gaussian(4), widths=[4]), lambda: conv_decoder(SHAPE, 8, widths=[4]), r"\(4,\).*\(8,\)"),
-        (lambda: conv_encoder(SHAPE, Gaussian(2), widths=[4]), lambda: conv_decoder((12, 12, 1), 2, widths=[4]), r"\(8, 8, 1\).*\(12, 12, 1\)"),
-        (lambda: conv_encoder(SHAPE, Gaussian(2), widths=[4]), lambda: conv_decoder((8, 8, 3), 2, widths=[4]), r"\(8, 8, 1\).*\(8, 8, 3\)"),
+        (
+            lambda: conv_encoder(SHAPE, Gaussian(2), widths=[4]),
+            lambda: conv_decoder((12, 12, 1), 2, widths=[4]),
+            r"\(8, 8, 1\).*\(12, 12, 1\)",
+        ),
+        (
+            lambda: conv_encoder(SHAPE, Gaussian(2), widths=[4]),
+            lambda: conv_decoder((8, 8, 3), 2, widths=[4]),
+            r"\(8, 8, 1\).*\(8, 8, 3\)",
+        ),
         (Subclassed, sequential_decoder, "functional"),
         (lambda: conv_encoder(SHAPE, Gaussian(2), widths=[4]), Subclassed, "functional"),
         (lambda: None, sequential_decoder, "keras.Model"),

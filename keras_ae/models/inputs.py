@@ -3,9 +3,8 @@
 Whatever would train or predict silently wrong is a ValueError of one line that says what was received and what to pass.
 """
 
-import functools
+import contextlib
 import re
-from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -14,12 +13,13 @@ from keras import ops
 
 # how failed assertions of a graph appear in the errors of TensorFlow: those of `within`, and of `tf.ensure_shape`
 OUTSIDE = re.compile(r"assertion failed: \[(the [^\]]* must lie in \[.*?\])\] \[([^\]]*)\] \[([^\]]*)\]")
-MISSHAPEN = re.compile(r"Shape of tensor \S*(inputs|targets)\S* \[([\d,]*)\] is not compatible with expected shape \[([\d,?]*)\]")
+MISSHAPEN = re.compile(r"(inputs|targets)\S* \[([\d,]*)\] is not compatible with expected shape \[([\d,?]*)\]")
 TO_SCALE = "scale them with images / 127.5 - 1"
+BRIGHT = "all images so far lie in [0, 1]; if they were divided by 255, bring them to [-1, 1] with images * 2 - 1"
 
 
 def range_error(what: str, low: float, high: float) -> ValueError:
-    """The error for `what`, which "must lie in [...]", with values from `low` to `high`; for images with what brings them there."""
+    """The error for `what`, which "must lie in [...]", with values from `low` to `high`, and what brings images there."""
     if not what.endswith("[-1, 1]"):
         advice = "number classes from 0 as the model was built"
     elif np.isnan(low) or np.isnan(high):
@@ -70,7 +70,7 @@ def check_images(images, name: str, expected: tuple[int | None, ...]) -> tf.Tens
         raise ValueError(f"the {name} must be one array. Received: {len(images)} arrays; stack images with np.stack(images)")
     images, expected = ops.convert_to_tensor(images), tuple(expected)
     if images.dtype == "uint8":
-        mapped = f"dataset.map(lambda images: tf.cast(images, 'float32') / 127.5 - 1)"
+        mapped = "dataset.map(lambda images: tf.cast(images, 'float32') / 127.5 - 1)"
         raise ValueError(f"the {name} must lie in [-1, 1]. Received: 8-bit images; {TO_SCALE}, or with {mapped}")
     if not images.dtype.is_floating and not images.dtype.is_integer:
         raise ValueError(f"the {name} must be numbers in [-1, 1]. Received: {images.dtype.name}")
@@ -81,6 +81,16 @@ def check_images(images, name: str, expected: tuple[int | None, ...]) -> tf.Tens
     images = within(images, -1, 1, f"the {name}", tolerance=1e-3)
     # XLA leaves assertions out: images out of range give a loss of NaN there, instead of a plausible one
     return ops.where(ops.max(ops.abs(images)) <= 1.001, images, np.nan)
+
+
+def check_labels(label, classes: int | None) -> tf.Tensor:
+    """Class numbers (batch,), from (batch,) or (batch, 1), asserted to be known: others would be encoded as no class at all."""
+    label = ops.convert_to_tensor(label)
+    if label.dtype == "string" or (label.shape.rank != 1 and label.shape[1:] != (1,)):
+        kind = "text" if label.dtype == "string" else f"a batch of shape {tuple(label.shape)}"
+        raise ValueError(f"labels are class numbers of shape (n,). Received: {kind}; one-hot ones become np.argmax(labels, -1)")
+    label = ops.reshape(label, (-1,))
+    return within(label, 0, classes - 1, "the labels") if classes else label
 
 
 def check_weight(sample_weight) -> tf.Tensor | None:
@@ -101,38 +111,30 @@ def explain(error: tf.errors.InvalidArgumentError) -> ValueError | None:
     if found := OUTSIDE.search(error.message):
         return range_error(found[1], float(found[2]), float(found[3]))
     if found := MISSHAPEN.search(error.message):
-        received, expected = ([None if side == "?" else int(side) for side in sides.split(",") if side] for sides in found.group(2, 3))
-        return shape_error(found[1], tuple(expected), tuple(received))
+        shapes = [tuple(None if side == "?" else int(side) for side in text.split(",") if side) for text in found.group(3, 2)]
+        return shape_error(found[1], *shapes)
     return None
 
 
-def in_one_line(function: Callable) -> Callable:
-    """A function of Keras that runs steps, with errors of `explain`."""
-
-    @functools.wraps(function)
-    def run(data):
-        try:
-            return function(data)
-        except tf.errors.InvalidArgumentError as error:
-            if explained := explain(error):
-                raise explained from None
-            raise
-
-    return run
+@contextlib.contextmanager
+def in_one_line():
+    """Errors of `explain` for what fails inside the block."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        if explained := explain(error):
+            raise explained from None
+        raise
 
 
 def functional(network: keras.Model, name: str) -> keras.Model:
-    """The network as a functional one with one output: itself, or the graph of a `Sequential`. Raises ValueError."""
+    """The network as a functional model: itself, or the graph of a `Sequential`. Raises ValueError for others."""
     if not isinstance(network, keras.Model):
         raise ValueError(f"the {name} must be a functional keras.Model. Received: {type(network).__name__}")
-    try:
-        inputs, outputs = network.inputs, network.output
-    except (AttributeError, ValueError):
-        inputs = None
-    if not inputs:
-        wrapped = f"x = keras.Input(shape); {name} = keras.Model(x, network(x))"
-        raise ValueError(f"the {name} must be a functional model. Received: {type(network).__name__}, a subclass; wrap it: {wrapped}")
-    return keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs, name=name) if isinstance(network, keras.Sequential) else network
+    if not getattr(network, "inputs", None):
+        advice = f"wrap it: x = keras.Input(shape); {name} = keras.Model(x, network(x))"
+        raise ValueError(f"the {name} must be a functional model. Received: {type(network).__name__} without inputs; {advice}")
+    return keras.Model(network.inputs[0], network.outputs[0]) if isinstance(network, keras.Sequential) else network
 
 
 def as_encoder(network: keras.Model) -> keras.Model:
@@ -147,13 +149,23 @@ def as_encoder(network: keras.Model) -> keras.Model:
     else:
         tensors = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
         named = dict(zip(("z_mean", "z_log_var"), tensors, strict=False)) if len(tensors) <= 3 else {}
-    shapes = [tuple(tensor.shape) for tensor in named.values()]
-    if not {"z_mean"} <= set(named) <= {"z_mean", "z_log_var"} or len(set(shapes)) > 1 or len(shapes[0]) != 2:
-        received = {key: tuple(tensor.shape) for key, tensor in outputs.items()} if isinstance(outputs, dict) else str(
-            [tuple(tensor.shape) for tensor in keras.tree.flatten(outputs)]
-        )
-        raise ValueError(f'an encoder returns {{"z_mean"[, "z_log_var"]}}, each of shape (batch, latent_dim). Received: {received}')
+    shapes = {tuple(tensor.shape) for tensor in named.values()}
+    if not {"z_mean"} <= set(named) <= {"z_mean", "z_log_var"} or len(shapes) > 1 or len(*shapes) != 2:
+        received = keras.tree.map_structure(lambda tensor: str(tuple(tensor.shape)), outputs)
+        raise ValueError(f"an encoder returns z_mean, or z_mean and z_log_var, of shape (batch, dim). Received: {received}")
     return network if named is outputs else keras.Model(network.inputs, named, name=network.name)
+
+
+def as_decoder(network: keras.Model) -> keras.Model:
+    """The decoder as a functional model with one tensor of images, (batch, H, W, C). Raises ValueError for other outputs."""
+    network = functional(network, "decoder")
+    outputs = network.output
+    if isinstance(outputs, dict | list | tuple):
+        outputs = keras.tree.flatten(outputs)
+        if len(outputs) != 1:
+            raise ValueError(f"a decoder returns images. Received: {len(outputs)} outputs")
+        return keras.Model(network.inputs, outputs[0], name=network.name)
+    return network
 
 
 def check_pair(encoder: keras.Model, decoder: keras.Model) -> None:
@@ -168,7 +180,7 @@ def check_pair(encoder: keras.Model, decoder: keras.Model) -> None:
 
 
 def check_likelihood(reconstruction) -> None:
-    """Raise TypeError or ValueError for what is no function of images and reconstructions, and for losses of Keras that average."""
+    """Raise TypeError for what is no function of images and reconstructions, ValueError for losses of Keras that average."""
     if isinstance(reconstruction, keras.losses.Loss):
         name = type(reconstruction).__name__
         ours = "laplace" if "Absolute" in name else "bernoulli" if "Crossentropy" in name else "gaussian"

@@ -1,5 +1,8 @@
 """The variational autoencoder: an encoder, a decoder, and the negative evidence lower bound that trains both."""
 
+import functools
+import warnings
+from collections.abc import Callable
 from typing import Annotated, Any, Self
 
 import keras
@@ -8,6 +11,7 @@ from annotated_types import Ge, Le
 from keras import ops
 from numpy.typing import ArrayLike
 
+from keras_ae.models import inputs as check
 from keras_ae.models.losses import Likelihood, Reconstruction, kl, total_correlation
 from keras_ae.models.networks import apply, class_count, is_conditional
 
@@ -15,28 +19,6 @@ Beta = Annotated[float, Ge(0), Le(1e6)]
 Steps = Annotated[int, Ge(0), Le(10**9)]
 Batch = dict[str, Any]
 Tensors = dict[str, tf.Tensor]
-
-
-def _within(values, low, high, name, advice):
-    """The values, asserted in the graph to be finite and within [low, high]."""
-    least, most = ops.min(values), ops.max(values)
-    # a comparison with NaN is false
-    inside = (least >= low) & (most <= high)
-    with tf.control_dependencies([tf.debugging.Assert(inside, [f"{advice}. Received {name} from, to:", least, most])]):
-        return tf.identity(values)
-
-
-def _checked_images(images, name, shape):
-    """Images as float32, in the range of [-1, 1]. shape: that of a batch, for the message."""
-    if len(images.shape) != len(shape):
-        raise ValueError(
-            f"{name} of an autoencoder are images of shape {shape}. Received: {tuple(images.shape)}; leave class labels out, "
-            'or pass {"images": images, "label": labels} to a conditional model'
-        )
-    if images.dtype == "uint8":
-        raise ValueError("images must lie in [-1, 1]. Received: 8-bit ones; scale them by / 127.5 - 1")
-    advice = f"{name} must lie in [-1, 1]; scale 8-bit images by / 127.5 - 1"
-    return _within(ops.cast(images, "float32"), -1.001, 1.001, "values", advice)
 
 
 def draw(codes: Tensors, seed_generator: keras.random.SeedGenerator) -> tf.Tensor:
@@ -65,13 +47,18 @@ class Autoencoder(keras.Model):
 
     def __init__(self, name: str, encoder: keras.Model, decoder: keras.Model, reconstruction: Any, beta: float, seed: int):
         super().__init__(name=name)
-        self.encoder = encoder
-        self.decoder = decoder
+        self.encoder = check.as_encoder(encoder)
+        self.decoder = check.as_decoder(decoder)
+        check.check_pair(self.encoder, self.decoder)
         self.reconstruction = Likelihood(reconstruction) if isinstance(reconstruction, str) else reconstruction
+        check.check_likelihood(self.reconstruction)
         self.beta = beta
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.term_metrics = [keras.metrics.Mean(name) for name in self.logged]
+        # the share of batches without a value below 0, until the first steps were looked at
+        self.bright = keras.metrics.Mean("bright")
+        self.checks_brightness = True
         # the networks are functional, so there is nothing left to build
         self.built = True
 
@@ -85,8 +72,7 @@ class Autoencoder(keras.Model):
 
         data: x, (x, y) or (x, y, sample_weight). x: images, or a dict with "images" (or "image"), "inputs" where the encoder
         takes something else, and "label" (batch,) for conditional networks. y: targets, by default the images. Raises
-        ValueError for what would train silently wrong, and InvalidArgumentError in the graph for values outside [-1, 1], NaN,
-        and unknown classes.
+        ValueError for what would train silently wrong; values are asserted in the graph, see `inputs`.
         """
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         batch = dict(x) if isinstance(x, dict) else {"images": x}
@@ -97,16 +83,13 @@ class Autoencoder(keras.Model):
         if is_conditional(self.encoder):
             if "label" not in batch:
                 raise ValueError('a conditional model needs labels: pass {"images": images, "label": labels}')
-            if classes := class_count(self.encoder):
-                # any other number would be encoded as no class at all
-                advice = f"the classes of this model are 0 to {classes - 1}"
-                batch["label"] = _within(ops.convert_to_tensor(batch["label"]), 0, classes - 1, "labels", advice)
+            batch["label"] = check.check_labels(batch["label"], class_count(self.encoder))
         inputs = batch.get("inputs", batch.get("images"))
         targets = batch.get("images", inputs) if y is None else y
-        images = _checked_images(targets, "the targets", self.decoder.output.shape)
+        images = check.check_images(targets, "targets", self.decoder.output.shape)
         same = targets is inputs
-        batch["inputs"] = images if same else _checked_images(inputs, "the inputs", self.encoder.inputs[0].shape)
-        return batch | {"images": images, "sample_weight": sample_weight}
+        batch["inputs"] = images if same else check.check_images(inputs, "inputs", self.encoder.inputs[0].shape)
+        return batch | {"images": images, "sample_weight": check.check_weight(sample_weight)}
 
     def encode(self, batch: Batch, training: bool = False) -> Tensors:
         """What the encoder returns for a batch of `named_batch`."""
@@ -119,15 +102,15 @@ class Autoencoder(keras.Model):
     def compare(self, batch: Batch, codes: Tensors, decoded: tf.Tensor) -> Tensors:
         """The loss and the terms of the negative ELBO, scalars in nats per example, and mse per pixel on [-1, 1].
 
-        codes: of the encoder. decoded: images (batch, H, W, C). Terms are multiplied by the sample weights, (batch,) or
-        (batch, 1), of the batch.
+        codes: of the encoder. decoded: images (batch, H, W, C). Terms are multiplied by the sample weights, (batch,),
+        of the batch.
         """
         weight = batch["sample_weight"]
 
         def mean(values):
-            return ops.mean(values if weight is None else values * ops.reshape(ops.cast(weight, values.dtype), (-1,)))
+            return ops.mean(values if weight is None else values * ops.cast(weight, values.dtype))
 
-        reconstruction = mean(self.reconstruction(batch["images"], decoded))
+        reconstruction = mean(check.check_nats(self.reconstruction(batch["images"], decoded), decoded))
         divergence = mean(kl(**codes)) if "z_log_var" in codes else ops.zeros(())
         return {
             "loss": reconstruction + self.beta * divergence,
@@ -157,9 +140,51 @@ class Autoencoder(keras.Model):
         for metric in self.metrics:
             if metric.name in terms:
                 metric.update_state(terms[metric.name], sample_weight=ops.shape(batch["images"])[0])
+        self.bright.update_state(ops.min(batch["images"]) >= 0)
         results = self.compute_metrics(batch["inputs"], batch["images"], decoded, batch["sample_weight"])
         # evaluation has no adversarial terms
-        return {name: value for name, value in results.items() if name in terms or name not in self.logged}
+        return {name: value for name, value in results.items() if name in terms or name not in (*self.logged, "bright")}
+
+    @functools.wraps(keras.Model.fit)
+    def fit(self, *arguments: Any, class_weight: None = None, **options: Any) -> keras.callbacks.History:
+        if class_weight is not None:
+            raise ValueError(
+                "class_weight needs classes as targets; pass sample_weight=weights (n,) with fit(images, images, ...)"
+            )
+        return super().fit(*arguments, **options)
+
+    def make_train_function(self, force: bool = False) -> Callable:
+        """Keras' function of a training step; its errors are those of `inputs`, as in the two below."""
+        if force or self.train_function is None:
+            super().make_train_function(force=True)
+            self.train_function = self._explaining(self.train_function)
+        return self.train_function
+
+    def make_test_function(self, force: bool = False) -> Callable:
+        """Keras' function of an evaluation step."""
+        if force or self.test_function is None:
+            super().make_test_function(force=True)
+            self.test_function = self._explaining(self.test_function)
+        return self.test_function
+
+    def make_predict_function(self, force: bool = False) -> Callable:
+        """Keras' function of a prediction."""
+        if force or self.predict_function is None:
+            super().make_predict_function(force=True)
+            self.predict_function = self._explaining(self.predict_function)
+        return self.predict_function
+
+    def _explaining(self, function):
+        def run(data):
+            with check.in_one_line():
+                outputs = function(data)
+            if self.checks_brightness and float(self.bright.count):
+                self.checks_brightness = False
+                if float(self.bright.result()) == 1:
+                    warnings.warn(check.BRIGHT, stacklevel=4)
+            return outputs
+
+        return run
 
 
 @keras.saving.register_keras_serializable("keras_ae")
