@@ -12,8 +12,12 @@ import signal
 import sys
 from pathlib import Path
 
+import numpy as np
+from tqdm import tqdm
+
 from keras_ae.errors import UserError, first_line, one_line
 from keras_ae.files import check_output
+from keras_ae.images import pictures
 
 # status of a process whose output nobody reads any more, as shells report it: 128 and the number of SIGPIPE
 UNREAD = 141
@@ -135,11 +139,6 @@ def read_batches(model, paths, directory=None, batch=1024):
     directory: the folder whose sub-folders name the classes for a conditional model. The other files are reported on stderr.
     Raises UserError if no file can be read.
     """
-    import numpy as np
-    from tqdm import tqdm
-
-    from keras_ae.images import pictures
-
     labels = model.labels_of(paths, directory)
     size, _, channels = model.input_shape
     readable = pictures.readable(tqdm(paths, unit="file", disable=None, leave=False), size, channels, warn)
@@ -150,8 +149,6 @@ def read_batches(model, paths, directory=None, batch=1024):
 
 def read_pictures(model, arguments):
     """All picture files that the command line names, as one batch of `read_batches`."""
-    from keras_ae.images import pictures
-
     paths = pictures.chosen(arguments.pictures, arguments.data, arguments.n, arguments.seed)
     (batch,) = read_batches(model, paths, arguments.data, len(paths))
     return batch
@@ -159,8 +156,6 @@ def read_pictures(model, arguments):
 
 def warn(text):
     """Print a warning on stderr, above a progress bar if there is one."""
-    from tqdm import tqdm
-
     tqdm.write(f"warning: {one_line(text)}", file=sys.stderr)
 
 
@@ -196,6 +191,8 @@ def _explain(error, parser):
         option = "--" + match[1].replace("_", "-")
         return option if re.search(rf"{option}\b", parser.format_usage()) else match[0]
 
+    # such as a full disk under TensorBoard's logs or a SavedModel
+    tensorflow_error = sys.modules["tensorflow"].errors.OpError if "tensorflow" in sys.modules else ()
     match error:
         case KeyboardInterrupt():
             return 130, str(error) or "interrupted"
@@ -208,70 +205,14 @@ def _explain(error, parser):
         case ModuleNotFoundError() if not (error.name or "keras_ae").startswith("keras_ae"):
             missing = error.name.partition(".")[0]
             return 2, f"error: this needs the package {missing}, which is not installed; pip install {missing}"
-    tensorflow = sys.modules.get("tensorflow")
-    if tensorflow and isinstance(error, tensorflow.errors.OpError):
-        # such as a full disk under TensorBoard's logs or a SavedModel
-        return 2, f"error: {first_line(error)}"
-    return None
+        case _ if isinstance(error, tensorflow_error):
+            return 2, f"error: {first_line(error)}"
 
 
-def _prepare_process(arguments):
+def _prepare_process(arguments, interrupt):
     """What a command may do with its process, and a function that others call may not."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
     for stream in (sys.stdout, sys.stderr):
         # names of files need not be text
         stream.reconfigure(errors="backslashreplace")
-    if "runtime" in arguments:
-        # TensorFlow leaves Keras out: a third of its start, and exports do not need it
-        os.environ.update(TENSORFLOW | {"TF_USE_LEGACY_KERAS": "1"} | dict(os.environ))
-    else:
-        import_tensorflow()
-
-
-def run(parser, body, argv=None):
-    """Parse the command line, run `body(arguments)`, and exit: 0, 2 with one line for a user's mistake, 130 after Ctrl-C.
-
-    With `argv`, the process stays as it is: no environment variable and no handler of a signal changes.
-    """
-    signals = (signal.SIGINT, signal.SIGTERM) if argv is None else ()
-    interrupted = []
-
-    def interrupt(number, frame):
-        import logging
-
-        interrupted.append(number)
-        # TensorFlow reports objects that an interruption leaves unused
-        logging.getLogger("tensorflow").setLevel(logging.CRITICAL + 1)
-        raise KeyboardInterrupt
-
-    for number in signals:
-        signal.signal(number, interrupt)
-    try:
-        try:
-            arguments = parser.parse_args(argv)
-            if getattr(arguments, "model", "") is None and not getattr(arguments, "compare", None):
-                arguments.model = default_model()
-            if argv is None:
-                _prepare_process(arguments)
-            body(arguments)
-        finally:
-            # nothing is left to be interrupted
-            for number in signals:
-                signal.signal(number, signal.SIG_IGN)
-            # also what --help has printed
-            sys.stdout.flush()
-    except SystemExit:
-        raise
-    except BrokenPipeError:
-        # Python flushes once more at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(UNREAD)
-    except BaseException as error:
-        # libraries replace the interruption of an import or of a graph by errors of their own
-        if interrupted and not isinstance(error, KeyboardInterrupt):
-            error = KeyboardInterrupt()
-        explained = _explain(error, parser)
-        if explained is None:
-            raise
-        status, message = explained
-        print(f"{parser.prog}: {one_line(message)}", file=sys.stderr)
-        sys.exit(status)
