@@ -6,6 +6,7 @@ A command is a module of `keras_ae` whose docstring is its description, with a f
 import argparse
 import contextlib
 import itertools
+import logging
 import os
 import re
 import signal
@@ -209,10 +210,59 @@ def _explain(error, parser):
             return 2, f"error: {first_line(error)}"
 
 
-def _prepare_process(arguments, interrupt):
+def _prepare_process(arguments):
     """What a command may do with its process, and a function that others call may not."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, interrupt)
     for stream in (sys.stdout, sys.stderr):
         # names of files need not be text
         stream.reconfigure(errors="backslashreplace")
+    if "runtime" in arguments:
+        # TensorFlow leaves Keras out: a third of its start, and exports do not need it
+        os.environ.update(TENSORFLOW | {"TF_USE_LEGACY_KERAS": "1"} | dict(os.environ))
+    else:
+        import_tensorflow()
+
+
+def run(parser, body, argv=None):
+    """Parse the command line, run `body(arguments)`, and exit: 0, 2 with one line for a user's mistake, 130 after Ctrl-C.
+
+    With `argv`, the process stays as it is: no environment variable and no handler of a signal changes.
+    """
+    signals = (signal.SIGINT, signal.SIGTERM) if argv is None else ()
+    interrupted = []
+
+    def interrupt(number, frame):
+        interrupted.append(number)
+        # TensorFlow reports objects that an interruption leaves unused
+        logging.getLogger("tensorflow").setLevel(logging.CRITICAL + 1)
+        raise KeyboardInterrupt
+
+    for number in signals:
+        signal.signal(number, interrupt)
+    try:
+        try:
+            arguments = parser.parse_args(argv)
+            if getattr(arguments, "model", "") is None and not getattr(arguments, "compare", None):
+                arguments.model = default_model()
+            if argv is None:
+                _prepare_process(arguments)
+            body(arguments)
+        finally:
+            # nothing is left to be interrupted
+            for number in signals:
+                signal.signal(number, signal.SIG_IGN)
+            # also what --help has printed
+            sys.stdout.flush()
+    except SystemExit:
+        raise
+    except BrokenPipeError:
+        # Python flushes once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(UNREAD)
+    except BaseException as error:
+        # libraries replace the interruption of an import or of a graph by errors of their own
+        explained = _explain(KeyboardInterrupt() if interrupted and not isinstance(error, KeyboardInterrupt) else error, parser)
+        if explained is None:
+            raise
+        status, message = explained
+        print(f"{parser.prog}: {one_line(message)}", file=sys.stderr)
+        sys.exit(status)
