@@ -264,5 +264,6 @@ def run(parser, body, argv=None):
         if explained is None:
             raise
         status, message = explained
-        print(f"{parser.prog}: {one_line(message)}", file=sys.stderr)
+        # above a progress bar, if there is one
+        tqdm.write(f"{parser.prog}: {one_line(message)}", file=sys.stderr)
         sys.exit(status)

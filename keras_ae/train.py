@@ -84,7 +84,8 @@ def main(arguments):
         overrides.append(f"training.start_from={json.dumps(arguments.start_from)}")
     chosen = experiment.read(arguments.experiment, overrides)
     if arguments.data:
-        chosen = chosen.with_data(*pipeline.resolve(chosen.data.name, arguments.data))
+        name, directory = pipeline.resolve(chosen.data.name, arguments.data)
+        chosen = chosen.with_tables(data={"name": name, "directory": directory})
     exported = arguments.export
     if exported is not None:
         exported = files.check_output(exported or f"exported/{chosen.name}", arguments.force)

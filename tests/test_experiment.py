@@ -144,10 +144,9 @@ MISTAKES = {
     # no TOML
     "[training": "mine.toml is not valid TOML",
     "a = '\x00'": r"is not valid TOML: Found invalid character '\x00'",
-    "a = " + "[" * 5000: "mine.toml is not valid TOML: its brackets are nested too deeply",
-    "a = " + "{a = " * 5000 + "1" + "}" * 5000: "mine.toml is not valid TOML: its brackets are nested too deeply",
+    "a = " + "[" * 5000: "mine.toml is not valid TOML: maximum recursion depth exceeded",
+    "a = " + "{a = " * 5000 + "1" + "}" * 5000: "mine.toml is not valid TOML: maximum recursion depth exceeded",
     f"[latent]\ndim = {'9' * 5000}": "Exceeds the limit (4300 digits) for integer string conversion: value has 5000 digits",
-    "x = " + "1" * 200_000: "is not valid TOML: it has more than 200,000 characters",
     # tables that do not suit each other
     "[data]\nsize = 16\nshift = 16": "data.shift must be smaller than the side of the images, 16 pixels. Received: 16",
     "[data]\nsize = 64\n[task]\nname = 'downscale'\nfactor = 3": "task.factor must divide the side of the images, 64 pixels",
@@ -178,11 +177,11 @@ def test_odd_values_of_overrides_are_answered_in_one_short_line(written, value):
     assert len(str(refused.value)) < 250 and str(refused.value).isprintable()
 
 
-def test_a_file_that_is_not_text_or_has_no_end_is_refused(tmp_path):
+def test_a_file_that_is_not_text_or_is_none_is_refused(tmp_path):
     (tmp_path / "mine.toml").write_bytes(b"\xff\xfe[\x00")
     with pytest.raises(UserError, match="mine.toml is not valid TOML: 'utf-8' codec can't decode byte 0xff"):
         experiment.read(tmp_path / "mine.toml")
-    with pytest.raises(UserError, match="/dev/zero is not valid TOML: it has more than"):
+    with pytest.raises(UserError, match="no experiment file or name /dev/zero"):
         experiment.read("/dev/zero")
 
 
@@ -211,7 +210,7 @@ def test_mutated_files_raise_nothing_but_user_errors(written, tmp_path):
     for _ in range(300):
         path = written(mutant(rng))
         try:
-            experiment.check_shape(experiment.read(path), (28, 28, 1), rng.choice([0, 10]))
+            experiment.check_shape(experiment.read(path), (28, 28, 1))
         except UserError as error:
             refused += 1
             assert len(str(error)) < 500 + len(str(tmp_path))
@@ -224,16 +223,11 @@ def test_mutated_files_raise_nothing_but_user_errors(written, tmp_path):
     [
         (["data.shift=8"], (8, 8, 1), "data.shift must be smaller than the side of the images, 8 pixels"),
         (["task.name=downscale", "task.factor=3"], (28, 28, 1), "task.factor must divide the side"),
-        (
-            ["condition.name=on_label", "decoder.name=spatial", "decoder.doublings=2", "latent.dim=98"],
-            (28, 28, 1),
-            "98, and the decoder spatial folds both into a map of 49 cells: 108 is no multiple",
-        ),
     ],
 )
 def test_tables_that_do_not_suit_the_images_are_refused_before_anything_is_built(written, overrides, shape, message):
     with pytest.raises(UserError, match=message):
-        experiment.check_shape(experiment.read(written(""), overrides), shape, 10)
+        experiment.check_shape(experiment.read(written(""), overrides), shape)
 
 
 def test_what_cannot_be_built_is_one_line_that_names_table_and_key(written, monkeypatch):
@@ -241,6 +235,10 @@ def test_what_cannot_be_built_is_one_line_that_names_table_and_key(written, monk
     message = "^encoder.halvings must halve the side of the image, 28 pixels, to whole numbers. Received: 3"
     with pytest.raises(UserError, match=message):
         experiment.read(halved).networks((28, 28, 1))
+
+    labelled = ["condition.name=on_label", "decoder.name=spatial", "decoder.doublings=2", "latent.dim=98"]
+    with pytest.raises(UserError, match="must be a multiple of 7x7, the side of the map. Received: 108"):
+        experiment.read(written(""), labelled).networks((28, 28, 1), 10)
 
     def broken(*arguments, widths: Widths = (8,)):
         keras.layers.Conv2D(1, 9)(keras.Input((4, 4, 1)))
