@@ -333,7 +333,7 @@ def test_wrong_folders_are_explained_and_leave_nothing(tmp_path, tiny, command, 
     assert not (tmp_path / "run").exists()
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "weights.npz").write_text("theirs")
-    assert "contains weights.npz and is no run; choose another --out" in fails(train.main, *command("thesis"))
+    assert "exists and is no run; choose another --out" in fails(train.main, *command("thesis"))
     assert (tmp_path / "thesis" / "weights.npz").read_text() == "theirs"
 
 

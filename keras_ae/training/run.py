@@ -161,25 +161,22 @@ class Run:
 
 
 def _numbered(root):
-    """Runs inside `root`, oldest first."""
-    folders = sorted((path for path in Path(root).glob("[0-9]*") if path.name.isdigit()), key=lambda path: int(path.name))
-    return [run for run in map(Run, folders) if run.exists]
+    """Runs inside `root`, oldest first, with those that have not begun."""
+    folders = (path for path in Path(root).glob("[0-9]*") if path.name.isdigit())
+    return [Run(folder) for folder in sorted(folders, key=lambda path: int(path.name))]
 
 
 def new_run(root):
-    """A run with the next free number in `root`; its folder is made."""
-    number = max((int(path.name) for path in Path(root).glob("[0-9]*") if path.name.isdigit()), default=0)
-    while True:
-        number += 1
-        folder = Path(root) / f"{number:03d}"
-        with contextlib.suppress(FileExistsError):
-            folder.mkdir(parents=True)
-            return Run(folder)
+    """A run with the next number in `root`; its folder is made."""
+    last = max((int(run.folder.name) for run in _numbered(root)), default=0)
+    run = Run(Path(root) / f"{last + 1:03d}")
+    run.folder.mkdir(parents=True)
+    return run
 
 
 def find_run(path):
     """The run in the folder `path`, or the newest of the numbered ones inside it. UserError if there is none."""
-    runs = [Run(path)] if Run(path).exists else _numbered(path)
+    runs = [run for run in (*_numbered(path), Run(path)) if run.exists]
     if not runs:
         raise UserError(f"no run in {path}; train one with python -m keras_ae.train experiments/NAME.toml")
     return runs[-1]
@@ -187,7 +184,7 @@ def find_run(path):
 
 def find_complete_run(path):
     """As `find_run`, but the newest complete run; UserError says how to complete one."""
-    ended = [run for run in (_numbered(path) or [find_run(path)]) if run.complete]
+    ended = [run for run in (*_numbered(path), Run(path)) if run.exists and run.complete]
     if not ended:
         run = find_run(path)
         command = f"python -m keras_ae.train ... --out {shlex.quote(str(run))} --resume"
