@@ -18,7 +18,7 @@ import shlex
 from pathlib import Path
 
 from keras_ae import files
-from keras_ae.errors import UserError
+from keras_ae.errors import UserError, explain
 from keras_ae.models.vae import VAE
 from keras_ae.training.experiment import complete
 
@@ -52,14 +52,11 @@ class Stage:
 
     def forget_later_epochs(self):
         """Leave only whole epochs in history.csv: a process may have been killed between a line and the weights."""
-        if not self.history.exists():
-            return
-        rows = self.rows()
-        with files.write_file(self.history) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
-            if rows:
-                writer = csv.DictWriter(file, list(rows[0]))
-                writer.writeheader()
-                writer.writerows(row | {"epoch": int(row["epoch"])} for row in rows)
+        if self.history.exists():
+            header, *lines = self.history.read_text(encoding="utf-8").splitlines(keepends=True) or [""]
+            whole = [line for line in lines if int(line.partition(",")[0]) < self.epochs]
+            with files.write_file(self.history) as partial:
+                partial.write_text("".join([header, *whole] if whole else []), encoding="utf-8")
 
 
 class Run:
@@ -131,13 +128,9 @@ class Run:
         last = self.second if stage == 2 and self.second.epochs else self.first
         best = last is self.first and self.best_weights.exists()
         path = self.best_weights if best else last.weights(last.epochs)
-        try:
+        wrote = f"version {config['versions']['keras_ae']} wrote it"
+        with explain(f"{path} does not fit the present networks, or is damaged; {wrote}", OSError, KeyError, ValueError):
             VAE(encoder, decoder, experiment.likelihood()).load_weights(path)
-        except (OSError, KeyError, ValueError) as error:
-            trained = config["versions"]["keras_ae"]
-            raise UserError(
-                f"{path} does not fit the networks that this keras_ae builds, or is damaged; version {trained} wrote it"
-            ) from error
         return encoder, decoder
 
     def card(self):
