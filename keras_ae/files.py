@@ -115,8 +115,10 @@ def write_folder(path, force=False):
     """
     path = Path(os.path.realpath(check_output(path, force)))
     for left in path.parent.glob(f"{PARTIAL}*"):
-        if time.time() - left.stat().st_mtime > 24 * 60 * 60:
-            remove(left)
+        # of a process that ends now
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > 24 * 60 * 60:
+                remove(left)
     with _beside(path) as folder:
         partial, old = folder / "new", folder / "old"
         partial.mkdir()

@@ -1,6 +1,7 @@
 import json
 import random
 import re
+import types
 from pathlib import Path
 
 import keras
@@ -13,7 +14,7 @@ from keras_ae.errors import UserError
 from keras_ae.models import networks
 from keras_ae.models.networks import Widths
 from keras_ae.priors import mixture
-from keras_ae.training import experiment
+from keras_ae.training import experiment, fit
 
 ROOT = Path(__file__).parents[1]
 SHAPES = {"mnist": (28, 28, 1), "melodies": (32, 32, 1)}
@@ -147,10 +148,6 @@ MISTAKES = {
     "a = " + "[" * 5000: "mine.toml is not valid TOML: maximum recursion depth exceeded",
     "a = " + "{a = " * 5000 + "1" + "}" * 5000: "mine.toml is not valid TOML: maximum recursion depth exceeded",
     f"[latent]\ndim = {'9' * 5000}": "Exceeds the limit (4300 digits) for integer string conversion: value has 5000 digits",
-    # tables that do not suit each other
-    "[data]\nsize = 16\nshift = 16": "data.shift must be smaller than the side of the images, 16 pixels. Received: 16",
-    "[data]\nsize = 64\n[task]\nname = 'downscale'\nfactor = 3": "task.factor must divide the side of the images, 64 pixels",
-    "[data]\nsize = 28\n[task]\nname = 'downscale'\nfactor = 4": "leaves 7x7 pixels, too few for the encoder conv; lower it",
 }
 
 
@@ -210,7 +207,7 @@ def test_mutated_files_raise_nothing_but_user_errors(written, tmp_path):
     for _ in range(300):
         path = written(mutant(rng))
         try:
-            experiment.check_shape(experiment.read(path), (28, 28, 1))
+            experiment.read(path)
         except UserError as error:
             refused += 1
             assert len(str(error)) < 500 + len(str(tmp_path))
@@ -219,15 +216,19 @@ def test_mutated_files_raise_nothing_but_user_errors(written, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("overrides", "shape", "message"),
+    ("overrides", "side", "message"),
     [
-        (["data.shift=8"], (8, 8, 1), "data.shift must be smaller than the side of the images, 8 pixels"),
-        (["task.name=downscale", "task.factor=3"], (28, 28, 1), "task.factor must divide the side"),
+        (["data.shift=8"], 8, "data.shift must be smaller than the side of the images, 8 pixels. Received: 8"),
+        (["task.name=downscale", "task.factor=3"], 28, "task.factor must divide the side of the images, 28 pixels"),
+        (["task.name=downscale", "task.factor=4"], 28, "leaves 7 pixels a side, too few for the encoder; lower it"),
+        (["training.batch=101"], 28, "100 training images are fewer than a batch of 101; add some, or lower training.batch"),
+        (["training.batch=1"], 28, "training.batch must be at least the number of devices, 2. Received: 1"),
     ],
 )
-def test_tables_that_do_not_suit_the_images_are_refused_before_anything_is_built(written, overrides, shape, message):
+def test_tables_that_do_not_suit_the_data_are_refused_before_anything_is_built(written, overrides, side, message):
+    image_set = types.SimpleNamespace(n_train=100, shape=(side, side, 1))
     with pytest.raises(UserError, match=message):
-        experiment.check_shape(experiment.read(written(""), overrides), shape)
+        fit.check_data(experiment.read(written(""), overrides), image_set, 2)
 
 
 def test_what_cannot_be_built_is_one_line_that_names_table_and_key(written, monkeypatch):

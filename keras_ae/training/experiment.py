@@ -30,7 +30,7 @@ from keras_ae.errors import UserError, explain
 from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder
 from keras_ae.models.latents import LATENTS
 from keras_ae.models.losses import RECONSTRUCTIONS, Likelihood
-from keras_ae.models.networks import CONDITIONS, DECODERS, ENCODERS, ImageShape, is_conditional, sides
+from keras_ae.models.networks import CONDITIONS, DECODERS, ENCODERS, ImageShape, is_conditional
 from keras_ae.models.optimizers import OPTIMIZERS, SCHEDULES, Rate
 from keras_ae.models.refiner import Refiner, critic, optimizers
 from keras_ae.models.vae import VAE
@@ -366,22 +366,6 @@ class Experiment:
         )
 
 
-def check_shape(experiment: Experiment, shape: ImageShape) -> None:
-    """UserError where the values of a table do not suit images of `shape` (H, W, C); what builders refuse is not repeated."""
-    side, shift, encoder = shape[0], experiment.data.shift, experiment.tables["encoder"]["name"]
-    factor = experiment.tables["task"].get("factor", 1)
-    if shift >= side:
-        raise UserError(f"data.shift must be smaller than the side of the images, {side} pixels. Received: {shift:g}")
-    if side % factor:
-        raise UserError(f"task.factor must divide the side of the images, {side} pixels. Received: {factor}")
-    # these halve the side; what they cannot halve they would pass to the latent as it is
-    if factor > 1 and encoder in ("conv", "residual") and not sides(side // factor, 1):
-        raise UserError(
-            f"task.factor = {factor} leaves {side // factor}x{side // factor} pixels, too few for the encoder {encoder}; "
-            "lower it, or set encoder.name to dense or spatial"
-        )
-
-
 def complete(name: str, tables: dict[str, Any], chosen: Iterable[str] = ()) -> Experiment:
     """An Experiment from tables as a file gives them: every name, key and value checked, every default filled in."""
     known = (*CHOICES, *SINGLE)
@@ -423,8 +407,4 @@ def read(path: str | os.PathLike, overrides: Iterable[str] = ()) -> Experiment:
             raise UserError(f"[{shown(table)[1:-1]}] must be a table of keys and values. Received: {shown(tables[table])}")
         tables[table][key] = _toml_value(text.strip())
         chosen.append(f"{table}.{key}")
-    experiment = complete(found.stem, tables, chosen)
-    if size := experiment.data.size:
-        # else the data set gives the size
-        check_shape(experiment, (size, size, 3))
-    return experiment
+    return complete(found.stem, tables, chosen)

@@ -12,9 +12,10 @@ from keras_ae.data import pipeline
 from keras_ae.errors import UserError, explain
 from keras_ae.exports.load import Exported, load_savedmodel
 from keras_ae.files import versions
+from keras_ae.models.networks import sides
 from keras_ae.priors import mixture
 from keras_ae.training import callbacks, devices, results
-from keras_ae.training.experiment import NETWORKS, check_shape
+from keras_ae.training.experiment import NETWORKS
 from keras_ae.training.run import Run, Stage
 
 
@@ -150,8 +151,9 @@ def has_ended(stage, options):
 
 
 def check_data(experiment, image_set, replicas):
-    """UserError if a batch suits neither the data set nor so many devices, or the tables do not suit the images."""
-    batches = {"training.batch": experiment.training.batch}
+    """UserError if a table does not suit the data set or so many devices; what builders of networks refuse is not repeated."""
+    batches, side = {"training.batch": experiment.training.batch}, image_set.shape[0]
+    shift, factor = experiment.data.shift, experiment.tables["task"].get("factor", 1)
     if experiment.second_stage.epochs:
         batches["refinement.batch"] = experiment.second_stage.batch
     for key, batch in batches.items():
@@ -159,7 +161,16 @@ def check_data(experiment, image_set, replicas):
             raise UserError(f"{key} must be at least the number of devices, {replicas}. Received: {batch}")
         if image_set.n_train < batch:
             raise UserError(f"{image_set.n_train} training images are fewer than a batch of {batch}; add some, or lower {key}")
-    check_shape(experiment, image_set.shape)
+    if shift >= side:
+        raise UserError(f"data.shift must be smaller than the side of the images, {side} pixels. Received: {shift:g}")
+    if side % factor:
+        raise UserError(f"task.factor must divide the side of the images, {side} pixels. Received: {factor}")
+    # these halve the side; what they cannot halve they would pass to the latent as it is
+    if factor > 1 and experiment.tables["encoder"]["name"] in ("conv", "residual") and not sides(side // factor, 1):
+        raise UserError(
+            f"task.factor = {factor} leaves {side // factor} pixels a side, too few for the encoder; lower it, or set "
+            "encoder.name to dense or spatial"
+        )
 
 
 def describe(experiment, image_set, origin=None):
