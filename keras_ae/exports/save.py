@@ -29,7 +29,7 @@ def _specs(model):
 
 def _apply(model, *tensors):
     """The outputs of a named model, a dict of tensors."""
-    return model(dict(zip(model.input, tensors, strict=True)), training=False)
+    return model(dict(zip(model.input, map(tf.convert_to_tensor, tensors), strict=True)), training=False)
 
 
 def _save(model, endpoints, folder):
