@@ -156,7 +156,7 @@ def test_the_encoder_takes_pixels_of_any_size_as_picture_files_are_read(made, tm
     pixels = np.clip(smooth, 0, 255).astype("uint8")
     pictures.write_png(tmp_path / "a.png", pixels)
     encoder = tf.saved_model.load(str(made / "encoder"))
-    expected = Exported(made).encode(pictures.read(tmp_path / "a.png", 16)[None])
+    expected = Exported(made).encode(pictures.read(tmp_path / "a.png", (16, 16, 3))[None])
     z = encoder.signatures["encode_uint8"](images=tf.constant(pixels[None]))["z"]
     np.testing.assert_allclose(z, expected, atol=0.05 * np.std(expected) + 0.02)
 

@@ -18,7 +18,7 @@ from keras import layers, ops
 from keras_ae import files
 from keras_ae.errors import UserError, first_line
 from keras_ae.exports import load
-from keras_ae.images.pictures import scaled, to_uint8
+from keras_ae.images.pictures import scale, to_uint8
 from keras_ae.priors import mixture
 from keras_ae.priors.flow import Flow
 
@@ -130,7 +130,7 @@ def resize(images, shape):
     top, left = (size[1] - side) // 2, (size[2] - side) // 2
     square = tf.cast(images[:, top : top + side, left : left + side], tf.float32)
     pixels = tf.image.resize(square, shape[:2], method="bicubic", antialias=True)
-    return scaled(tf.ensure_shape(tf.clip_by_value(tf.round(pixels), 0.0, 255.0), (None, *shape)))
+    return scale(tf.ensure_shape(tf.clip_by_value(tf.round(pixels), 0.0, 255.0), (None, *shape)))
 
 
 # tf2onnx has no form of antialiasing. The kernel is that of Keys 1981, as in TensorFlow
