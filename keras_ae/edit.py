@@ -6,7 +6,7 @@ from keras_ae.commandline import EXPORT, check_out, command, number, open_model,
 from keras_ae.data import drawn_cats
 from keras_ae.errors import UserError
 from keras_ae.images import pictures
-from keras_ae.images.properties import PROPERTIES, measured
+from keras_ae.images.properties import PROPERTIES, measure
 from keras_ae.priors import space
 
 
@@ -22,14 +22,13 @@ def check_attribute(arguments):
 
 def find_direction(model, arguments):
     """The direction of the attribute in latent space, (latent_dim,): from two folders, generated pictures, or drawn cats."""
-    size, _, channels = model.input_shape
     if arguments.having:
         folders = arguments.without, arguments.having
-        groups = [pictures.read_all(pictures.find(folder), size, channels, warn)[1] for folder in folders]
+        groups = [pictures.read_all(pictures.find(folder), model.input_shape, warn)[1] for folder in folders]
         examples, values = np.concatenate(groups), np.repeat([0, 1], [len(group) for group in groups])
     elif arguments.attribute in PROPERTIES:
         drawn, codes = model.generate(arguments.examples, arguments.seed)
-        ways = space.separate(codes, measured(pictures.to_float(drawn)))
+        ways = space.separate(codes, measure(pictures.to_float(drawn)))
         way = ways[list(PROPERTIES).index(arguments.attribute)]
         if not way.any():
             raise UserError(f"{arguments.attribute} is the same in all pictures of {model.folder}; choose another attribute")
@@ -56,8 +55,7 @@ def main(arguments):
     check_attribute(arguments)
     model = open_model(arguments)
     if arguments.picture:
-        size, _, channels = model.input_shape
-        z = model.encode(pictures.read(arguments.picture, size, channels)[None])[0]
+        z = model.encode(pictures.read(arguments.picture, model.input_shape)[None])[0]
     else:
         z = model.generate(1, arguments.seed)[1][0]
     strengths = np.linspace(-arguments.strength, arguments.strength, arguments.steps)

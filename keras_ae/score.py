@@ -73,12 +73,12 @@ def main(arguments):
     drawing = check_output(path.with_suffix(".png"), arguments.force)
     model = commandline.open_model(arguments)
     model.check_rebuilds()
-    paths = pictures.chosen(arguments.pictures, arguments.data)
+    paths = pictures.choose(arguments.pictures, arguments.data)
     texture = None
     if arguments.reference:
         with commandline.native_lines_hidden():
             from keras_ae.judge.features import Texture
-        usual = pictures.chosen((), arguments.reference, 10_000, arguments.seed)
+        usual = pictures.choose((), arguments.reference, 10_000, arguments.seed)
         ((_, images, labels),) = read_batches(model, usual, arguments.reference, len(usual))
         texture = Texture(pictures.to_float(images), score(model, images, labels)[1])
     rows, shown = rank_files(model, paths, arguments.data, texture)
@@ -87,7 +87,7 @@ def main(arguments):
         writer.writeheader()
         writer.writerows(rows)
     columns = min(8, len(shown[0]))
-    pictures.write(drawing, pictures.stacked(shown, columns), columns)
+    pictures.write(drawing, pictures.stack(shown, columns), columns)
     for row in rows[:10]:
         nats = f"{row['neg_elbo']:10.0f} nats" if "neg_elbo" in row else ""
         missing = f"  texture {row['texture']:8.1f}" if "texture" in row else ""

@@ -76,7 +76,7 @@ def measure(encoder, decoder, image_set, task):
         name, baseline = f"PCA-{latent_dim}", lambda batch: pca.rebuild(np.asarray(batch["images"]))
     else:
         name = "noisy" if encoder.inputs[0].shape[1:3] == image_set.shape[:2] else "bicubic"
-        baseline = _compile(lambda batch: tasks.unlearned(batch["inputs"], image_set.shape))
+        baseline = _compile(lambda batch: tasks.enlarge(batch["inputs"], image_set.shape))
     rebuild = _compile(lambda batch: apply(decoder, z=_encode(encoder, batch), label=batch["label"]))
     return {"reconstruction": measure_pairs(rebuild), "baseline": {"name": name, **measure_pairs(baseline)}}
 
@@ -93,7 +93,7 @@ def draw(run, image_set, folder):
     rebuilt = np.asarray(apply(decoder, z=z_mean, label=shown["label"]))
     kinds = {"original": shown["images"], "rebuilt": rebuilt}
     if experiment.task():
-        kinds = {"input": np.asarray(tasks.unlearned(shown["inputs"], image_set.shape)), **kinds}
+        kinds = {"input": np.asarray(tasks.enlarge(shown["inputs"], image_set.shape)), **kinds}
     title = f"{name}: held-out images and their reconstructions from {latent_dim} numbers"
     figures.reconstructions(kinds, folder / "reconstructions.png", title)
 
