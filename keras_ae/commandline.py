@@ -6,14 +6,19 @@ A command is a module of `keras_ae` whose docstring is its description, with a f
 import argparse
 import contextlib
 import itertools
+import logging
 import os
 import re
 import signal
 import sys
 from pathlib import Path
 
+import numpy as np
+from tqdm import tqdm
+
 from keras_ae.errors import UserError, first_line, one_line
 from keras_ae.files import check_output
+from keras_ae.images import pictures
 
 # status of a process whose output nobody reads any more, as shells report it: 128 and the number of SIGPIPE
 UNREAD = 141
@@ -135,11 +140,6 @@ def read_batches(model, paths, directory=None, batch=1024):
     directory: the folder whose sub-folders name the classes for a conditional model. The other files are reported on stderr.
     Raises UserError if no file can be read.
     """
-    import numpy as np
-    from tqdm import tqdm
-
-    from keras_ae.images import pictures
-
     labels = model.labels_of(paths, directory)
     readable = pictures.readable(tqdm(paths, unit="file", disable=None, leave=False), model.input_shape, warn)
     while block := list(itertools.islice(readable, batch)):
@@ -149,8 +149,6 @@ def read_batches(model, paths, directory=None, batch=1024):
 
 def read_pictures(model, arguments):
     """All picture files that the command line names, as one batch of `read_batches`."""
-    from keras_ae.images import pictures
-
     paths = pictures.choose(arguments.pictures, arguments.data, arguments.n, arguments.seed)
     (batch,) = read_batches(model, paths, arguments.data, len(paths))
     return batch
@@ -158,8 +156,6 @@ def read_pictures(model, arguments):
 
 def warn(text):
     """Print a warning on stderr, above a progress bar if there is one."""
-    from tqdm import tqdm
-
     tqdm.write(f"warning: {one_line(text)}", file=sys.stderr)
 
 
@@ -195,6 +191,8 @@ def _explain(error, parser):
         option = "--" + match[1].replace("_", "-")
         return option if re.search(rf"{option}\b", parser.format_usage()) else match[0]
 
+    # such as a full disk under TensorBoard's logs or a SavedModel
+    tensorflow_error = sys.modules["tensorflow"].errors.OpError if "tensorflow" in sys.modules else ()
     match error:
         case KeyboardInterrupt():
             return 130, str(error) or "interrupted"
@@ -207,11 +205,8 @@ def _explain(error, parser):
         case ModuleNotFoundError() if not (error.name or "keras_ae").startswith("keras_ae"):
             missing = error.name.partition(".")[0]
             return 2, f"error: this needs the package {missing}, which is not installed; pip install {missing}"
-    tensorflow = sys.modules.get("tensorflow")
-    if tensorflow and isinstance(error, tensorflow.errors.OpError):
-        # such as a full disk under TensorBoard's logs or a SavedModel
-        return 2, f"error: {first_line(error)}"
-    return None
+        case _ if isinstance(error, tensorflow_error):
+            return 2, f"error: {first_line(error)}"
 
 
 def _prepare_process(arguments):
@@ -235,8 +230,6 @@ def run(parser, body, argv=None):
     interrupted = []
 
     def interrupt(number, frame):
-        import logging
-
         interrupted.append(number)
         # TensorFlow reports objects that an interruption leaves unused
         logging.getLogger("tensorflow").setLevel(logging.CRITICAL + 1)
@@ -266,11 +259,10 @@ def run(parser, body, argv=None):
         sys.exit(UNREAD)
     except BaseException as error:
         # libraries replace the interruption of an import or of a graph by errors of their own
-        if interrupted and not isinstance(error, KeyboardInterrupt):
-            error = KeyboardInterrupt()
-        explained = _explain(error, parser)
+        explained = _explain(KeyboardInterrupt() if interrupted and not isinstance(error, KeyboardInterrupt) else error, parser)
         if explained is None:
             raise
         status, message = explained
-        print(f"{parser.prog}: {one_line(message)}", file=sys.stderr)
+        # above a progress bar, if there is one
+        tqdm.write(f"{parser.prog}: {one_line(message)}", file=sys.stderr)
         sys.exit(status)
