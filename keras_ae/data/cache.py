@@ -47,7 +47,7 @@ class ImageSet:
     """A decoded data set on disk, in two sides: "train" and "test", the held-out images.
 
     shape: (H, W, C). labels: names of the classes, empty if there are none. fingerprint: a digest of contents and split.
-    summary: lines for the user. images, classes: by side, uint8 (n, H, W, C) as a memory map, and int32 (n,).
+    summary, warnings: lines for the user. images, classes: by side, uint8 (n, H, W, C) as a memory map, and int32 (n,).
     """
 
     name: str
@@ -57,6 +57,7 @@ class ImageSet:
     labels: tuple
     fingerprint: str
     summary: tuple
+    warnings: tuple
     folder: Path = dataclasses.field(compare=False)
     images: dict = dataclasses.field(compare=False, repr=False)
     classes: dict = dataclasses.field(compare=False, repr=False)
@@ -223,11 +224,10 @@ def _build(source, shape, preparing, whole):
 
 
 def _open(folder):
-    """The ImageSet in a cache folder, and warnings; None if files are missing or damaged."""
+    """The ImageSet in a cache folder; None if files are missing or damaged."""
     try:
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        warnings = index.pop("warnings")
-        index |= {name: tuple(index[name]) for name in ("shape", "labels", "summary")}
+        index |= {name: tuple(values) for name, values in index.items() if isinstance(values, list)}
         with np.load(folder / "index.npz") as columns:
             classes = {side: columns["label"][columns["test"] == (side == "test")] for side in SIDES}
         # open until this process ends: another one may replace the cache meanwhile
@@ -237,7 +237,7 @@ def _open(folder):
         return None
     wanted = {"train": image_set.n_train, "test": image_set.n_test}
     fits = all(images[side].shape == (n, *image_set.shape) and len(classes[side]) == n for side, n in wanted.items())
-    return (image_set, warnings) if fits else None
+    return image_set if fits else None
 
 
 def prepare(source, place, shape):
@@ -253,8 +253,8 @@ def prepare(source, place, shape):
     folder = root / f"{name}-{state}"
     preparing = root / f".{folder.name}.preparing"
     with files.lock(root / f".{name}.lock", f"waiting: another process is preparing {source.name}", wait=True):
-        opened = _open(folder)
-        if not opened:
+        image_set = _open(folder)
+        if not image_set:
             if folder.exists():
                 print(f"the cache of {source.name} is damaged; it is built again", file=sys.stderr)
             # of this and other states of the data set
@@ -271,8 +271,7 @@ def prepare(source, place, shape):
                 raise
             os.replace(whole, folder)
             shutil.rmtree(preparing)
-            opened = _open(folder)
-    image_set, warnings = opened
-    for line in warnings:
+            image_set = _open(folder)
+    for line in image_set.warnings:
         print(f"warning: {line}", file=sys.stderr)
     return image_set
