@@ -71,7 +71,7 @@ def decode_piece(folder, first, items, shape):
     entries = np.zeros(len(items), ENTRY)
     images, thumbnails = np.zeros((len(items), *shape), "uint8"), np.zeros((len(items), copies.SIDE**2), "float16")
     for number, (data, label, side) in enumerate(items):
-        data, reason = data if isinstance(data, bytes) else pictures.contents(data), b""
+        data, reason = data if isinstance(data, bytes) else pictures.read_bytes(data), b""
         try:
             images[number] = pictures.decode(data, shape)
             thumbnails[number] = copies.thumbnail(images[number])
