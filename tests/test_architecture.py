@@ -11,9 +11,9 @@ MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 # lines and files, without __init__.py; a room imports only from rooms above it, and from the leaves
 ROOMS = {
     "images": (600, 4),
-    "priors": (700, 5),
+    "priors": (670, 4),
     "data": (1350, 7),
-    "models": (1320, 8),
+    "models": (1250, 7),
     "judge": (1000, 6),
     "exports": (1090, 6),
     "training": (1240, 6),

@@ -233,7 +233,7 @@ def test_tables_that_do_not_suit_the_data_are_refused_before_anything_is_built(w
 
 def test_what_cannot_be_built_is_one_line_that_names_table_and_key(written, monkeypatch):
     halved = written("[encoder]\nname = 'spatial'\nhalvings = 3\n[latent]\nname = 'features'\ndim = 49")
-    message = "^encoder.halvings must halve the side of the image, 28 pixels, to whole numbers. Received: 3"
+    message = r"square images whose side can be halved 3 times \(encoder.halvings, decoder.doublings\); dense takes others"
     with pytest.raises(UserError, match=message):
         experiment.read(halved).networks((28, 28, 1))
 
