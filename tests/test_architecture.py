@@ -14,10 +14,10 @@ ROOMS = {
     "priors": (670, 4),
     "data": (1350, 7),
     "models": (1250, 7),
-    "judge": (1000, 6),
-    "exports": (1090, 6),
+    "judge": (990, 6),
+    "exports": (1070, 6),
     "training": (1235, 6),
-    "explorer": (180, 2),
+    "explorer": (165, 2),
 }
 LEAVES = {"errors", "files"}
 # lines of Python, of the package with all rooms, of its top level (commands and leaves), of folders beside it

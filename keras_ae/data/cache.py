@@ -14,6 +14,7 @@ import glob
 import hashlib
 import itertools
 import json
+import math
 import os
 import shutil
 import sys
@@ -71,7 +72,7 @@ def decode_piece(folder, first, items, shape):
     entries = np.zeros(len(items), ENTRY)
     images, thumbnails = np.zeros((len(items), *shape), "uint8"), np.zeros((len(items), copies.SIDE**2), "float16")
     for number, (data, label, side) in enumerate(items):
-        data, reason = data if isinstance(data, bytes) else pictures.contents(data), b""
+        data, reason = data if isinstance(data, bytes) else pictures.read_bytes(data), b""
         try:
             images[number] = pictures.decode(data, shape)
             thumbnails[number] = copies.thumbnail(images[number])
@@ -91,14 +92,14 @@ def _decode(source, shape, folder):
     # takes a moment to import, and is of use only here
     import joblib
 
-    count, piece = len(source.names), max(1, min(64, 2**23 // int(np.prod(shape))))
+    count, piece = len(source.names), max(1, min(64, 2**23 // math.prod(shape)))
     with open(folder / "entries", "ab") as entries:
         # the last entry may be cut
         done = entries.tell() // ENTRY.itemsize
         entries.truncate(done * ENTRY.itemsize)
         if done:
             print(f"{source.name}: {done:,} of {count:,} images were decoded before", file=sys.stderr)
-        for name, size in (("pixels", int(np.prod(shape))), ("thumbnails", 2 * copies.SIDE**2)):
+        for name, size in (("pixels", math.prod(shape)), ("thumbnails", 2 * copies.SIDE**2)):
             with open(folder / name, "ab") as file:
                 file.truncate(count * size)
         items = source.items(done)

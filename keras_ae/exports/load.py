@@ -82,9 +82,9 @@ class TensorFlow(Runtime):
         return model
 
     def _tensors(self, **arrays):
-        types = {"label": "int32", "first": "int32", "n": "int32", "seed": "int32"}
         given = {name: values for name, values in arrays.items() if values is not None}
-        return {name: self._package.constant(values, types.get(name, "float32")) for name, values in given.items()}
+        types = dict.fromkeys(("images", "z", "temperature"), "float32")
+        return {name: self._package.constant(values, types.get(name, "int32")) for name, values in given.items()}
 
     def run(self, name, signature="serving_default", **arrays):
         """The outputs of a network, a dict of tensors; labels are None for a model that is not conditional."""
