@@ -1,7 +1,11 @@
 """Decode a path between the codes of two pictures: python -m keras_ae.interpolate A.jpg B.jpg"""
 
+import numpy as np
+
 from keras_ae.commandline import EXPORT, check_out, command, number, open_model, option, out, picture_options
 from keras_ae.errors import UserError
+from keras_ae.images import pictures
+from keras_ae.priors import space
 
 
 @command(
@@ -12,19 +16,13 @@ from keras_ae.errors import UserError
     *EXPORT,
 )
 def main(arguments):
-    import numpy as np
-
-    from keras_ae.images import pictures
-    from keras_ae.priors import space
-
     path = check_out(arguments, tuple(pictures.WRITERS))
     model = open_model(arguments)
     if arguments.pictures or arguments.data:
-        files = pictures.chosen(arguments.pictures, arguments.data, 2, arguments.seed)
+        files = pictures.choose(arguments.pictures, arguments.data, 2, arguments.seed)
         if len(files) != 2:
             raise UserError(f"interpolate needs two pictures. Received: {len(files)}")
-        size, _, channels = model.input_shape
-        ends = model.encode(np.stack([pictures.read(file, size, channels) for file in files]))
+        ends = model.encode(np.stack([pictures.read(file, model.input_shape) for file in files]))
     else:
         _, ends = model.generate(2, arguments.seed)
     line = space.spherical if arguments.spherical else space.linear

@@ -1,6 +1,9 @@
 """Draw pictures above their reconstructions: python -m keras_ae.reconstruct --data DIR, or picture files"""
 
+import numpy as np
+
 from keras_ae.commandline import EXPORT, check_out, command, number, open_model, option, out, picture_options, read_pictures
+from keras_ae.images import pictures
 
 
 @command(
@@ -10,10 +13,6 @@ from keras_ae.commandline import EXPORT, check_out, command, number, open_model,
     *EXPORT,
 )
 def main(arguments):
-    import numpy as np
-
-    from keras_ae.images import pictures
-
     path = check_out(arguments, tuple(pictures.WRITERS))
     model = open_model(arguments)
     model.check_rebuilds()
@@ -22,7 +21,7 @@ def main(arguments):
     rebuilt = pictures.to_uint8(model.decode(z, labels))
     # in other files each picture comes before its reconstruction
     columns = min(8, len(originals)) if path.suffix.lower() == ".png" else 1
-    pictures.write(path, pictures.stacked([originals, rebuilt], columns), columns)
+    pictures.write(path, pictures.stack([originals, rebuilt], columns), columns)
     psnr = pictures.psnr(np.mean(np.square(pictures.to_float(originals) - pictures.to_float(rebuilt))))
     how = f" in {arguments.refine} steps" if arguments.refine else ""
     print(f"{len(originals)} pictures reconstructed by {model.folder}{how}, PSNR {psnr:.2f} dB -> {path}")

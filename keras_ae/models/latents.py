@@ -39,6 +39,9 @@ class Point(Latent):
         super().__init__(dim, **kwargs)
         self.project = layers.Dense(dim, dtype="float32")
 
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.project.build(input_shape)
+
     def call(self, features: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"z_mean": self.project(features)}
 
@@ -54,6 +57,10 @@ class Gaussian(Latent):
         super().__init__(dim, **kwargs)
         self.project_mean = layers.Dense(dim, dtype="float32")
         self.project_log_var = layers.Dense(dim, dtype="float32")
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.project_mean.build(input_shape)
+        self.project_log_var.build(input_shape)
 
     def call(self, features: tf.Tensor) -> dict[str, tf.Tensor]:
         z_log_var = ops.clip(self.project_log_var(features), -12, 6)

@@ -47,15 +47,14 @@ def _all_layers(network):
 
 
 def class_count(encoder):
-    """The number of classes that a conditional encoder knows; None for others, and where no layer says it."""
-    counts = [layer.num_tokens for layer in _all_layers(encoder) if isinstance(layer, layers.CategoryEncoding)]
-    return counts[0] if counts and is_conditional(encoder) else None
+    """The number of classes that a conditional encoder knows; None where no layer says it."""
+    return next((layer.num_tokens for layer in _all_layers(encoder) if isinstance(layer, layers.CategoryEncoding)), None)
 
 
 def code_shape(encoder):
     """The shape of a code: (latent_dim,), or (height, width, channels) where the code is a flattened map."""
-    maps = [layer.map_shape for layer in _all_layers(encoder) if isinstance(layer, Features)]
-    return maps[0] if maps else (int(encoder.output["z_mean"].shape[-1]),)
+    flat = (int(encoder.output["z_mean"].shape[-1]),)
+    return next((layer.map_shape for layer in _all_layers(encoder) if isinstance(layer, Features)), flat)
 
 
 def in_float32(network):
@@ -148,11 +147,11 @@ def enlarge(x, maps, channels, activated, before=None):
 
     before: what comes before each transposed convolution, or None.
     """
-    below = [channels, *(width for _, width, _ in maps)]
-    for stage, (_, width, blocks) in reversed(list(enumerate(maps))):
+    below = [channels, *(width for _, width, _ in maps[:-1])]
+    for (_, width, blocks), narrower in zip(reversed(maps), reversed(below), strict=True):
         for _ in range(blocks):
             x = ResidualBlock(width, activated)(x)
-        x = layers.Conv2DTranspose(below[stage], 4, strides=2, padding="same")(before(x) if before else x)
+        x = layers.Conv2DTranspose(narrower, 4, strides=2, padding="same")(before(x) if before else x)
     return x
 
 
