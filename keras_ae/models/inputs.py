@@ -13,7 +13,7 @@ from keras import ops
 
 # how failed assertions of a graph appear in the errors of TensorFlow: those of `within`, and of `tf.ensure_shape`
 OUTSIDE = re.compile(r"assertion failed: \[(the [^\]]* must lie in \[.*?\])\] \[([^\]]*)\] \[([^\]]*)\]")
-MISSHAPEN = re.compile(r"(inputs|targets)\S* \[([\d,]*)\] is not compatible with expected shape \[([\d,?]*)\]")
+MISSHAPEN = re.compile(r"\[([\d,]*)\] is not compatible with expected shape \[([\d,?]*)\]")
 TO_SCALE = "scale them with images / 127.5 - 1"
 BRIGHT = "all images so far lie in [0, 1]; if they were divided by 255, bring them to [-1, 1] with images * 2 - 1"
 
@@ -77,7 +77,7 @@ def check_images(images, name: str, expected: tuple[int | None, ...]) -> tf.Tens
     if not images.shape.is_compatible_with(expected):
         raise shape_error(name, expected, tuple(images.shape))
     # TensorFlow may trace a step again for any shape
-    images = tf.ensure_shape(tf.cast(images, "float32"), expected, name=name)
+    images = tf.ensure_shape(tf.cast(images, "float32"), expected)
     images = within(images, -1, 1, f"the {name}", tolerance=1e-3)
     # XLA leaves assertions out: images out of range give a loss of NaN there, instead of a plausible one
     return ops.where(ops.max(ops.abs(images)) <= 1.001, images, np.nan)
@@ -111,8 +111,8 @@ def explain(error: tf.errors.InvalidArgumentError) -> ValueError | None:
     if found := OUTSIDE.search(error.message):
         return range_error(found[1], float(found[2]), float(found[3]))
     if found := MISSHAPEN.search(error.message):
-        shapes = [tuple(None if side == "?" else int(side) for side in text.split(",") if side) for text in found.group(3, 2)]
-        return shape_error(found[1], *shapes)
+        shapes = [tuple(None if side == "?" else int(side) for side in text.split(",") if side) for text in found.group(2, 1)]
+        return shape_error("images", *shapes)
     return None
 
 
