@@ -67,14 +67,11 @@ def picture_options(most=None, text="picture files of any size and mode", data="
     return options
 
 
-# folders of the export that users train first, and of the one that the repository has
-TRAINED, SHIPPED = "exported/vae", "exported/cats"
-MODEL = option("--model", metavar="DIR", help=f"folder of an export (default: {TRAINED} where it exists, else {SHIPPED})")
+MODEL = option("--model", metavar="DIR", help="folder of an export (default: exported/vae where it exists, else exported/cats)")
 SEED = option("--seed", type=number(0, 2**31 - 1, int), default=0, help="seed of everything random")
 FORCE = option("--force", action="store_true", help="replace what is at --out, even if it is not from keras_ae")
 LABEL = option("--label", metavar="CLASS", help="class of a conditional model, by name or number")
-RUNTIMES = ("auto", "onnx", "tensorflow")
-RUNTIME = option("--runtime", choices=RUNTIMES, default="auto", help="what computes; auto is onnx where --model has it")
+RUNTIME = option("--runtime", choices=("auto", "onnx", "tensorflow"), default="auto", help="auto is onnx where --model has it")
 # of commands that use one export
 EXPORT = (MODEL, LABEL, RUNTIME, SEED, FORCE)
 
@@ -111,16 +108,6 @@ def check_out(arguments, suffixes=()):
         if isinstance(value, str) and os.path.exists(value) and Path(value).resolve().is_relative_to(path.resolve()):
             raise UserError(f"--out {arguments.out} contains {value}, which is read; choose another --out")
     return path
-
-
-def default_model():
-    """The export of commands without --model: `exported/vae` where it exists, else `exported/cats`. UserError without both."""
-    for folder in (TRAINED, SHIPPED):
-        if Path(folder).is_dir():
-            print(f"model     {folder} (no --model given)", file=sys.stderr)
-            return folder
-    advice = f"train one (make train-vae, or keras-ae train vae --export), or copy {SHIPPED} from the repository"
-    raise UserError(f"no --model given, and neither {TRAINED} nor {SHIPPED} is here; {advice}")
 
 
 def open_model(arguments, task=None):
@@ -240,8 +227,9 @@ def run(parser, body, argv=None):
     try:
         try:
             arguments = parser.parse_args(argv)
-            if getattr(arguments, "model", "") is None and not getattr(arguments, "compare", None):
-                arguments.model = default_model()
+            if getattr(arguments, "model", "") is None:
+                # the export that users train first, or the one that the repository has
+                arguments.model = "exported/vae" if Path("exported/vae").is_dir() else "exported/cats"
             if argv is None:
                 _prepare_process(arguments)
             body(arguments)

@@ -190,7 +190,7 @@ class Onnx(Runtime):
 def check_folder(folder):
     """Raises UserError unless `folder` is an export."""
     if not folder.is_dir():
-        raise UserError(f"no export at {folder}: no such folder; name the folder of an export, such as exported/cats")
+        raise UserError(f"no export at {folder}: no such folder; make one with keras-ae train vae --export, or name another")
     if not (folder / "card.json").exists():
         if (folder / "config.json").exists() or any(folder.glob("[0-9]*/config.json")):
             command = f"python -m keras_ae.export --model {shlex.quote(str(folder))}"

@@ -49,18 +49,22 @@ class Table(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
+@functools.cache
+def table_of(function: Callable[..., Any], base: type[Table] = Table) -> type[Table]:
+    """The table whose keys are the parameters of a function with bounds, after those of `base`."""
+    parameters = inspect.signature(function).parameters.items()
+    keys = {name: (p.annotation, p.default) for name, p in parameters if typing.get_origin(p.annotation) is Annotated}
+    return pydantic.create_model(function.__name__, __base__=base, **keys)
+
+
 class Uses(Table):
     """A module that adds networks, likelihoods or data sets to their dicts when it is imported, such as `course.music`."""
 
     module: Text | None = None
 
 
-class Moves(Table):
-    """How far training images are shifted (pixels), enlarged (a share) and turned (degrees), at most."""
-
-    shift: Annotated[float, Ge(0), Le(64)] = 0
-    scale: Annotated[float, Ge(0), Le(0.5)] = 0.0
-    rotation: Annotated[float, Ge(0), Le(180)] = 0.0
+# shift, scale and rotation
+Moves = table_of(Variation)
 
 
 class Data(Moves):
@@ -136,14 +140,6 @@ CHOICES = {
 }
 # the tables that describe networks
 NETWORKS = ("condition", "encoder", "decoder", "latent")
-
-
-@functools.cache
-def table_of(function: Callable[..., Any], base: type[Table] = Table) -> type[Table]:
-    """The table whose keys are the parameters of a function with bounds, after those of `base`."""
-    parameters = inspect.signature(function).parameters.items()
-    keys = {name: (p.annotation, p.default) for name, p in parameters if typing.get_origin(p.annotation) is Annotated}
-    return pydantic.create_model(function.__name__, __base__=base, **keys)
 
 
 # tables of keyword arguments alone
