@@ -16,7 +16,7 @@ ROOMS = {
     "models": (1235, 7),
     "judge": (990, 6),
     "exports": (1070, 6),
-    "training": (1235, 6),
+    "training": (1240, 6),
     "explorer": (165, 2),
 }
 LEAVES = {"errors", "files"}
