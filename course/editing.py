@@ -53,7 +53,7 @@ def edits(models, image_set, seed, folder, *, learned=2000, edited=100, strength
     checks.need_unconditional(models)
     name, model = next(iter(models.items()))
     pictures, codes = model.generate(learned, seed)
-    values = properties.measured(to_float(pictures))
+    values = properties.measure(to_float(pictures))
     varied = values.std(axis=0) > 0
     values = values[:, varied]
     names = [name for name, kept in zip(properties.PROPERTIES, varied, strict=True) if kept]
@@ -62,7 +62,7 @@ def edits(models, image_set, seed, folder, *, learned=2000, edited=100, strength
     z = model.encode(pipeline.examples(image_set, "test", edited))
 
     def measure(images):
-        return properties.measured(images)[:, varied]
+        return properties.measure(images)[:, varied]
 
     moved, plain = (slopes(model, z, found, measure) / values.std(axis=0) for found in (ways, single))
     headings = [f"{strength:g}" for strength in strengths] * shown

@@ -77,7 +77,7 @@ def upscaling(models, image_set, seed, folder, *, held_out=500):
     for name, model in models.items():
         test = pipeline.first_batch(image_set, "test", held_out, checks.task_of(model, name, "downscale"))
         images, small = test["images"], test["inputs"]
-        bicubic, rebuilt = np.asarray(tasks.unlearned(small, model.shape)), model.reconstruct(small)
+        bicubic, rebuilt = np.asarray(tasks.enlarge(small, model.shape)), model.reconstruct(small)
         shown, size = charts.images_in_row(images.shape[2]), f"{small.shape[1]}x{small.shape[2]}"
         kinds = {"input": blocks(small, model.shape), "bicubic": bicubic, "model": rebuilt}
         rows |= {f"{size} {kind}": result[:shown] for kind, result in kinds.items()}

@@ -141,8 +141,7 @@ def read_batches(model, paths, directory=None, batch=1024):
     from keras_ae.images import pictures
 
     labels = model.labels_of(paths, directory)
-    size, _, channels = model.input_shape
-    readable = pictures.readable(tqdm(paths, unit="file", disable=None, leave=False), size, channels, warn)
+    readable = pictures.readable(tqdm(paths, unit="file", disable=None, leave=False), model.input_shape, warn)
     while block := list(itertools.islice(readable, batch)):
         indices, images = zip(*block, strict=True)
         yield [paths[index] for index in indices], np.stack(images), None if labels is None else labels[list(indices)]
@@ -152,7 +151,7 @@ def read_pictures(model, arguments):
     """All picture files that the command line names, as one batch of `read_batches`."""
     from keras_ae.images import pictures
 
-    paths = pictures.chosen(arguments.pictures, arguments.data, arguments.n, arguments.seed)
+    paths = pictures.choose(arguments.pictures, arguments.data, arguments.n, arguments.seed)
     (batch,) = read_batches(model, paths, arguments.data, len(paths))
     return batch
 

@@ -26,14 +26,13 @@ def find_direction(model, arguments):
     from keras_ae.images import pictures, properties
     from keras_ae.priors import space
 
-    size, _, channels = model.input_shape
     if arguments.having:
         folders = arguments.without, arguments.having
-        groups = [pictures.read_all(pictures.find(folder), size, channels, warn)[1] for folder in folders]
+        groups = [pictures.read_all(pictures.find(folder), model.input_shape, warn)[1] for folder in folders]
         examples, values = np.concatenate(groups), np.repeat([0, 1], [len(group) for group in groups])
     elif arguments.attribute in properties.PROPERTIES:
         drawn, codes = model.generate(arguments.examples, arguments.seed)
-        ways = space.separate(codes, properties.measured(pictures.to_float(drawn)))
+        ways = space.separate(codes, properties.measure(pictures.to_float(drawn)))
         way = ways[list(properties.PROPERTIES).index(arguments.attribute)]
         if not way.any():
             raise UserError(f"{arguments.attribute} is the same in all pictures of {model.folder}; choose another attribute")
@@ -65,8 +64,7 @@ def main(arguments):
     check_attribute(arguments)
     model = open_model(arguments)
     if arguments.picture:
-        size, _, channels = model.input_shape
-        z = model.encode(pictures.read(arguments.picture, size, channels)[None])[0]
+        z = model.encode(pictures.read(arguments.picture, model.input_shape)[None])[0]
     else:
         z = model.generate(1, arguments.seed)[1][0]
     strengths = np.linspace(-arguments.strength, arguments.strength, arguments.steps)

@@ -84,7 +84,7 @@ def main(arguments):
 
     path = check_out(arguments)
     model = open_model(arguments)
-    files, z, images, every = encode(model, pictures.chosen(arguments.pictures, arguments.data), arguments.data)
+    files, z, images, every = encode(model, pictures.choose(arguments.pictures, arguments.data), arguments.data)
     names = [pictures.printable(file) for file in files]
     classes = pictures.classes(files, arguments.data) if arguments.data else [""] * len(files)
     classes = [pictures.printable(name) for name in classes]

@@ -37,8 +37,7 @@ def main(arguments):
     image_set = judge.load_images(models, arguments.data)
     others = None
     if arguments.others:
-        size, _, channels = image_set.shape
-        others = pictures.to_float(pictures.read_all(pictures.find(arguments.others), size, channels, warn)[1])
+        others = pictures.to_float(pictures.read_all(pictures.find(arguments.others), image_set.shape, warn)[1])
     judging = judge.Judge(image_set, arguments.n, arguments.features, arguments.seed, others=others)
     warnings = [*judging.warnings(), *judge.warn_of_other_data(models, image_set)]
     for line in warnings:

@@ -20,11 +20,10 @@ def main(arguments):
     path = check_out(arguments, tuple(pictures.WRITERS))
     model = open_model(arguments)
     if arguments.pictures or arguments.data:
-        files = pictures.chosen(arguments.pictures, arguments.data, 2, arguments.seed)
+        files = pictures.choose(arguments.pictures, arguments.data, 2, arguments.seed)
         if len(files) != 2:
             raise UserError(f"interpolate needs two pictures. Received: {len(files)}")
-        size, _, channels = model.input_shape
-        ends = model.encode(np.stack([pictures.read(file, size, channels) for file in files]))
+        ends = model.encode(np.stack([pictures.read(file, model.input_shape) for file in files]))
     else:
         _, ends = model.generate(2, arguments.seed)
     line = space.spherical if arguments.spherical else space.linear

@@ -22,7 +22,7 @@ def main(arguments):
     rebuilt = pictures.to_uint8(model.decode(z, labels))
     # in other files each picture comes before its reconstruction
     columns = min(8, len(originals)) if path.suffix.lower() == ".png" else 1
-    pictures.write(path, pictures.stacked([originals, rebuilt], columns), columns)
+    pictures.write(path, pictures.stack([originals, rebuilt], columns), columns)
     psnr = pictures.psnr(np.mean(np.square(pictures.to_float(originals) - pictures.to_float(rebuilt))))
     how = f" in {arguments.refine} steps" if arguments.refine else ""
     print(f"{len(originals)} pictures reconstructed by {model.folder}{how}, PSNR {psnr:.2f} dB -> {path}")

@@ -80,7 +80,7 @@ def write(path, rows, shown):
         writer.writerows(rows)
     _, originals, rebuilt = zip(*shown, strict=True)
     columns = min(8, len(shown))
-    both = pictures.stacked([np.stack(originals), np.stack(rebuilt)], columns)
+    both = pictures.stack([np.stack(originals), np.stack(rebuilt)], columns)
     pictures.write(path.with_suffix(".png"), both, columns)
 
 
@@ -107,12 +107,12 @@ def main(arguments):
     check_output(path.with_suffix(".png"), arguments.force)
     model = open_model(arguments)
     model.check_rebuilds()
-    paths = pictures.chosen(arguments.pictures, arguments.data)
+    paths = pictures.choose(arguments.pictures, arguments.data)
     texture = None
     if arguments.reference:
         with native_lines_hidden():
             from keras_ae.judge.features import Texture
-        usual = pictures.chosen((), arguments.reference, 10_000, arguments.seed)
+        usual = pictures.choose((), arguments.reference, 10_000, arguments.seed)
         ((_, images, labels),) = read_batches(model, usual, arguments.reference, len(usual))
         texture = Texture(pictures.to_float(images), score(model, images, labels)[1])
     rows, shown = score_files(model, paths, arguments.data, texture)

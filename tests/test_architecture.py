@@ -12,10 +12,10 @@ MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 ROOMS = {
     "images": (600, 4),
     "priors": (700, 5),
-    "data": (1370, 7),
+    "data": (1350, 7),
     "models": (1320, 8),
     "judge": (1000, 6),
-    "exports": (1130, 6),
+    "exports": (1090, 6),
     "training": (1360, 6),
     "explorer": (180, 2),
 }

@@ -104,7 +104,7 @@ def test_the_index_says_which_file_each_image_is(drawn, empty_cache):
         for row, index in enumerate(np.flatnonzero(test == (side == "test"))):
             data = (drawn / names[index]).read_bytes()
             assert digests[index].tobytes() == hashlib.sha256(data).digest()
-            assert np.array_equal(image_set.images[side][row], pictures.decode(data, 24))
+            assert np.array_equal(image_set.images[side][row], pictures.decode(data, (24, 24, 3)))
             assert image_set.classes[side][row] == "ab".index(names[index][0])
 
 
@@ -274,7 +274,7 @@ def killing(*arguments):
         os.kill(os.getpid(), signal.SIGKILL)
     return update(*arguments)
 cache.tqdm.update = killing
-cache.prepare(sources.folder(sys.argv[1]), f"folder {Path(sys.argv[1]).resolve()}", 24, 3)
+cache.prepare(sources.folder(sys.argv[1]), f"folder {Path(sys.argv[1]).resolve()}", (24, 24, 3))
 """
 
 
@@ -327,7 +327,7 @@ def test_a_file_that_vanishes_is_an_error_of_one_process_and_of_many(tmp_path, e
     for few in (10, 0):
         monkeypatch.setattr(cache, "FEW", few)
         with pytest.raises(FileNotFoundError, match=r"a\.png"):
-            cache.prepare(source, "gone", 16, 3)
+            cache.prepare(source, "gone", (16, 16, 3))
 
 
 def test_a_program_without_a_main_guard_prepares_and_draws_on_all_cores(drawn, empty_cache, tmp_path):
@@ -336,7 +336,7 @@ def test_a_program_without_a_main_guard_prepares_and_draws_on_all_cores(drawn, e
     program.write_text(
         "from keras_ae.data import cache, drawn_cats, sources\n"
         "cache.FEW = 0\n"
-        f"print(cache.prepare(sources.folder({str(drawn)!r}), '', 24, 3).fingerprint)\n"
+        f"print(cache.prepare(sources.folder({str(drawn)!r}), '', (24, 24, 3)).fingerprint)\n"
         "cats = list(drawn_cats.draw_all([(0, index, False) for index in range(1000)], 8))\n"
         "print(len(cats), all((cats[-1][1] == drawn_cats.draw(cats[-1][0], 8)).flat))\n"
     )

@@ -289,7 +289,7 @@ def test_reconstruct_draws_originals_over_reconstructions_and_says_how_close_the
     reconstruct.main(words)
     drawn, printed = read(tmp_path / "a.png"), capsys.readouterr().out
     assert drawn.shape == (4 * 18 - 2, 8 * 18 - 2, 3)
-    originals = np.stack([pictures.read(path, 16) for path in pictures.chosen([], folder, 11, 0)])
+    originals = np.stack([pictures.read(path, (16, 16, 3)) for path in pictures.choose([], folder, 11, 0)])
     rebuilt = pictures.to_uint8(keras_ae.load(exported, runtime="auto").reconstruct(originals))
     np.testing.assert_array_equal(drawn[:16, :16], originals[0])
     np.testing.assert_array_equal(drawn[54:70, 36:52], rebuilt[10])
@@ -325,7 +325,7 @@ def test_classes_come_from_the_label_or_from_the_sub_folders(course, tmp_path, f
 def test_interpolation_begins_and_ends_at_the_reconstructions(exported, folder, tmp_path):
     paths = pictures.find(folder)[:2]
     interpolate.main(["--model", str(exported), *map(str, paths), "--steps", "5", "--out", str(tmp_path / "a.png")])
-    originals = np.stack([pictures.read(path, 16) for path in paths])
+    originals = np.stack([pictures.read(path, (16, 16, 3)) for path in paths])
     rebuilt = pictures.to_uint8(keras_ae.load(exported, runtime="auto").reconstruct(originals))
     assert np.abs(read(tmp_path / "a.png")[:, :16] - rebuilt[0]).max() <= 1
     assert np.abs(read(tmp_path / "a.png")[:, -16:] - rebuilt[1]).max() <= 1
@@ -338,7 +338,7 @@ def test_restoring_commands_write_each_picture_and_a_comparison(course, tmp_path
         command.main([*files, "--model", str(course / model), "--out", str(tmp_path / "out")])
     assert set(os.listdir(tmp_path / "out")) == {"cat.png", "cat-2.png", "comparison.png"}
     export = keras_ae.load(course / model, runtime="auto")
-    expected = pictures.to_uint8(export.reconstruct(pictures.read(files[0], export.input_shape[0], 1)[None]))[0]
+    expected = pictures.to_uint8(export.reconstruct(pictures.read(files[0], export.input_shape)[None]))[0]
     assert np.abs(read(tmp_path / "out" / "cat.png") - expected[..., 0]).max() <= 1
 
 
@@ -361,7 +361,7 @@ def test_embed_writes_codes_with_names_and_a_projector_that_tensorboard_reads(co
     with np.load(out / "codes.npz") as arrays:
         assert arrays["labels"].tolist() == ["left"] * 3 + ["right"] * 2
         assert arrays["files"][-1] == str(tmp_path / "in" / "right" / r"caf\xe9.png")
-        expected = model.encode(pictures.read(arrays["files"][0], 8, 1)[None])[0]
+        expected = model.encode(pictures.read(arrays["files"][0], (8, 8, 1))[None])[0]
         np.testing.assert_allclose(arrays["z"][0], expected, rtol=1e-4, atol=1e-5)
     assert len((out / "codes.csv").read_text(encoding="utf-8").splitlines()) == 6
     from google.protobuf import text_format
@@ -387,7 +387,7 @@ def test_edit_moves_a_picture_along_an_attribute_and_its_middle_is_the_picture(c
     for index in range(8):
         cat(tmp_path / ("with" if index % 2 else "without") / f"{index}.png", index)
     words = [picture, *model, "--steps", "5", "--out", str(tmp_path / "a.png")]
-    rebuilt = keras_ae.load(course / "vae", runtime="auto").reconstruct(pictures.read(picture, 8, 1)[None])
+    rebuilt = keras_ae.load(course / "vae", runtime="auto").reconstruct(pictures.read(picture, (8, 8, 1))[None])
     for attribute in (
         ["--attribute", "eye_size", "--examples", "50"],
         ["--with", str(tmp_path / "with"), "--without", str(tmp_path / "without")],
@@ -451,7 +451,7 @@ def test_noise_is_more_unusual_than_cats_and_the_printed_lines_say_so(exported, 
 
 def test_the_score_is_the_negative_elbo_at_the_mean_code(exported, folder):
     model = keras_ae.load(exported, runtime="auto")
-    original = pictures.read(pictures.find(folder)[0], 16)[None]
+    original = pictures.read(pictures.find(folder)[0], (16, 16, 3))[None]
     scores, rebuilt = score.score(model, original)
     codes = model.codes(original)
     image = pictures.to_float(original)

@@ -175,7 +175,7 @@ def test_new_reset_seed_temperature_and_links(shown):
     with tab.expect_download() as download:
         tab.click("#download")
     assert download.value.suggested_filename == "cat_3_1.png"
-    assert pictures.read(download.value.path(), 16).shape == (16, 16, 3)
+    assert pictures.read(download.value.path(), (16, 16, 3)).shape == (16, 16, 3)
     tab.fill("#seed", "-3")
     tab.keyboard.press("Enter")
     assert "whole number from 0" in tab.inner_text("#status")

@@ -31,9 +31,9 @@ def close(pixels, expected, most=12):
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "CMYK", "L", "LA", "1"])
 def test_every_mode_becomes_three_channels_or_one(mode):
     data = encoded(Image.fromarray(RED_OVER_BLUE).convert(mode), "jpeg" if mode == "CMYK" else "png")
-    pixels = pictures.decode(data, 16)
+    pixels = pictures.decode(data, (16, 16, 3))
     assert pixels.shape == (16, 16, 3)
-    assert pictures.decode(data, 16, channels=1).shape == (16, 16, 1)
+    assert pictures.decode(data, (16, 16, 1)).shape == (16, 16, 1)
     if mode in ("RGB", "RGBA", "P", "CMYK"):
         assert close(pixels[:6], (200, 30, 30))
         assert close(pixels[-6:], (30, 30, 200))
@@ -43,34 +43,34 @@ def test_every_mode_becomes_three_channels_or_one(mode):
 
 def test_sixteen_bits_are_scaled_not_clipped():
     ramp = np.linspace(0, 65535, 32 * 32).reshape(32, 32).astype("uint16")
-    pixels = pictures.decode(encoded(Image.fromarray(ramp)), 32)
+    pixels = pictures.decode(encoded(Image.fromarray(ramp)), (32, 32, 3))
     assert np.abs(pixels[..., 0] - ramp / 257).max() <= 1
 
 
 def test_transparent_parts_become_white():
     clear = Image.new("RGBA", (20, 20), (0, 0, 0, 0))
-    assert pictures.decode(encoded(clear), 16).min() == 255
+    assert pictures.decode(encoded(clear), (16, 16, 3)).min() == 255
 
 
 def test_exif_orientation_is_applied():
     turned = Image.fromarray(RED_OVER_BLUE).rotate(90, expand=True)
     exif = Image.Exif()
     exif[0x0112] = 6
-    pixels = pictures.decode(encoded(turned, "jpeg", exif=exif, quality=95), 16)
+    pixels = pictures.decode(encoded(turned, "jpeg", exif=exif, quality=95), (16, 16, 3))
     assert close(pixels[:6], (200, 30, 30))
 
 
 def test_the_central_square_is_cropped_and_left_as_it_is_if_it_has_the_right_size():
     wide = np.full((16, 100, 3), 255, "uint8")
     wide[:, 42:58] = RANDOM.integers(0, 256, (16, 16, 3), "uint8")
-    assert np.array_equal(pictures.decode(encoded(Image.fromarray(wide)), 16), wide[:, 42:58])
+    assert np.array_equal(pictures.decode(encoded(Image.fromarray(wide)), (16, 16, 3)), wide[:, 42:58])
 
 
 @pytest.mark.parametrize("size", [16, 100])
 def test_resizing_agrees_with_tensorflow(size):
     pixels = draw(sample_factors(0, 0), 48)
     expected = tf.image.resize(pixels.astype("float32"), (size, size), method="bicubic", antialias=True)
-    difference = pictures.decode(encoded(Image.fromarray(pixels)), size) - np.clip(expected, 0, 255)
+    difference = pictures.decode(encoded(Image.fromarray(pixels)), (size, size, 3)) - np.clip(expected, 0, 255)
     # Pillow rounds and clips between its two passes: a few pixels beside hard edges differ by more
     assert np.percentile(np.abs(difference), 98) <= 2
     assert np.abs(difference).mean() < 0.6
@@ -84,20 +84,20 @@ def test_large_images_are_reduced_in_tiles_without_seams(mode):
     data = encoded(image, "jpeg" if mode == "CMYK" else "png")
     small = image.convert("RGB").resize((16, 16), Image.Resampling.BOX)
     expected = np.repeat(np.linspace(8, 247, 16)[None, :, None], 16, 0) if mode == "I;16" else np.asarray(small).astype(int)
-    assert np.abs(pictures.decode(data, 16) - expected).max() <= 6
+    assert np.abs(pictures.decode(data, (16, 16, 3)) - expected).max() <= 6
 
 
 def test_more_pixels_than_pillow_allows_count_as_damaged_and_nothing_of_pillow_is_changed(monkeypatch):
     # one of 20,000 x 20,000 pixels has few bytes
     bomb = encoded(Image.new("1", (20000, 20000)))
     with pytest.raises(pictures.DamagedPicture, match="exceeds limit"):
-        pictures.decode(bomb, 16)
+        pictures.decode(bomb, (16, 16, 3))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1500)
     with pytest.warns(Image.DecompressionBombWarning), pytest.raises(pictures.DamagedPicture, match="^40x40 pixels are more"):
-        pictures.decode(encoded(Image.fromarray(RED_OVER_BLUE)), 4)
+        pictures.decode(encoded(Image.fromarray(RED_OVER_BLUE)), (4, 4, 3))
     # a JPEG is decoded at a part of its size
     with pytest.warns(Image.DecompressionBombWarning):
-        assert pictures.decode(encoded(Image.fromarray(RED_OVER_BLUE), "jpeg"), 4).shape == (4, 4, 3)
+        assert pictures.decode(encoded(Image.fromarray(RED_OVER_BLUE), "jpeg"), (4, 4, 3)).shape == (4, 4, 3)
     code = "from PIL import Image; limit = Image.MAX_IMAGE_PIXELS; import keras_ae.images.pictures as _; "
     subprocess.run([sys.executable, "-c", code + "assert limit == Image.MAX_IMAGE_PIXELS > 0"], check=True)
 
@@ -113,7 +113,7 @@ def test_more_pixels_than_pillow_allows_count_as_damaged_and_nothing_of_pillow_i
 )
 def test_damaged_files_are_refused_with_a_reason(data, reason):
     with pytest.raises(pictures.DamagedPicture, match=reason):
-        pictures.decode(data, 16)
+        pictures.decode(data, (16, 16, 3))
 
 
 @pytest.mark.parametrize("form", ["eps", "tiff", "ppm", "ico"])
@@ -123,7 +123,7 @@ def test_other_formats_are_refused_whatever_the_file_is_called_and_no_program_is
     monkeypatch.setattr(subprocess, "Popen", lambda *arguments, **options: started.append(arguments))
     (tmp_path / "cat.jpg").write_bytes(encoded(Image.fromarray(RED_OVER_BLUE), form))
     with pytest.raises(UserError, match=r"cat.jpg: not a picture file; JPEG, PNG, BMP, GIF, WEBP work$"):
-        pictures.read(tmp_path / "cat.jpg", 16)
+        pictures.read(tmp_path / "cat.jpg", (16, 16, 3))
     assert not started
 
 
@@ -132,13 +132,13 @@ def test_what_is_no_file_and_files_of_any_length_are_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     for path in (tmp_path / "pipe.png", tmp_path):
         with pytest.raises(UserError, match="cannot read the picture .*: it is not a file$"):
-            pictures.read(path, 16)
+            pictures.read(path, (16, 16, 3))
     with open(tmp_path / "long.png", "wb") as file:
         file.truncate(10**12)
     with pytest.raises(UserError, match=r"long.png: a file of more than 64 MB$"):
-        pictures.read(tmp_path / "long.png", 16)
+        pictures.read(tmp_path / "long.png", (16, 16, 3))
     with pytest.raises(UserError, match=r"missing.jpg"):
-        pictures.read(tmp_path / "missing.jpg", 16)
+        pictures.read(tmp_path / "missing.jpg", (16, 16, 3))
 
 
 def test_find_goes_deep_and_skips_hidden_files(tmp_path):
@@ -172,10 +172,10 @@ def test_files_that_cannot_be_read_are_reported_and_the_others_keep_their_number
     for path in paths:
         path.write_text("words")
     with pytest.raises(UserError, match=r"^none of these picture files can be read: .*a.png: not a picture file"):
-        pictures.read_all(paths, 16, 3, reports.append)
+        pictures.read_all(paths, (16, 16, 3), reports.append)
     assert not reports
     pictures.write_png(paths[1], RED_OVER_BLUE)
-    indices, pixels = pictures.read_all(paths, 16, 3, reports.append)
+    indices, pixels = pictures.read_all(paths, (16, 16, 3), reports.append)
     assert indices.tolist() == [1] and pixels.shape == (1, 16, 16, 3)
     assert len(reports) == 2 and "c.png: not a picture file" in reports[1]
 
@@ -183,33 +183,33 @@ def test_files_that_cannot_be_read_are_reported_and_the_others_keep_their_number
 def test_some_files_of_a_folder_are_chosen_by_the_seed(tmp_path):
     for index in range(20):
         (tmp_path / f"{index:02d}.png").touch()
-    some = pictures.chosen([], tmp_path, 5, seed=1)
-    assert some == pictures.chosen([], tmp_path, 5, seed=1) == sorted(some)
-    assert some != pictures.chosen([], tmp_path, 5, seed=2)
-    assert pictures.chosen([], tmp_path) == pictures.find(tmp_path)
+    some = pictures.choose([], tmp_path, 5, seed=1)
+    assert some == pictures.choose([], tmp_path, 5, seed=1) == sorted(some)
+    assert some != pictures.choose([], tmp_path, 5, seed=2)
+    assert pictures.choose([], tmp_path) == pictures.find(tmp_path)
     for paths, directory in (([], None), (["a.png"], tmp_path)):
         with pytest.raises(UserError, match="name picture files, or a folder of picture files with `data`"):
-            pictures.chosen(paths, directory)
+            pictures.choose(paths, directory)
 
 
 def test_files_of_another_kind_are_read_by_the_function_of_their_suffix(tmp_path, monkeypatch):
     monkeypatch.setitem(pictures.READERS, ".dots", lambda path: np.full((8, 8, 1), 7, "uint8"))
-    assert pictures.read(tmp_path / "a.DOTS", 8, 1).max() == 7
+    assert pictures.read(tmp_path / "a.DOTS", (8, 8, 1)).max() == 7
     with pytest.raises(UserError, match=r"gives an image of shape \(8, 8, 1\), but the model takes images of shape"):
-        pictures.read(tmp_path / "a.dots", 8, 3)
+        pictures.read(tmp_path / "a.dots", (8, 8, 3))
 
 
 def test_picture_files_of_many_kinds_are_decoded(shared):
     paths = pictures.find(shared / "other_pictures")
     assert {Image.open(path).mode for path in paths} > {"RGB", "L"}
-    assert all(pictures.read(path, 64).shape == (64, 64, 3) for path in paths)
+    assert all(pictures.read(path, (64, 64, 3)).shape == (64, 64, 3) for path in paths)
 
 
 def test_floats_and_pixels_are_inverse_for_arrays_and_tensors():
     pixels = np.arange(256, dtype="uint8")
     assert np.array_equal(pictures.to_uint8(pictures.to_float(pixels)), pixels)
     np.testing.assert_allclose(pictures.to_float(pixels), np.linspace(-1, 1, 256), atol=1e-6)
-    assert np.array_equal(pictures.scaled(tf.constant(pixels, "float32")), pictures.to_float(pixels))
+    assert np.array_equal(pictures.scale(tf.constant(pixels, "float32")), pictures.to_float(pixels))
     assert list(pictures.to_uint8([-7, 7])) == [0, 255]
 
 
@@ -222,7 +222,7 @@ def test_a_grid_pads_its_last_row_with_white():
 
 def test_kinds_of_images_are_stacked_in_rows_below_each_other():
     originals = np.arange(5, dtype="uint8").reshape(5, 1, 1, 1)
-    rows = pictures.stacked([originals, originals + 100], columns=3)
+    rows = pictures.stack([originals, originals + 100], columns=3)
     assert rows.ravel().tolist() == [0, 1, 2, 100, 101, 102, 3, 4, 255, 103, 104, 255]
 
 

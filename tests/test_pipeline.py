@@ -101,11 +101,11 @@ def test_each_image_is_moved_enlarged_and_turned_by_its_own_amounts(image_set):
 def test_a_warp_turns_and_enlarges_around_the_centre():
     images = np.zeros((1, 17, 17, 1), "uint8")
     images[0, 8, 8] = 200
-    turned = tasks.moved(images, Variation(rotation=180, scale=0.5), [0, 0])
+    turned = tasks.move(images, Variation(rotation=180, scale=0.5), [0, 0])
     assert np.unravel_index(np.argmax(turned[0, ..., 0]), (17, 17)) == (8, 8)
     # a point keeps its distance from the centre
     images[0, 8, 8], images[0, 8, 14] = 0, 200
-    turned = tasks.moved(images, Variation(rotation=180), [3, 4])
+    turned = tasks.move(images, Variation(rotation=180), [3, 4])
     row, column = np.unravel_index(np.argmax(turned[0, ..., 0]), (17, 17))
     assert np.hypot(row - 8, column - 8) == pytest.approx(6, abs=0.8)
     assert (row, column) != (8, 14)
@@ -164,9 +164,9 @@ def test_bicubic_enlargement_restores_a_smooth_image_that_was_downscaled():
     smooth = (0.5 * np.sin(3 * x + 2 * y))[None, ..., None].astype("float32")
     small = tasks.downscale(tf.constant(smooth), (0, 0), factor=4)
     assert small.shape == (1, 8, 8, 1)
-    back = np.asarray(tasks.unlearned(small, (32, 32, 1)))
+    back = np.asarray(tasks.enlarge(small, (32, 32, 1)))
     assert np.abs(back - smooth)[:, 6:-6, 6:-6].max() < 0.02
-    assert tasks.unlearned(IMAGES, (16, 16, 1)) is IMAGES
+    assert tasks.enlarge(IMAGES, (16, 16, 1)) is IMAGES
 
 
 def test_load_data_gives_the_digits_of_scikit_learn():
@@ -191,7 +191,7 @@ def test_load_data_reads_a_path_and_a_folder_in_place_and_knows_names_first(tmp_
         assert len(test) == image_set.n_test
         assert not labels.any()
     for index, path in enumerate(sorted(folder.iterdir())[:20]):
-        pictures.write_png(tmp_path / "mine" / "ab"[index % 2] / path.name, pictures.read(path, 16))
+        pictures.write_png(tmp_path / "mine" / "ab"[index % 2] / path.name, pictures.read(path, (16, 16, 3)))
     (tmp_path / "digits").mkdir()
     monkeypatch.chdir(tmp_path)
     (_, train_labels), (_, test_labels) = load_data("mine", size=16)

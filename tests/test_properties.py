@@ -20,7 +20,7 @@ def face(middle, ground, side=32):
     ],
 )
 def test_each_property_reads_its_own_place(name, less, more):
-    low, high = (properties.measured(images)[0] for images in (less, more))
+    low, high = (properties.measure(images)[0] for images in (less, more))
     column = list(properties.PROPERTIES).index(name)
     assert high[column] - low[column] == pytest.approx(0.6, abs=0.25)
     for other in ("background" if name == "brightness" else "brightness", "muzzle", "side_light"):
@@ -41,6 +41,6 @@ def test_halves_are_compared():
 
 def test_grey_images_have_no_warmth_and_the_same_brightness():
     grey = np.random.default_rng(0).uniform(-1, 1, (4, 16, 16, 1)).astype("float32")
-    values, coloured = properties.measured(grey), properties.measured(grey.repeat(3, axis=-1))
+    values, coloured = properties.measure(grey), properties.measure(grey.repeat(3, axis=-1))
     np.testing.assert_allclose(values, coloured, atol=1e-6)
     assert not values[:, list(properties.PROPERTIES).index("warmth")].any()

@@ -104,7 +104,7 @@ def test_drawn_cats_are_a_data_set(name):
     item = next(source.items(9399))
     factors = sample_factors(1, 999, name == "simple_cats")
     assert (item.label, item.side) == (factors.pattern, "test")
-    assert np.array_equal(pictures.decode(item.data, 64), draw(factors, 64))
+    assert np.array_equal(pictures.decode(item.data, (64, 64, 3)), draw(factors, 64))
     digests = {"synthetic_cats": "5488de2193709ce5", "simple_cats": "5824460d855b8f5d"}
     assert hashlib.sha256(item.data).hexdigest().startswith(digests[name])
 
@@ -210,4 +210,4 @@ def test_data_sets_by_name_have_sensible_sizes(name, picture, shape, classes, mo
 def test_faces_are_cropped_around_their_middle():
     picture = np.zeros((218, 178, 3), "uint8")
     picture[35:183, 15:163] = 200
-    assert (pictures.decode(sources._encoded(picture, 148), 148, 3) == 200).all()
+    assert (pictures.decode(sources._encoded(picture, 148), (148, 148, 3)) == 200).all()

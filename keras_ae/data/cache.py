@@ -72,7 +72,7 @@ def decode_piece(folder, first, items, shape):
     for number, (data, label, side) in enumerate(items):
         data, reason = data if isinstance(data, bytes) else pictures.contents(data), b""
         try:
-            images[number] = pictures.decode(data, shape[0], shape[2])
+            images[number] = pictures.decode(data, shape)
             thumbnails[number] = copies.thumbnail(images[number])
         except pictures.DamagedPicture as error:
             reason = str(error).encode(errors="replace")
@@ -240,15 +240,14 @@ def _open(folder):
     return (image_set, warnings) if fits else None
 
 
-def prepare(source, place, size, channels):
-    """The `ImageSet` of a source decoded to (size, size, channels), built unless it exists. Prints warnings of damaged files.
+def prepare(source, place, shape):
+    """The `ImageSet` of a source decoded to `shape` (H, W, C), built unless it exists. Prints warnings of damaged files.
 
     place: identifies the data set, such as the absolute path of a folder; the cache of a changed folder replaces the one
     before. If this is interrupted, the next call goes on. Raises UserError if too many picture files are damaged, or fewer than
     2 images remain.
     """
-    shape = (size, size, channels)
-    name = f"{source.name}-{size}x{size}x{channels}-{hashlib.sha256(f'{place} {shape}'.encode()).hexdigest()[:12]}"
+    name = f"{source.name}-{'x'.join(map(str, shape))}-{hashlib.sha256(f'{place} {shape}'.encode()).hexdigest()[:12]}"
     state = hashlib.sha256(f"{VERSION} {source.stamp}".encode()).hexdigest()[:8]
     root = sources.cache_root() / "images"
     folder = root / f"{name}-{state}"

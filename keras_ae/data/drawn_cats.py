@@ -107,14 +107,10 @@ def segment(x, y, start, end):
 
 def triangle(x, y, corners):
     """Signed distance to a triangle with corners (3, 2), clockwise as x points right and y down."""
-    inside = None
-    nearest = None
-    for start, end in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-        distance, _ = segment(x, y, start, end)
-        side = (end[0] - start[0]) * (y - start[1]) - (end[1] - start[1]) * (x - start[0])
-        inside = side if inside is None else np.minimum(inside, side)
-        nearest = distance if nearest is None else np.minimum(nearest, distance)
-    return np.where(inside > 0, -nearest, nearest)
+    edges = list(zip(corners, np.roll(corners, -1, axis=0), strict=True))
+    nearest = np.minimum.reduce([segment(x, y, start, end)[0] for start, end in edges])
+    sides = [(end[0] - start[0]) * (y - start[1]) - (end[1] - start[1]) * (x - start[0]) for start, end in edges]
+    return np.where(np.minimum.reduce(sides) > 0, -nearest, nearest)
 
 
 def smooth_step(low, high, values):
@@ -137,7 +133,7 @@ def rainbow(hue, saturation, value):
 
 def noise(random, cells):
     """A smooth random field with mean 0 and deviation of about 1: a function of x and y in [-2, 2]. random: a Generator."""
-    table = random.normal(size=(cells, cells)).astype("float64")
+    table = random.normal(size=(cells, cells))
 
     def field(x, y):
         column, row = np.clip((x + 2) / 4, 0, 0.9999) * (cells - 1), np.clip((y + 2) / 4, 0, 0.9999) * (cells - 1)
@@ -151,35 +147,30 @@ def noise(random, cells):
     return field
 
 
-class _Canvas:
-    """A square RGB image, float64 in [0, 1], filled with one colour."""
-
-    def __init__(self, size, colour):
-        self.image = np.empty((size, size, 3), "float64")
-        self.image[:] = colour
-
-    def paint(self, cover, colour):
-        """Blend in a colour with the opacity `cover`, (size, size) in [0, 1]."""
-        self.image += cover[..., None] * (np.asarray(colour, "float64") - self.image)
+def paint(image, cover, colour):
+    """Blend a colour into an image (size, size, 3), in place, with the opacity `cover`, (size, size) in [0, 1]."""
+    image += cover[..., None] * (np.asarray(colour) - image)
 
 
-def _background(canvas, x, y, factors, random):
+def _background(x, y, factors, random):
     low = rainbow(factors.background_hue, 0.35, 0.62)
     high = rainbow(factors.background_hue + 0.08, 0.25, 0.92)
     name = BACKGROUNDS[factors.background]
-    canvas.paint(smooth_step(-1.2, 1.2, -y + 0.3 * x), high)
-    canvas.image *= (0.75 + 0.25 * smooth_step(1.3, -0.9, y))[..., None]
+    image = np.tile(low, (*x.shape, 1))
+    paint(image, smooth_step(-1.2, 1.2, -y + 0.3 * x), high)
+    image *= (0.75 + 0.25 * smooth_step(1.3, -0.9, y))[..., None]
     if name == "stripes":
-        canvas.paint(0.7 * smooth_step(-0.25, 0.25, np.sin(9 * (x + 0.45 * y))), low)
+        paint(image, 0.7 * smooth_step(-0.25, 0.25, np.sin(9 * (x + 0.45 * y))), low)
     elif name == "bokeh":
         for _ in range(9):
             centre, radius = random.uniform(-1, 1, 2), random.uniform(0.1, 0.3)
             disc = smooth_step(0.05, -0.05, np.hypot(x - centre[0], y - centre[1]) - radius)
-            canvas.paint(0.5 * disc, rainbow(factors.background_hue + random.uniform(-0.15, 0.15), 0.3, 1.0))
+            paint(image, 0.5 * disc, rainbow(factors.background_hue + random.uniform(-0.15, 0.15), 0.3, 1.0))
     elif name == "garden":
         blades = 0.12 * np.sin(23 * x + random.uniform(0, 6)) + 0.07 * np.sin(41 * x)
-        canvas.paint(smooth_step(0.03, -0.03, 0.35 - y + blades), rainbow(0.28, 0.55, 0.5))
-        canvas.paint(smooth_step(0.03, -0.03, 0.6 - y + 0.8 * blades), rainbow(0.26, 0.6, 0.4))
+        paint(image, smooth_step(0.03, -0.03, 0.35 - y + blades), rainbow(0.28, 0.55, 0.5))
+        paint(image, smooth_step(0.03, -0.03, 0.6 - y + 0.8 * blades), rainbow(0.26, 0.6, 0.4))
+    return image
 
 
 def _coat_colours(factors):
@@ -196,33 +187,28 @@ def _coat_colours(factors):
 def _fur(factors, x, y, random):
     """Colour of the fur at every point of the head, (size, size, 3): coat, pattern and grain."""
     main, second = _coat_colours(factors)
-    colour = np.empty((*x.shape, 3), "float64")
-    colour[:] = main
+    fur = np.tile(main, (*x.shape, 1))
     patches, grain = noise(random, 9), noise(random, 60)
     wobble = 0.05 * patches(x, y)
-
-    def paint(cover, new):
-        colour[...] += cover[..., None] * (np.asarray(new, "float64") - colour)
-
     pattern = PATTERNS[factors.pattern]
     if pattern == "tabby":
         forehead = smooth_step(-0.02, -0.2, y) * smooth_step(0.42, 0.3, np.abs(x) + 0.3 * y)
-        paint(0.85 * forehead * smooth_step(0.1, 0.6, np.cos(26 * (np.abs(x + wobble) * (1 - 0.5 * y)))), second)
+        paint(fur, 0.85 * forehead * smooth_step(0.1, 0.6, np.cos(26 * (np.abs(x + wobble) * (1 - 0.5 * y)))), second)
         cheeks = smooth_step(0.26, 0.36, np.abs(x)) * smooth_step(-0.1, 0.05, y)
-        paint(0.8 * cheeks * smooth_step(0.1, 0.6, np.sin(30 * (y - 0.35 * np.abs(x) + wobble))), second)
+        paint(fur, 0.8 * cheeks * smooth_step(0.1, 0.6, np.sin(30 * (y - 0.35 * np.abs(x) + wobble))), second)
     elif pattern == "bicolour":
         blaze = 0.05 + 0.75 * np.maximum(y + 0.22, 0) + wobble
-        paint(smooth_step(0.04, -0.04, np.abs(x) - blaze) * smooth_step(-0.62, -0.45, y), WHITE)
+        paint(fur, smooth_step(0.04, -0.04, np.abs(x) - blaze) * smooth_step(-0.62, -0.45, y), WHITE)
     elif pattern == "calico":
-        paint(smooth_step(0.15, 0.45, patches(x, y)), ORANGE)
-        paint(smooth_step(0.15, 0.45, patches(-y, x + 0.4)), second)
-        paint(smooth_step(0.05, -0.05, np.hypot(x, y - 0.42) - 0.22), WHITE)
+        paint(fur, smooth_step(0.15, 0.45, patches(x, y)), ORANGE)
+        paint(fur, smooth_step(0.15, 0.45, patches(-y, x + 0.4)), second)
+        paint(fur, smooth_step(0.05, -0.05, np.hypot(x, y - 0.42) - 0.22), WHITE)
     elif pattern == "colourpoint":
-        paint(0.9 * smooth_step(0.45, 0.05, np.hypot(0.9 * x, y - 0.18)), second)
-    return colour * (1 + 0.07 * grain(x * 1.3, y * 0.6)[..., None] + 0.03 * grain(0.7 * y, x)[..., None])
+        paint(fur, 0.9 * smooth_step(0.45, 0.05, np.hypot(0.9 * x, y - 0.18)), second)
+    return fur * (1 + 0.07 * grain(x * 1.3, y * 0.6)[..., None] + 0.03 * grain(0.7 * y, x)[..., None])
 
 
-def _ears(canvas, x, y, factors, cover, colours):
+def _ears(image, x, y, factors, cover, colours):
     main, second, ear = colours
     across = np.abs(x)
     spread = 0.1 * factors.ear_angle
@@ -234,17 +220,17 @@ def _ears(canvas, x, y, factors, cover, colours):
     if name == "folded":
         tip = tip + [0.0, 0.26]
     outer = np.array([[0.12, -0.36], tip, [0.56, -0.08]])
-    canvas.paint(cover(triangle(across, y, outer) - rounding), ear * 0.92)
+    paint(image, cover(triangle(across, y, outer) - rounding), ear * 0.92)
     centre = outer.mean(axis=0) + [0.01, 0.03]
     inner = centre + 0.55 * (outer - centre)
-    canvas.paint(0.85 * cover(triangle(across, y, inner) - 0.5 * rounding, soft=2.5), 0.6 * PINK + 0.4 * main)
+    paint(image, 0.85 * cover(triangle(across, y, inner) - 0.5 * rounding, soft=2.5), 0.6 * PINK + 0.4 * main)
     if name == "folded":
         flap = np.array([tip + [-0.2, 0.02], tip + [0.1, 0.06], [tip[0] + 0.03, tip[1] + 0.27]])
-        canvas.paint(0.35 * cover(triangle(across, y, flap) - 0.075, soft=3), 0.3 * ear)
-        canvas.paint(cover(triangle(across, y, flap) - 0.045), 0.9 * ear)
+        paint(image, 0.35 * cover(triangle(across, y, flap) - 0.075, soft=3), 0.3 * ear)
+        paint(image, cover(triangle(across, y, flap) - 0.045), 0.9 * ear)
 
 
-def _eyes(canvas, x, y, factors, cover):
+def _eyes(image, x, y, factors, cover):
     sign = np.where(x < 0, -1.0, 1.0)
     size, lids = factors.eye_size, factors.eye_opening
     across, up = x - sign * 0.245, y + 0.02
@@ -252,37 +238,37 @@ def _eyes(canvas, x, y, factors, cover):
     across, up = across + 0.15 * sign * up, up + 0.18 * sign * across
     width, height = 0.155 * size, 0.155 * size * lids
     eye = ellipse(across, up, width, height)
-    canvas.paint(cover(eye - 0.028), DARK)
+    paint(image, cover(eye - 0.028), DARK)
     inside = cover(eye)
     iris = EYES[factors.eye_colour]
-    canvas.paint(inside, iris)
-    canvas.paint(inside * 0.55 * smooth_step(0.02, 0.16, up + 0.03), np.clip(iris * 1.45, 0, 1))
+    paint(image, inside, iris)
+    paint(image, inside * 0.55 * smooth_step(0.02, 0.16, up + 0.03), np.clip(iris * 1.45, 0, 1))
     gaze_x, gaze_y = across - 0.055 * factors.gaze_x, up - 0.04 * factors.gaze_y
-    canvas.paint(inside * cover(ellipse(gaze_x, gaze_y, (0.028 + 0.075 * factors.pupil) * size, 0.125 * size)), DARK)
-    canvas.paint(inside * 0.45 * smooth_step(-0.2 * height, -1.1 * height, up), DARK)
-    canvas.paint(inside * cover(np.hypot(across + 0.05, up + 0.055 * lids) - 0.036 * size), (1, 1, 1))
-    canvas.paint(inside * 0.7 * cover(np.hypot(across - 0.06, up - 0.06 * lids) - 0.018 * size), (1, 1, 1))
+    paint(image, inside * cover(ellipse(gaze_x, gaze_y, (0.028 + 0.075 * factors.pupil) * size, 0.125 * size)), DARK)
+    paint(image, inside * 0.45 * smooth_step(-0.2 * height, -1.1 * height, up), DARK)
+    paint(image, inside * cover(np.hypot(across + 0.05, up + 0.055 * lids) - 0.036 * size), (1, 1, 1))
+    paint(image, inside * 0.7 * cover(np.hypot(across - 0.06, up - 0.06 * lids) - 0.018 * size), (1, 1, 1))
 
 
-def _muzzle(canvas, x, y, factors, cover, light):
+def _muzzle(image, x, y, factors, cover, light):
     size = factors.muzzle
     across = np.abs(x)
     pads = ellipse(across - 0.115 * size, y - 0.335, 0.165 * size, 0.125 * size)
     chin = ellipse(x, y - 0.46, 0.11 * size, 0.075 * size)
-    canvas.paint(0.8 * cover(chin, soft=2), light * 0.95)
-    canvas.paint(0.9 * cover(pads, soft=2), light)
+    paint(image, 0.8 * cover(chin, soft=2), light * 0.95)
+    paint(image, 0.9 * cover(pads, soft=2), light)
     mouth = np.abs(np.hypot(across - 0.075 * size, y - 0.315) - 0.078 * size)
-    canvas.paint(0.75 * cover(np.maximum(mouth - 0.008, 0.335 - y)), DARK)
-    canvas.paint(0.7 * cover(np.maximum(across - 0.007, np.abs(y - 0.29) - 0.045)), DARK)
+    paint(image, 0.75 * cover(np.maximum(mouth - 0.008, 0.335 - y)), DARK)
+    paint(image, 0.7 * cover(np.maximum(across - 0.007, np.abs(y - 0.29) - 0.045)), DARK)
     nose = np.array([[-0.075, 0.195], [0.075, 0.195], [0.0, 0.265]]) * [size, 1]
-    canvas.paint(cover(triangle(x, y, nose) - 0.022), NOSE_COLOURS[factors.nose])
-    canvas.paint(0.5 * cover(ellipse(x + 0.02, y - 0.195, 0.035, 0.012)), (1, 1, 1))
+    paint(image, cover(triangle(x, y, nose) - 0.022), NOSE_COLOURS[factors.nose])
+    paint(image, 0.5 * cover(ellipse(x + 0.02, y - 0.195, 0.035, 0.012)), (1, 1, 1))
     for row in range(3):
         spot = np.hypot(across - (0.13 + 0.035 * (row % 2)), y - 0.3 - 0.035 * row)
-        canvas.paint(0.5 * cover(spot - 0.008), DARK)
+        paint(image, 0.5 * cover(spot - 0.008), DARK)
 
 
-def _whiskers(canvas, x, y, factors, cover):
+def _whiskers(image, x, y, factors, cover):
     across = np.abs(x)
     for row in range(3):
         start = (0.16, 0.305 + 0.035 * row)
@@ -290,19 +276,16 @@ def _whiskers(canvas, x, y, factors, cover):
         # bent downwards: a parabola over the straight line
         bend = 0.12 * np.clip((across - start[0]) / (end[0] - start[0]), 0, 1.2) ** 2
         distance, part = segment(across, y - bend, start, end)
-        canvas.paint(0.85 * cover(distance - 0.011 * (1 - 0.6 * part)), (0.98, 0.98, 0.96))
+        paint(image, 0.85 * cover(distance - 0.011 * (1 - 0.6 * part)), (0.98, 0.98, 0.96))
 
 
 def draw(factors, size=64):
     """Draw the cat of `factors`: uint8 (size, size, 3)."""
     random = np.random.default_rng(factors.texture)
-    axis = ((np.arange(size, dtype="float64") + 0.5) / size * 2 - 1).astype("float64")
+    axis = (np.arange(size) + 0.5) / size * 2 - 1
     image_x, image_y = np.meshgrid(axis, axis)
-    canvas = _Canvas(size, rainbow(factors.background_hue, 0.35, 0.62))
-    _background(canvas, image_x, image_y, factors, random)
-
-    angle = np.float64(np.deg2rad(factors.roll))
-    scale = np.float64(1.12 * factors.scale)
+    image = _background(image_x, image_y, factors, random)
+    angle, scale = np.deg2rad(factors.roll), 1.12 * factors.scale
     moved_x, moved_y = (image_x - factors.x) / scale, (image_y - factors.y - 0.1) / scale
     x = np.cos(angle) * moved_x + np.sin(angle) * moved_y
     y = np.cos(angle) * moved_y - np.sin(angle) * moved_x
@@ -311,7 +294,7 @@ def draw(factors, size=64):
     def cover(distance, soft=1.0):
         return np.clip(0.5 - distance / (pixel * soft), 0, 1)
 
-    def turned(depth):
+    def turn(depth):
         """Coordinates of the parts at height `depth` above the face: turning the head shifts them against the outline."""
         return x - 0.13 * depth * factors.yaw, y - 0.09 * depth * factors.pitch
 
@@ -320,27 +303,27 @@ def draw(factors, size=64):
     if PATTERNS[factors.pattern] == "calico":
         ear = ORANGE
     body = ellipse(moved_x, moved_y - 1.05, 0.72, 0.72)
-    canvas.paint(cover(body, soft=2), 0.72 * main)
-    _ears(canvas, *turned(-0.5), factors, cover, (main, second, ear))
+    paint(image, cover(body, soft=2), 0.72 * main)
+    _ears(image, *turn(-0.5), factors, cover, (main, second, ear))
 
     skull = ellipse(x, y + 0.02, 0.6, 0.5)
     cheeks = ellipse(np.abs(x) - 0.24, y - 0.2, 0.36, 0.3)
     head = smooth_union(skull, cheeks, 0.12)
     # tufts: the outline of the cheeks is slightly ragged
     head = head + 0.012 * np.sin(38 * np.arctan2(y, x)) * smooth_step(0.0, 0.3, y)
-    canvas.paint(0.35 * cover(head - 0.05, soft=5), 0.25 * main)
-    fur = _fur(factors, *turned(0.6), random)
-    canvas.paint(cover(head), fur)
+    paint(image, 0.35 * cover(head - 0.05, soft=5), 0.25 * main)
+    fur = _fur(factors, *turn(0.6), random)
+    paint(image, cover(head), fur)
 
     whole = cover(head)
     light_x, light_y = np.sin(1.1 * factors.light_angle), -0.75
     shade = (x / 0.62 * light_x + y / 0.52 * light_y) * factors.light_strength
-    canvas.image *= (1 + whole * (0.3 * shade - 0.05))[..., None]
+    image *= (1 + whole * (0.3 * shade - 0.05))[..., None]
     light = 0.35 * main + 0.65 * WHITE if PATTERNS[factors.pattern] != "colourpoint" else 0.6 * second + 0.4 * WHITE
-    _muzzle(canvas, *turned(1.5), factors, cover, light)
-    _eyes(canvas, *turned(1.0), factors, cover)
-    _whiskers(canvas, *turned(1.5), factors, cover)
-    return np.rint(255 * np.clip(canvas.image, 0, 1)).astype("uint8")
+    _muzzle(image, *turn(1.5), factors, cover, light)
+    _eyes(image, *turn(1.0), factors, cover)
+    _whiskers(image, *turn(1.5), factors, cover)
+    return np.rint(255 * np.clip(image, 0, 1)).astype("uint8")
 
 
 def draw_all(numbers, size=64):

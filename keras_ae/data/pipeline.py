@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_ae.data import cache, copies, sources
-from keras_ae.data.tasks import UNVARIED, half_mirrored, mirrored, moved
+from keras_ae.data.tasks import UNVARIED, mirror, mirror_half, move
 from keras_ae.errors import UserError
-from keras_ae.images.pictures import scaled, to_float
+from keras_ae.images.pictures import scale, to_float
 
 # training images that priors, PCA and judges use: more would take memory or time, and hardly change what they say
 SAMPLED = 102_400
@@ -57,7 +57,7 @@ def load(name="synthetic_cats", directory=None, size=None, channels=None):
     source = sources.open_source(name, directory)
     size, channels = size or source.size or 64, channels or source.channels or 3
     _check_size(size, channels)
-    return cache.prepare(source, f"{name} {Path(directory).resolve() if directory else ''}", size, channels)
+    return cache.prepare(source, f"{name} {Path(directory).resolve() if directory else ''}", (size, size, channels))
 
 
 def load_data(
@@ -115,7 +115,7 @@ def _numbered(image_set, side, numbers, rows, batch=None):
 
 def _with_inputs(batch, task, seed):
     """The batch with images in [-1, 1], and what the task makes of them for the encoder."""
-    images = scaled(tf.cast(batch["images"], tf.float32))
+    images = scale(tf.cast(batch["images"], tf.float32))
     return batch | {"images": images, "inputs": images if task is None else task(images, seed)}
 
 
@@ -128,9 +128,9 @@ def batches(image_set, side, batch, task=None, view=0, variation=UNVARIED):
 
     def prepared(number, found):
         seed, images = tf.stack([HELD_OUT_SEED, tf.cast(number, tf.int32)]), found["images"]
-        images = mirrored(images) if variation.flip and view % 2 else images
+        images = mirror(images) if variation.flip and view % 2 else images
         # the numbers of batches of different views differ
-        images = moved(images, variation, seed + [0, view << 24]) if variation.moves and view > 1 else images
+        images = move(images, variation, seed + [0, view << 24]) if variation.moves and view > 1 else images
         return _with_inputs(found | {"images": images}, task, seed)
 
     numbers = tf.data.Dataset.range(-(-len(image_set.classes[side]) // batch))
@@ -174,8 +174,8 @@ def training(image_set, batch, seed, first_epoch=0, variation=UNVARIED, task=Non
 
     def prepared(step, found):
         # bytes are moved four times as fast as floats
-        images = half_mirrored(found["images"], step) if variation.flip else found["images"]
-        images = moved(images, variation, tf.stack([seed, step])) if variation.moves else images
+        images = mirror_half(found["images"], step) if variation.flip else found["images"]
+        images = move(images, variation, tf.stack([seed, step])) if variation.moves else images
         found |= {"images": tf.ensure_shape(images, (batch, *image_set.shape))}
         return _with_inputs(found, task, tf.stack([seed, tf.cast(step, tf.int32)]))
 

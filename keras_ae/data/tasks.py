@@ -54,27 +54,27 @@ class Variation:
 UNVARIED = Variation()
 
 
-def mirrored(images):
+def mirror(images):
     """Images with left and right exchanged."""
     return tf.reverse(images, [2])
 
 
-def half_mirrored(images, step):
+def mirror_half(images, step):
     """The second half of a shuffled batch mirrored, so that each image is mirrored with probability 1/2.
 
     Of an odd number of images, the one in the middle is mirrored in every second step.
     """
     half = (tf.shape(images)[0] + tf.cast(step % 2, tf.int32)) // 2
     # several times as fast as a choice for each image
-    return tf.concat([images[:half], mirrored(images[half:])], axis=0)
+    return tf.concat([images[:half], mirror(images[half:])], axis=0)
 
 
-def moved(images, variation, seed):
+def move(images, variation, seed):
     """Images shifted, enlarged and turned by random amounts; mirroring is apart. seed: (2,) int32."""
-    return _warped(images, variation, seed) if variation.warps else _shifted(images, int(variation.shift), seed)
+    return _warp(images, variation, seed) if variation.warps else _shift(images, int(variation.shift), seed)
 
 
-def _shifted(images, shift, seed):
+def _shift(images, shift, seed):
     """All images shifted by the same -`shift` to `shift` pixels in each direction; edges are mirrored."""
     offsets = tf.random.stateless_uniform((2,), seed, 0, 2 * shift + 1, tf.int32)
     for axis, offset in zip((1, 2), tf.unstack(offsets), strict=True):
@@ -85,7 +85,7 @@ def _shifted(images, shift, seed):
     return images
 
 
-def _warped(images, variation, seed):
+def _warp(images, variation, seed):
     """Each image moved, enlarged and turned by its own random amounts, float32 from 0 to 255."""
     n, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
     amounts = [variation.shift, variation.shift, variation.scale, math.radians(variation.rotation)]
@@ -133,7 +133,7 @@ def downscale(
     return tf.clip_by_value(small, -1.0, 1.0)
 
 
-def unlearned(inputs, shape):
+def enlarge(inputs, shape):
     """The baseline without a model: inputs enlarged bicubically to `shape` (H, W, C), or unchanged if they have that size."""
     if tuple(inputs.shape[1:3]) == tuple(shape[:2]):
         return inputs

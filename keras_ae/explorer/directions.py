@@ -38,7 +38,7 @@ def find(images, codes, count=6):
     floats = pictures.to_float(images)
     named = []
     if floats.shape[-1] == 3:
-        steps = space.separate(codes, properties.measured(floats))
+        steps = space.separate(codes, properties.measure(floats))
         named = [(name.replace("_", " "), ENDS[name], step) for name, step in zip(properties.PROPERTIES, steps, strict=True)]
     count = min(count if named else count + 2, codes.shape[1], len(codes))
     steps = find_principal(floats, codes, count)

@@ -4,6 +4,7 @@ TensorFlow or onnxruntime is imported when an export is opened that needs it, so
 """
 
 import functools
+import importlib
 import importlib.util
 import os
 import shlex
@@ -20,6 +21,9 @@ from keras_ae.exports.card import read_card
 from keras_ae.images import pictures
 from keras_ae.priors import philox, space
 
+# of inputs of ONNX files
+TYPES = {"tensor(float)": "float32", "tensor(int32)": "int32"}
+
 
 def load_savedmodel(folder, name):
     """The SavedModel `name` in `folder`. Raises UserError if it is damaged."""
@@ -35,28 +39,34 @@ def load_savedmodel(folder, name):
 class Runtime:
     """What computes an export, with the networks that it opens when they are first used.
 
-    Arrays are float32, labels int32 (n,) for a conditional model and None for others. Raises UserError where the package that
-    computes is not installed, or files are damaged or not as the card says.
+    Raises UserError where the package that computes is not installed, or files are damaged or not as the card says.
     """
 
-    @functools.cached_property
-    def _encoder(self):
-        return self._open("encoder", images=self.card["input_shape"], z=[self.card["latent_dim"]])
+    def __init__(self, folder, card):
+        self.folder, self.card = folder, card
+        self._open = functools.cache(self._open)
+        package, other = self.PACKAGES
+        try:
+            self._package = importlib.import_module(package)
+        except ImportError as error:
+            raise UserError(f"{package} cannot be imported ({error}); install it, or choose {other} as `runtime`") from error
 
-    @functools.cached_property
-    def _decoder(self):
-        return self._open("decoder", z=[self.card["latent_dim"]], images=self.card["image_shape"])
+    def _check(self, name, found):
+        """Raises UserError unless a network takes and makes what the card says, and a label where the card has some.
 
-    def _check(self, name, found, wanted):
-        """Raises UserError unless a network takes and makes what is wanted, and a label where the card has some.
-
-        found, wanted: {name of an input or output: shape without the batch}.
+        found: {name of an input or output: shape without the batch}.
         """
-        for key, shape in wanted.items():
-            if found.get(key) != tuple(shape):
+        z, images = (self.card["latent_dim"],), tuple(self.card["image_shape"])
+        wanted = {
+            "encoder": {"images": tuple(self.card["input_shape"]), "z": z},
+            "decoder": {"z": z, "images": images},
+            "generator": {"first": (), "images": images, "z": z},
+            "velocity": {"x": z, "velocity": z},
+        }
+        for key, shape in wanted[name].items():
+            if found.get(key) != shape:
                 has = f"has {key} of shape {found[key]}" if key in found else f"has no {key}"
-                says = f"card.json says {key} of shape {tuple(shape)}"
-                raise UserError(f"{self.folder}: {says}, {name} {has}; export the model again")
+                raise UserError(f"{self.folder}: card.json says {key} of shape {shape}, {name} {has}; export the model again")
         if ("label" in found) != bool(self.card["labels"]):
             takes = "takes a label" if "label" in found else "takes none"
             says = f"card.json names the labels {self.card['labels']}"
@@ -66,68 +76,48 @@ class Runtime:
 class TensorFlow(Runtime):
     """The SavedModels of an export."""
 
-    def __init__(self, folder, card):
-        self.folder, self.card = folder, card
-        try:
-            import tensorflow
-        except ImportError as error:
-            raise UserError(f"TensorFlow cannot be imported ({error}); install it, or choose onnx as `runtime`") from error
-        self._tf = tensorflow
+    PACKAGES = "tensorflow", "onnx"
 
     @property
     def generates(self):
         """Whether there is a generator."""
         return (self.folder / "generator").is_dir()
 
-    def _open(self, name, signature="serving_default", **wanted):
-        """A SavedModel and its function; wanted: {name of an input or output: shape without the batch}."""
-        model = load_savedmodel(self.folder, name)
-        found = {}
-        if signature in model.signatures:
-            function = model.signatures[signature]
+    def _open(self, name):
+        model, found = load_savedmodel(self.folder, name), {}
+        if function := model.signatures.get("fitted" if name == "generator" else "serving_default"):
             tensors = {**function.structured_input_signature[1], **function.structured_outputs}
             found = {key: tuple(tensor.shape[1:]) for key, tensor in tensors.items()}
-        self._check(name, found, wanted)
+        self._check(name, found)
         return model
 
-    @functools.cached_property
-    def _generator(self):
-        return self._open("generator", "fitted", first=[], images=self.card["image_shape"], z=[self.card["latent_dim"]])
+    def _tensors(self, **arrays):
+        types = {"label": "int32", "first": "int32", "n": "int32", "seed": "int32"}
+        given = {name: values for name, values in arrays.items() if values is not None}
+        return {name: self._package.constant(values, types.get(name, "float32")) for name, values in given.items()}
 
-    def _tensors(self, labels, **arrays):
-        tensors = {name: self._tf.constant(values, self._tf.float32) for name, values in arrays.items()}
-        return tensors if labels is None else tensors | {"label": self._tf.constant(labels, self._tf.int32)}
+    def run(self, name, signature="serving_default", **arrays):
+        """The outputs of a network, a dict of tensors; labels are None for a model that is not conditional."""
+        return self._open(name).signatures[signature](**self._tensors(**arrays))
 
-    def encode(self, images, labels):
-        """The outputs of the encoder for images (n, h, w, C): a dict of tensors."""
-        return self._encoder.signatures["serving_default"](**self._tensors(labels, images=images))
-
-    def decode(self, z, labels):
-        """{"images": (n, H, W, C)} of codes (n, latent_dim)."""
-        return self._decoder.signatures["serving_default"](**self._tensors(labels, z=z))
-
-    def draw(self, prior, first, n, seed, temperature, labels):
+    def draw(self, prior, first, n, seed, temperature, label):
         """{"images": uint8, "z"} of codes `first` ... of the seed's sequence from the prior "fitted" or "normal"."""
-        counts = {key: self._tf.constant(value) for key, value in {"first": first, "n": n, "seed": seed}.items()}
-        return self._generator.signatures[prior](**counts, **self._tensors(labels, temperature=temperature))
+        return self.run("generator", prior, first=first, n=n, seed=seed, temperature=temperature, label=label)
 
-    def refine(self, images, z, steps, labels):
+    def refine(self, images, z, steps, label):
         """Codes after so many steps of gradient descent, see `Exported.refine`."""
-        tensors = self._tensors(labels, z=z, images=images)
-        return self._descend(tensors["z"], tensors["images"], self._tf.constant(steps), *list(tensors.values())[2:])
+        tensors = self._tensors(z=z, images=images)
+        return self._descend(*tensors.values(), self._package.constant(steps), self._tensors(label=label))
 
     @functools.cached_property
     def _descend(self):
-        tf, decode = self._tf, self._decoder.signatures["serving_default"]
-        specs = [tf.TensorSpec((None, self.card["latent_dim"])), tf.TensorSpec((None, *self.card["image_shape"]))]
-        specs += [tf.TensorSpec((), tf.int32), *([tf.TensorSpec((None,), tf.int32)] if self.card["labels"] else [])]
+        tf, decode = self._package, self._open("decoder").signatures["serving_default"]
 
         def errors(z, images, label):
-            rebuilt = decode(z=z, **({"label": label[0]} if label else {}))["images"]
-            return tf.reduce_sum(tf.square(rebuilt - images), axis=[1, 2, 3])
+            return tf.reduce_sum(tf.square(decode(z=z, **label)["images"] - images), axis=[1, 2, 3])
 
-        @tf.function(input_signature=specs)
-        def descend(z, images, steps, *label):
+        @tf.function(reduce_retracing=True)
+        def descend(z, images, steps, label):
             """The codes with the least squared error on the way of Adam (Kingma & Ba 2015), which begins with z."""
             deviation = tf.math.reduce_std(z, axis=1, keepdims=True)
             # the numbers of a short code may be alike
@@ -153,14 +143,10 @@ class TensorFlow(Runtime):
 class Onnx(Runtime):
     """The files in the folder onnx/ of an export, computed by onnxruntime."""
 
+    PACKAGES = "onnxruntime", "tensorflow"
+
     def __init__(self, folder, card):
-        self.folder, self.card = folder, card
-        try:
-            import onnxruntime
-        except ImportError as error:
-            advice = "install it, or choose tensorflow as `runtime`"
-            raise UserError(f"onnxruntime cannot be imported ({error}); {advice}") from error
-        self._package = onnxruntime
+        super().__init__(folder, card)
         if not (folder / "onnx" / "decoder.onnx").exists():
             raise UserError(f"{folder} has no onnx/decoder.onnx; export the model again, or choose tensorflow as `runtime`")
 
@@ -169,8 +155,7 @@ class Onnx(Runtime):
         """Whether there is a prior to draw codes from."""
         return (self.folder / "onnx" / "prior.npz").exists()
 
-    def _open(self, name, **wanted):
-        """A session with the file onnx/NAME.onnx; wanted: {name of an input or output: shape without the batch}."""
+    def _open(self, name):
         path = self.folder / "onnx" / f"{name}.onnx"
         options = self._package.SessionOptions()
         options.log_severity_level = 4
@@ -179,9 +164,15 @@ class Onnx(Runtime):
         except Exception as error:
             # a damaged protocol buffer raises almost anything
             raise UserError(f"{path} is not an ONNX file that loads; export the model again") from error
-        found = {value.name: tuple(value.shape[1:]) for value in (*session.get_inputs(), *session.get_outputs())}
-        self._check(f"onnx/{name}.onnx", found, wanted)
+        self._check(name, {value.name: tuple(value.shape[1:]) for value in (*session.get_inputs(), *session.get_outputs())})
         return session
+
+    def run(self, name, outputs=None, **arrays):
+        """The outputs of a network, by default all but uint8 images, a dict of arrays; labels as those of `TensorFlow`."""
+        session = self._open(name)
+        outputs = outputs or [value.name for value in session.get_outputs() if value.name != "images_uint8"]
+        given = {value.name: np.asarray(arrays[value.name], TYPES[value.type]) for value in session.get_inputs()}
+        return dict(zip(outputs, session.run(outputs, given), strict=True))
 
     @functools.cached_property
     def _samplers(self):
@@ -197,35 +188,13 @@ class Onnx(Runtime):
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise UserError(f"{path} cannot be read; export the model again") from error
 
-    @functools.cached_property
-    def _velocity(self):
-        latent_dim = [self.card["latent_dim"]]
-        session = self._open("velocity", x=latent_dim, velocity=latent_dim)
-        names = [value.name for value in session.get_inputs()]
+    def _velocity(self, x, t, labels):
+        return self.run("velocity", x=x, t=t, label=labels)["velocity"]
 
-        def velocity(x, t, labels):
-            given = {"x": x, "t": t, "label": labels}
-            return session.run(None, {name: given[name] for name in names})[0]
-
-        return velocity
-
-    def _run(self, session, names, labels, **arrays):
-        if labels is not None:
-            arrays["label"] = np.asarray(labels, "int32")
-        return dict(zip(names, session.run(names, arrays), strict=True))
-
-    def encode(self, images, labels):
-        """The outputs of the encoder for images (n, h, w, C): a dict of arrays."""
-        return self._run(self._encoder, [value.name for value in self._encoder.get_outputs()], labels, images=images)
-
-    def decode(self, z, labels):
-        """{"images": (n, H, W, C)} of codes (n, latent_dim)."""
-        return self._run(self._decoder, ["images"], labels, z=z)
-
-    def draw(self, prior, first, n, seed, temperature, labels):
+    def draw(self, prior, first, n, seed, temperature, label):
         """{"images": uint8, "z"} of codes `first` ... of the seed's sequence from the prior "fitted" or "normal"."""
-        z = self._samplers[prior](n, seed, temperature, first, labels)
-        return {"images": self._run(self._decoder, ["images_uint8"], labels, z=z)["images_uint8"], "z": z}
+        z = self._samplers[prior](n, seed, temperature, first, label)
+        return {"images": self.run("decoder", ["images_uint8"], z=z, label=label)["images_uint8"], "z": z}
 
 
 def check_folder(folder):
@@ -260,7 +229,7 @@ class Exported:
     ):
         self.folder = Path(folder)
         check_folder(self.folder)
-        self.card = {"labels": [], "task": {"name": "identity"}, **read_card(self.folder)}
+        self.card = read_card(self.folder)
         if runtime == "auto":
             portable = (self.folder / "onnx" / "decoder.onnx").exists() and importlib.util.find_spec("onnxruntime")
             runtime = "onnx" if portable else "tensorflow"
@@ -290,7 +259,7 @@ class Exported:
         if not self.labels or self.label is not None:
             return np.full(len(files), self.label) if self.labels else None
         # as data sets name the classes
-        names = [pictures.printable(name) for name in (pictures.classes(files, directory) if directory else [""] * len(files))]
+        names = [pictures.printable(name) for name in pictures.classes(files, directory)] if directory else [""] * len(files)
         for file, name in zip(files, names, strict=True):
             if name not in self.labels:
                 place = f"is in the sub-folder '{name}', which is not one of its classes" if name else "has no class"
@@ -324,18 +293,26 @@ class Exported:
         """Whether the export has a generator."""
         return self._runtime.generates
 
-    def _run(self, function, arrays, labels, progress):
-        """Apply a function of the runtime to arrays (n, ...) in batches: a dict of NumPy arrays."""
-        labels = self._labels_for(len(arrays), labels)
+    def _batched(self, function, n, labels, batch=128, progress=None):
+        """Apply `function(rows, label)` to n rows in batches and join the results; labels: of all rows, or None."""
 
-        def run_rows(rows):
-            return function(np.asarray(arrays[rows], "float32"), None if labels is None else labels[rows])
+        def apply(rows):
+            return function(rows, None if labels is None else labels[rows])
 
-        if not len(arrays):
+        return space.batched(apply, np.arange(n), batch, progress)
+
+    def _run(self, name, labels, progress=None, **arrays):
+        """The outputs of a network for one array (n, ...), a dict of NumPy arrays."""
+        ((key, values),) = arrays.items()
+        if not len(values):
             # some processors' convolutions refuse an empty batch: the shapes come from one image of zeros
-            one = function(np.zeros((1, *arrays.shape[1:]), "float32"), None if labels is None else np.zeros(1, "int32"))
-            return {key: np.asarray(values)[:0] for key, values in one.items()}
-        return space.batched(run_rows, np.arange(len(arrays)), progress=progress)
+            one = self._run(name, [0], **{key: np.zeros((1, *values.shape[1:]))})
+            return {name: made[:0] for name, made in one.items()}
+
+        def run_rows(rows, label):
+            return self._runtime.run(name, label=label, **{key: np.asarray(values[rows], "float32")})
+
+        return self._batched(run_rows, len(values), self._labels_for(len(values), labels), progress=progress)
 
     def _floats(self, images):
         images = np.asarray(images)
@@ -351,7 +328,7 @@ class Exported:
         images: (n, *input_shape). labels: class numbers (n,) of a conditional model, by default `label`; also below. progress:
         text of a progress bar on stderr.
         """
-        return self._run(self._runtime.encode, self._floats(images), labels, progress)
+        return self._run("encoder", labels, progress, images=self._floats(images))
 
     def encode(self, images: ArrayLike, labels: ArrayLike | None = None, progress: str | None = None) -> np.ndarray:
         """Mean codes (n, latent_dim) of images (n, *input_shape)."""
@@ -362,7 +339,7 @@ class Exported:
         z = np.asarray(z)
         if z.shape[1:] != (self.latent_dim,):
             raise UserError(f"{self.folder} takes codes of shape (n, {self.latent_dim}). Received: {z.shape}")
-        return self._run(self._runtime.decode, z, labels, None)["images"]
+        return self._run("decoder", labels, z=z)["images"]
 
     def reconstruct(self, images: ArrayLike, labels: ArrayLike | None = None) -> np.ndarray:
         """Images (n, H, W, C) decoded from the mean codes of images (n, *input_shape)."""
@@ -397,12 +374,12 @@ class Exported:
         """
         if not (len(z) and steps):
             return z
-        images, labels = self._floats(images), self._labels_for(len(z), labels)
+        images = self._floats(images)
 
-        def refine_rows(rows):
-            return self._with_gradients.refine(images[rows], z[rows], steps, None if labels is None else labels[rows])
+        def refine_rows(rows, label):
+            return self._with_gradients.refine(images[rows], z[rows], steps, label)
 
-        return space.batched(refine_rows, np.arange(len(z)), 32, progress)
+        return self._batched(refine_rows, len(z), self._labels_for(len(z), labels), 32, progress)
 
     def generate(
         self,
@@ -424,15 +401,12 @@ class Exported:
         if n == 0:
             # not every runtime takes no rows
             return tuple(array[:0] for array in self.generate(1, seed, temperature, prior, first))
-        labels = None
-        if self.labels:
-            labels = self._labels_for(n, (first + np.arange(n)) % len(self.labels) if self.label is None else None)
+        in_turn = (first + np.arange(n)) % max(len(self.labels), 1) if self.label is None else None
 
-        def draw_rows(rows):
-            given = None if labels is None else labels[rows]
-            return self._runtime.draw(prior, first + int(rows[0]), len(rows), seed, temperature, given)
+        def draw_rows(rows, label):
+            return self._runtime.draw(prior, first + int(rows[0]), len(rows), seed, temperature, label)
 
-        drawn = space.batched(draw_rows, np.arange(n))
+        drawn = self._batched(draw_rows, n, self._labels_for(n, in_turn))
         return drawn["images"], drawn["z"]
 
 

@@ -18,8 +18,7 @@ from keras import layers, ops
 from keras_ae import files
 from keras_ae.errors import UserError, first_line
 from keras_ae.exports import load
-from keras_ae.images.pictures import scaled, to_uint8
-from keras_ae.models import networks
+from keras_ae.images.pictures import scale, to_uint8
 from keras_ae.priors import mixture
 from keras_ae.priors.flow import Flow
 
@@ -55,7 +54,7 @@ def use_fast_layers(network):
 def name_network(network, names, choose):
     """The network as a model whose first inputs have these names. choose: from what it returns to {name: output}."""
     inputs = {
-        name: keras.Input(given.shape[1:], dtype=given.dtype, name=name)
+        name: keras.Input(given.shape[1:], dtype="int32" if name == "label" else "float32", name=name)
         for name, given in zip(names, network.inputs, strict=False)
     }
     given = list(inputs.values())
@@ -63,7 +62,7 @@ def name_network(network, names, choose):
 
 
 def name_networks(encoder, decoder, prior, encoder_outputs):
-    """{file: model} with the names of the contract: encoder, decoder, and the velocity of a flow."""
+    """{file: model} with the names of the contract: encoder, decoder, and the velocity of a flow. "z" is the mean code."""
 
     def name_codes(codes):
         return {name: codes["z_mean" if name == "z" else name] for name in encoder_outputs}
@@ -131,7 +130,7 @@ def resize(images, shape):
     top, left = (size[1] - side) // 2, (size[2] - side) // 2
     square = tf.cast(images[:, top : top + side, left : left + side], tf.float32)
     pixels = tf.image.resize(square, shape[:2], method="bicubic", antialias=True)
-    return scaled(tf.ensure_shape(tf.clip_by_value(tf.round(pixels), 0.0, 255.0), (None, *shape)))
+    return scale(tf.ensure_shape(tf.clip_by_value(tf.round(pixels), 0.0, 255.0), (None, *shape)))
 
 
 # tf2onnx has no form of antialiasing. The kernel is that of Keys 1981, as in TensorFlow
@@ -184,51 +183,41 @@ def write_litert(model, path, half):
 
 
 class LiteRT:
-    """The files of the folder litert/ with the methods of `load.Onnx` that `differences` calls."""
+    """The files of the folder litert/, with the method of `load.Onnx` that `differences` calls."""
 
     def __init__(self, folder, card):
+        self.folder = folder / "litert"
+
+    def run(self, name, **arrays):
+        """The outputs of a network, a dict of arrays."""
         with warnings.catch_warnings():
             # the interpreter inside TensorFlow, on its way into a package of its own, is enough for a comparison
             warnings.simplefilter("ignore")
-            models = (tf.lite.Interpreter(str(folder / "litert" / f"{name}.tflite")) for name in ("encoder", "decoder"))
-            self._encode, self._decode = (model.get_signature_runner("serving_default") for model in models)
-
-    def encode(self, images, label):
-        """The outputs of the encoder for images (n, h, w, C): a dict of arrays."""
-        return self._encode(images=images, **({} if label is None else {"label": label}))
-
-    def decode(self, z, label):
-        """{"images": (n, H, W, C)} of codes (n, latent_dim)."""
-        return self._decode(z=z, **({} if label is None else {"label": label}))
+            return tf.lite.Interpreter(str(self.folder / f"{name}.tflite")).get_signature_runner()(**arrays)
 
 
-def labels_in_turn(n, classes):
-    """Class numbers (n,), each class in its turn; None without classes."""
-    return np.arange(n, dtype="int32") % classes if classes else None
-
-
-def differences(runtime, encoder, decoder, prior, classes, n=32):
+def differences(runtime, models, prior, classes, n=32):
     """The greatest differences of n pictures from those of the networks, of 255: {"decoder", "encoder"}.
 
-    runtime: has the methods `encode` and `decode` of `load.Onnx`. Pictures are decoded from codes of the prior; an encoder is
-    compared by what the decoder makes of its codes, where it takes pictures of that size.
+    runtime: has the method `run` of `load.Onnx`. models: of `name_networks`. Pictures are decoded from codes of the prior; an
+    encoder is compared by what the decoder makes of its codes, where it takes pictures of that size.
     """
-    label = labels_in_turn(n, classes)
+    labels = {"label": np.arange(n, dtype="int32") % classes} if classes else {}
 
     def decode(z):
-        return np.asarray(networks.apply(decoder, z=z, label=label))
+        return np.asarray(models["decoder"]({"z": z, **labels}, training=False)["images"])
 
     def levels(images, expected):
         return int(np.abs(to_uint8(images).astype(int) - to_uint8(expected)).max())
 
-    z = np.asarray(prior.sample(n, 0, 1.0, 0, label))
+    z = np.asarray(prior.sample(n, 0, 1.0, 0, *labels.values()))
     images = decode(z)
-    found = {"decoder": levels(runtime.decode(z, label)["images"], images)}
-    if encoder.inputs[0].shape[1:] == decoder.output.shape[1:]:
-        ours = np.asarray(networks.apply(encoder, images=images, label=label)["z_mean"])
-        found["encoder"] = levels(decode(runtime.encode(images, label)["z"]), decode(ours))
+    found = {"decoder": levels(runtime.run("decoder", z=z, **labels)["images"], images)}
+    if models["encoder"].input["images"].shape == models["decoder"].output["images"].shape:
+        ours = np.asarray(models["encoder"]({"images": images, **labels}, training=False)["z"])
+        found["encoder"] = levels(decode(runtime.run("encoder", images=images, **labels)["z"]), decode(ours))
     if isinstance(runtime, load.Onnx):
-        drawn = np.abs(runtime.draw("fitted", 0, n, 0, 1.0, label)["z"] - z).max() / max(z.std(), 1e-12)
+        drawn = np.abs(runtime.draw("fitted", 0, n, 0, 1.0, labels.get("label"))["z"] - z).max() / max(z.std(), 1e-12)
         if drawn > 1e-3:
             raise UserError(f"codes drawn without TensorFlow differ by {drawn:.2g} of their deviation")
     return found
@@ -255,13 +244,12 @@ def write_litert_files(folder, models, prior, card, half):
     write_litert(keras.Model(decoder.input, {"images": decoder.output["images"]}), folder / "decoder.tflite", half)
 
 
-def write(folder, encoder, decoder, prior, card):
+def write(folder, models, prior, card):
     """Write the folders onnx/ and litert/ into `folder`; what the card says of them, {"onnx", "litert"}.
 
-    Weights are stored in float16 where pictures stay within one level of 255, else in float32. Files that cannot be written, do
-    not run or make other pictures are left out, and the card says why.
+    models: of `name_networks`. Weights are stored in float16 where pictures stay within one level of 255, else in float32.
+    Files that cannot be written, do not run or make other pictures are left out, and the card says why.
     """
-    models = name_networks(encoder, decoder, prior, card["encoder_outputs"])
     about = {}
     for kind, write_files, runtime in (("onnx", write_onnx_files, load.Onnx), ("litert", write_litert_files, LiteRT)):
         (folder / kind).mkdir()
@@ -270,7 +258,7 @@ def write(folder, encoder, decoder, prior, card):
                 write_files(folder / kind, models, prior, card, storage == "float16")
                 # a GPU would round in another way
                 with tf.device("CPU:0"):
-                    found = differences(runtime(folder, card), encoder, decoder, prior, len(card["labels"]))
+                    found = differences(runtime(folder, card), models, prior, len(card["labels"]))
                 if max(found.values()) <= 1:
                     break
             else:

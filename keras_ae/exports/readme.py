@@ -1,7 +1,6 @@
 """The README.md of an export, from its card: a model card in the format of the Hugging Face Hub."""
 
 import json
-import re
 
 TITLE = """{header}# {name}
 
@@ -34,8 +33,6 @@ and the fitted prior in `prior.npz` (of a flow, the network is `velocity.onnx`){
 
 `onnx/resize.onnx` makes `images` for the encoder of uint8 pictures (batch, any height, any width, {input_channels}).
 """
-# that YAML reads as truth values and nothing
-WORDS = ("true", "false", "yes", "no", "on", "off", "y", "n", "null")
 MAP = """
 Each code is a flattened map of shape {code_shape}.
 """
@@ -62,28 +59,26 @@ def _origin(card):
     return "\n".join(sentences) + "\n\n" if sentences else ""
 
 
-def _text(name):
-    """A name as a text of YAML: as it is, or in quotes where YAML could read something else."""
-    plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]*", name)
-    return name if plain and name.lower() not in WORDS else json.dumps(name)
-
-
-def _yaml(card):
-    """The header that the Hub reads: licence, library, what the model is for, data, metrics."""
+def _header(card):
+    """What the Hub reads: licence, library, what the model is for, data, metrics. JSON is YAML, too, whatever the names are."""
     makes = "unconditional-image-generation" if card["input_shape"] == card["image_shape"] else "image-to-image"
-    lines = [f"license: {_text(card.get('license', 'unknown'))}", "library_name: keras", f"pipeline_tag: {makes}", "tags:"]
     kinds = [kind for kind in ("onnx", "litert") if _has(card, kind)]
-    lines += [f"- {tag}" for tag in ("autoencoder", "keras_ae", "tensorflow", *kinds)]
-    if "data" in card:
-        data = _text(card["data"]["name"])
-        lines += ["datasets:", f"- {data}"]
+    header = {
+        "license": card.get("license", "unknown"),
+        "library_name": "keras",
+        "pipeline_tag": makes,
+        "tags": ["autoencoder", "keras_ae", "tensorflow", *kinds],
+    }
+    if data := card.get("data"):
+        header["datasets"] = [data["name"]]
         if metrics := [name for name in ("psnr", "ssim") if name in card.get("held_out", {})]:
-            lines += ["metrics:", *(f"- {name}" for name in metrics)]
-            lines += ["model-index:", f"- name: {_text(card['experiment'])}", "  results:", "  - task:"]
-            lines += ["      type: image-to-image", "      name: Reconstruction of held-out images", "    dataset:"]
-            lines += [f"      name: {data}", f"      type: {data}", "    metrics:"]
-            for name in metrics:
-                lines += [f"    - type: {name}", f"      value: {card['held_out'][name]:.4f}"]
+            result = {
+                "task": {"type": "image-to-image", "name": "Reconstruction of held-out images"},
+                "dataset": {"name": data["name"], "type": data["name"]},
+                "metrics": [{"type": name, "value": round(card["held_out"][name], 4)} for name in metrics],
+            }
+            header |= {"metrics": metrics, "model-index": [{"name": card["experiment"], "results": [result]}]}
+    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in header.items()]
     return "\n".join(["---", *lines, "---", "", ""])
 
 
@@ -99,7 +94,7 @@ def readme(card):
     parts = [(PORTABLE, _has(card, "onnx")), (MAP, len(card["code_shape"]) > 1), (CONDITIONAL, labels)]
     text = TITLE + "".join(part for part, present in parts if present)
     return text.format(
-        header=_yaml(card),
+        header=_header(card),
         phones="; `litert/` has them for phones" if _has(card, "litert") else "",
         onnx_label=', "label": label' if labels else "",
         name=card["experiment"],

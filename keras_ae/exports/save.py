@@ -22,81 +22,72 @@ from keras_ae.priors import mixture
 from keras_ae.priors.space import batched
 
 
-def _specs(network, name, shape):
-    """The arguments of functions of a network: its first one, then `label` of a conditional network."""
-    label = [tf.TensorSpec((None,), tf.int32, name="label")] if networks.is_conditional(network) else []
-    return [tf.TensorSpec((None, *shape), tf.float32, name=name), *label]
+def _specs(model):
+    """The arguments of functions of a named model."""
+    return [tf.TensorSpec(given.shape, given.dtype, name) for name, given in model.input.items()]
 
 
-def _save(network, endpoints, folder):
-    """Write a SavedModel of functions of one network: endpoints {signature: (function, [TensorSpec, ...])}."""
+def _apply(model, *tensors):
+    """The outputs of a named model, a dict of tensors."""
+    return model(dict(zip(model.input, map(tf.convert_to_tensor, tensors), strict=True)), training=False)
+
+
+def _save(model, endpoints, folder):
+    """Write a SavedModel of functions of one named model: endpoints {signature: (function, [TensorSpec, ...])}."""
     # Keras' ExportArchive writes every weight twice
     module = tf.Module()
-    module.weights = [variable.value for variable in network.variables]
+    module.weights = [variable.value for variable in model.variables]
     functions = {name: tf.function(function, specs) for name, (function, specs) in endpoints.items()}
-    module.serve = _served(functions["serving_default"], endpoints["serving_default"][1])
+    names = [spec.name for spec in endpoints["serving_default"][1]]
+
+    # what `keras.layers.TFSMLayer` calls, with a tensor, or a dict where there are several
+    def serve(inputs):
+        return functions["serving_default"](*([inputs[name] for name in names] if len(names) > 1 else [inputs]))
+
+    specs = endpoints["serving_default"][1]
+    module.serve = tf.function(serve, [dict(zip(names, specs, strict=True)) if len(names) > 1 else specs[0]])
     signatures = {name: function.get_concrete_function() for name, function in functions.items()}
     tf.saved_model.save(module, str(folder), signatures)
 
 
-def _served(function, specs):
-    """The function of one argument that `keras.layers.TFSMLayer` calls: a tensor, or a dict where there are several."""
-    if len(specs) == 1:
-        return tf.function(function, specs)
+def write_encoder(encoder, folder):
+    """The SavedModel `encoder`: `serving_default` for images in [-1, 1], `encode_uint8` for images of any size."""
+    specs = _specs(encoder)
+    shape = tuple(specs[0].shape[1:])
 
-    @tf.function(input_signature=[{spec.name: spec for spec in specs}])
-    def serve(inputs):
-        return function(*(inputs[spec.name] for spec in specs))
+    def encode(images, *label):
+        return _apply(encoder, images, *label)
 
-    return serve
+    def encode_uint8(images, *label):
+        return encode(portable.resize(images, shape), *label)
 
-
-def write_encoder(encoder, outputs, folder):
-    """The SavedModel `encoder`: `serving_default` for images in [-1, 1], `encode_uint8` for images of any size.
-
-    outputs: names of its outputs; "z" is the mean code.
-    """
-    shape = tuple(encoder.inputs[0].shape[1:])
-
-    def encode(images, label=None):
-        codes = networks.apply(encoder, images=images, label=label)
-        return {name: codes["z_mean" if name == "z" else name] for name in outputs}
-
-    def encode_uint8(images, label=None):
-        return encode(portable.resize(images, shape), label)
-
-    specs = _specs(encoder, "images", shape)
     pixels = tf.TensorSpec((None, None, None, shape[-1]), tf.uint8, name="images")
-    endpoints = {"serving_default": (encode, specs), "encode_uint8": (encode_uint8, [pixels, *specs[1:]])}
-    _save(encoder, endpoints, folder)
+    _save(encoder, {"serving_default": (encode, specs), "encode_uint8": (encode_uint8, [pixels, *specs[1:]])}, folder)
 
 
-def _to_uint8(images):
-    return tf.cast(tf.round((tf.clip_by_value(images, -1.0, 1.0) + 1.0) * 127.5), tf.uint8)
-
-
-def write_decoder(decoder, latent_dim, folder):
+def write_decoder(decoder, folder):
     """The SavedModel `decoder`: `serving_default` from z to images in [-1, 1], `decode_uint8` from z to uint8 images."""
-    specs = _specs(decoder, "z", (latent_dim,))
+    specs = _specs(decoder)
 
-    def decode(z, label=None):
-        return {"images": networks.apply(decoder, z=z, label=label)}
+    def decode(*inputs):
+        return {"images": _apply(decoder, *inputs)["images"]}
 
-    def decode_uint8(z, label=None):
-        return {"images": _to_uint8(decode(z, label)["images"])}
+    def decode_uint8(*inputs):
+        return {"images": _apply(decoder, *inputs)["images_uint8"]}
 
     _save(decoder, {"serving_default": (decode, specs), "decode_uint8": (decode_uint8, specs)}, folder)
 
 
-def write_generator(decoder, latent_dim, prior, folder):
+def write_generator(decoder, prior, folder):
     """The SavedModel `generator`: from (n, seed, temperature) to uint8 images and their codes; the fitted prior is inside.
 
     The signatures `fitted` and `normal` name the prior and draw images `first` ... `first + n - 1` of the seed's endless
     sequence. For a conditional model all take `label` too, one for all images or one for each.
     """
-    z_spec, *label_spec = _specs(decoder, "z", (latent_dim,))
+    z_spec, *label_spec = _specs(decoder)
     counts = [tf.TensorSpec((), tf.int32, name=name) for name in ("first", "n", "seed")]
     specs = [*counts, tf.TensorSpec((), tf.float32, name="temperature"), *label_spec]
+    standard = mixture.Normal(z_spec.shape[-1])
 
     # one function for all signatures, so that the SavedModel contains the network's graph and the prior once
     @tf.function(input_signature=[z_spec, *label_spec])
@@ -104,15 +95,15 @@ def write_generator(decoder, latent_dim, prior, folder):
         n = tf.shape(z)[0]
         # convolutions of one image alone may round in another way
         codes = tf.pad(z, [[0, tf.cast(n == 1, tf.int32)], [0, 0]])
-        labels = tf.broadcast_to(label[0], tf.shape(codes)[:1]) if label else None
-        return {"images": _to_uint8(networks.apply(decoder, z=codes, label=labels))[:n], "z": z}
+        labels = [tf.broadcast_to(one, tf.shape(codes)[:1]) for one in label]
+        return {"images": _apply(decoder, codes, *labels)["images_uint8"][:n], "z": z}
 
     @tf.function(input_signature=specs)
     def fitted(first, n, seed, temperature, *label):
         return decode(prior.sample(n, seed, temperature, first, *label), *label)
 
     def normal(first, n, seed, temperature, *label):
-        return decode(mixture.Normal(latent_dim).sample(n, seed, temperature, first), *label)
+        return decode(standard.sample(n, seed, temperature, first), *label)
 
     def generate(n, seed, temperature, *label):
         return fitted(tf.constant(0), n, seed, temperature, *label)
@@ -146,16 +137,17 @@ def write(folder, encoder, decoder, prior, card, force=False):
     }
     busy = f"{folder} is being written by another export; try again when it has ended"
     with files.lock(folder.with_name(f".{folder.name}.lock"), busy), files.write_folder(folder, force) as partial:
-        write_encoder(encoder, card["encoder_outputs"], partial / "encoder")
-        write_decoder(decoder, latent_dim, partial / "decoder")
-        write_generator(decoder, latent_dim, prior, partial / "generator")
-        card |= portable.write(partial, encoder, decoder, prior, card)
+        models = portable.name_networks(encoder, decoder, prior, card["encoder_outputs"])
+        write_encoder(models["encoder"], partial / "encoder")
+        write_decoder(models["decoder"], partial / "decoder")
+        write_generator(models["decoder"], prior, partial / "generator")
+        card |= portable.write(partial, models, prior, card)
         (partial / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
         (partial / "README.md").write_text(readme(card), encoding="utf-8")
         # as `generate` draws them
-        label = portable.labels_in_turn(16, len(card["labels"]))
-        samples = networks.apply(decoder, z=prior.sample(16, 0, 1.0, 0, label), label=label)
-        pictures.write_png(partial / "samples.png", pictures.grid(pictures.to_uint8(np.asarray(samples)), 4))
+        label = [np.arange(16, dtype="int32") % len(card["labels"])] if card["labels"] else []
+        samples = _apply(models["decoder"], prior.sample(16, 0, 1.0, 0, *label), *label)["images_uint8"]
+        pictures.write_png(partial / "samples.png", pictures.grid(np.asarray(samples), 4))
     return folder
 
 

@@ -104,7 +104,7 @@ def samples(images, path, title):
 def reconstructions(kinds, path, title):
     """Kinds of the same images, such as original and rebuilt, below each other: {label: (n, H, W, C)}, eight in a row."""
     per_row = min(8, len(next(iter(kinds.values()))))
-    pixels = pictures.stacked([to_uint8(images) for images in kinds.values()], per_row)
+    pixels = pictures.stack([to_uint8(images) for images in kinds.values()], per_row)
     _titled(_labelled(pixels, per_row, list(kinds) * (len(pixels) // (per_row * len(kinds)))), title, path)
 
 

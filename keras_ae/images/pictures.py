@@ -55,7 +55,7 @@ def find(directory):
     return [Path(directory) / name for name in find_names(directory)]
 
 
-def chosen(paths, directory, n=None, seed=0):
+def choose(paths, directory, n=None, seed=0):
     """The picture files that a command line names: `paths`, or `n` files of `directory`, chosen by `seed` (None: all).
 
     Raises UserError if both are given, or neither.
@@ -120,23 +120,24 @@ def _middle_square(image, size):
     return square
 
 
-def _decode(data, size, channels):
+def _decode(data, shape):
+    size, _, channels = shape
     image = open_image(io.BytesIO(data))
-    shape, most = f"{image.width}x{image.height}", Image.MAX_IMAGE_PIXELS
+    pixels, most = f"{image.width}x{image.height} pixels", Image.MAX_IMAGE_PIXELS
     if min(image.size) < 4:
-        raise DamagedPicture(f"only {shape} pixels")
+        raise DamagedPicture(f"only {pixels}")
     # a JPEG is decoded at 1/2, 1/4 or 1/8 of its size in a fraction of the time; twice the final size keeps the quality
     image.draft(None, (2 * size, 2 * size))
     if most and image.width * image.height > most:
-        raise DamagedPicture(f"{shape} pixels are more than Pillow's limit of {most / 10**6:.0f} million")
+        raise DamagedPicture(f"{pixels} are more than Pillow's limit of {most / 10**6:.0f} million")
     square = ImageOps.exif_transpose(_middle_square(image, size)).convert("L" if channels == 1 else "RGB")
     if square.size != (size, size):
         square = square.resize((size, size), Image.Resampling.BICUBIC)
-    return np.asarray(square).reshape(size, size, channels)
+    return np.asarray(square).reshape(shape)
 
 
-def decode(data, size, channels=3):
-    """Decode the bytes of a picture file of any size and mode to uint8 (size, size, channels); channels is 1 or 3.
+def decode(data, shape):
+    """Decode the bytes of a picture file of any size and mode to uint8 of `shape`, (size, size, channels); channels is 1 or 3.
 
     Takes the first frame, rotates it by its EXIF orientation, crops the central square, and resizes it bicubically (a = -0.5)
     with antialiasing if the size differs. Transparent parts become white, 16 bits are scaled to 8. Raises DamagedPicture, also
@@ -145,7 +146,7 @@ def decode(data, size, channels=3):
     if len(data) > MOST_BYTES:
         raise DamagedPicture(f"a file of more than {MOST_BYTES >> 20} MB")
     try:
-        return _decode(data, size, channels)
+        return _decode(data, shape)
     except DamagedPicture:
         raise
     except UnidentifiedImageError:
@@ -155,11 +156,11 @@ def decode(data, size, channels=3):
         raise DamagedPicture(str(error).partition("\n")[0] or type(error).__name__) from error
 
 
-def read(path, size, channels=3):
+def read(path, shape):
     """`decode` the file `path`, or read it by the function of its suffix in `READERS`. Raises UserError."""
-    reader, shape = READERS.get(Path(path).suffix.lower()), (size, size, channels)
+    reader = READERS.get(Path(path).suffix.lower())
     try:
-        image = reader(path) if reader else decode(contents(path), size, channels)
+        image = reader(path) if reader else decode(contents(path), shape)
     except DamagedPicture as error:
         raise UserError(f"cannot use the picture {printable(path)}: {error}") from None
     except OSError as error:
@@ -169,15 +170,15 @@ def read(path, size, channels=3):
     return image
 
 
-def readable(paths, size, channels, report):
-    """`read` each file that can be read: pairs (index, uint8 (size, size, channels)). `report(text)` gets the other files.
+def readable(paths, shape, report):
+    """`read` each file that can be read: pairs (index, uint8 of `shape`). `report(text)` gets the other files.
 
     Raises UserError with the first reason if no file can be read.
     """
     found, reasons = False, []
     for index, path in enumerate(paths):
         try:
-            pixels = read(path, size, channels)
+            pixels = read(path, shape)
         except UserError as error:
             reasons.append(str(error))
         else:
@@ -189,20 +190,20 @@ def readable(paths, size, channels, report):
         raise UserError(f"none of these picture files can be read: {reasons[0]}")
 
 
-def read_all(paths, size, channels, report):
-    """Every file that can be read: their indices (n,) in `paths`, and uint8 (n, size, size, channels); see `readable`."""
-    indices, pixels = zip(*readable(paths, size, channels, report), strict=True)
+def read_all(paths, shape, report):
+    """Every file that can be read: their indices (n,) in `paths`, and uint8 (n, *shape); see `readable`."""
+    indices, pixels = zip(*readable(paths, shape, report), strict=True)
     return np.array(indices), np.stack(pixels)
 
 
-def scaled(pixels):
+def scale(pixels):
     """0 ... 255 to [-1, 1]. Arithmetic only, so that floating-point arrays and tensors of any library work."""
     return pixels * (1 / 127.5) - 1
 
 
 def to_float(pixels):
     """uint8 0 ... 255 to float32 in [-1, 1]."""
-    return scaled(np.asarray(pixels, "float32"))
+    return scale(np.asarray(pixels, "float32"))
 
 
 def to_uint8(images):
@@ -240,7 +241,7 @@ def grid(images, columns, gap=2):
     return canvas
 
 
-def stacked(kinds, columns):
+def stack(kinds, columns):
     """Kinds of the same uint8 images, such as originals and reconstructions, as rows of `columns` below each other.
 
     kinds: a sequence of arrays (n, H, W, C). Returns (m, H, W, C) for `grid`; incomplete rows are padded with white images.

@@ -51,9 +51,9 @@ def side_light(images):
     return _difference(_lightness(images).transpose(0, 2, 1))
 
 
-PROPERTIES = {measure.__name__: measure for measure in (brightness, background, warmth, muzzle, side_light)}
+PROPERTIES = {function.__name__: function for function in (brightness, background, warmth, muzzle, side_light)}
 
 
-def measured(images):
+def measure(images):
     """Every property of images, float64 (n, len(PROPERTIES)) in the order of `PROPERTIES`."""
-    return np.stack([measure(images) for measure in PROPERTIES.values()], axis=1).astype("float64")
+    return np.stack([one(images) for one in PROPERTIES.values()], axis=1).astype("float64")

@@ -182,10 +182,10 @@ class Judge:
         return fit_pca(self._training(), latent_dim)
 
     def reconstruction(self, candidate, images):
-        """The numbers of `metrics.pooled` with their 95 % bootstrap intervals."""
+        """The numbers of `metrics.pool` with their 95 % bootstrap intervals."""
         parts = (images[first : first + BATCH] for first in range(0, len(images), BATCH))
         values = metrics.per_image((part, candidate.rebuild(part)) for part in parts)
-        yield from metrics.pooled(values).items()
+        yield from metrics.pool(values).items()
         yield "intervals", metrics.intervals(values, self.seed)
 
     def likelihood(self, candidate):

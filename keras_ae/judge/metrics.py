@@ -65,7 +65,7 @@ def per_image(pairs):
     return {name: np.concatenate(values) for name, values in collected.items()}
 
 
-def pooled(values):
+def pool(values):
     """Numbers of a whole set from those of `per_image`.
 
     Returns n, mse, l1, psnr in dB of the pooled mse, ssim and ms_ssim where they are present, and sharpness: the gradient
@@ -88,7 +88,7 @@ def interval(statistic, *samples, seed=0, resamples=1000):
 
 
 def intervals(values, seed, resamples=1000):
-    """The `interval` of each number of `pooled`, from those of `per_image`: {name: [low, high]}."""
+    """The `interval` of each number of `pool`, from those of `per_image`: {name: [low, high]}."""
 
     def of(statistic, *names):
         return interval(statistic, *(values[name] for name in names), seed=seed, resamples=resamples)
@@ -104,5 +104,5 @@ def intervals(values, seed, resamples=1000):
 
 
 def reconstruction(pairs):
-    """The numbers of `pooled` for batches of images and their reconstructions, pairs (images, rebuilt)."""
-    return pooled(per_image(pairs))
+    """The numbers of `pool` for batches of images and their reconstructions, pairs (images, rebuilt)."""
+    return pool(per_image(pairs))

@@ -69,7 +69,7 @@ def measure_baseline(image_set, latent_dim, task):
     else:
         (batch,) = held_out.take(1)
         name = "noisy" if batch["inputs"].shape == batch["images"].shape else "bicubic"
-        rebuild = _compile(lambda batch: tasks.unlearned(batch["inputs"], image_set.shape))
+        rebuild = _compile(lambda batch: tasks.enlarge(batch["inputs"], image_set.shape))
     return {"name": name, **metrics.reconstruction((batch["images"], rebuild(batch)) for batch in held_out)}
 
 
@@ -95,7 +95,7 @@ def draw(run, image_set, folder):
     rebuilt = np.asarray(apply(decoder, z=z_mean, label=shown["label"]))
     kinds = {"original": shown["images"], "rebuilt": rebuilt}
     if experiment.task():
-        kinds = {"input": np.asarray(tasks.unlearned(shown["inputs"], image_set.shape)), **kinds}
+        kinds = {"input": np.asarray(tasks.enlarge(shown["inputs"], image_set.shape)), **kinds}
     title = f"{name}: held-out images and their reconstructions from {latent_dim} numbers"
     figures.reconstructions(kinds, folder / "reconstructions.png", title)
 
