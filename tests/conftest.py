@@ -180,7 +180,9 @@ def fails(capfd):
         with pytest.raises(SystemExit) as stopped:
             main([str(argument) for argument in arguments])
         assert stopped.value.code == 2
-        lines = [line for line in capfd.readouterr().err.splitlines() if line.strip() and "%|" not in line and "waiting:" not in line]
+        lines = [
+            line for line in capfd.readouterr().err.splitlines() if line.strip() and "%|" not in line and "waiting:" not in line
+        ]
         assert len(lines) == 1, lines
         assert ": error: " in lines[0]
         return lines[0]

@@ -163,9 +163,13 @@ def test_ctrl_c_and_kill_9_lose_no_whole_epoch(tmp_path, command, refined, undra
         process.kill()
     assert process.returncode == -signal.SIGKILL
     assert 1 <= stopped.epochs < 4
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
     # Ctrl-C in the middle of the next epoch
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
-        patch.setattr(callbacks.Progress, "on_train_batch_end", lambda *_: signal.raise_signal(signal.SIGINT))
+        patch.setattr(callbacks.Progress, "on_train_batch_end", interrupt)
         train.main([*words, "--resume"])
     assert ended.value.code == 130
     errors = capfd.readouterr().err
