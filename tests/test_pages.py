@@ -136,12 +136,6 @@ def test_the_interface_page_documents_every_public_name():
     assert set(documented) == set(keras_ae.__all__) - {"__version__"}
 
 
-def test_the_files_on_the_page_of_the_architecture_exist():
-    files = re.findall(r"`([a-z_]+/[a-z_]+\.py)`", (DOCS / "architecture.md").read_text(encoding="utf-8"))
-    assert len(files) > 20
-    assert not [file for file in files if not (ROOT / "keras_ae" / file).exists() and not (ROOT / file).exists()]
-
-
 def test_the_page_of_commands_has_every_command():
     page = (DOCS / "reference" / "commands.md").read_text(encoding="utf-8")
     assert sorted(re.findall(r"^\| `python -m keras_ae\.(\w+)", page, re.MULTILINE)) == sorted(commands())

@@ -15,6 +15,7 @@ from PIL import Image
 
 from keras_ae import export, train
 from keras_ae.data import pipeline
+from keras_ae.data.tasks import Variation
 from keras_ae.exports.load import Exported
 from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder
 from keras_ae.priors import mixture
@@ -223,6 +224,27 @@ def test_a_prior_is_chosen_by_name_and_fitted_once(tmp_path, tiny, folder, run, 
     assert type(mixture.load_prior(chosen.prior)) is mixture.PRIORS[name]
     monkeypatch.setattr(mixture, "save_prior", None)
     results.fit_prior(chosen, image_set)
+
+
+def test_priors_are_fitted_to_a_sample(run, folder, monkeypatch, capsys, tmp_path):
+    image_set = pipeline.load("folder", str(folder), 16, 3)
+    monkeypatch.setattr(pipeline, "SAMPLED", 100)
+    monkeypatch.setattr(results, "BATCH", 50)
+    means = []
+
+    def encode(batch):
+        means.append(np.mean(batch["images"], axis=(1, 2)))
+        return means[-1]
+
+    codes, labels = results.training_codes(encode, image_set, 2, Variation(flip=True))
+    assert codes.shape == (2, 100, 3)
+    assert labels.shape == (100,)
+    first = pipeline.examples(image_set, "train", 100)
+    np.testing.assert_allclose(codes[0], first.mean(axis=(1, 2)), atol=1e-5)
+    again = Run(run)
+    again.prior = tmp_path / "prior.npz"
+    results.fit_prior(again, image_set)
+    assert f"fitted to 100 of {image_set.n_train} training images" in capsys.readouterr().out
 
 
 def test_export_exports_the_run_that_was_trained(tmp_path, command, undrawn, not_portable, monkeypatch, capfd):
