@@ -153,7 +153,8 @@ def bench(arguments):
     print(runtime_table(arguments.model))
     measured = experiment.read(arguments.experiment)
     if arguments.data:
-        measured = measured.with_data(*pipeline.resolve(measured.data.name, arguments.data))
+        name, directory = pipeline.resolve(measured.data.name, arguments.data)
+        measured = measured.with_tables(data={"name": name, "directory": directory})
     source = measured.data
     image_set = pipeline.load(source.name, source.directory, source.size, source.channels)
     speeds = training_speed(measured, image_set)

@@ -32,6 +32,16 @@ def slopes(model, z, ways, measure):
     return np.stack([(at(1, way) - at(-1, way)) / 2 for way in tqdm(ways, "editing", disable=None, leave=False)])
 
 
+def calibrate(ways, movements, ridge=0.1):
+    """Combinations of k ways (k, latent_dim), each of which moves its own property by one standard deviation and no other.
+
+    movements (k, k): how far each way (rows) moves each property (columns) as measured, in standard deviations. Least
+    squares; properties that hardly move, by less than `ridge`, are not amplified.
+    """
+    gram = movements @ movements.T + ridge**2 * np.eye(len(movements))
+    return np.linalg.solve(gram, movements).T @ ways
+
+
 def own_and_others(moved):
     """Of `slopes`, edited properties in rows: the diagonal, and the mean absolute value of the rest of each row."""
     own = np.diag(moved)
@@ -124,10 +134,10 @@ def attributes(models, image_set, seed, folder, *, trained=6000, epochs=10, lear
     z = model.encode(images[:edited])
     values, images = draw(learned, LEARNING_SEED)
     ways = single = space.separate(model.encode(images), values)[columns]
-    calibrate = train_reader(model.shape, seed + CALIBRATING_SEED, cats=trained, epochs=epochs)
+    read = train_reader(model.shape, seed + CALIBRATING_SEED, cats=trained, epochs=epochs)
     others = model.encode(draw(edited, CALIBRATED_SEED)[1])
     for _ in range(rounds):
-        ways = space.calibrate(ways, slopes(model, others, ways, calibrate)[:, columns])
+        ways = calibrate(ways, slopes(model, others, ways, read)[:, columns])
     # factors of the edited ones beyond 1.7 standard deviations do not exist: they are uniform. Three in a row, to fit on a page
     strengths, per_row = (-1.5, 0, 1.5), 3
     strips = [model.decode(space.move(z[0], way, strengths)) for way in ways]

@@ -8,10 +8,10 @@ from pathlib import Path
 from keras_ae import commandline
 
 
-def commands(pattern="*"):
-    """{name: its line} of the commands so named, from the docstrings of the modules beside this one; nothing is imported."""
+def commands():
+    """{name: its line} of the commands, from the docstrings of the modules beside this one; nothing is imported."""
     found = {}
-    for path in sorted(Path(__file__).parent.glob(f"{pattern}.py")):
+    for path in sorted(Path(__file__).parent.glob("*.py")):
         docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
         line, _, call = docstring.partition("\n")[0].partition(": ")
         if call.startswith(f"python -m keras_ae.{path.stem}"):
@@ -21,15 +21,14 @@ def commands(pattern="*"):
 
 def main(argv=None):
     """Without arguments print the list of commands; with the name of one, run it."""
-    words = sys.argv[1:] if argv is None else argv
-    if words and words[0].isidentifier() and commands(words[0]):
+    words, known = sys.argv[1:] if argv is None else argv, commands()
+    if words and words[0] in known:
         if argv is None:
             # the command ends the process, as with python -m keras_ae.COMMAND
             del sys.argv[1]
         importlib.import_module(f"keras_ae.{words[0]}").main(None if argv is None else words[1:])
         return
     called = "keras-ae" if Path(sys.argv[0]).stem == "keras-ae" else "python -m keras_ae"
-    known = commands()
     lines = "\n".join(f"  {name:<12} {line}" for name, line in known.items())
     usage = f"{called} COMMAND [--help]\n\n{lines}"
     parser = commandline.Parser(called, usage=usage)

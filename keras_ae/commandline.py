@@ -6,14 +6,19 @@ A command is a module of `keras_ae` whose docstring is its description, with a f
 import argparse
 import contextlib
 import itertools
+import logging
 import os
 import re
 import signal
 import sys
 from pathlib import Path
 
+import numpy as np
+from tqdm import tqdm
+
 from keras_ae.errors import UserError, first_line, one_line
 from keras_ae.files import check_output
+from keras_ae.images import pictures
 
 # status of a process whose output nobody reads any more, as shells report it: 128 and the number of SIGPIPE
 UNREAD = 141
@@ -62,14 +67,11 @@ def picture_options(most=None, text="picture files of any size and mode", data="
     return options
 
 
-# folders of the export that users train first, and of the one that the repository has
-TRAINED, SHIPPED = "exported/vae", "exported/cats"
-MODEL = option("--model", metavar="DIR", help=f"folder of an export (default: {TRAINED} where it exists, else {SHIPPED})")
+MODEL = option("--model", metavar="DIR", help="folder of an export (default: exported/vae where it exists, else exported/cats)")
 SEED = option("--seed", type=number(0, 2**31 - 1, int), default=0, help="seed of everything random")
 FORCE = option("--force", action="store_true", help="replace what is at --out, even if it is not from keras_ae")
 LABEL = option("--label", metavar="CLASS", help="class of a conditional model, by name or number")
-RUNTIMES = ("auto", "onnx", "tensorflow")
-RUNTIME = option("--runtime", choices=RUNTIMES, default="auto", help="what computes; auto is onnx where --model has it")
+RUNTIME = option("--runtime", choices=("auto", "onnx", "tensorflow"), default="auto", help="auto is onnx where --model has it")
 # of commands that use one export
 EXPORT = (MODEL, LABEL, RUNTIME, SEED, FORCE)
 
@@ -108,16 +110,6 @@ def check_out(arguments, suffixes=()):
     return path
 
 
-def default_model():
-    """The export of commands without --model: `exported/vae` where it exists, else `exported/cats`. UserError without both."""
-    for folder in (TRAINED, SHIPPED):
-        if Path(folder).is_dir():
-            print(f"model     {folder} (no --model given)", file=sys.stderr)
-            return folder
-    advice = f"train one (make train-vae, or keras-ae train vae --export), or copy {SHIPPED} from the repository"
-    raise UserError(f"no --model given, and neither {TRAINED} nor {SHIPPED} is here; {advice}")
-
-
 def open_model(arguments, task=None):
     """The export that --model, --label and --runtime name, an `Exported`. UserError if it was trained for another `task`."""
     from keras_ae import load
@@ -135,13 +127,8 @@ def read_batches(model, paths, directory=None, batch=1024):
     directory: the folder whose sub-folders name the classes for a conditional model. The other files are reported on stderr.
     Raises UserError if no file can be read.
     """
-    import numpy as np
-    from tqdm import tqdm
-
-    from keras_ae.images import pictures
-
     labels = model.labels_of(paths, directory)
-    readable = pictures.readable(tqdm(paths, unit="file", disable=None, leave=False), model.input_shape, warn)
+    readable = pictures.read_each(tqdm(paths, unit="file", disable=None, leave=False), model.input_shape, warn)
     while block := list(itertools.islice(readable, batch)):
         indices, images = zip(*block, strict=True)
         yield [paths[index] for index in indices], np.stack(images), None if labels is None else labels[list(indices)]
@@ -149,8 +136,6 @@ def read_batches(model, paths, directory=None, batch=1024):
 
 def read_pictures(model, arguments):
     """All picture files that the command line names, as one batch of `read_batches`."""
-    from keras_ae.images import pictures
-
     paths = pictures.choose(arguments.pictures, arguments.data, arguments.n, arguments.seed)
     (batch,) = read_batches(model, paths, arguments.data, len(paths))
     return batch
@@ -158,8 +143,6 @@ def read_pictures(model, arguments):
 
 def warn(text):
     """Print a warning on stderr, above a progress bar if there is one."""
-    from tqdm import tqdm
-
     tqdm.write(f"warning: {one_line(text)}", file=sys.stderr)
 
 
@@ -195,6 +178,8 @@ def _explain(error, parser):
         option = "--" + match[1].replace("_", "-")
         return option if re.search(rf"{option}\b", parser.format_usage()) else match[0]
 
+    # such as a full disk under TensorBoard's logs or a SavedModel
+    tensorflow_error = sys.modules["tensorflow"].errors.OpError if "tensorflow" in sys.modules else ()
     match error:
         case KeyboardInterrupt():
             return 130, str(error) or "interrupted"
@@ -207,11 +192,8 @@ def _explain(error, parser):
         case ModuleNotFoundError() if not (error.name or "keras_ae").startswith("keras_ae"):
             missing = error.name.partition(".")[0]
             return 2, f"error: this needs the package {missing}, which is not installed; pip install {missing}"
-    tensorflow = sys.modules.get("tensorflow")
-    if tensorflow and isinstance(error, tensorflow.errors.OpError):
-        # such as a full disk under TensorBoard's logs or a SavedModel
-        return 2, f"error: {first_line(error)}"
-    return None
+        case _ if isinstance(error, tensorflow_error):
+            return 2, f"error: {first_line(error)}"
 
 
 def _prepare_process(arguments):
@@ -235,8 +217,6 @@ def run(parser, body, argv=None):
     interrupted = []
 
     def interrupt(number, frame):
-        import logging
-
         interrupted.append(number)
         # TensorFlow reports objects that an interruption leaves unused
         logging.getLogger("tensorflow").setLevel(logging.CRITICAL + 1)
@@ -247,8 +227,9 @@ def run(parser, body, argv=None):
     try:
         try:
             arguments = parser.parse_args(argv)
-            if getattr(arguments, "model", "") is None and not getattr(arguments, "compare", None):
-                arguments.model = default_model()
+            if getattr(arguments, "model", "") is None:
+                # the export that users train first, or the one that the repository has
+                arguments.model = "exported/vae" if Path("exported/vae").is_dir() else "exported/cats"
             if argv is None:
                 _prepare_process(arguments)
             body(arguments)
@@ -266,11 +247,10 @@ def run(parser, body, argv=None):
         sys.exit(UNREAD)
     except BaseException as error:
         # libraries replace the interruption of an import or of a graph by errors of their own
-        if interrupted and not isinstance(error, KeyboardInterrupt):
-            error = KeyboardInterrupt()
-        explained = _explain(error, parser)
+        explained = _explain(KeyboardInterrupt() if interrupted and not isinstance(error, KeyboardInterrupt) else error, parser)
         if explained is None:
             raise
         status, message = explained
-        print(f"{parser.prog}: {one_line(message)}", file=sys.stderr)
+        # above a progress bar, if there is one
+        tqdm.write(f"{parser.prog}: {one_line(message)}", file=sys.stderr)
         sys.exit(status)

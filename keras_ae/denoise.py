@@ -2,6 +2,8 @@
 
 import collections
 
+import numpy as np
+
 from keras_ae.commandline import (
     EXPORT,
     check_out,
@@ -14,6 +16,8 @@ from keras_ae.commandline import (
     read_pictures,
     warn,
 )
+from keras_ae.files import write_folder
+from keras_ae.images import pictures
 
 
 def write_restored(path, force, files, kinds):
@@ -21,30 +25,18 @@ def write_restored(path, force, files, kinds):
 
     kinds: {label: uint8 images (n, H, W, C)}, such as inputs and outputs; the last one is written. Repeated names are numbered.
     """
-    from keras_ae.files import write_folder
-    from keras_ae.images import figures, pictures
+    from keras_ae.images import figures
 
-    taken, repeated = {"comparison"}, collections.Counter()
+    repeated = collections.Counter()
     with write_folder(path, force) as folder:
-        for file, image in zip(files, list(kinds.values())[-1], strict=True):
-            name = file.stem
-            while name in taken:
-                repeated[file.stem] += 1
-                name = f"{file.stem}-{repeated[file.stem] + 1}"
-            taken.add(name)
-            pictures.write_png(folder / f"{name}.png", image)
         rows = {label: pictures.to_float(images[:16]) for label, images in kinds.items()}
         figures.reconstructions(rows, folder / "comparison.png", f"{min(16, len(files))} of {len(files)} images")
-
-
-def add_noise(images, deviation, seed):
-    """uint8 images with normal noise of a standard deviation in units of [-1, 1]."""
-    import numpy as np
-
-    from keras_ae.images import pictures
-
-    noise = np.random.default_rng(seed).normal(0, deviation, images.shape)
-    return pictures.to_uint8(pictures.to_float(images) + noise)
+        for file, image in zip(files, list(kinds.values())[-1], strict=True):
+            name = file.stem
+            while (folder / f"{name}.png").exists():
+                repeated[file.stem] += 1
+                name = f"{file.stem}-{repeated[file.stem] + 1}"
+            pictures.write_png(folder / f"{name}.png", image)
 
 
 @command(
@@ -55,8 +47,6 @@ def add_noise(images, deviation, seed):
     *EXPORT[1:],
 )
 def main(arguments):
-    from keras_ae.images import pictures
-
     path = check_out(arguments)
     model = open_model(arguments, "add_noise")
     files, inputs, labels = read_pictures(model, arguments)
@@ -64,7 +54,8 @@ def main(arguments):
     if others := sum(pictures.open_image(file).size != (width, height) for file in files):
         warn(f"{others} of {len(files)} pictures are not {width}x{height}: they were resized, and their noise with them")
     if arguments.noise:
-        inputs = add_noise(inputs, arguments.noise, arguments.seed)
+        noise = np.random.default_rng(arguments.seed).normal(0, arguments.noise, inputs.shape)
+        inputs = pictures.to_uint8(pictures.to_float(inputs) + noise)
     denoised = pictures.to_uint8(model.reconstruct(inputs, labels))
     write_restored(path, arguments.force, files, {"noisy": inputs, "denoised": denoised})
     print(f"{len(files)} pictures denoised by {model.folder} -> {path} (and comparison.png)")

@@ -1,39 +1,35 @@
 """Move a picture along an attribute and draw the strip: python -m keras_ae.edit PICTURE --attribute eye_size"""
 
+import numpy as np
+
 from keras_ae.commandline import EXPORT, check_out, command, number, open_model, option, out, warn
+from keras_ae.data import drawn_cats
 from keras_ae.errors import UserError
+from keras_ae.images import pictures
+from keras_ae.images.properties import PROPERTIES, measure
+from keras_ae.priors import space
 
 
 def check_attribute(arguments):
     """Raises UserError unless the command line names one attribute: two folders, or a property that is known."""
-    from keras_ae.data.drawn_cats import factor_names
-    from keras_ae.images.properties import PROPERTIES
-
+    known = [*PROPERTIES, *drawn_cats.factor_names()]
     if bool(arguments.having) != bool(arguments.without):
         raise UserError("--with and --without belong together: folders of pictures with and without the attribute")
-    if arguments.having or arguments.attribute in (*PROPERTIES, *factor_names()):
-        return
-    unknown = f"unknown attribute '{arguments.attribute}'" if arguments.attribute else "no attribute given"
-    known = ", ".join([*PROPERTIES, *factor_names()])
-    raise UserError(f"{unknown}; name folders --with and --without, or as --attribute one of {known}")
+    if not arguments.having and arguments.attribute not in known:
+        unknown = f"unknown attribute '{arguments.attribute}'" if arguments.attribute else "no attribute given"
+        raise UserError(f"{unknown}; name folders --with and --without, or as --attribute one of {', '.join(known)}")
 
 
 def find_direction(model, arguments):
     """The direction of the attribute in latent space, (latent_dim,): from two folders, generated pictures, or drawn cats."""
-    import numpy as np
-
-    from keras_ae.data import drawn_cats
-    from keras_ae.images import pictures, properties
-    from keras_ae.priors import space
-
     if arguments.having:
         folders = arguments.without, arguments.having
         groups = [pictures.read_all(pictures.find(folder), model.input_shape, warn)[1] for folder in folders]
         examples, values = np.concatenate(groups), np.repeat([0, 1], [len(group) for group in groups])
-    elif arguments.attribute in properties.PROPERTIES:
+    elif arguments.attribute in PROPERTIES:
         drawn, codes = model.generate(arguments.examples, arguments.seed)
-        ways = space.separate(codes, properties.measure(pictures.to_float(drawn)))
-        way = ways[list(properties.PROPERTIES).index(arguments.attribute)]
+        ways = space.separate(codes, measure(pictures.to_float(drawn)))
+        way = ways[list(PROPERTIES).index(arguments.attribute)]
         if not way.any():
             raise UserError(f"{arguments.attribute} is the same in all pictures of {model.folder}; choose another attribute")
         return way
@@ -55,11 +51,6 @@ def find_direction(model, arguments):
     *EXPORT,
 )
 def main(arguments):
-    import numpy as np
-
-    from keras_ae.images import pictures
-    from keras_ae.priors import space
-
     path = check_out(arguments, tuple(pictures.WRITERS))
     check_attribute(arguments)
     model = open_model(arguments)

@@ -4,10 +4,14 @@ import csv
 import math
 import shlex
 
-from keras_ae.commandline import EXPORT, check_out, command, open_model, out, picture_options, read_batches
+import numpy as np
+from PIL import Image
 
-# pictures on the map
-MOST_ON_MAP = 1500
+from keras_ae.commandline import EXPORT, check_out, command, open_model, out, picture_options, read_batches
+from keras_ae.files import write_folder
+from keras_ae.images import pictures
+from keras_ae.priors import space
+
 # bytes of pictures that are kept for the projector and the map
 MOST_BYTES = 2**29
 PROJECTOR = """embeddings {
@@ -24,8 +28,6 @@ def encode(model, paths, directory):
 
     k is 1, or so large that the images take `MOST_BYTES` at most.
     """
-    import numpy as np
-
     every = math.ceil(len(paths) * math.prod(model.input_shape) / MOST_BYTES)
     files, codes, shown = [], [], []
     for here, images, labels in read_batches(model, paths, directory):
@@ -37,8 +39,6 @@ def encode(model, paths, directory):
 
 def write_tables(folder, names, classes, z):
     """codes.npz and codes.csv in `folder`: the printable name, class and code of each file."""
-    import numpy as np
-
     np.savez(folder / "codes.npz", files=np.array(names), labels=np.array(classes), z=z)
     with open(folder / "codes.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -49,11 +49,6 @@ def write_tables(folder, names, classes, z):
 
 def write_projector(folder, names, classes, images, z):
     """What `tensorboard --logdir FOLDER` shows under Projector: codes, names and classes, and a sprite of thumbnails."""
-    import numpy as np
-    from PIL import Image
-
-    from keras_ae.images import pictures
-
     folder.mkdir()
     columns = math.ceil(math.sqrt(len(images)))
     # TensorBoard shows a sprite of at most 8,192 pixels a side
@@ -63,7 +58,7 @@ def write_projector(folder, names, classes, images, z):
     for index, image in enumerate(images):
         thumbnail = pictures.to_pillow(image).resize((side, side), Image.Resampling.BICUBIC)
         sprite.paste(thumbnail, (index % columns * side, index // columns * side))
-    pictures.write_png(folder / "sprite.png", np.asarray(sprite))
+    pictures.save_png(folder / "sprite.png", sprite)
     np.savetxt(folder / "codes.tsv", z, fmt="%.6g", delimiter="\t")
     lines = [" ".join(f"{name}\t{label}".splitlines()) for name, label in zip(names, classes, strict=True)]
     (folder / "metadata.tsv").write_text("\n".join(["file\tlabel", *lines, ""]), encoding="utf-8")
@@ -76,11 +71,7 @@ def write_projector(folder, names, classes, images, z):
     *EXPORT,
 )
 def main(arguments):
-    import numpy as np
-
-    from keras_ae.files import write_folder
-    from keras_ae.images import figures, pictures
-    from keras_ae.priors import space
+    from keras_ae.images import figures
 
     path = check_out(arguments)
     model = open_model(arguments)
@@ -91,7 +82,8 @@ def main(arguments):
     with write_folder(path, arguments.force) as folder:
         write_tables(folder, names, classes, z)
         write_projector(folder / "projector", names[::every], classes[::every], images, z[::every])
-        on_map = np.random.default_rng(arguments.seed).permutation(len(images))[:MOST_ON_MAP]
+        # more pictures would hide each other
+        on_map = np.random.default_rng(arguments.seed).permutation(len(images))[:1500]
         places, method = space.project(z[::every], arguments.seed)
         title = f"{method} of the codes of {len(on_map)} pictures"
         figures.thumbnails(places[on_map], pictures.to_float(images[on_map]), folder / "map.png", title, method)

@@ -1,5 +1,6 @@
 """The one exception for mistakes that a user can fix, and the line of other exceptions that says what happened."""
 
+import contextlib
 import re
 
 # lines that TensorFlow and Keras write around the reason of an error, and the colours that they write it in
@@ -24,3 +25,14 @@ def first_line(error):
 def one_line(text):
     """A message with its line breaks and other control characters, such as those of a file name, as escapes."""
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in str(text))
+
+
+@contextlib.contextmanager
+def explain(what, *kinds):
+    """Turn errors of these kinds inside the block into a UserError of one line, which begins with `what`."""
+    try:
+        yield
+    except UserError:
+        raise
+    except kinds as error:
+        raise UserError(f"{what}: {first_line(error)}") from error

@@ -5,6 +5,7 @@ import shlex
 
 from keras_ae.commandline import FORCE, MODEL, SEED, check_out, command, number, option, out, warn
 from keras_ae.errors import UserError
+from keras_ae.images import pictures
 
 
 @command(
@@ -24,7 +25,6 @@ from keras_ae.errors import UserError
 )
 def main(arguments):
     from keras_ae.exports.load import Exported
-    from keras_ae.images import pictures
     from keras_ae.judge import judge, report
 
     out = check_out(arguments)

@@ -3,7 +3,10 @@
 One HTML file without a server: it has the networks, and computes new pictures, sliders, maps and sums by itself.
 """
 
+import webbrowser
+
 from keras_ae.commandline import FORCE, MODEL, RUNTIME, SEED, check_out, command, option, out
+from keras_ae.files import write_file
 
 
 @command(
@@ -12,10 +15,7 @@ from keras_ae.commandline import FORCE, MODEL, RUNTIME, SEED, check_out, command
     *(MODEL, RUNTIME, SEED, FORCE),
 )
 def main(arguments):
-    import webbrowser
-
     from keras_ae.explorer import page
-    from keras_ae.files import write_file
 
     path = check_out(arguments, (".html",))
     text = page.page_html(arguments.model, arguments.seed, arguments.runtime)

@@ -1,7 +1,7 @@
 """Files and folders that appear whole or not at all, what may be replaced, locks, and versions.
 
-An output is written beside its place, and takes it by `os.replace` when it is complete: an error, Ctrl-C or a full disk leaves
-what was there before. What a killed process left is removed by the next one that writes the same output.
+An output is written beside its place, and takes it by `os.replace` when it is complete: an error, Ctrl-C, a full disk or a
+killed process leaves what was there before. A symbolic link as output is followed: its target is replaced.
 
 An existing output is replaced only if it is visibly ours, or with `force`. Ours is
 
@@ -9,19 +9,18 @@ An existing output is replaced only if it is visibly ours, or with `force`. Ours
   comment `keras_ae`, an HTML page with the generator keras_ae, a JSON object with the key "keras_ae", our header of a table;
 - a folder in which each file has such a mark, an empty one too; beside a card.json, config.json or codes.csv with a mark, files
   of kinds that are hardly written by hand (`UNMARKED`) need none. Symbolic links inside are not ours.
-
-A symbolic link as output is followed: its target is replaced.
 """
 
 import contextlib
-import glob
-import itertools
 import os
 import re
 import shutil
 import sys
+import tempfile
+import time
 from pathlib import Path
 
+from keras_ae import __version__
 from keras_ae.errors import UserError
 
 MARKS = {
@@ -32,10 +31,7 @@ MARKS = {
     ".csv": re.compile(rb"\Afile,(label,z0|mse)\b"),
 }
 UNMARKED = (".pb", ".index", ".data-00000-of-00001", ".onnx", ".tflite", ".npz", ".tsv", ".pbtxt", "README.md")
-
-# partial files and folders that this process is writing
-_open = set()
-_numbers = itertools.count()
+PARTIAL = ".keras_ae-"  # begins the names of folders with unfinished outputs
 
 
 def _is_marked(path):
@@ -49,13 +45,11 @@ def _is_marked(path):
 def find_foreign(path):
     """The first file at or in the existing `path` that is not visibly ours; None if all of it is."""
     path = Path(path)
-    if not path.is_dir():
-        return None if _is_marked(path) else path
-    files = sorted(file for file in path.rglob("*") if file.is_symlink() or not file.is_dir())
-    others = [file for file in files if not _is_marked(file)]
+    files = [path] if not path.is_dir() else sorted(one for one in path.rglob("*") if one.is_symlink() or not one.is_dir())
+    foreign = [file for file in files if not _is_marked(file)]
     if any(_is_marked(path / name) for name in ("card.json", "config.json", "codes.csv")):
-        others = [file for file in others if file.is_symlink() or not file.name.endswith(UNMARKED)]
-    return others[0] if others else None
+        foreign = [file for file in foreign if file.is_symlink() or not file.name.endswith(UNMARKED)]
+    return foreign[0] if foreign else None
 
 
 def check_output(path, force=False, suffixes=()):
@@ -92,105 +86,74 @@ def remove(path):
         path.unlink(missing_ok=True)
 
 
-def _is_dead(partial):
-    """Whether the process that a partial output belongs to has ended."""
-    process = partial.name.rpartition(".partial-")[2].partition("-")[0]
-    # in a container, a process often has the number of the one before it, which was killed
-    if process == str(os.getpid()):
-        return partial not in _open
-    # on Windows, os.kill ends the process
-    if os.name == "nt" or not process.isdecimal():
-        return False
-    try:
-        os.kill(int(process), 0)
-    except (ProcessLookupError, OverflowError):
-        return True
-    except PermissionError:
-        return False
-    return False
-
-
 @contextlib.contextmanager
 def _beside(path):
-    """Yield a hidden path beside `path` for its partial contents, which is removed at the end if it still exists."""
+    """Yield a new hidden folder beside `path`, for what will become it; the folder is removed at the end."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # what is inside another partial output ends with it
-    if path.parent not in _open:
-        for partial in path.parent.glob(f".{glob.escape(path.stem)}.partial-*-*{glob.escape(path.suffix)}"):
-            if _is_dead(partial):
-                remove(partial)
-    partial = path.with_name(f".{path.stem}.partial-{os.getpid()}-{next(_numbers)}{path.suffix}")
-    _open.add(partial)
-    try:
-        yield partial
-    finally:
-        remove(partial)
-        _open.discard(partial)
+    with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=path.parent) as folder:
+        yield Path(folder)
 
 
 @contextlib.contextmanager
 def write_file(path):
-    """Yield a path, with the suffix of `path`, for a file that becomes `path` when the block ends without an error.
+    """Yield a path, with the name of `path`, for a file that becomes `path` when the block ends without an error.
 
     It replaces whatever file is there: `check_output` comes first for outputs that users name.
     """
     path = Path(os.path.realpath(path))
-    with _beside(path) as partial:
-        yield partial
-        os.replace(partial, path)
+    with _beside(path) as folder:
+        yield folder / path.name
+        os.replace(folder / path.name, path)
 
 
 @contextlib.contextmanager
 def write_folder(path, force=False):
     """Yield a new folder, which replaces the folder `path` with all its contents when the block ends without an error.
 
-    Raises UserError as `check_output` does, at the beginning and again at the end.
+    Raises UserError as `check_output` does, at the beginning and again at the end. What killed processes left beside it, more
+    than a day ago, is removed.
     """
     path = Path(os.path.realpath(check_output(path, force)))
-    with _beside(path) as partial:
+    for left in path.parent.glob(f"{PARTIAL}*"):
+        # of a process that ends now
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > 24 * 60 * 60:
+                remove(left)
+    with _beside(path) as folder:
+        partial, old = folder / "new", folder / "old"
         partial.mkdir()
         yield partial
         check_output(path, force)
-        with _beside(path) as old:
-            try:
-                if path.exists():
-                    os.replace(path, old)
-                os.replace(partial, path)
-            finally:
-                if old.exists() and not path.exists():
-                    os.replace(old, path)
+        try:
+            if path.exists():
+                os.replace(path, old)
+            os.replace(partial, path)
+        finally:
+            if old.exists() and not path.exists():
+                os.replace(old, path)
 
 
-@contextlib.contextmanager
 def lock(path, message, wait=False):
-    """Hold an exclusive lock on the file `path`; the operating system releases it however the process ends.
+    """An exclusive lock on the file `path`, held from now until the `with` block of the result or the process ends.
 
     If another process holds it, raises UserError(`message`), or, with `wait`, prints `message` to stderr and waits.
     """
     import filelock
 
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     held = filelock.FileLock(path)
-    # acquired outside the block that it protects: a Timeout of a lock inside that block is not ours
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     try:
-        held.acquire(timeout=0)
+        return held.acquire(timeout=0)
     except filelock.Timeout:
         if not wait:
             raise UserError(message) from None
-        print(message, file=sys.stderr)
-        held.acquire()
-    try:
-        yield
-    finally:
-        held.release()
+    print(message, file=sys.stderr)
+    return held.acquire()
 
 
 def versions():
     """Versions of keras_ae and of the installed packages that influence its results: {name: version}."""
     import importlib.metadata
-
-    from keras_ae import __version__
 
     found = {"keras_ae": __version__}
     for name in ("keras", "tensorflow", "tensorflow-datasets", "numpy", "scikit-learn"):

@@ -1,7 +1,11 @@
 """Generate new pictures with an export, as one grid or one file each: python -m keras_ae.generate --n 16"""
 
+from tqdm import tqdm
+
 from keras_ae.commandline import EXPORT, check_out, command, number, open_model, option, out
 from keras_ae.errors import UserError
+from keras_ae.files import write_folder
+from keras_ae.images import pictures
 
 MOST_IN_A_GRID = 10_000
 
@@ -16,8 +20,6 @@ MOST_IN_A_GRID = 10_000
     *EXPORT,
 )
 def main(arguments):
-    from keras_ae.images import pictures
-
     if arguments.n > MOST_IN_A_GRID and not arguments.separate:
         raise UserError(f"--n {arguments.n} is too many for one picture (at most {MOST_IN_A_GRID:,}); add --separate")
     if arguments.separate and arguments.out == "samples.png":
@@ -29,10 +31,6 @@ def main(arguments):
         return model.generate(n, arguments.seed, arguments.temperature, arguments.prior, first)[0]
 
     if arguments.separate:
-        from tqdm import tqdm
-
-        from keras_ae.files import write_folder
-
         digits = max(4, len(str(arguments.n - 1)))
         with write_folder(path, arguments.force) as folder:
             # piece by piece: memory stays constant for any number of images

@@ -1,7 +1,11 @@
 """Decode a path between the codes of two pictures: python -m keras_ae.interpolate A.jpg B.jpg"""
 
+import numpy as np
+
 from keras_ae.commandline import EXPORT, check_out, command, number, open_model, option, out, picture_options
 from keras_ae.errors import UserError
+from keras_ae.images import pictures
+from keras_ae.priors import space
 
 
 @command(
@@ -12,11 +16,6 @@ from keras_ae.errors import UserError
     *EXPORT,
 )
 def main(arguments):
-    import numpy as np
-
-    from keras_ae.images import pictures
-    from keras_ae.priors import space
-
     path = check_out(arguments, tuple(pictures.WRITERS))
     model = open_model(arguments)
     if arguments.pictures or arguments.data:

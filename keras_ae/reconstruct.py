@@ -1,6 +1,9 @@
 """Draw pictures above their reconstructions: python -m keras_ae.reconstruct --data DIR, or picture files"""
 
+import numpy as np
+
 from keras_ae.commandline import EXPORT, check_out, command, number, open_model, option, out, picture_options, read_pictures
+from keras_ae.images import pictures
 
 
 @command(
@@ -10,10 +13,6 @@ from keras_ae.commandline import EXPORT, check_out, command, number, open_model,
     *EXPORT,
 )
 def main(arguments):
-    import numpy as np
-
-    from keras_ae.images import pictures
-
     path = check_out(arguments, tuple(pictures.WRITERS))
     model = open_model(arguments)
     model.check_rebuilds()

@@ -5,18 +5,13 @@ Scores are the reconstruction error and, of a VAE, the negative ELBO.
 
 import csv
 
-from keras_ae.commandline import (
-    EXPORT,
-    check_out,
-    command,
-    native_lines_hidden,
-    open_model,
-    option,
-    out,
-    picture_options,
-    read_batches,
-)
-from keras_ae.files import check_output
+import numpy as np
+
+from keras_ae import commandline
+from keras_ae.commandline import EXPORT, check_out, command, option, out, picture_options, read_batches
+from keras_ae.files import check_output, write_file
+from keras_ae.images import pictures
+from keras_ae.priors import space
 
 
 def score(model, images, labels=None):
@@ -26,11 +21,6 @@ def score(model, images, labels=None):
     code, where the variance is the model's held-out mean squared error; missing where the card has none. labels: class numbers
     (n,) for a conditional model.
     """
-    import numpy as np
-
-    from keras_ae.images import pictures
-    from keras_ae.priors import space
-
     codes = model.codes(images, labels)
     rebuilt = np.clip(model.decode(codes["z"], labels), -1, 1)
     squared = np.square(pictures.to_float(images) - rebuilt).reshape(len(images), -1).astype("float64")
@@ -42,46 +32,24 @@ def score(model, images, labels=None):
     return scores, rebuilt
 
 
-def score_files(model, paths, directory, texture=None):
-    """Score picture files: rows {"file", "mse"[, "neg_elbo"][, "texture"]}, and the first of them with their images.
+def rank_files(model, paths, directory, texture=None):
+    """Score picture files, the highest last score first: rows {"file", "mse"[, "neg_elbo"][, "texture"]}.
 
-    The last score there is ranks them, the highest first. directory: the folder whose sub-folders name the classes for a
-    conditional model. texture: a further score, (images, reconstructions) in [-1, 1] -> (n,), or None. Returns the rows, and up
-    to 16 triples (row, original, reconstruction).
+    directory: the folder whose sub-folders name the classes for a conditional model. texture: a further score, (images,
+    reconstructions) in [-1, 1] -> (n,), or None. Returns the rows, and originals and reconstructions of up to the first 16.
     """
-    from keras_ae.images import pictures
-
-    def rank(row):
-        return list(row.values())[-1]
-
-    rows, shown = [], []
+    ranked = []
     for files, images, labels in read_batches(model, paths, directory, 64):
         scores, rebuilt = score(model, images, labels)
         if texture:
             scores["texture"] = texture(pictures.to_float(images), rebuilt)
         for index, file in enumerate(files):
             row = {"file": pictures.printable(file), **{name: float(values[index]) for name, values in scores.items()}}
-            rows.append(row)
-            shown.append((row, images[index], pictures.to_uint8(rebuilt[index])))
-        shown = sorted(shown, key=lambda triple: rank(triple[0]), reverse=True)[:16]
-    return sorted(rows, key=rank, reverse=True), shown
-
-
-def write(path, rows, shown):
-    """Write the table `path`, and beside it a PNG of the images of `shown` over their reconstructions."""
-    import numpy as np
-
-    from keras_ae.files import write_file
-    from keras_ae.images import pictures
-
-    with write_file(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    _, originals, rebuilt = zip(*shown, strict=True)
-    columns = min(8, len(shown))
-    both = pictures.stack([np.stack(originals), np.stack(rebuilt)], columns)
-    pictures.write(path.with_suffix(".png"), both, columns)
+            ranked.append((row, (images[index], pictures.to_uint8(rebuilt[index]))))
+        ranked.sort(key=lambda pair: list(pair[0].values())[-1], reverse=True)
+        # the images of a large folder do not fit into memory
+        ranked[16:] = [(row, None) for row, _ in ranked[16:]]
+    return [row for row, _ in ranked], [np.stack(kind) for kind in zip(*(shown for _, shown in ranked[:16]), strict=True)]
 
 
 def separation(rows, others):
@@ -101,33 +69,36 @@ def separation(rows, others):
     *EXPORT,
 )
 def main(arguments):
-    from keras_ae.images import pictures
-
     path = check_out(arguments, (".csv",))
-    check_output(path.with_suffix(".png"), arguments.force)
-    model = open_model(arguments)
+    drawing = check_output(path.with_suffix(".png"), arguments.force)
+    model = commandline.open_model(arguments)
     model.check_rebuilds()
     paths = pictures.choose(arguments.pictures, arguments.data)
     texture = None
     if arguments.reference:
-        with native_lines_hidden():
+        with commandline.native_lines_hidden():
             from keras_ae.judge.features import Texture
         usual = pictures.choose((), arguments.reference, 10_000, arguments.seed)
         ((_, images, labels),) = read_batches(model, usual, arguments.reference, len(usual))
         texture = Texture(pictures.to_float(images), score(model, images, labels)[1])
-    rows, shown = score_files(model, paths, arguments.data, texture)
-    write(path, rows, shown)
+    rows, shown = rank_files(model, paths, arguments.data, texture)
+    with write_file(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    columns = min(8, len(shown[0]))
+    pictures.write(drawing, pictures.stack(shown, columns), columns)
     for row in rows[:10]:
         nats = f"{row['neg_elbo']:10.0f} nats" if "neg_elbo" in row else ""
         missing = f"  texture {row['texture']:8.1f}" if "texture" in row else ""
         print(f"  mse {row['mse']:.4f} {nats}{missing}  {row['file']}")
-    print(f"{len(rows)} pictures scored by {model.folder}, the most unusual first -> {path}, {path.with_suffix('.png')}")
+    print(f"{len(rows)} pictures scored by {model.folder}, the most unusual first -> {path}, {drawing}")
     if arguments.against:
-        others, _ = score_files(model, pictures.find(arguments.against), arguments.against, texture)
+        others, _ = rank_files(model, pictures.find(arguments.against), arguments.against, texture)
         print(f"A: {len(rows)} of {arguments.data or 'the given files'}; B: {len(others)} of {arguments.against}")
+        print("the probability that a picture of B scores higher than one of A (0.5: no difference, 1: always):")
         for name, area in separation(rows, others).items():
-            meaning = "the probability that a picture of B scores higher than one of A (0.5: no difference, 1: always)"
-            print(f"ROC-AUC of {name} {area:.3f}: {meaning}")
+            print(f"ROC-AUC of {name} {area:.3f}")
 
 
 if __name__ == "__main__":

@@ -4,24 +4,24 @@ import argparse
 import json
 import shlex
 
-from keras_ae import training
+from keras_ae import files, training
 from keras_ae.commandline import FORCE, command, number, option, out
+from keras_ae.errors import UserError
 
 
 class _List(argparse.Action):
     """Print the experiments of the package and exit, as --help does."""
 
     def __call__(self, parser, namespace, values, option_string=None):
-        files = training.experiment_files()
-        for name, path in files.items():
-            with open(path, encoding="utf-8") as file:
-                print(f"{name:<{max(map(len, files))}}  {file.readline().removeprefix('#').strip()}")
+        known = training.experiment_files()
+        for name, path in known.items():
+            header, *_ = path.read_text(encoding="utf-8").splitlines()
+            print(f"{name:<{max(map(len, known))}}  {header.removeprefix('#').strip()}")
         parser.exit()
 
 
 def open_run(name, out, resume, workers):
     """The Run to train in: an existing one to resume, or a new one."""
-    from keras_ae.errors import UserError
     from keras_ae.training.run import ROOT, Run, find_run, new_run
 
     if workers and not out:
@@ -36,11 +36,8 @@ def open_run(name, out, resume, workers):
     run = Run(out)
     if run.exists:
         raise UserError(f"{run} already holds a run; add --resume to continue it, or choose another --out")
-    if run.folder.exists() and not run.folder.is_dir():
-        raise UserError(f"--out {run} is a file; name a folder")
-    foreign = sorted(path.name for path in run.folder.iterdir() if path.name != ".lock") if run.folder.exists() else []
-    if foreign:
-        raise UserError(f"{run} contains {foreign[0]} and is no run; choose another --out")
+    if run.folder.is_file() or any(run.folder.glob("[!.]*")):
+        raise UserError(f"{run} exists and is no run; choose another --out")
     return run
 
 
@@ -72,9 +69,8 @@ def open_run(name, out, resume, workers):
     FORCE,
 )
 def main(arguments):
-    from keras_ae import export, files
+    from keras_ae import export
     from keras_ae.data import pipeline
-    from keras_ae.errors import UserError
     from keras_ae.training import devices, experiment, fit
 
     overrides = list(arguments.overrides)
@@ -84,7 +80,8 @@ def main(arguments):
         overrides.append(f"training.start_from={json.dumps(arguments.start_from)}")
     chosen = experiment.read(arguments.experiment, overrides)
     if arguments.data:
-        chosen = chosen.with_data(*pipeline.resolve(chosen.data.name, arguments.data))
+        name, directory = pipeline.resolve(chosen.data.name, arguments.data)
+        chosen = chosen.with_tables(data={"name": name, "directory": directory})
     exported = arguments.export
     if exported is not None:
         exported = files.check_output(exported or f"exported/{chosen.name}", arguments.force)

@@ -1,15 +1,17 @@
 """Enlarge small pictures with a super-resolution model: python -m keras_ae.upscale PICTURE..."""
 
+import numpy as np
+from PIL.Image import Resampling
+
 from keras_ae.commandline import EXPORT, check_out, command, open_model, option, out, picture_options, read_pictures
 from keras_ae.denoise import write_restored
+from keras_ae.images import pictures
+
+MODEL = "exported/upscale_cats_4x"
 
 
 def resize(images, shape, method):
     """uint8 images (n, h, w, C) resized to `shape` (H, W, C) by a method of Pillow's Resampling."""
-    import numpy as np
-
-    from keras_ae.images import pictures
-
     height, width, _ = shape
     resized = [np.asarray(pictures.to_pillow(image).resize((width, height), method)) for image in images]
     return np.stack(resized).reshape(-1, *shape)
@@ -18,19 +20,10 @@ def resize(images, shape, method):
 @command(
     *picture_options(10_000),
     out("upscaled", "folder to write: each picture, and comparison.png"),
-    option(
-        "--model",
-        default="exported/upscale_cats_4x",
-        metavar="DIR",
-        help="export for super-resolution, of make train-upscale_cats_4x",
-    ),
+    option("--model", default=MODEL, metavar="DIR", help="export for super-resolution, of make train-upscale_cats_4x"),
     *EXPORT[1:],
 )
 def main(arguments):
-    from PIL.Image import Resampling
-
-    from keras_ae.images import pictures
-
     path = check_out(arguments)
     model = open_model(arguments, "downscale")
     # pictures larger than the model's inputs are reduced first, so that the result can be compared with them

@@ -369,6 +369,17 @@ def test_numbers_of_one_factor_each_are_disentangled_and_turned_ones_are_not(cla
     assert disentanglement.dci(disentanglement.importances(TURNED[:2000], some, classes)) < 0.3
 
 
+def test_calibrated_directions_move_their_own_property_by_one_deviation():
+    # properties of a code are its products with the columns; the second is measured at a third of its size
+    read = np.array([[1.0, 0.4], [0.0, 1.0], [0.2, 0.0]])
+    ways = np.array([[0.5, 0.0, 0.0], [0.2, 0.3, 0.0]])
+    np.testing.assert_allclose(editing.calibrate(ways, ways @ read, ridge=1e-3) @ read, np.eye(2), atol=1e-3)
+    # what hardly moves is not amplified
+    found = editing.calibrate(np.eye(2), np.diag([0.5, 0.001]))
+    assert found[0, 0] == pytest.approx(2, rel=0.1)
+    assert abs(found[1, 1]) < 0.5
+
+
 def test_disentanglement_of_known_importances():
     assert disentanglement.dci(np.eye(3)) == pytest.approx(1)
     assert disentanglement.dci(np.ones((4, 3)) / 4) == pytest.approx(0)

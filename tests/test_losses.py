@@ -64,5 +64,5 @@ def test_a_likelihood_is_made_again_from_its_configuration():
 
 
 def test_an_unknown_likelihood_names_those_that_exist():
-    with pytest.raises(ValueError, match="unknown likelihood 'gausian'; did you mean 'gaussian'"):
+    with pytest.raises(ValueError, match="unknown likelihood 'gausian'; choose one of bernoulli, "):
         losses.Likelihood("gausian")

@@ -121,7 +121,7 @@ def test_commands_of_the_wheel_work_in_an_empty_folder(python, tmp_path):
     assert ran(script, tmp_path, "train", "--list")[0] == listed
     assert "usage: keras-ae generate [-h]" in ran(script, tmp_path, "generate", "--help")[0]
     _, error = ran(script, tmp_path, "generate", status=2)
-    assert error.startswith("keras-ae generate: error: no --model given")
+    assert error.startswith("keras-ae generate: error: no export at exported/cats: no such folder")
     assert "keras-ae train vae" in error and len(error.splitlines()) == 1
     _, error = ran(script, tmp_path, "train", "vae_mnits", status=2)
     assert error == "keras-ae train: error: no experiment file or name vae_mnits; did you mean vae_mnist? " + (

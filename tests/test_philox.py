@@ -48,7 +48,7 @@ def test_every_prior_draws_the_same_codes_in_numpy(name):
     labels = None
     if name == "mixture":
         prior = Mixture.fit(RANDOM.normal(size=(200, 4)), components=[3])
-        sample = philox.mixture_sampler(prior.arrays())
+        sample = philox.mixture_sampler(dataclasses.asdict(prior))
     elif name == "normal":
         prior, sample = Normal(4), philox.normal_sampler(4)
     else:

@@ -120,7 +120,7 @@ def test_an_export_without_portable_files_says_why_and_works_otherwise(tmp_path,
     def fail(*_):
         raise NotImplementedError("no such operation\nmore lines")
 
-    monkeypatch.setattr(portable, "write_litert", fail)
+    monkeypatch.setattr(portable, "write_litert_files", fail)
     # tf2onnx has no form of the exact error function
     card = export_own(tmp_path / "own", layers.Activation("gelu"), layers.Flatten(), Point(4))
     assert card["onnx"] == {"missing": "no ONNX form of Erfc"}

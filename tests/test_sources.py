@@ -210,4 +210,4 @@ def test_data_sets_by_name_have_sensible_sizes(name, picture, shape, classes, mo
 def test_faces_are_cropped_around_their_middle():
     picture = np.zeros((218, 178, 3), "uint8")
     picture[35:183, 15:163] = 200
-    assert (pictures.decode(sources._encoded(picture, 148), (148, 148, 3)) == 200).all()
+    assert (pictures.decode(sources._encode(picture, 148), (148, 148, 3)) == 200).all()

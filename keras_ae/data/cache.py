@@ -14,6 +14,7 @@ import glob
 import hashlib
 import itertools
 import json
+import math
 import os
 import shutil
 import sys
@@ -47,7 +48,7 @@ class ImageSet:
     """A decoded data set on disk, in two sides: "train" and "test", the held-out images.
 
     shape: (H, W, C). labels: names of the classes, empty if there are none. fingerprint: a digest of contents and split.
-    summary: lines for the user. images, classes: by side, uint8 (n, H, W, C) as a memory map, and int32 (n,).
+    summary, warnings: lines for the user. images, classes: by side, uint8 (n, H, W, C) as a memory map, and int32 (n,).
     """
 
     name: str
@@ -57,6 +58,7 @@ class ImageSet:
     labels: tuple
     fingerprint: str
     summary: tuple
+    warnings: tuple
     folder: Path = dataclasses.field(compare=False)
     images: dict = dataclasses.field(compare=False, repr=False)
     classes: dict = dataclasses.field(compare=False, repr=False)
@@ -70,7 +72,7 @@ def decode_piece(folder, first, items, shape):
     entries = np.zeros(len(items), ENTRY)
     images, thumbnails = np.zeros((len(items), *shape), "uint8"), np.zeros((len(items), copies.SIDE**2), "float16")
     for number, (data, label, side) in enumerate(items):
-        data, reason = data if isinstance(data, bytes) else pictures.contents(data), b""
+        data, reason = data if isinstance(data, bytes) else pictures.read_bytes(data), b""
         try:
             images[number] = pictures.decode(data, shape)
             thumbnails[number] = copies.thumbnail(images[number])
@@ -90,14 +92,14 @@ def _decode(source, shape, folder):
     # takes a moment to import, and is of use only here
     import joblib
 
-    count, piece = len(source.names), max(1, min(64, 2**23 // int(np.prod(shape))))
+    count, piece = len(source.names), max(1, min(64, 2**23 // math.prod(shape)))
     with open(folder / "entries", "ab") as entries:
         # the last entry may be cut
         done = entries.tell() // ENTRY.itemsize
         entries.truncate(done * ENTRY.itemsize)
         if done:
             print(f"{source.name}: {done:,} of {count:,} images were decoded before", file=sys.stderr)
-        for name, size in (("pixels", int(np.prod(shape))), ("thumbnails", 2 * copies.SIDE**2)):
+        for name, size in (("pixels", math.prod(shape)), ("thumbnails", 2 * copies.SIDE**2)):
             with open(folder / name, "ab") as file:
                 file.truncate(count * size)
         items = source.items(done)
@@ -223,11 +225,10 @@ def _build(source, shape, preparing, whole):
 
 
 def _open(folder):
-    """The ImageSet in a cache folder, and warnings; None if files are missing or damaged."""
+    """The ImageSet in a cache folder; None if files are missing or damaged."""
     try:
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        warnings = index.pop("warnings")
-        index |= {name: tuple(index[name]) for name in ("shape", "labels", "summary")}
+        index |= {name: tuple(values) for name, values in index.items() if isinstance(values, list)}
         with np.load(folder / "index.npz") as columns:
             classes = {side: columns["label"][columns["test"] == (side == "test")] for side in SIDES}
         # open until this process ends: another one may replace the cache meanwhile
@@ -237,7 +238,7 @@ def _open(folder):
         return None
     wanted = {"train": image_set.n_train, "test": image_set.n_test}
     fits = all(images[side].shape == (n, *image_set.shape) and len(classes[side]) == n for side, n in wanted.items())
-    return (image_set, warnings) if fits else None
+    return image_set if fits else None
 
 
 def prepare(source, place, shape):
@@ -253,8 +254,8 @@ def prepare(source, place, shape):
     folder = root / f"{name}-{state}"
     preparing = root / f".{folder.name}.preparing"
     with files.lock(root / f".{name}.lock", f"waiting: another process is preparing {source.name}", wait=True):
-        opened = _open(folder)
-        if not opened:
+        image_set = _open(folder)
+        if not image_set:
             if folder.exists():
                 print(f"the cache of {source.name} is damaged; it is built again", file=sys.stderr)
             # of this and other states of the data set
@@ -271,8 +272,7 @@ def prepare(source, place, shape):
                 raise
             os.replace(whole, folder)
             shutil.rmtree(preparing)
-            opened = _open(folder)
-    image_set, warnings = opened
-    for line in warnings:
+            image_set = _open(folder)
+    for line in image_set.warnings:
         print(f"warning: {line}", file=sys.stderr)
     return image_set

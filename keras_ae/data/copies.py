@@ -68,7 +68,7 @@ def _positions(thumbnails):
     return positions
 
 
-def _compared(strip, along):
+def _list_blocks(strip, along):
     """What is compared: images first ... last - 1 with images start ... end - 1, as (first, last, start, end).
 
     Images are sorted by `strip`, whole numbers of RADIUS, and by `along` within it. Each pair that is not farther apart than
@@ -85,7 +85,7 @@ def _compared(strip, along):
                 yield from ((first, last, place, min(place + WIDE, end)) for place in range(start, end, WIDE))
 
 
-def _close(positions, first, last, start, end):
+def _find_close(positions, first, last, start, end):
     """Pairs (row, column), row < column, of these images whose positions are not farther apart than RADIUS."""
     rows, columns = positions[first:last], positions[start:end]
     halves = [np.square(part).sum(axis=1, keepdims=True) / 2 for part in (rows, columns)]
@@ -97,7 +97,7 @@ def _close(positions, first, last, start, end):
     return row[row < column], column[row < column]
 
 
-def _confirmed(row, column, thumbnails, order, neighbours, crowd):
+def _confirm(row, column, thumbnails, order, neighbours, crowd):
     """Those of the pairs that are near-copies of each other, (n, 2); `neighbours` of each image are counted."""
     # between two images of crowds nothing is left to find out
     unknown = (neighbours[row] <= crowd) | (neighbours[column] <= crowd)
@@ -126,10 +126,10 @@ def near_pairs(thumbnails, crowd=CROWD):
     neighbours, pairs = np.zeros(len(order), int), [np.empty((0, 2), int)]
     hidden = None if len(order) > 20_000 else True
     with tqdm(None, "looking for near-copies", len(order), unit="image", disable=hidden) as progress:
-        for first, last, start, end in _compared(strip, along):
-            row, column = _close(positions, first, last, start, end)
+        for first, last, start, end in _list_blocks(strip, along):
+            row, column = _find_close(positions, first, last, start, end)
             for n in range(0, len(row), PAIRS):
-                pairs.append(_confirmed(row[n : n + PAIRS], column[n : n + PAIRS], thumbnails, order, neighbours, crowd))
+                pairs.append(_confirm(row[n : n + PAIRS], column[n : n + PAIRS], thumbnails, order, neighbours, crowd))
             if start == first:
                 release(thumbnails)
                 progress.update(last - first)

@@ -95,7 +95,7 @@ def load_data(
     return tuple((to_float(image_set.images[side]), image_set.classes[side]) for side in cache.SIDES)
 
 
-def _numbered(image_set, side, numbers, rows, batch=None):
+def _read(image_set, side, numbers, rows, batch=None):
     """Pairs (number, uint8 images and labels). rows: number -> which images of a side. batch: how many, where it is fixed."""
     images, classes = image_set.images[side], image_set.classes[side]
 
@@ -106,14 +106,14 @@ def _numbered(image_set, side, numbers, rows, batch=None):
             copies.release(images)
         return taken, classes[found]
 
-    def prepared(number):
+    def prepare(number):
         taken, label = tf.numpy_function(read, [number], (tf.uint8, tf.int32))
         return number, {"images": tf.ensure_shape(taken, (batch, *image_set.shape)), "label": tf.ensure_shape(label, (batch,))}
 
-    return numbers.map(prepared)
+    return numbers.map(prepare)
 
 
-def _with_inputs(batch, task, seed):
+def _add_inputs(batch, task, seed):
     """The batch with images in [-1, 1], and what the task makes of them for the encoder."""
     images = scale(tf.cast(batch["images"], tf.float32))
     return batch | {"images": images, "inputs": images if task is None else task(images, seed)}
@@ -126,16 +126,16 @@ def batches(image_set, side, batch, task=None, view=0, variation=UNVARIED):
     views are varied, the odd ones mirrored, and those from the second on moved.
     """
 
-    def prepared(number, found):
+    def prepare(number, found):
         seed, images = tf.stack([HELD_OUT_SEED, tf.cast(number, tf.int32)]), found["images"]
         images = mirror(images) if variation.flip and view % 2 else images
         # the numbers of batches of different views differ
         images = move(images, variation, seed + [0, view << 24]) if variation.moves and view > 1 else images
-        return _with_inputs(found | {"images": images}, task, seed)
+        return _add_inputs(found | {"images": images}, task, seed)
 
     numbers = tf.data.Dataset.range(-(-len(image_set.classes[side]) // batch))
-    found = _numbered(image_set, side, numbers, lambda number: slice(number * batch, (number + 1) * batch))
-    return found.map(prepared).prefetch(2)
+    found = _read(image_set, side, numbers, lambda number: slice(number * batch, (number + 1) * batch))
+    return found.map(prepare).prefetch(2)
 
 
 def sample(image_set, batch, task=None, view=0, variation=UNVARIED):
@@ -172,12 +172,12 @@ def training(image_set, batch, seed, first_epoch=0, variation=UNVARIED, task=Non
         epoch, place = divmod(step, steps)
         return order(epoch)[place * batch : (place + 1) * batch]
 
-    def prepared(step, found):
+    def prepare(step, found):
         # bytes are moved four times as fast as floats
         images = mirror_half(found["images"], step) if variation.flip else found["images"]
         images = move(images, variation, tf.stack([seed, step])) if variation.moves else images
         found |= {"images": tf.ensure_shape(images, (batch, *image_set.shape))}
-        return _with_inputs(found, task, tf.stack([seed, tf.cast(step, tf.int32)]))
+        return _add_inputs(found, task, tf.stack([seed, tf.cast(step, tf.int32)]))
 
     numbers = tf.data.Dataset.range(first_epoch * steps, tf.int64.max)
-    return _numbered(image_set, "train", numbers, rows, batch).map(prepared).prefetch(2)
+    return _read(image_set, "train", numbers, rows, batch).map(prepare).prefetch(2)

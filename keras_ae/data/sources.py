@@ -157,7 +157,7 @@ def digits(directory):
     return Source("digits", [str(index) for index in range(len(images))], "scikit-learn", items, labels, 8, 1)
 
 
-def _encoded(value, crop=None):
+def _encode(value, crop=None):
     """The encoded bytes of a tensorflow-datasets image feature, or of its middle square of `crop` pixels."""
     data = value if isinstance(value, bytes) else encode_png(value)
     if not crop:
@@ -201,7 +201,7 @@ def public(name, directory):
             examples = builder.as_dataset(split=split, decoders={"image": tfds.decode.SkipDecoding()}, shuffle_files=False)
             skipped, first = first, max(0, first - splits[split].num_examples)
             for example in tfds.as_numpy(examples.skip(skipped)):
-                yield Encoded(_encoded(example["image"], CROPS.get(name)), int(example["label"]) if labelled else 0, side)
+                yield Encoded(_encode(example["image"], CROPS.get(name)), int(example["label"]) if labelled else 0, side)
 
     return Source(
         name,

@@ -27,9 +27,9 @@ class Variation:
     """
 
     flip: bool = False
-    shift: float = 0
-    scale: float = 0.0
-    rotation: float = 0.0
+    shift: Annotated[float, Ge(0), Le(64)] = 0
+    scale: Annotated[float, Ge(0), Le(0.5)] = 0.0
+    rotation: Annotated[float, Ge(0), Le(180)] = 0.0
 
     @property
     def moves(self):

@@ -39,23 +39,17 @@ def load_savedmodel(folder, name):
 class Runtime:
     """What computes an export, with the networks that it opens when they are first used.
 
-    Raises UserError where the package that computes is not installed, or files are damaged or not as the card says.
+    Raises ImportError where the package that computes is not installed, and UserError where files are damaged or not as the
+    card says.
     """
 
     def __init__(self, folder, card):
         self.folder, self.card = folder, card
+        self._package = importlib.import_module(self.PACKAGE)
         self._open = functools.cache(self._open)
-        package, other = self.PACKAGES
-        try:
-            self._package = importlib.import_module(package)
-        except ImportError as error:
-            raise UserError(f"{package} cannot be imported ({error}); install it, or choose {other} as `runtime`") from error
 
     def _check(self, name, found):
-        """Raises UserError unless a network takes and makes what the card says, and a label where the card has some.
-
-        found: {name of an input or output: shape without the batch}.
-        """
+        """Raises UserError unless a network has the inputs and outputs of the card. found: {name: shape without the batch}."""
         z, images = (self.card["latent_dim"],), tuple(self.card["image_shape"])
         wanted = {
             "encoder": {"images": tuple(self.card["input_shape"]), "z": z},
@@ -63,20 +57,16 @@ class Runtime:
             "generator": {"first": (), "images": images, "z": z},
             "velocity": {"x": z, "velocity": z},
         }
-        for key, shape in wanted[name].items():
-            if found.get(key) != shape:
-                has = f"has {key} of shape {found[key]}" if key in found else f"has no {key}"
-                raise UserError(f"{self.folder}: card.json says {key} of shape {shape}, {name} {has}; export the model again")
-        if ("label" in found) != bool(self.card["labels"]):
-            takes = "takes a label" if "label" in found else "takes none"
-            says = f"card.json names the labels {self.card['labels']}"
-            raise UserError(f"{self.folder}: {says}, {name} {takes}; export the model again")
+        wanted = wanted[name] | ({"label": ()} if self.card["labels"] else {})
+        found = {key: shape for key, shape in found.items() if key in (*wanted, "label")}
+        if found != wanted:
+            raise UserError(f"{self.folder}: card.json says {wanted} of {name}, which has {found}; export the model again")
 
 
 class TensorFlow(Runtime):
     """The SavedModels of an export."""
 
-    PACKAGES = "tensorflow", "onnx"
+    PACKAGE = "tensorflow"
 
     @property
     def generates(self):
@@ -92,9 +82,9 @@ class TensorFlow(Runtime):
         return model
 
     def _tensors(self, **arrays):
-        types = {"label": "int32", "first": "int32", "n": "int32", "seed": "int32"}
         given = {name: values for name, values in arrays.items() if values is not None}
-        return {name: self._package.constant(values, types.get(name, "float32")) for name, values in given.items()}
+        types = dict.fromkeys(("images", "z", "temperature"), "float32")
+        return {name: self._package.constant(values, types.get(name, "int32")) for name, values in given.items()}
 
     def run(self, name, signature="serving_default", **arrays):
         """The outputs of a network, a dict of tensors; labels are None for a model that is not conditional."""
@@ -143,7 +133,7 @@ class TensorFlow(Runtime):
 class Onnx(Runtime):
     """The files in the folder onnx/ of an export, computed by onnxruntime."""
 
-    PACKAGES = "onnxruntime", "tensorflow"
+    PACKAGE = "onnxruntime"
 
     def __init__(self, folder, card):
         super().__init__(folder, card)
@@ -200,7 +190,7 @@ class Onnx(Runtime):
 def check_folder(folder):
     """Raises UserError unless `folder` is an export."""
     if not folder.is_dir():
-        raise UserError(f"no export at {folder}: no such folder; name the folder of an export, such as exported/cats")
+        raise UserError(f"no export at {folder}: no such folder; make one with keras-ae train vae --export, or name another")
     if not (folder / "card.json").exists():
         if (folder / "config.json").exists() or any(folder.glob("[0-9]*/config.json")):
             command = f"python -m keras_ae.export --model {shlex.quote(str(folder))}"

@@ -38,14 +38,14 @@ def _save(model, endpoints, folder):
     module = tf.Module()
     module.weights = [variable.value for variable in model.variables]
     functions = {name: tf.function(function, specs) for name, (function, specs) in endpoints.items()}
-    names = [spec.name for spec in endpoints["serving_default"][1]]
+    specs = {spec.name: spec for spec in endpoints["serving_default"][1]}
+    alone = len(specs) == 1
 
     # what `keras.layers.TFSMLayer` calls, with a tensor, or a dict where there are several
     def serve(inputs):
-        return functions["serving_default"](*([inputs[name] for name in names] if len(names) > 1 else [inputs]))
+        return functions["serving_default"](*([inputs] if alone else [inputs[name] for name in specs]))
 
-    specs = endpoints["serving_default"][1]
-    module.serve = tf.function(serve, [dict(zip(names, specs, strict=True)) if len(names) > 1 else specs[0]])
+    module.serve = tf.function(serve, list(specs.values()) if alone else [specs])
     signatures = {name: function.get_concrete_function() for name, function in functions.items()}
     tf.saved_model.save(module, str(folder), signatures)
 

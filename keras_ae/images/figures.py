@@ -27,7 +27,7 @@ def _grid(pixels, per_row, scale):
     return pictures.to_pillow(pictures.grid(enlarged, per_row, GAP)).convert("RGB")
 
 
-def _wrapped(text, width):
+def _wrap(text, width):
     """The text with line breaks, so that no line is wider than `width` pixels unless a single word is."""
     lines = []
     for word in text.split():
@@ -54,10 +54,10 @@ def _grey_if_colourless(page):
     return page if np.ptp(np.asarray(page), axis=-1).any() else page.convert("L")
 
 
-def _titled(body, title, path):
+def _save_titled(body, title, path):
     """Write the picture `body` below its title as a PNG file; the title wraps at the width of the picture."""
     width = max(body.width, 240) + 2 * SPACE
-    title = _wrapped(title, width - 2 * SPACE)
+    title = _wrap(title, width - 2 * SPACE)
     top = _size(title)[1] + 2 * SPACE if title else SPACE
     page = Image.new("RGB", (max(width, _size(title)[0] + 2 * SPACE), top + body.height + SPACE), "white")
     _write(ImageDraw.Draw(page), (SPACE, SPACE), title)
@@ -65,13 +65,13 @@ def _titled(body, title, path):
     pictures.save_png(path, _grey_if_colourless(page), optimize=True)
 
 
-def _labelled(pixels, per_row, labels=(), headings=()):
+def _label_grid(pixels, per_row, labels=(), headings=()):
     """A grid of uint8 images with a label left of each row and a heading above each column, as a Pillow image."""
     scale = max(1, min(WIDTH // (per_row * pixels.shape[2]), CELL // max(pixels.shape[1:3])))
     cells = _grid(pixels, per_row, scale)
     height, width = (scale * side + GAP for side in pixels.shape[1:3])
-    labels = [_wrapped(label, LABEL) for label in labels]
-    headings = [_wrapped(heading, width) for heading in headings]
+    labels = [_wrap(label, LABEL) for label in labels]
+    headings = [_wrap(heading, width) for heading in headings]
     left = max((_size(label)[0] + SPACE for label in labels), default=0)
     top = max((_size(heading)[1] + SPACE // 2 for heading in headings), default=0)
     # a label of several lines may be higher than the images of its row
@@ -93,25 +93,25 @@ def _labelled(pixels, per_row, labels=(), headings=()):
 
 def rows(row_images, labels, path, title, headings=()):
     """One row of images for each label, all rows equally long; `headings`, if any, one for each column."""
-    _titled(_labelled(to_uint8(np.concatenate(row_images)), len(row_images[0]), labels, headings), title, path)
+    _save_titled(_label_grid(to_uint8(np.concatenate(row_images)), len(row_images[0]), labels, headings), title, path)
 
 
 def samples(images, path, title):
     """Images in a square."""
-    _titled(_labelled(to_uint8(images), math.ceil(math.sqrt(len(images)))), title, path)
+    _save_titled(_label_grid(to_uint8(images), math.ceil(math.sqrt(len(images)))), title, path)
 
 
 def reconstructions(kinds, path, title):
     """Kinds of the same images, such as original and rebuilt, below each other: {label: (n, H, W, C)}, eight in a row."""
     per_row = min(8, len(next(iter(kinds.values()))))
     pixels = pictures.stack([to_uint8(images) for images in kinds.values()], per_row)
-    _titled(_labelled(pixels, per_row, list(kinds) * (len(pixels) // (per_row * len(kinds)))), title, path)
+    _save_titled(_label_grid(pixels, per_row, list(kinds) * (len(pixels) // (per_row * len(kinds)))), title, path)
 
 
 def interpolation(frames, path, title, shown=10):
     """`shown` images of a path from the first frame to the last, and beside the PNG file all frames as a GIF animation."""
     pixels = to_uint8(frames)
-    _titled(_labelled(pixels[np.linspace(0, len(frames) - 1, shown).round().astype(int)], shown), title, path)
+    _save_titled(_label_grid(pixels[np.linspace(0, len(frames) - 1, shown).round().astype(int)], shown), title, path)
     pictures.write_animation(path.with_suffix(".gif"), pixels)
 
 
@@ -129,7 +129,7 @@ def show(images: np.ndarray | dict[str, np.ndarray], columns: int | None = None)
         raise UserError(f"show takes images of shape (n, H, W, C), as many in each row. Received: {received}")
     pixels = np.concatenate([kind if kind.dtype == np.uint8 else to_uint8(kind) for kind in kinds])
     per_row = len(kinds[0]) if labels else columns or math.ceil(math.sqrt(len(pixels)))
-    return _grey_if_colourless(_labelled(pixels, per_row, labels))
+    return _grey_if_colourless(_label_grid(pixels, per_row, labels))
 
 
 def thumbnails(places, images, path, title, method, side=780):
@@ -143,4 +143,4 @@ def thumbnails(places, images, path, title, method, side=780):
         room = side - 2 * SPACE - thumbnail.width
         body.paste(thumbnail, (SPACE + round(place[0] * room), SPACE + round((1 - place[1]) * room)))
     draw.rectangle((0, 0, side - 1, side - 1), outline=(110, 110, 110))
-    _titled(body, f"{title} ({method} of the codes: first axis to the right, second axis up)", path)
+    _save_titled(body, f"{title} ({method} of the codes: first axis to the right, second axis up)", path)

@@ -80,7 +80,7 @@ def printable(path):
     return os.fsencode(path).decode(errors="backslashreplace")
 
 
-def contents(path):
+def read_bytes(path):
     """The bytes of the file `path`; of one that is too large for `decode`, only as many as show that. Raises OSError."""
     if os.path.exists(path) and not os.path.isfile(path):
         # opening a pipe would wait for its other end
@@ -160,7 +160,7 @@ def read(path, shape):
     """`decode` the file `path`, or read it by the function of its suffix in `READERS`. Raises UserError."""
     reader = READERS.get(Path(path).suffix.lower())
     try:
-        image = reader(path) if reader else decode(contents(path), shape)
+        image = reader(path) if reader else decode(read_bytes(path), shape)
     except DamagedPicture as error:
         raise UserError(f"cannot use the picture {printable(path)}: {error}") from None
     except OSError as error:
@@ -170,7 +170,7 @@ def read(path, shape):
     return image
 
 
-def readable(paths, shape, report):
+def read_each(paths, shape, report):
     """`read` each file that can be read: pairs (index, uint8 of `shape`). `report(text)` gets the other files.
 
     Raises UserError with the first reason if no file can be read.
@@ -191,8 +191,8 @@ def readable(paths, shape, report):
 
 
 def read_all(paths, shape, report):
-    """Every file that can be read: their indices (n,) in `paths`, and uint8 (n, *shape); see `readable`."""
-    indices, pixels = zip(*readable(paths, shape, report), strict=True)
+    """Every file that can be read: their indices (n,) in `paths`, and uint8 (n, *shape); see `read_each`."""
+    indices, pixels = zip(*read_each(paths, shape, report), strict=True)
     return np.array(indices), np.stack(pixels)
 
 

@@ -160,14 +160,6 @@ class Judge:
     def _training(self):
         return (batch["images"].numpy() for batch in pipeline.sample(self.image_set, BATCH))
 
-    def _training_images(self, indices):
-        """The training images with these numbers, in that order."""
-        wanted, first = {}, 0
-        for images in self._training():
-            wanted |= {index: images[index - first] for index in indices if first <= index < first + len(images)}
-            first += len(images)
-        return np.stack([wanted[index] for index in indices])
-
     def warnings(self):
         """What a reader of the results must know: a list of lines."""
         found, n, known, all_known = [], len(self.held_out), len(self.training_features), self.image_set.n_train
@@ -225,7 +217,7 @@ class Judge:
         yield from self.compare(images, features)
         index, _ = distances.nearest(features[:shown], self.training_features)
         yield "drawn", images[:64]
-        yield "nearest", self._training_images(index.tolist())
+        yield "nearest", to_float(self.image_set.images["train"][index])
 
     def floor(self, intervals=True):
         """`compare` for real images as a dict: the best values that samples can reach.

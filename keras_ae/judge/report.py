@@ -101,7 +101,7 @@ def _intervals(numbers):
     return around | numbers.get("intervals", {})
 
 
-def _scrolling(content):
+def _scroll(content):
     return f"<div class=scroll tabindex=0>{content}</div>"
 
 
@@ -114,7 +114,7 @@ def _table(rows, columns):
         cells = [_number(numbers.get(key), digits, around.get(key)) for key, (_, digits) in columns.items()]
         lines.append(("td", [html.escape(name), *cells]))
     text = [f"<tr>{''.join(f'<{tag}>{cell}</{tag}>' for cell in line)}</tr>" for tag, line in lines]
-    return _scrolling(f"<table>{''.join(text)}</table>")
+    return _scroll(f"<table>{''.join(text)}</table>")
 
 
 def _likelihood_rows(rows):
@@ -136,7 +136,7 @@ def _likelihood_rows(rows):
 def _picture(path, text):
     """A PNG file as an inline image of its own size."""
     encoded = base64.b64encode(path.read_bytes()).decode()
-    return _scrolling(f'<img alt="{html.escape(text)}" src="data:image/png;base64,{encoded}">')
+    return _scroll(f'<img alt="{html.escape(text)}" src="data:image/png;base64,{encoded}">')
 
 
 def page_html(protocol, models, real, drawn):

@@ -9,7 +9,7 @@ from keras import layers, ops
 
 from keras_ae.models.losses import Reconstruction
 from keras_ae.models.optimizers import Rate
-from keras_ae.models.vae import VAE, Batch, Tensors, log_terms, named_batch, shared
+from keras_ae.models.vae import VAE, Batch, Tensors, shared
 
 Weight = Annotated[float, Ge(0), Le(1e9)]
 
@@ -36,6 +36,7 @@ class AdversarialAutoencoder(VAE):
     """
 
     monitor = None
+    logged = (*VAE.logged, "adversarial", "discriminator")
     numbers = ("weight", "discriminator_learning_rate", "seed")
 
     def __init__(
@@ -54,16 +55,15 @@ class AdversarialAutoencoder(VAE):
         self.discriminator = discriminator(decoder.inputs[0].shape[1])
         self.discriminator_optimizer = keras.optimizers.Adam(discriminator_learning_rate, beta_1=0.5)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
-        self.term_metrics += [keras.metrics.Mean(name) for name in ("adversarial", "discriminator")]
 
     @property
     def trainable_variables(self) -> list[keras.Variable]:
         """Those of the two networks: the discriminator has an optimizer of its own."""
         return self.encoder.trainable_variables + self.decoder.trainable_variables
 
-    def terms(self, batch: Batch, sample_weight: Any, training: bool) -> tuple[Tensors, Tensors, tf.Tensor]:
+    def terms(self, batch: Batch, training: bool = False) -> tuple[Tensors, Tensors, tf.Tensor]:
         """As for `VAE`, with the loss reconstruction + weight * adversarial, which weights of examples leave as it is."""
-        terms, codes, decoded = super().terms(batch, sample_weight, training)
+        terms, codes, decoded = super().terms(batch, training)
         loss = terms["reconstruction"] + self.weight * self.adversarial(codes["z"]) + sum(self.losses)
         return terms | {"loss": loss}, codes, decoded
 
@@ -72,10 +72,9 @@ class AdversarialAutoencoder(VAE):
         return ops.mean(ops.softplus(-self.discriminator(z)))
 
     def train_step(self, data: Any) -> Tensors:
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        batch = named_batch(self.encoder, self.decoder, x, y)
+        batch = self.named_batch(data)
         with tf.GradientTape(persistent=True) as tape:
-            terms, codes, decoded = self.terms(batch, sample_weight, training=True)
+            terms, codes, decoded = self.terms(batch, training=True)
             loss = self.optimizer.scale_loss(shared(terms["loss"]))
             drawn = keras.random.normal(ops.shape(codes["z"]), seed=self.seed_generator)
             of_draws = self.discriminator(drawn)
@@ -89,4 +88,4 @@ class AdversarialAutoencoder(VAE):
         terms |= {"adversarial": self.adversarial(codes["z"]), "discriminator": confusion}
         self.optimizer.apply(gradients, self.trainable_variables)
         self.discriminator_optimizer.apply(discriminating, self.discriminator.trainable_variables)
-        return log_terms(self, terms, batch, decoded, sample_weight)
+        return self.log(terms, batch, decoded)

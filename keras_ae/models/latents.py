@@ -75,11 +75,10 @@ class Features(Latent):
     """
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        # not in `call`: Keras adds lines to the messages of errors there
-        if math.prod(input_shape[1:]) != self.dim:
-            size = math.prod(input_shape[1:])
-            raise UserError(f"the latent 'features' has latent.dim {self.dim}, but the encoder ends in {size}")
         self.map_shape = tuple(input_shape[1:])
+        # not in `call`: Keras adds lines to the messages of errors there
+        if (size := math.prod(self.map_shape)) != self.dim:
+            raise UserError(f"the latent 'features' has latent.dim {self.dim}, but the encoder ends in {size}")
 
     def call(self, features: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"z_mean": ops.reshape(ops.cast(features, "float32"), (-1, self.dim))}

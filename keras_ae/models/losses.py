@@ -5,7 +5,6 @@ A reconstruction likelihood takes images and reconstructions, both (batch, heigh
 the keys of the table [reconstruction] in experiment files.
 """
 
-import difflib
 import math
 from collections.abc import Callable
 from typing import Annotated, Any, Self, TypeAlias
@@ -97,9 +96,7 @@ class Likelihood:
 
     def __init__(self, name: str = "gaussian_optimal_variance", **arguments: float):
         if name not in RECONSTRUCTIONS:
-            close = difflib.get_close_matches(str(name), RECONSTRUCTIONS, n=1)
-            hint = f"did you mean '{close[0]}'? " if close else ""
-            raise ValueError(f"unknown likelihood '{name}'; {hint}choose one of {', '.join(sorted(RECONSTRUCTIONS))}")
+            raise ValueError(f"unknown likelihood '{name}'; choose one of {', '.join(sorted(RECONSTRUCTIONS))}")
         self.name = name
         self.arguments = arguments
 

@@ -47,15 +47,14 @@ def _all_layers(network):
 
 
 def class_count(encoder):
-    """The number of classes that a conditional encoder knows; None for others, and where no layer says it."""
-    counts = [layer.num_tokens for layer in _all_layers(encoder) if isinstance(layer, layers.CategoryEncoding)]
-    return counts[0] if counts and is_conditional(encoder) else None
+    """The number of classes that a conditional encoder knows; None where no layer says it."""
+    return next((layer.num_tokens for layer in _all_layers(encoder) if isinstance(layer, layers.CategoryEncoding)), None)
 
 
 def code_shape(encoder):
     """The shape of a code: (latent_dim,), or (height, width, channels) where the code is a flattened map."""
-    maps = [layer.map_shape for layer in _all_layers(encoder) if isinstance(layer, Features)]
-    return maps[0] if maps else (int(encoder.output["z_mean"].shape[-1]),)
+    flat = (int(encoder.output["z_mean"].shape[-1]),)
+    return next((layer.map_shape for layer in _all_layers(encoder) if isinstance(layer, Features)), flat)
 
 
 def in_float32(network):
@@ -86,37 +85,23 @@ def sides(size, halvings):
     return sides_of_maps
 
 
-def square(image_shape):
-    """The side of square images. Raises UserError for others."""
-    height, width = image_shape[:2]
-    if height != width:
-        raise UserError(f"this network takes square images; dense takes others. Received: {tuple(image_shape)}")
-    return height
+def stages(image_shape, widths, blocks=(0,), least=0):
+    """(side, width, number of blocks) of each feature map, from the largest to the smallest.
 
-
-def number_of_stage(numbers, stage):
-    """The number of a stage; the last one repeats where there are too few. Raises UserError where there is none."""
-    if not len(numbers):
-        raise UserError(f"widths and blocks must have at least one number. Received: {numbers}")
-    return numbers[min(stage, len(numbers) - 1)]
-
-
-def stages(image_shape, widths):
-    """Pairs (side, width) from the largest map to the smallest; the last width repeats where `widths` is too short.
-
-    [] where the side cannot be halved, as in an encoder of very small images. Raises UserError unless they are square.
+    The last number of `widths` and of `blocks` repeats where it is too short. Very small images, as encoders of
+    super-resolution see, may have no map at all. Raises UserError for fewer maps than `least`, for images that are not square,
+    and where there is no number to repeat.
     """
-    number_of_stage(widths, 0)
-    return [(side, number_of_stage(widths, stage)) for stage, side in enumerate(sides(square(image_shape), len(widths)))]
-
-
-def enlarging_stages(image_shape, widths):
-    """`stages` of a decoder, which needs one at least. Raises UserError where the side cannot be halved."""
-    maps = stages(image_shape, widths)
-    if not maps:
-        needed = "an even side of at least 8 pixels"
-        raise UserError(f"this network takes images with {needed}; dense takes others. Received: {tuple(image_shape)}")
-    return maps
+    if not (len(widths) and len(blocks)):
+        raise UserError(f"widths and blocks must have at least one number. Received: {min(widths, blocks, key=len)}")
+    height, width, _ = image_shape
+    maps = sides(height, len(widths))
+    if height != width or len(maps) < least:
+        needed = "square images" + (" with an even side of at least 8 pixels" if least else "")
+        raise UserError(f"this network takes {needed}; dense takes others. Received: {tuple(image_shape)}")
+    # more than there are maps
+    widths, blocks = ([*numbers, *[numbers[-1]] * len(maps)] for numbers in (widths, blocks))
+    return list(zip(maps, widths, blocks, strict=False))
 
 
 def normalized(x):
@@ -130,19 +115,44 @@ def rectified(x):
     return layers.Activation("relu")(x)
 
 
-def ResidualBlock(width, activated=normalized, kernel=3):
+def ResidualBlock(width, activated=normalized):
     """x + conv(activated(conv(activated(x)))) with two convolutions, the last of which begins as zero (He et al. 2016).
 
-    activated: `normalized` (Wu & He 2018) or `rectified`. kernel: side of the kernels, or their height and width.
+    activated: `normalized` (Wu & He 2018) or `rectified`.
     """
 
     def apply(x):
         residual = x
-        x = layers.Conv2D(width, kernel, padding="same")(activated(x))
-        x = layers.Conv2D(width, kernel, padding="same", kernel_initializer="zeros")(activated(x))
+        x = layers.Conv2D(width, 3, padding="same")(activated(x))
+        x = layers.Conv2D(width, 3, padding="same", kernel_initializer="zeros")(activated(x))
         return layers.Add()([residual, x])
 
     return apply
+
+
+def shrink(x, maps, activated, between=rectified):
+    """The smallest of the maps of `stages`, activated: strided 4x4 convolutions, each with its residual blocks.
+
+    between: what comes before each convolution but the first, or None.
+    """
+    for stage, (_, width, blocks) in enumerate(maps):
+        x = layers.Conv2D(width, 4, strides=2, padding="same")(between(x) if between and stage else x)
+        for _ in range(blocks):
+            x = ResidualBlock(width, activated)(x)
+    return activated(x) if maps else x
+
+
+def enlarge(x, maps, channels, activated, before=None):
+    """An image of so many channels from the smallest of the maps of `stages`, the mirror image of `shrink`.
+
+    before: what comes before each transposed convolution, or None.
+    """
+    below = [channels, *(width for _, width, _ in maps[:-1])]
+    for (_, width, blocks), narrower in zip(reversed(maps), reversed(below), strict=True):
+        for _ in range(blocks):
+            x = ResidualBlock(width, activated)(x)
+        x = layers.Conv2DTranspose(narrower, 4, strides=2, padding="same")(before(x) if before else x)
+    return x
 
 
 # builders
@@ -170,23 +180,17 @@ def dense_decoder(image_shape: ImageShape, latent_dim: int, *, widths: Widths = 
 def conv_encoder(image_shape: ImageShape, latent: Latent, *, widths: Widths = (32, 64, 128, 256)) -> keras.Model:
     """Strided 4x4 convolutions with ReLU. The latent's dense layer on the last map is a convolution down to 1x1."""
     images = keras.Input(image_shape, name="images")
-    x = images
-    for _, width in stages(image_shape, widths):
-        x = layers.Conv2D(width, 4, strides=2, padding="same", activation="relu")(x)
+    x = shrink(images, stages(image_shape, widths), rectified)
     return keras.Model(images, latent(layers.Flatten()(x)), name="encoder")
 
 
 def conv_decoder(image_shape: ImageShape, latent_dim: int, *, widths: Widths = (32, 64, 128, 256)) -> keras.Model:
     """The mirror image: a transposed convolution from 1x1 (a dense layer), then strided ones with ReLU, tanh at the end."""
-    *_, channels = image_shape
-    maps = enlarging_stages(image_shape, widths)
-    base, width = maps[-1]
+    maps = stages(image_shape, widths, least=1)
+    side, width, _ = maps[-1]
     z = keras.Input((latent_dim,), name="z")
-    x = layers.Dense(base * base * width, activation="relu")(z)
-    x = layers.Reshape((base, base, width))(x)
-    for _, width in reversed(maps[:-1]):
-        x = layers.Conv2DTranspose(width, 4, strides=2, padding="same", activation="relu")(x)
-    x = layers.Conv2DTranspose(channels, 4, strides=2, padding="same")(x)
+    x = layers.Reshape((side, side, width))(layers.Dense(side * side * width)(z))
+    x = enlarge(x, maps, image_shape[-1], rectified, before=rectified)
     return keras.Model(z, layers.Activation("tanh", dtype="float32")(x), name="decoder")
 
 
@@ -195,12 +199,8 @@ def residual_encoder(
 ) -> keras.Model:
     """Strided 4x4 convolutions, each followed by as many residual blocks as `blocks` says for its stage."""
     images = keras.Input(image_shape, name="images")
-    x = images
-    for stage, (_, width) in enumerate(stages(image_shape, widths)):
-        x = layers.Conv2D(width, 4, strides=2, padding="same")(x)
-        for _ in range(number_of_stage(blocks, stage)):
-            x = ResidualBlock(width)(x)
-    return keras.Model(images, latent(layers.Flatten()(normalized(x))), name="encoder")
+    x = shrink(images, stages(image_shape, widths, blocks), normalized, between=None)
+    return keras.Model(images, latent(layers.Flatten()(x)), name="encoder")
 
 
 def residual_decoder(
@@ -211,21 +211,16 @@ def residual_decoder(
     The linear path, the decoder of a PCA, maps z to a 32x32 image that is added to the output: training starts several times as
     fast, and the convolutions learn the rest. The same path in the encoder overfitted thousands of images.
     """
-    *_, channels = image_shape
-    maps = enlarging_stages(image_shape, widths)
-    base, width = maps[-1]
+    *_, size, channels = image_shape
+    maps = stages(image_shape, widths, blocks, least=1)
+    side, width, _ = maps[-1]
     z = keras.Input((latent_dim,), name="z")
-    x = layers.Reshape((base, base, width))(layers.Dense(base * base * width)(z))
-    for stage in reversed(range(len(maps))):
-        for _ in range(number_of_stage(blocks, stage)):
-            x = ResidualBlock(maps[stage][1])(x)
-        below = maps[stage - 1][1] if stage else channels
-        x = layers.Conv2DTranspose(below, 4, strides=2, padding="same")(normalized(x))
+    x = layers.Reshape((side, side, width))(layers.Dense(side * side * width)(z))
+    x = enlarge(x, maps, channels, normalized, before=normalized)
     # of the smallest map where that cannot be halved to 32
-    side = next((side for side in [image_shape[0], *sides(image_shape[0], len(widths))] if side <= 32), base)
-    factor = image_shape[0] // side
+    side = next((side for side in [size, *sides(size, len(widths))] if side <= 32), side)
     coarse = layers.Reshape((side, side, channels))(layers.Dense(side * side * channels)(z))
-    x = layers.Add()([x, layers.UpSampling2D(factor, interpolation="bilinear")(coarse)])
+    x = layers.Add()([x, layers.UpSampling2D(size // side, interpolation="bilinear")(coarse)])
     return keras.Model(z, layers.Activation("tanh", dtype="float32")(x), name="decoder")
 
 
@@ -248,12 +243,8 @@ def plain_encoder(
     hidden: dense layers of 256 features with ReLU before the code. A code of two numbers needs some, a long one none.
     """
     images = keras.Input(image_shape, name="images")
-    x = images
-    for stage, (_, width) in enumerate(stages(image_shape, widths)):
-        x = layers.Conv2D(width, 4, strides=2, padding="same")(rectified(x) if stage else x)
-        for _ in range(number_of_stage(blocks, stage)):
-            x = ResidualBlock(width, rectified)(x)
-    x = layers.Flatten()(layers.Conv2D(bottleneck, 1)(rectified(x)))
+    x = shrink(images, stages(image_shape, widths, blocks), rectified)
+    x = layers.Flatten()(layers.Conv2D(bottleneck, 1)(x))
     for _ in range(hidden):
         x = layers.Dense(256, activation="relu")(x)
     return keras.Model(images, latent(x), name="encoder")
@@ -273,36 +264,27 @@ def plain_decoder(
     Without the branches of the blocks it is a linear map, such as the decoder of a PCA: training starts there, and the branches
     learn the rest. widths, blocks, bottleneck, hidden: as for the encoder, from its end to its start.
     """
-    *_, channels = image_shape
-    maps = enlarging_stages(image_shape, widths)
-    base, width = maps[-1]
+    maps = stages(image_shape, widths, blocks, least=1)
+    side, width, _ = maps[-1]
     z = keras.Input((latent_dim,), name="z")
     x = z
     for _ in range(hidden):
         x = layers.Dense(256, activation="relu")(x)
-    x = layers.Reshape((base, base, bottleneck))(layers.Dense(base * base * bottleneck)(x))
-    x = layers.Conv2D(width, 1)(x)
-    for stage in reversed(range(len(maps))):
-        for _ in range(number_of_stage(blocks, stage)):
-            x = ResidualBlock(maps[stage][1], rectified)(x)
-        below = maps[stage - 1][1] if stage else channels
-        x = layers.Conv2DTranspose(below, 4, strides=2, padding="same")(x)
+    x = layers.Reshape((side, side, bottleneck))(layers.Dense(side * side * bottleneck)(x))
+    x = enlarge(layers.Conv2D(width, 1)(x), maps, image_shape[-1], rectified)
     return keras.Model(z, layers.Activation("tanh", dtype="float32")(x), name="decoder")
 
 
-def _halved(image_shape, times, key):
-    """The side of the map of a square image. Raises UserError where it is not whole."""
-    side = square(image_shape)
-    if side % 2**times:
-        raise UserError(f"{key} must halve the side of the image, {side} pixels, to whole numbers. Received: {times}")
-    return side // 2**times
-
-
-def _depth(latent_dim, side):
-    """Channels of a code that is a map with this side."""
+def _map_shape(image_shape, halvings, latent_dim):
+    """The shape of a code that is a map, (side, side, channels)."""
+    height, width, _ = image_shape
+    if height != width or height % 2**halvings:
+        needed = f"square images whose side can be halved {halvings} times (encoder.halvings, decoder.doublings)"
+        raise UserError(f"this network takes {needed}; dense takes others. Received: {tuple(image_shape)}")
+    side = height // 2**halvings
     if latent_dim % side**2:
         raise UserError(f"latent.dim must be a multiple of {side}x{side}, the side of the map. Received: {latent_dim}")
-    return latent_dim // side**2
+    return side, side, latent_dim // side**2
 
 
 def spatial_encoder(
@@ -315,15 +297,15 @@ def spatial_encoder(
     Keeps the spatial layout: a cell of the map describes its surroundings in the image. Only the statistics of GroupNorm, which
     are those of the whole image, carry a little of the rest.
     """
-    side = _halved(image_shape, halvings, "encoder.halvings")
+    *_, depth = _map_shape(image_shape, halvings, latent.dim)
     images = keras.Input(image_shape, name="images")
     x = layers.Conv2D(width, 4 if halvings else 3, strides=2 if halvings else 1, padding="same")(images)
     for _ in range(halvings - 1):
         x = layers.Conv2D(width, 4, strides=2, padding="same")(normalized(x))
     for _ in range(blocks):
         x = ResidualBlock(width)(x)
-    x = layers.Conv2D(_depth(latent.dim, side), 1, padding="same")(normalized(x))
-    x = layers.Add()([x, layers.Conv2D(x.shape[-1], 2**halvings, strides=2**halvings)(images)])
+    x = layers.Conv2D(depth, 1, padding="same")(normalized(x))
+    x = layers.Add()([x, layers.Conv2D(depth, 2**halvings, strides=2**halvings)(images)])
     return keras.Model(images, latent(x if isinstance(latent, Features) else layers.Flatten()(x)), name="encoder")
 
 
@@ -331,9 +313,9 @@ def spatial_decoder(
     image_shape: ImageShape, latent_dim: int, *, width: Width = 64, blocks: Count = 4, doublings: Halvings = 0
 ) -> keras.Model:
     """Residual blocks on the map of `spatial_encoder`, its side doubled `doublings` times, plus a linear path; tanh."""
-    side, channels = _halved(image_shape, doublings, "decoder.doublings"), image_shape[-1]
+    channels = image_shape[-1]
     z = keras.Input((latent_dim,), name="z")
-    coarse = layers.Reshape((side, side, _depth(latent_dim, side)))(z)
+    coarse = layers.Reshape(_map_shape(image_shape, doublings, latent_dim))(z)
     x = layers.Conv2D(width, 3, padding="same")(coarse)
     for _ in range(blocks):
         x = ResidualBlock(width)(x)

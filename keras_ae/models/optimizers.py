@@ -37,14 +37,7 @@ def halve_on_plateau(steps_per_epoch, epochs, *, learning_rate: Rate = 1e-3, pat
     return learning_rate, [keras.callbacks.ReduceLROnPlateau("val_loss", factor=factor, patience=patience, mode="min")]
 
 
-def cosine(
-    steps_per_epoch,
-    epochs,
-    *,
-    learning_rate: Rate = 1e-3,
-    warmup_steps: Warmup = 300,
-    final: Share = 0.02,
-):
+def cosine(steps_per_epoch, epochs, *, learning_rate: Rate = 1e-3, warmup_steps: Warmup = 300, final: Share = 0.02):
     """Rise linearly over `warmup_steps`, then fall along half a cosine to `final` times the learning rate."""
     steps = steps_per_epoch * epochs
     warmup_steps = min(warmup_steps, steps // 10)
@@ -126,10 +119,5 @@ def muon(learning_rate, *, clip_norm: Norm = 0.0):
     return Muon(learning_rate, weight_decay=None, adam_weight_decay=None, global_clipnorm=clip_norm or None)
 
 
-SCHEDULES = {
-    "constant": constant,
-    "halve_every": halve_every,
-    "halve_on_plateau": halve_on_plateau,
-    "cosine": cosine,
-}
+SCHEDULES = {"constant": constant, "halve_every": halve_every, "halve_on_plateau": halve_on_plateau, "cosine": cosine}
 OPTIMIZERS = {"adam": adam, "muon": muon}

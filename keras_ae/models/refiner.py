@@ -12,44 +12,34 @@ import tensorflow as tf
 from annotated_types import Ge, Le, Lt
 from keras import layers, ops
 
-from keras_ae.models.losses import Likelihood, Reconstruction
+from keras_ae.models.losses import Reconstruction
 from keras_ae.models.networks import apply, stages
 from keras_ae.models.optimizers import Muon
-from keras_ae.models.vae import Batch, Tensors, draw, log_terms, mean_terms, named_batch, shared
-
-
-def _moved(images, offsets):
-    """Each image shifted by its own whole pixels (n, 2), 0 outside; the same shape."""
-    _, height, width, _ = images.shape
-    rows = tf.range(height)[None] + offsets[:, :1]
-    columns = tf.range(width)[None] + offsets[:, 1:]
-    inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None]
-    moved = tf.gather(images, tf.clip_by_value(rows, 0, height - 1), axis=1, batch_dims=1)
-    moved = tf.gather(moved, tf.clip_by_value(columns, 0, width - 1), axis=2, batch_dims=1)
-    return moved * tf.cast(inside, images.dtype)[..., None]
-
-
-def _hole(images, centres):
-    """Each image with a square of 3/8 of its side set to 0 around its own centre (n, 2)."""
-    _, height, width, _ = images.shape
-    rows = tf.abs(tf.range(height)[None] - centres[:, :1]) < height * 3 // 16
-    columns = tf.abs(tf.range(width)[None] - centres[:, 1:]) < width * 3 // 16
-    return images * (1 - tf.cast(rows[:, :, None] & columns[:, None], images.dtype))[..., None]
+from keras_ae.models.vae import Autoencoder, Tensors, draw, shared
 
 
 def varied(images, seed, pairs):
-    """Images shifted by up to an eighth of their side and with a hole, so that a critic cannot memorize a small data set.
+    """Images shifted by up to an eighth of their side and with a hole of 3/8 of it, both 0, as a critic sees them.
 
-    Differentiable augmentation, Zhao et al. 2020 (arXiv:2006.10738), without the changes of colour, under which decoded colours
-    drifted. The first `pairs` images and the next `pairs` are varied in the same way. seed: (2,) int32.
+    A critic cannot memorize a small data set then: differentiable augmentation, Zhao et al. 2020 (arXiv:2006.10738), without
+    the changes of colour, under which decoded colours drifted. The first `pairs` images and the next `pairs` are varied in the
+    same way. images: (n, side, side, C). seed: (2,) int32.
     """
-    n, height = tf.shape(images)[0], images.shape[1]
+    n, side = tf.shape(images)[0], images.shape[1]
+    most = side // 8
 
-    def drawn(stream, least, most):
-        numbers = tf.random.stateless_uniform((n - pairs, 2), seed + [0, stream], least, most, tf.int32)
+    def positions(stream, end):
+        # of rows and columns, (n, 1, 2)
+        numbers = tf.random.stateless_uniform((n - pairs, 1, 2), seed + [0, stream], 0, end, tf.int32)
         return tf.concat([numbers[:pairs], numbers], axis=0)
 
-    return _hole(_moved(images, drawn(0, -(height // 8), height // 8 + 1)), drawn(1, 0, height))
+    places = tf.range(side)[None, :, None]
+    rows, columns = tf.unstack(places + positions(0, 2 * most + 1), axis=2)
+    moved = tf.pad(images, [[0, 0], [most, most], [most, most], [0, 0]])
+    moved = tf.gather(tf.gather(moved, rows, axis=1, batch_dims=1), columns, axis=2, batch_dims=1)
+    rows, columns = tf.unstack(tf.abs(places - positions(1, side)) < side * 3 // 16, axis=2)
+    hole = rows[:, :, None] & columns[:, None]
+    return moved * (1 - tf.cast(hole, images.dtype))[..., None]
 
 
 def critic(image_shape, classes=0, widths=(48, 96, 192), bottleneck=32):
@@ -66,7 +56,7 @@ def critic(image_shape, classes=0, widths=(48, 96, 192), bottleneck=32):
 
     images = keras.Input(image_shape, name="images")
     x, features = images, []
-    for _, width in stages(image_shape, widths):
+    for _, width, _ in stages(image_shape, widths):
         x = layers.LeakyReLU(0.2)(conv(width, 4, 2)(x))
         features.append(x)
     patches = layers.LeakyReLU(0.2)(conv(128, 3)(x))
@@ -85,7 +75,7 @@ def critic(image_shape, classes=0, widths=(48, 96, 192), bottleneck=32):
     )
 
 
-class Refiner(keras.Model):
+class Refiner(Autoencoder):
     """Trains the decoder for likelihood + weight * (adversarial + feature_weight * features), and the critic against it.
 
     Half of the decoded images that the critic sees are reconstructions, half are drawn from the fitted prior, so that samples
@@ -103,7 +93,7 @@ class Refiner(keras.Model):
     beta: weight of the KL in the logged loss, as in the first stage.
     """
 
-    monitor = None
+    logged = (*Autoencoder.logged, "adversarial", "critic")
 
     def __init__(
         self,
@@ -121,25 +111,16 @@ class Refiner(keras.Model):
         beta: float = 1.0,
         seed: int = 0,
     ):
-        super().__init__(name="refiner")
-        self.encoder = encoder
-        self.decoder = decoder
+        super().__init__("refiner", encoder, decoder, reconstruction, beta, seed)
         self.critic = critic
         self.prior = prior
-        self.reconstruction = Likelihood(reconstruction) if isinstance(reconstruction, str) else reconstruction
         self.weight = weight
         self.shares = (reconstruction_share, 1 - reconstruction_share)
         self.feature_weight = feature_weight
         self.penalty = penalty
         self.average = average
-        self.beta = beta
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
         self.student = keras.models.clone_model(decoder)
         self.student.set_weights(decoder.get_weights())
-        names = ("neg_elbo", "reconstruction", "kl", "mse", "adversarial", "critic")
-        self.term_metrics = [keras.metrics.Mean(name) for name in names]
-        self.built = True
 
     def compile(self, optimizer: Any, critic_optimizer: Any, **kwargs: Any) -> None:
         """As `keras.Model.compile`, with an optimizer for the decoder and one for the critic; see `optimizers`."""
@@ -153,22 +134,8 @@ class Refiner(keras.Model):
         """Those of the student: the critic has an optimizer of its own."""
         return self.student.trainable_variables
 
-    def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
-        """Rebuild images from their mean codes: inputs as for `VAE.predict` -> images (batch, H, W, C) in [-1, 1]."""
-        batch = named_batch(self.encoder, self.decoder, inputs)
-        return self.decode(self.encode(batch)["z_mean"], batch)
-
-    def encode(self, batch: Batch) -> Tensors:
-        """What the encoder returns for a batch of `vae.named_batch`."""
-        return apply(self.encoder, images=batch["inputs"], label=batch.get("label"))
-
-    def decode(self, z: tf.Tensor, batch: Batch) -> tf.Tensor:
-        """Images of codes z (batch, latent_dim) by the averaged decoder, with the labels of the batch."""
-        return apply(self.decoder, z=z, label=batch.get("label"))
-
     def train_step(self, data: Any) -> Tensors:
-        x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
-        batch = named_batch(self.encoder, self.decoder, x, y)
+        batch = self.named_batch(data) | {"sample_weight": None}
         images, label = batch["images"], batch.get("label")
         n = tf.shape(images)[0]
         step = ops.cast(self.optimizer.iterations, "int32")
@@ -182,7 +149,7 @@ class Refiner(keras.Model):
             shown = varied(tf.concat([images, decoded], axis=0), tf.stack([step, self.seed]), n)
             judged = apply(self.critic, True, images=shown, label=repeated[1])
             rebuilt = decoded[:n]
-            terms = mean_terms(batch, codes, rebuilt, self.reconstruction)
+            terms = self.compare(batch, codes, rebuilt)
             # real, rebuilt, drawn; the gradient of a split is one concatenation, that of slices a sum of padded ones
             kinds = [tf.split(logits, 3) for logits in judged["logits"]]
             adversarial = sum(
@@ -206,16 +173,7 @@ class Refiner(keras.Model):
         self.critic_optimizer.apply(judging, self.critic.trainable_variables)
         for averaged, trained in zip(self.decoder.variables, self.student.variables, strict=True):
             averaged.assign_add((1 - self.average) * (trained - averaged))
-        return log_terms(self, terms | {"loss": loss, "adversarial": adversarial, "critic": critic}, batch, rebuilt)
-
-    def test_step(self, data: Any) -> Tensors:
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        batch = named_batch(self.encoder, self.decoder, x, y)
-        codes = self.encode(batch)
-        rebuilt = self.decode(draw(codes, self.seed_generator), batch)
-        terms = mean_terms(batch, codes, rebuilt, self.reconstruction, sample_weight)
-        terms["loss"] = terms["reconstruction"] + self.beta * terms["kl"]
-        return log_terms(self, terms, batch, rebuilt, sample_weight)
+        return self.log(terms | {"loss": loss, "adversarial": adversarial, "critic": critic}, batch, rebuilt)
 
     def _first(self, step, n):
         """The place in the prior's sequence of the first code of this step; devices of a strategy take theirs in turn."""
@@ -240,8 +198,5 @@ def _difference(real, rebuilt):
 
 def optimizers(learning_rate: float = 5e-4, critic_learning_rate: float = 1e-3) -> tuple[Muon, Muon]:
     """Optimizers of the decoder and of the critic, for `Refiner.compile`."""
-    return _muon(learning_rate), _muon(critic_learning_rate)
-
-
-def _muon(learning_rate):
-    return Muon(learning_rate, momentum=0.9, adam_beta_1=0.5, adam_beta_2=0.99, weight_decay=None, adam_weight_decay=None)
+    numbers = {"momentum": 0.9, "adam_beta_1": 0.5, "adam_beta_2": 0.99, "weight_decay": None, "adam_weight_decay": None}
+    return Muon(learning_rate, **numbers), Muon(critic_learning_rate, **numbers)

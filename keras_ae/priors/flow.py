@@ -80,17 +80,17 @@ class Flow:
         """Length of a code."""
         return len(self.mean)
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """The arrays that make this prior again: {name: array}."""
-        return dataclasses.asdict(self)
-
     def velocity(self) -> keras.Model:
         """The trained network, as `velocity_network` describes it."""
         network = velocity_network(self.latent_dim, self.width, self.blocks, self.classes)
-        sizes = np.cumsum([math.prod(variable.shape) for variable in network.weights])[:-1]
-        parts = zip(np.split(self.weights.astype("float32"), sizes), network.weights, strict=True)
-        network.set_weights([part.reshape(variable.shape) for part, variable in parts])
+        network.set_weights(self._weights_of(network))
         return network
+
+    def _weights_of(self, network):
+        # in graphs they stay float16
+        shapes = [tuple(variable.shape) for variable in network.weights]
+        parts = tf.split(tf.cast(tf.constant(self.weights), tf.float32), [math.prod(shape) for shape in shapes])
+        return [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
 
     def sample(
         self, n: Number, seed: Number = 0, temperature: Number = 1.0, first: Number = 0, label: ArrayLike | None = None
@@ -101,11 +101,8 @@ class Flow:
         noise at the beginning: lower values give more typical codes. label: of a conditional model, one or (n,). The arguments
         are numbers or TensorFlow tensors.
         """
-        rows = n if isinstance(n, int) else None
-        n, seed, first = (tf.convert_to_tensor(value, tf.int32) for value in (n, seed, first))
-        label = tf.broadcast_to(tf.convert_to_tensor(0 if label is None else label, tf.int32), (n,))
-        codes = self._draw(n, seed, tf.convert_to_tensor(temperature, tf.float32), first, label)
-        return tf.ensure_shape(codes, (rows, self.latent_dim))
+        labels = tf.broadcast_to(tf.convert_to_tensor(0 if label is None else label, tf.int32), (n,))
+        return self._draw(n, seed, temperature, first, labels)
 
     @functools.cached_property
     def _draw(self):
@@ -115,15 +112,12 @@ class Flow:
         number, real, numbers = tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.float32), tf.TensorSpec((None,), tf.int32)
 
         @tf.function(input_signature=[number, number, real, number, numbers])
-        def draw(n, seed, temperature, first, label):
-            # the graph contains the weights in float16
-            shapes = [tuple(variable.shape) for variable in network.trainable_variables]
-            parts = tf.split(tf.cast(tf.constant(self.weights), tf.float32), [math.prod(shape) for shape in shapes])
-            weights = [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
+        def draw(n, seed, temperature, first, labels):
+            weights = self._weights_of(network)
             begin = first // BLOCK
             blocks = (first + n - 1) // BLOCK - begin + 1
             before = first - begin * BLOCK
-            labels = tf.pad(label, [[before, blocks * BLOCK - before - n]])
+            labels = tf.pad(labels, [[before, blocks * BLOCK - before - n]])
 
             def draw_block(index):
                 numbers = (begin + index) * BLOCK + tf.range(BLOCK)
@@ -134,11 +128,10 @@ class Flow:
                     inputs = [x, tf.fill((BLOCK, 1), t), own_labels][: len(network.inputs)]
                     return normal_velocity(x, t) + network.stateless_call(weights, [], inputs)[0]
 
-                def step(index, x):
-                    return index + 1, advance(velocity, x, tf.cast(index, tf.float32))
-
-                # a loop: the graph contains the network twice, not twenty times
-                x = tf.while_loop(lambda index, x: index < STEPS, step, (0, temperature * tf.stack(noise)))[1]
+                x = temperature * tf.stack(noise)
+                # a loop in the graph: it contains the network twice, not twenty times
+                for step in tf.range(STEPS):
+                    x = advance(velocity, x, tf.cast(step, tf.float32))
                 return self.mean + x @ self.scale.T
 
             spec = tf.TensorSpec((BLOCK, self.latent_dim), tf.float32)
@@ -206,11 +199,12 @@ def _train(network, whitened, labels, seed, steps, learning_rate, weight_decay):
     optimizer = keras.optimizers.AdamW(decay, weight_decay=weight_decay, global_clipnorm=1.0)
     variables = network.trainable_variables
     optimizer.build(variables)
-    averages = [tf.Variable(variable) for variable in variables]
+    average = keras.models.clone_model(network)
+    average.set_weights(network.get_weights())
 
-    def loss(function, codes, labels, noise, time):
+    def loss(network, training, codes, labels, noise, time):
         x = (1 - time) * noise + time * codes
-        velocity = normal_velocity(x, time) + function([x, time, labels][: len(network.inputs)])
+        velocity = normal_velocity(x, time) + network([x, time, labels][: len(network.inputs)], training=training)
         return tf.reduce_mean(tf.square(codes - noise - velocity))
 
     @tf.function
@@ -221,11 +215,11 @@ def _train(network, whitened, labels, seed, steps, learning_rate, weight_decay):
         # more often in the middle of the way: Esser et al. 2024 (arXiv:2403.03206)
         time = tf.sigmoid(tf.random.stateless_normal((batch, 1), numbers + [2, 0]))
         with tf.GradientTape() as tape:
-            value = loss(lambda x: network(x, training=True), tf.gather(codes, rows), tf.gather(classes, rows), noise, time)
+            value = loss(network, True, tf.gather(codes, rows), tf.gather(classes, rows), noise, time)
         optimizer.apply(tape.gradient(value, variables), variables)
         rate = tf.maximum(1 - 0.998, 1 / (tf.cast(index, tf.float32) + 1))
-        for average, variable in zip(averages, variables, strict=True):
-            average.assign_add(rate * (variable.value - average))
+        for averaged, variable in zip(average.trainable_variables, variables, strict=True):
+            averaged.assign_add(rate * (variable - averaged))
 
     others, random = whitened[0, held_out], np.random.default_rng(seed)
     repeats = max(1, -(-4096 // max(1, len(others))))
@@ -234,9 +228,9 @@ def _train(network, whitened, labels, seed, steps, learning_rate, weight_decay):
 
     @tf.function
     def test_step():
-        return loss(lambda x: network.stateless_call(averages, network.non_trainable_variables, x)[0], *map(tf.constant, fixed))
+        return loss(average, False, *map(tf.constant, fixed))
 
-    best, least = [np.asarray(average) for average in averages], np.inf
+    best, least = average.get_weights(), np.inf
     with trange(steps, desc="fitting the prior", unit="step", disable=None, leave=False) as bar:
         for index in bar:
             train_step(tf.constant(index))
@@ -244,7 +238,7 @@ def _train(network, whitened, labels, seed, steps, learning_rate, weight_decay):
                 # without held-out codes, the last weights
                 value = float(test_step()) if len(others) else -index
                 if value < least:
-                    best, least = [np.asarray(average) for average in averages], value
+                    best, least = average.get_weights(), value
                 if len(others):
                     bar.set_postfix_str(f"held-out loss {value:.4f}")
     return best

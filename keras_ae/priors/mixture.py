@@ -3,9 +3,9 @@
 Fitting a density to the codes after training repairs the samples of autoencoders and VAEs alike (Ghosh et al. 2020,
 arXiv:1903.12436). scikit-learn is needed for fitting only; drawing is plain TensorFlow and a pure function of the seed.
 
-A prior is a class with `fit(codes, seed, labels, classes, **arguments)`, `sample(n, seed, temperature, first, label)` and
-`arrays()`, from which `cls(**arrays)` makes it again. `views` is the number of views of each image whose codes `fit` wants: the
-image itself, then images varied as in training. To add a prior, write the class and name it in `PRIORS`.
+A prior is a dataclass of arrays and numbers with `fit(codes, seed, labels, classes, **arguments)` and `sample(n, seed,
+temperature, first, label)`. `views` is the number of views of each image whose codes `fit` wants: the image itself, then images
+varied as in training. To add a prior, write the class and name it in `PRIORS`.
 """
 
 import dataclasses
@@ -89,10 +89,6 @@ class Mixture:
         """Length of a code."""
         return self.means.shape[1]
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """The arrays that make this prior again: {name: array}."""
-        return dataclasses.asdict(self)
-
     def sample(
         self, n: Number, seed: Number = 0, temperature: Number = 1.0, first: Number = 0, label: ArrayLike | None = None
     ) -> tf.Tensor:
@@ -128,10 +124,6 @@ class Normal:
         """N(0, I) over codes of the length of `codes` (..., latent_dim), whose values play no role."""
         return cls(np.shape(codes)[-1])
 
-    def arrays(self) -> dict[str, int]:
-        """The number that makes this prior again."""
-        return dataclasses.asdict(self)
-
     def sample(
         self, n: Number, seed: Number = 0, temperature: Number = 1.0, first: Number = 0, label: ArrayLike | None = None
     ) -> tf.Tensor:
@@ -166,9 +158,8 @@ def _fit(codes, count, **options):
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
-    with warnings.catch_warnings():
-        # `Mixture.fit` reports it, once and in words of this package
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    # `Mixture.fit` reports it, once and in words of this package
+    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
         return GaussianMixture(count, **options).fit(codes)
 
 
@@ -176,7 +167,7 @@ def save_prior(prior, path):
     """Write a prior and its name to the npz file `path`."""
     name = next(name for name, cls in PRIORS.items() if cls is type(prior))
     with open(path, "wb") as file:
-        np.savez(file, prior=name, **prior.arrays())
+        np.savez(file, prior=name, **dataclasses.asdict(prior))
 
 
 def load_prior(path):

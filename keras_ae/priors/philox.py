@@ -98,36 +98,34 @@ def normal_velocity(x, t):
     return x * (2 * t - 1) / (t * t + (1 - t) * (1 - t))
 
 
-def advance(velocity, x, index):
-    """A point after the step `index` of Heun's method along `velocity(x, t)`; tensors or arrays."""
-    step = 1 / STEPS
-    time = index * step
+def advance(velocity, x, step):
+    """A point after the step of this number of Heun's method along `velocity(x, t)`; tensors or arrays."""
+    length = 1 / STEPS
+    time = step * length
     first = velocity(x, time)
-    return x + step / 2 * (first + velocity(x + step * first, time + step))
+    return x + length / 2 * (first + velocity(x + length * first, time + length))
 
 
 def flow_sampler(arrays, velocity):
     """The prior `flow.Flow` with these arrays and its network, (x, t, labels) -> what it adds to `normal_velocity`."""
-    scale = arrays["scale"].T
 
-    def draw_block(begin, seed, temperature, labels):
+    def follow(x, labels):
         def whole_velocity(x, t):
             x, times = x.astype("float32"), np.full((BLOCK, 1), t, "float32")
             return normal_velocity(x, np.float32(t)) + velocity(x, times, labels)
 
-        x = np.float32(temperature) * normals(_pairs(seed, begin + np.arange(BLOCK)), len(scale))
-        for index in range(STEPS):
-            x = advance(whole_velocity, x, index)
-        return arrays["mean"] + x.astype("float32") @ scale
+        for step in range(STEPS):
+            x = advance(whole_velocity, x, step)
+        return arrays["mean"] + x.astype("float32") @ arrays["scale"].T
 
     def sample(n, seed, temperature, first, label):
         before = first % BLOCK
-        labels = np.zeros(-(-(before + n) // BLOCK) * BLOCK, "int32")
+        blocks = -(-(before + n) // BLOCK)
+        labels = np.zeros(blocks * BLOCK, "int32")
         labels[before : before + n] = 0 if label is None else label
-        blocks = [
-            draw_block(first - before + start, seed, temperature, labels[start : start + BLOCK])
-            for start in range(0, len(labels), BLOCK)
-        ]
-        return np.concatenate(blocks)[before : before + n].astype("float32")
+        numbers = first - before + np.arange(len(labels))
+        noise = np.float32(temperature) * normals(_pairs(seed, numbers), len(arrays["mean"]))
+        codes = [follow(*block) for block in zip(np.split(noise, blocks), np.split(labels, blocks), strict=True)]
+        return np.concatenate(codes)[before : before + n].astype("float32")
 
     return sample

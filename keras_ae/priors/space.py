@@ -6,9 +6,6 @@ import numpy as np
 
 from keras_ae.errors import UserError
 
-# distances along a direction, in standard deviations of the property
-STRENGTHS = (-3, -2, -1, 0, 1, 2, 3)
-
 
 def batched(function, arrays, batch=128, progress=None):
     """Apply `function` to `batch` rows of `arrays` at a time and join the results along the first axis.
@@ -69,11 +66,9 @@ def direction(codes, values):
     For two groups of images, values 0 and 1, it is parallel to the difference of their mean codes (Larsen et al. 2016, section
     4.1). Raises UserError if all values are equal.
     """
-    values = np.asarray(values, "float64")
-    deviation = values.std()
-    if deviation == 0:
+    if np.ptp(values) == 0:
         raise UserError("all images have the same value of this property; images with and without it are needed")
-    return ((values - values.mean()) / deviation) @ (codes - codes.mean(axis=0)) / len(values)
+    return separate(codes, np.reshape(values, (-1, 1)))[0]
 
 
 def separate(codes, values):
@@ -89,17 +84,7 @@ def separate(codes, values):
     return np.where(deviations[:, None] > 0, ways, 0)
 
 
-def calibrate(ways, movements, ridge=0.1):
-    """Combinations of k ways (k, latent_dim), each of which moves its own property by one standard deviation and no other.
-
-    movements (k, k): how far each way (rows) moves each property (columns) as measured, in standard deviations. Least
-    squares; properties that hardly move, by less than `ridge`, are not amplified.
-    """
-    gram = movements @ movements.T + ridge**2 * np.eye(len(movements))
-    return np.linalg.solve(gram, movements).T @ ways
-
-
-def move(z, way, strengths=STRENGTHS):
+def move(z, way, strengths):
     """The codes z + strength * way, float32 (len(strengths), latent_dim), for one code z (latent_dim,)."""
     return (z + np.asarray(strengths, "float64")[:, None] * way).astype("float32")
 

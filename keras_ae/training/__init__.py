@@ -17,7 +17,7 @@ def experiment_files():
 def find_experiment(experiment):
     """The path of an experiment file, given as a path, or as the name of one that the package contains. Raises UserError."""
     path, known = Path(experiment), experiment_files()
-    if path.exists() and not path.is_dir():
+    if path.is_file():
         return path
     # experiments/vae.toml outside the repository is a mistake for vae
     if path.name == str(experiment) and path.stem in known:

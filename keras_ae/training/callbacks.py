@@ -25,13 +25,10 @@ class Continue(keras.callbacks.Callback):
         super().__init__()
         self.seed, self.counting, self.rows = seed, counting, rows
 
-    def learning_rate(self):
-        """The present one, also where it has a copy on each device."""
-        return float(np.asarray(self.model.optimizer.learning_rate))
-
     def on_train_begin(self, logs=None):
         self.began = time.monotonic()
-        rate = self.learning_rate()
+        # it may have a copy on each device
+        rate = float(np.asarray(self.model.optimizer.learning_rate))
         for row in self.rows:
             for callback in self.counting:
                 callback.on_epoch_end(int(row["epoch"]), dict(row))
@@ -46,7 +43,7 @@ class Continue(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         now = time.monotonic()
         logs["seconds"], self.began = round(now - self.began, 3), now
-        logs.setdefault("learning_rate", self.learning_rate())
+        logs.setdefault("learning_rate", float(np.asarray(self.model.optimizer.learning_rate)))
         logs |= {name.replace("mse", "psnr"): pictures.psnr(logs[name]) for name in ("mse", "val_mse")}
 
 
@@ -69,7 +66,7 @@ class Save(keras.callbacks.Callback):
 
 
 class Progress(keras.callbacks.Callback):
-    """A bar over the steps of a stage, where stderr is a terminal, and a line for each epoch with the time that is left.
+    """A bar over the steps of an epoch, where stderr is a terminal, and a line for each epoch with the time that is left.
 
     end: the last epoch of the stage. later: epochs of the stage after it, which take about three times as long.
     """
@@ -77,40 +74,34 @@ class Progress(keras.callbacks.Callback):
     def __init__(self, end, later=0):
         super().__init__()
         self.end, self.later, self.spent = end, later, []
-        # disable=None: no bar in a log file
-        self.bar = tqdm(unit="step", disable=None, dynamic_ncols=True, leave=False)
 
     def on_epoch_begin(self, epoch, logs=None):
-        left = self.end - epoch
-        self.bar.set_description(f"epoch {epoch + 1}/{self.end + self.later}")
-        if not self.spent:
-            self.bar.total = left * self.params["steps"]
+        # disable=None: no bar in a log file
+        self.bar = tqdm(total=self.params["steps"], unit="step", disable=None, dynamic_ncols=True, leave=False)
 
     def on_train_batch_end(self, batch, logs=None):
         self.bar.update()
 
     def on_epoch_end(self, epoch, logs=None):
+        self.bar.close()
         self.spent.append(logs["seconds"])
         left = np.mean(self.spent) * (self.end - epoch - 1 + 3 * self.later)
         # a plain autoencoder has no posterior
         kl = f"  KL {logs['val_kl']:6.1f}" if "z_log_var" in self.model.encoder.output else ""
-        tqdm.write(
+        print(
             f"epoch {epoch + 1:3d}/{self.end + self.later}  {'negative ELBO' if kl else 'reconstruction'} "
             f"{logs['neg_elbo']:9.1f} nats  held out {logs['val_neg_elbo']:9.1f}{kl}  PSNR {logs['val_psnr']:5.2f} dB  "
-            f"{logs['seconds']:5.1f} s  {left / 60:4.1f} min left"
+            f"{logs['seconds']:5.1f} s  {left / 60:4.1f} min left",
+            flush=True,
         )
-
-    def close(self):
-        """Remove the bar from the screen, however training ended."""
-        self.bar.close()
 
 
 class Preview(keras.callbacks.Callback):
-    """Held-out originals, their reconstructions and samples, in preview.png and for TensorBoard, replaced after an epoch.
+    """Held-out originals, their reconstructions and samples, in preview.png and for TensorBoard.
 
-    The picture takes at most a fiftieth of the time: where epochs are short, some have none. The first and the last have one.
-    The codes of the samples are drawn from the normal distribution with the mean and covariance of the codes of `batch`, with
-    the same random numbers each time: N(0, I) would be far from the codes of a model without KL, and of one that begins.
+    They are drawn after the first epoch, when 30 seconds have passed since they were drawn, and at the end. The codes of the
+    samples have the mean and covariance of the codes of `batch`, and come from the same random numbers each time: N(0, I) would
+    be far from the codes of a model without KL, and of one that begins.
 
     run: of the picture. batch: of `pipeline.first_batch`. show: whether to open the picture when it is first drawn.
     """
@@ -121,21 +112,14 @@ class Preview(keras.callbacks.Callback):
         self.shown = {name: values[:columns] for name, values in batch.items()}
         n = len(batch["images"])
         self.noise = np.random.default_rng(seed).normal(size=(min(columns, n), n)).astype("float32") / math.sqrt(n)
-        self.began, self.spent = time.monotonic(), 0.0
+        self.drawn = -math.inf
 
     def on_epoch_end(self, epoch, logs=None):
-        began = time.monotonic()
         self.epoch = epoch
-        if self.spent <= 0.02 * (began - self.began):
-            self.draw()
-            # the first picture is slow, and not a measure of the next ones
-            self.spent = self.spent + time.monotonic() - began if self.spent else 1e-9
+        if time.monotonic() - self.drawn >= 30:
+            self.on_train_end()
 
     def on_train_end(self, logs=None):
-        self.draw()
-
-    def draw(self):
-        """Draw and replace the picture."""
         z = np.asarray(self.model.encode(self.batch)["z_mean"])
         mean = z.mean(axis=0)
         decoded = [self.model.decode(codes, self.shown) for codes in (z[: len(self.noise)], mean + self.noise @ (z - mean))]
@@ -148,4 +132,4 @@ class Preview(keras.callbacks.Callback):
             tf.summary.image("originals, reconstructions, samples", page[None])
         if self.show:
             webbrowser.open(self.run.preview.resolve().as_uri())
-            self.show = False
+        self.show, self.drawn = False, time.monotonic()

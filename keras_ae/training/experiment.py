@@ -26,11 +26,11 @@ from annotated_types import Ge, Le
 
 from keras_ae import training
 from keras_ae.data.tasks import TASKS, Variation, identity
-from keras_ae.errors import UserError, first_line
+from keras_ae.errors import UserError, explain
 from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder
 from keras_ae.models.latents import LATENTS
 from keras_ae.models.losses import RECONSTRUCTIONS, Likelihood
-from keras_ae.models.networks import CONDITIONS, DECODERS, ENCODERS, ImageShape, is_conditional, sides
+from keras_ae.models.networks import CONDITIONS, DECODERS, ENCODERS, ImageShape, is_conditional
 from keras_ae.models.optimizers import OPTIMIZERS, SCHEDULES, Rate
 from keras_ae.models.refiner import Refiner, critic, optimizers
 from keras_ae.models.vae import VAE
@@ -49,18 +49,22 @@ class Table(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
+@functools.cache
+def table_of(function: Callable[..., Any], base: type[Table] = Table) -> type[Table]:
+    """The table whose keys are the parameters of a function with bounds, after those of `base`."""
+    parameters = inspect.signature(function).parameters.items()
+    keys = {name: (p.annotation, p.default) for name, p in parameters if typing.get_origin(p.annotation) is Annotated}
+    return pydantic.create_model(function.__name__, __base__=base, **keys)
+
+
 class Uses(Table):
     """A module that adds networks, likelihoods or data sets to their dicts when it is imported, such as `course.music`."""
 
     module: Text | None = None
 
 
-class Moves(Table):
-    """How far training images are shifted (pixels), enlarged (a share) and turned (degrees), at most."""
-
-    shift: Annotated[float, Ge(0), Le(64)] = 0
-    scale: Annotated[float, Ge(0), Le(0.5)] = 0.0
-    rotation: Annotated[float, Ge(0), Le(180)] = 0.0
+# shift, scale and rotation
+Moves = table_of(Variation)
 
 
 class Data(Moves):
@@ -138,14 +142,6 @@ CHOICES = {
 NETWORKS = ("condition", "encoder", "decoder", "latent")
 
 
-@functools.cache
-def table_of(function: Callable[..., Any], base: type[Table] = Table) -> type[Table]:
-    """The table whose keys are the parameters of a function with bounds, after those of `base`."""
-    parameters = inspect.signature(function).parameters.items()
-    keys = {name: (p.annotation, p.default) for name, p in parameters if typing.get_origin(p.annotation) is Annotated}
-    return pydantic.create_model(function.__name__, __base__=base, **keys)
-
-
 # tables of keyword arguments alone
 SINGLE = {"uses": Uses, "data": Data, "training": Training, "small_data": SmallData}
 SINGLE |= {"refinement": table_of(Refiner, SecondStage)}
@@ -195,17 +191,6 @@ def _complete_table(name, given):
         raise _refusal(where, table, error) from None
     # JSON has lists, as TOML does, where signatures have tuples
     return chosen | complete.model_dump(mode="json")
-
-
-@contextlib.contextmanager
-def explain(what: str, *kinds: type[Exception]):
-    """Turn errors of these kinds inside the block into a UserError of one line, which begins with `what`."""
-    try:
-        yield
-    except UserError:
-        raise
-    except kinds as error:
-        raise UserError(f"{what}: {first_line(error)}") from error
 
 
 @contextlib.contextmanager
@@ -265,10 +250,6 @@ class Experiment:
         """The same experiment with other values of these tables."""
         return dataclasses.replace(self, tables=self.tables | {name: self.tables[name] | tables[name] for name in tables})
 
-    def with_data(self, name: str, directory: str | None) -> Self:
-        """The same experiment on another data set."""
-        return self.with_tables(data={"name": name, "directory": directory})
-
     def task(self) -> Callable[..., tf.Tensor] | None:
         """What the encoder is shown: images, seed -> inputs; None where it is the images themselves."""
         arguments = dict(self.tables["task"])
@@ -326,9 +307,17 @@ class Experiment:
 
     def _propose(self, **tables):
         """The experiment with other values of these tables, except those that the user chose."""
-        return self.with_tables(
-            **{name: {key: keys[key] for key in keys if f"{name}.{key}" not in self.chosen} for name, keys in tables.items()}
-        )
+        free = {name: {key: keys[key] for key in keys if f"{name}.{key}" not in self.chosen} for name, keys in tables.items()}
+        return self.with_tables(**free)
+
+    def differences(self, other: Self) -> dict[str, tuple[Any, Any]]:
+        """{"table.key": (value here, value there)} of what another experiment has otherwise."""
+        pairs = {
+            f"{table}.{key}": (self.tables[table].get(key), value)
+            for table, keys in other.tables.items()
+            for key, value in keys.items()
+        }
+        return {path: values for path, values in pairs.items() if values[0] != values[1]}
 
     def adapt(self, n_train: int) -> tuple[Self, str | None]:
         """The experiment for so many training images, and a line that says what [small_data] changed, or None."""
@@ -358,8 +347,7 @@ class Experiment:
             # its weights are near the end of their way, and a higher rate would lose them
             rate = {"learning_rate": 0.0005} if "learning_rate" in self.tables["schedule"] else {}
             adapted = adapted._propose(training={"epochs": epochs(adapted.training, 400)}, schedule=rate)
-        values = [(table, key, value) for table, keys in adapted.tables.items() for key, value in keys.items()]
-        changes = [f"{table}.{key}={value:g}" for table, key, value in values if value != self.tables[table][key]]
+        changes = [f"{path}={value:g}" for path, (_, value) in self.differences(adapted).items()]
         line = f"{' and '.join(reasons)}: {', '.join(changes)} ([small_data]; --set keeps yours)"
         return adapted, line if changes else None
 
@@ -372,31 +360,6 @@ class Experiment:
             f"encoder {tables['encoder']['name']}, decoder {tables['decoder']['name']}, {self.latent_dim} numbers, "
             f"{training.epochs} epochs of batches of {training.batch}{refined}{start}"
         )
-
-
-def check_shape(experiment: Experiment, shape: ImageShape, classes: int = 0) -> None:
-    """UserError where a value of one table does not suit another table, or images of `shape` (H, W, C) in so many classes."""
-    tables, side = experiment.tables, shape[0]
-    encoder, decoder, dim = tables["encoder"]["name"], tables["decoder"], experiment.latent_dim
-    shift, factor = experiment.data.shift, tables["task"].get("factor", 1)
-    if shift >= side:
-        raise UserError(f"data.shift must be smaller than the side of the images, {side} pixels. Received: {shift:g}")
-    if side % factor:
-        raise UserError(f"task.factor must divide the side of the images, {side} pixels. Received: {factor}")
-    # these halve the side; what they cannot halve they would pass to the latent as it is
-    if factor > 1 and encoder in ("conv", "residual") and not sides(side // factor, 1):
-        raise UserError(
-            f"task.factor = {factor} leaves {side // factor}x{side // factor} pixels, too few for the encoder {encoder}; "
-            "lower it, or set encoder.name to dense or spatial"
-        )
-    if classes and tables["condition"]["name"] == "on_label" and decoder["name"] == "spatial":
-        cells = (side // 2 ** decoder["doublings"]) ** 2
-        if cells and (dim + classes) % cells:
-            raise UserError(
-                f"condition on_label adds {classes} classes to a code of latent.dim = {dim}, and the decoder spatial folds "
-                f"both into a map of {cells} cells: {dim + classes} is no multiple of {cells}. Set decoder.name to conv, "
-                "residual or dense"
-            )
 
 
 def complete(name: str, tables: dict[str, Any], chosen: Iterable[str] = ()) -> Experiment:
@@ -422,31 +385,15 @@ def _toml_value(text):
     return read["value"] if len(read) == 1 else text
 
 
-def _read_tables(path):
-    # not all of a file without an end, such as /dev/zero
-    most = 200_000
-    try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read(most + 1)
-        if len(text) <= most:
-            return tomllib.loads(text)
-        reason = f"it has more than {most:,} characters"
-    except RecursionError:
-        reason = "its brackets are nested too deeply"
-    # those of tomllib and of decoding, and what int() raises for thousands of digits, with advice to programmers at the end
-    except ValueError as error:
-        reason = first_line(error).partition("; use sys.")[0]
-    raise UserError(f"{path} is not valid TOML: {reason}")
-
-
 def read(path: str | os.PathLike, overrides: Iterable[str] = ()) -> Experiment:
     """Read an experiment file, apply overrides "table.key=value" in order, and complete it. Raises UserError.
 
     path: of a file, or the name of one that the package contains, such as "vae". Overrides are read as TOML values,
     or as plain text where that fails.
     """
-    found = training.find_experiment(path)
-    tables, chosen = _read_tables(found), []
+    found, chosen = training.find_experiment(path), []
+    with explain(f"{found} is not valid TOML", ValueError, RecursionError):
+        tables = tomllib.loads(found.read_text(encoding="utf-8"))
     for override in overrides:
         name, equals, text = override.partition("=")
         table, dot, key = name.strip().partition(".")
@@ -456,8 +403,4 @@ def read(path: str | os.PathLike, overrides: Iterable[str] = ()) -> Experiment:
             raise UserError(f"[{shown(table)[1:-1]}] must be a table of keys and values. Received: {shown(tables[table])}")
         tables[table][key] = _toml_value(text.strip())
         chosen.append(f"{table}.{key}")
-    experiment = complete(found.stem, tables, chosen)
-    if size := experiment.data.size:
-        # else the data set gives the size
-        check_shape(experiment, (size, size, 3))
-    return experiment
+    return complete(found.stem, tables, chosen)

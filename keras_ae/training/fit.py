@@ -9,12 +9,13 @@ import keras
 import tensorflow as tf
 
 from keras_ae.data import pipeline
-from keras_ae.errors import UserError
+from keras_ae.errors import UserError, explain
 from keras_ae.exports.load import Exported, load_savedmodel
 from keras_ae.files import versions
+from keras_ae.models.networks import sides
 from keras_ae.priors import mixture
 from keras_ae.training import callbacks, devices, results
-from keras_ae.training.experiment import NETWORKS, check_shape, explain
+from keras_ae.training.experiment import NETWORKS
 from keras_ae.training.run import Run, Stage
 
 
@@ -41,7 +42,7 @@ def train(experiment, run, show=False):
         resumed = run.exists and (run.epochs or chief)
         config = describe(experiment, image_set, origin)
         if resumed:
-            check_unchanged(run, config)
+            check_unchanged(run, experiment, config)
         with strategy.scope():
             model, counting = experiment.model(image_set.shape, steps, classes)
             if origin and not run.epochs:
@@ -108,7 +109,6 @@ def fit_stage(run, stage, model, image_set, experiment, epochs, batch, variation
     held_out = devices.share(pipeline.batches(image_set, "test", batch, task), strategy, n, size)
     key = "schedule.learning_rate, optimizer.clip_norm=1" if stage is run.first else "refinement.learning_rate"
     with (
-        contextlib.closing(callbacks.Progress(end, later)) as progress,
         tempfile.TemporaryDirectory() as elsewhere,
         explain("a batch of [data] and [task] does not suit the model", tf.errors.InvalidArgumentError),
         explain(f"training diverged; a lower {key} or training.precision=float32 helps", RuntimeError),
@@ -129,7 +129,7 @@ def fit_stage(run, stage, model, image_set, experiment, epochs, batch, variation
             best["initial_value_threshold"] = min((row[model.monitor] for row in saved), default=math.inf)
             todo.append(keras.callbacks.ModelCheckpoint(into.best_weights, model.monitor, **best))
         # an epoch is reported only after it is saved
-        todo += [callbacks.Save(Stage(into.folder, stage.name)), *([progress] if chief else [])]
+        todo += [callbacks.Save(Stage(into.folder, stage.name)), *([callbacks.Progress(end, later)] if chief else [])]
         model.fit(
             training,
             validation_data=held_out,
@@ -151,41 +151,48 @@ def has_ended(stage, options):
 
 
 def check_data(experiment, image_set, replicas):
-    """UserError if the data set has fewer training images than a batch, or does not suit the tables or so many devices."""
-    batches = {"training.batch": experiment.training.batch, "refinement.batch": experiment.second_stage.batch}
+    """UserError if a table does not suit the data set or so many devices; what builders of networks refuse is not repeated."""
+    batches, side = {"training.batch": experiment.training.batch}, image_set.shape[0]
+    shift, factor = experiment.data.shift, experiment.tables["task"].get("factor", 1)
+    if experiment.second_stage.epochs:
+        batches["refinement.batch"] = experiment.second_stage.batch
     for key, batch in batches.items():
-        if key == "refinement.batch" and not experiment.second_stage.epochs:
-            continue
         if batch < replicas:
             raise UserError(f"{key} must be at least the number of devices, {replicas}. Received: {batch}")
         if image_set.n_train < batch:
-            raise UserError(
-                f"{image_set.n_train} training images are fewer than a batch of {batch}; add images, or lower {key}"
-            )
-    check_shape(experiment, image_set.shape, len(image_set.labels))
+            raise UserError(f"{image_set.n_train} training images are fewer than a batch of {batch}; add some, or lower {key}")
+    if shift >= side:
+        raise UserError(f"data.shift must be smaller than the side of the images, {side} pixels. Received: {shift:g}")
+    if side % factor:
+        raise UserError(f"task.factor must divide the side of the images, {side} pixels. Received: {factor}")
+    # these halve the side; what they cannot halve they would pass to the latent as it is
+    if factor > 1 and experiment.tables["encoder"]["name"] in ("conv", "residual") and not sides(side // factor, 1):
+        raise UserError(
+            f"task.factor = {factor} leaves {side // factor} pixels a side, too few for the encoder; lower it, or set "
+            "encoder.name to dense or spatial"
+        )
 
 
 def describe(experiment, image_set, origin=None):
     """The config.json of a run of this experiment on this data set. origin: the export that it starts from."""
-    data = ("name", "n_train", "n_test", "shape", "labels", "fingerprint", "summary")
-    data = {key: list(value) if isinstance(value := getattr(image_set, key), tuple) else value for key in data}
-    config = {"experiment": experiment.name, "tables": experiment.tables, "precision": experiment.precision, "data": data}
+    names = ("name", "n_train", "n_test", "shape", "labels", "fingerprint", "summary")
+    config = {"experiment": experiment.name, "tables": experiment.tables, "precision": experiment.precision}
+    config["data"] = {name: getattr(image_set, name) for name in names}
     if origin:
-        known = origin.card.get("data", {})
-        started = {"experiment": origin.card.get("experiment")}
-        config["started_from"] = started | {key: known.get(key) for key in ("name", "n_train", "fingerprint")}
+        data = origin.card.get("data", {})
+        started = {key: data.get(key) for key in ("name", "n_train", "fingerprint")}
+        config["started_from"] = {"experiment": origin.card.get("experiment"), **started}
     return config | {"versions": versions()}
 
 
-def check_unchanged(run, config):
-    """UserError if the run began with other values, another data set or another precision than `config`."""
-    begun, tables = run.read_json("config"), run.experiment().tables
+def check_unchanged(run, experiment, config):
+    """UserError if the run began with other values than `experiment`, or another data set or precision than `config`."""
+    begun = run.read_json("config")
     changed = [
-        f"{table}.{key} was {tables[table].get(key)!r}, now {value!r}"
-        for table, keys in config["tables"].items()
-        for key, value in keys.items()
+        f"{path} was {before!r}, now {now!r}"
+        for path, (before, now) in run.experiment().differences(experiment).items()
         # a folder may have moved: its contents are compared below; the same batches on other devices are the same training
-        if key not in ("directory", "devices") and tables[table].get(key) != value
+        if path not in ("data.directory", "training.devices")
     ]
     if begun["data"]["fingerprint"] != config["data"]["fingerprint"]:
         changed.append("the data set is not the same")
@@ -200,34 +207,27 @@ def adopt_networks(experiment):
 
     Without one, the experiment itself and None. Raises UserError where the export does not suit what the user chose.
     """
-    folder, tables = experiment.training.start_from, experiment.tables
+    folder = experiment.training.start_from
     if folder is None:
         return experiment, None
-    exported = Exported(folder)
-    described = exported.card.get("configuration", {})
+    origin = Exported(folder)
+    described, (side, _, channels) = origin.card.get("configuration", {}), origin.shape
     if missing := [name for name in NETWORKS if not isinstance(described.get(name), dict)]:
         raise UserError(
             f"cannot start from {folder}: its card does not describe its networks (no [{missing[0]}]); "
             "name an export of python -m keras_ae.export"
         )
-    height, _, channels = exported.shape
-    for key, value in (("size", height), ("channels", channels)):
-        if tables["data"][key] not in (None, value):
-            raise UserError(f"cannot start from {folder}: data.{key} is {tables['data'][key]}, the export has {value}")
-    if tables["task"]["name"] != exported.task:
-        raise UserError(
-            f"cannot start from {folder}: it was trained for the task {exported.task}, not {tables['task']['name']}"
-        )
-    taken = {name: described[name] for name in NETWORKS}
-    for path in sorted(experiment.chosen):
+    networks = {name: described[name] for name in NETWORKS}
+    taken = networks | {"task": {"name": origin.task}, "data": {"size": side, "channels": channels}}
+    # networks of the file give way, those of the command line do not
+    given = sorted(path for path in experiment.chosen if path.partition(".")[0] in NETWORKS)
+    for path in ("task.name", "data.size", "data.channels", *given):
         table, _, key = path.partition(".")
-        if table in taken and tables[table].get(key) != taken[table].get(key):
-            raise UserError(
-                f"cannot start from {folder} with {path}={tables[table].get(key)}: its networks have {taken[table].get(key)}; "
-                f"leave {path} out"
-            )
-    taken["data"] = tables["data"] | {"size": height, "channels": channels}
-    return dataclasses.replace(experiment, tables=tables | taken), exported
+        ours, theirs = experiment.tables[table].get(key), taken[table].get(key)
+        if ours not in (None, theirs):
+            raise UserError(f"cannot start from {folder} with {path}={ours}: the export has {theirs}")
+    data = experiment.tables["data"] | taken["data"]
+    return dataclasses.replace(experiment, tables=experiment.tables | networks | {"data": data}), origin
 
 
 def load_weights(model, exported):
@@ -235,10 +235,6 @@ def load_weights(model, exported):
     for name, network in (("encoder", model.encoder), ("decoder", model.decoder)):
         saved = load_savedmodel(exported.folder, name)
         # exports of encoders that drew at random have seeds beside their weights
-        weights = [variable for variable in getattr(saved, "weights", []) if variable.dtype.is_floating]
-        shapes = [[tuple(variable.shape) for variable in each] for each in (weights, network.weights)]
-        if shapes[0] != shapes[1]:
-            numbers = [f"{sum(map(math.prod, each)):,} numbers in {len(each)} variables" for each in shapes]
-            raise UserError(f"cannot start from {exported.folder}: its {name} has {numbers[0]}, the run's has {numbers[1]}")
-        for variable, value in zip(network.weights, weights, strict=True):
-            variable.assign(value.numpy())
+        weights = [variable.numpy() for variable in getattr(saved, "weights", []) if variable.dtype.is_floating]
+        with explain(f"cannot start from {exported.folder}: the weights of its {name} do not fit", ValueError):
+            network.set_weights(weights)

@@ -18,7 +18,7 @@ import shlex
 from pathlib import Path
 
 from keras_ae import files
-from keras_ae.errors import UserError
+from keras_ae.errors import UserError, explain
 from keras_ae.models.vae import VAE
 from keras_ae.training.experiment import complete
 
@@ -52,14 +52,11 @@ class Stage:
 
     def forget_later_epochs(self):
         """Leave only whole epochs in history.csv: a process may have been killed between a line and the weights."""
-        if not self.history.exists():
-            return
-        rows = self.rows()
-        with files.write_file(self.history) as partial, open(partial, "w", encoding="utf-8", newline="") as file:
-            if rows:
-                writer = csv.DictWriter(file, list(rows[0]))
-                writer.writeheader()
-                writer.writerows(row | {"epoch": int(row["epoch"])} for row in rows)
+        if self.history.exists():
+            header, *lines = self.history.read_text(encoding="utf-8").splitlines(keepends=True) or [""]
+            whole = [line for line in lines if int(line.partition(",")[0]) < self.epochs]
+            with files.write_file(self.history) as partial:
+                partial.write_text("".join([header, *whole] if whole else []), encoding="utf-8")
 
 
 class Run:
@@ -131,13 +128,9 @@ class Run:
         last = self.second if stage == 2 and self.second.epochs else self.first
         best = last is self.first and self.best_weights.exists()
         path = self.best_weights if best else last.weights(last.epochs)
-        try:
+        wrote = f"version {config['versions']['keras_ae']} wrote it"
+        with explain(f"{path} does not fit the present networks, or is damaged; {wrote}", OSError, KeyError, ValueError):
             VAE(encoder, decoder, experiment.likelihood()).load_weights(path)
-        except (OSError, KeyError, ValueError) as error:
-            trained = config["versions"]["keras_ae"]
-            raise UserError(
-                f"{path} does not fit the networks that this keras_ae builds, or is damaged; version {trained} wrote it"
-            ) from error
         return encoder, decoder
 
     def card(self):
@@ -161,25 +154,22 @@ class Run:
 
 
 def _numbered(root):
-    """Runs inside `root`, oldest first."""
-    folders = sorted((path for path in Path(root).glob("[0-9]*") if path.name.isdigit()), key=lambda path: int(path.name))
-    return [run for run in map(Run, folders) if run.exists]
+    """Runs inside `root`, oldest first, with those that have not begun."""
+    folders = (path for path in Path(root).glob("[0-9]*") if path.name.isdigit())
+    return [Run(folder) for folder in sorted(folders, key=lambda path: int(path.name))]
 
 
 def new_run(root):
-    """A run with the next free number in `root`; its folder is made."""
-    number = max((int(path.name) for path in Path(root).glob("[0-9]*") if path.name.isdigit()), default=0)
-    while True:
-        number += 1
-        folder = Path(root) / f"{number:03d}"
-        with contextlib.suppress(FileExistsError):
-            folder.mkdir(parents=True)
-            return Run(folder)
+    """A run with the next number in `root`; its folder is made."""
+    last = max((int(run.folder.name) for run in _numbered(root)), default=0)
+    run = Run(Path(root) / f"{last + 1:03d}")
+    run.folder.mkdir(parents=True)
+    return run
 
 
 def find_run(path):
     """The run in the folder `path`, or the newest of the numbered ones inside it. UserError if there is none."""
-    runs = [Run(path)] if Run(path).exists else _numbered(path)
+    runs = [run for run in (*_numbered(path), Run(path)) if run.exists]
     if not runs:
         raise UserError(f"no run in {path}; train one with python -m keras_ae.train experiments/NAME.toml")
     return runs[-1]
@@ -187,7 +177,7 @@ def find_run(path):
 
 def find_complete_run(path):
     """As `find_run`, but the newest complete run; UserError says how to complete one."""
-    ended = [run for run in (_numbered(path) or [find_run(path)]) if run.complete]
+    ended = [run for run in (*_numbered(path), Run(path)) if run.exists and run.complete]
     if not ended:
         run = find_run(path)
         command = f"python -m keras_ae.train ... --out {shlex.quote(str(run))} --resume"
