@@ -106,13 +106,14 @@ def test_the_history_has_every_epoch_its_terms_and_a_held_out_loss_that_falls(ru
 
 
 @pytest.fixture(scope="module")
-def refined(tmp_path_factory, tiny, folder, short):
+def refined(once, tiny, folder, short):
     """A run of two stages that nothing interrupts; what it printed is in `printed` beside its folder."""
-    out = tmp_path_factory.mktemp("refined") / "run"
-    with short(), pytest.MonkeyPatch.context() as patch, open(out.with_name("printed"), "w") as printed:
-        patch.setattr(sys, "stdout", printed)
-        train.main([str(tiny), "--data", str(folder), "--out", str(out), *sets(TWO_STAGES)])
-    return Run(out)
+
+    def make(out):
+        with short(), open(out / "printed", "w") as printed, contextlib.redirect_stdout(printed):
+            train.main([str(tiny), "--data", str(folder), "--out", str(out / "run"), *sets(TWO_STAGES)])
+
+    return Run(once("refined", make) / "run")
 
 
 def sets(overrides):
