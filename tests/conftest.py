@@ -153,12 +153,12 @@ def exported(once, run, portable_files):
 
 @pytest.fixture(scope="session")
 def course(once, short, portable_files):
-    """A folder of exports, one for each of COURSE, hardly trained; those of restoring models have ONNX files."""
-    with short():
-        return once("course", lambda root: train_course(root, portable_files))
+    """A folder of exports, one for each of COURSE, hardly trained, with ONNX files."""
+    with short(), portable_files("onnx"):
+        return once("course", train_course)
 
 
-def train_course(root, portable_files):
+def train_course(root):
     for name, overrides in COURSE.items():
         path = root / f"{name}.toml"
         # 8x8 pictures are shown to the encoder of the upscaler as 4x4
@@ -167,8 +167,7 @@ def train_course(root, portable_files):
         settings = [*kinds.get(name, []), *overrides, *COURSE_SETTINGS]
         arguments = [word for setting in settings for word in ("--set", setting)]
         train.main([str(path), *arguments, "--out", str(root / "runs" / name)])
-        with portable_files(*(["onnx"] if name in ("denoiser", "upscaler") else [])):
-            export.main(["--model", str(root / "runs" / name), "--out", str(root / name)])
+        export.main(["--model", str(root / "runs" / name), "--out", str(root / name)])
 
 
 @pytest.fixture
