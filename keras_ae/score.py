@@ -38,18 +38,23 @@ def rank_files(model, paths, directory, texture=None):
     directory: the folder whose sub-folders name the classes for a conditional model. texture: a further score, (images,
     reconstructions) in [-1, 1] -> (n,), or None. Returns the rows, and originals and reconstructions of up to the first 16.
     """
-    ranked = []
+
+    def rank(row):
+        return list(row.values())[-1]
+
+    rows, shown = [], []
     for files, images, labels in read_batches(model, paths, directory, 64):
         scores, rebuilt = score(model, images, labels)
         if texture:
             scores["texture"] = texture(pictures.to_float(images), rebuilt)
         for index, file in enumerate(files):
             row = {"file": pictures.printable(file), **{name: float(values[index]) for name, values in scores.items()}}
-            ranked.append((row, (images[index], pictures.to_uint8(rebuilt[index]))))
-        ranked.sort(key=lambda pair: list(pair[0].values())[-1], reverse=True)
-        # the images of a large folder do not fit into memory
-        ranked[16:] = [(row, None) for row, _ in ranked[16:]]
-    return [row for row, _ in ranked], [np.stack(kind) for kind in zip(*(shown for _, shown in ranked[:16]), strict=True)]
+            rows.append(row)
+            shown.append((row, images[index], pictures.to_uint8(rebuilt[index])))
+        # all images of a large folder would not fit into memory
+        shown = sorted(shown, key=lambda triple: rank(triple[0]), reverse=True)[:16]
+    _, originals, reconstructions = zip(*shown, strict=True)
+    return sorted(rows, key=rank, reverse=True), [np.stack(originals), np.stack(reconstructions)]
 
 
 def separation(rows, others):
