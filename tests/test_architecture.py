@@ -13,7 +13,7 @@ ROOMS = {
     "images": (600, 4),
     "priors": (670, 4),
     "data": (1350, 7),
-    "models": (1250, 7),
+    "models": (1235, 7),
     "judge": (990, 6),
     "exports": (1070, 6),
     "training": (1240, 6),

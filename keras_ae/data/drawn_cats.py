@@ -174,19 +174,20 @@ def _background(x, y, factors, random):
 
 
 def _coat_colours(factors):
-    """Main and second colour of the fur."""
-    base = COAT_COLOURS[factors.coat]
+    """Main and second colour of the fur, and those of the ears and the muzzle."""
+    pattern, base = PATTERNS[factors.pattern], COAT_COLOURS[factors.coat]
     base = np.clip(base * (1 + 0.18 * factors.lightness), 0, 1)
-    if PATTERNS[factors.pattern] == "colourpoint":
-        return 0.25 * base + 0.75 * np.array([0.93, 0.87, 0.77]), 0.55 * base + 0.45 * DARK
-    if PATTERNS[factors.pattern] == "calico":
-        return WHITE * (1 + 0.04 * factors.lightness), 0.75 * base + 0.25 * DARK
-    return base, 0.45 * base + 0.12 * DARK
+    if pattern == "colourpoint":
+        main, second = 0.25 * base + 0.75 * np.array([0.93, 0.87, 0.77]), 0.55 * base + 0.45 * DARK
+        return main, second, second, 0.6 * second + 0.4 * WHITE
+    if pattern == "calico":
+        main, second = WHITE * (1 + 0.04 * factors.lightness), 0.75 * base + 0.25 * DARK
+        return main, second, ORANGE, 0.35 * main + 0.65 * WHITE
+    return base, 0.45 * base + 0.12 * DARK, base, 0.35 * base + 0.65 * WHITE
 
 
-def _fur(factors, x, y, random):
+def _fur(x, y, factors, main, second, random):
     """Colour of the fur at every point of the head, (size, size, 3): coat, pattern and grain."""
-    main, second = _coat_colours(factors)
     fur = np.tile(main, (*x.shape, 1))
     patches, grain = noise(random, 9), noise(random, 60)
     wobble = 0.05 * patches(x, y)
@@ -208,8 +209,7 @@ def _fur(factors, x, y, random):
     return fur * (1 + 0.07 * grain(x * 1.3, y * 0.6)[..., None] + 0.03 * grain(0.7 * y, x)[..., None])
 
 
-def _ears(image, x, y, factors, cover, colours):
-    main, second, ear = colours
+def _ears(image, x, y, factors, cover, main, ear):
     across = np.abs(x)
     spread = 0.1 * factors.ear_angle
     tip = np.array([0.5 + spread, -0.78 + 0.35 * abs(spread)])
@@ -298,13 +298,10 @@ def draw(factors, size=64):
         """Coordinates of the parts at height `depth` above the face: turning the head shifts them against the outline."""
         return x - 0.13 * depth * factors.yaw, y - 0.09 * depth * factors.pitch
 
-    main, second = _coat_colours(factors)
-    ear = second if PATTERNS[factors.pattern] == "colourpoint" else main
-    if PATTERNS[factors.pattern] == "calico":
-        ear = ORANGE
+    main, second, ear, muzzle = _coat_colours(factors)
     body = ellipse(moved_x, moved_y - 1.05, 0.72, 0.72)
     paint(image, cover(body, soft=2), 0.72 * main)
-    _ears(image, *turn(-0.5), factors, cover, (main, second, ear))
+    _ears(image, *turn(-0.5), factors, cover, main, ear)
 
     skull = ellipse(x, y + 0.02, 0.6, 0.5)
     cheeks = ellipse(np.abs(x) - 0.24, y - 0.2, 0.36, 0.3)
@@ -312,15 +309,13 @@ def draw(factors, size=64):
     # tufts: the outline of the cheeks is slightly ragged
     head = head + 0.012 * np.sin(38 * np.arctan2(y, x)) * smooth_step(0.0, 0.3, y)
     paint(image, 0.35 * cover(head - 0.05, soft=5), 0.25 * main)
-    fur = _fur(factors, *turn(0.6), random)
-    paint(image, cover(head), fur)
-
     whole = cover(head)
+    paint(image, whole, _fur(*turn(0.6), factors, main, second, random))
+
     light_x, light_y = np.sin(1.1 * factors.light_angle), -0.75
     shade = (x / 0.62 * light_x + y / 0.52 * light_y) * factors.light_strength
     image *= (1 + whole * (0.3 * shade - 0.05))[..., None]
-    light = 0.35 * main + 0.65 * WHITE if PATTERNS[factors.pattern] != "colourpoint" else 0.6 * second + 0.4 * WHITE
-    _muzzle(image, *turn(1.5), factors, cover, light)
+    _muzzle(image, *turn(1.5), factors, cover, muzzle)
     _eyes(image, *turn(1.0), factors, cover)
     _whiskers(image, *turn(1.5), factors, cover)
     return np.rint(255 * np.clip(image, 0, 1)).astype("uint8")

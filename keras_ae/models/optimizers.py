@@ -9,7 +9,6 @@ import math
 from typing import Annotated
 
 import keras
-import tensorflow as tf
 from annotated_types import Ge, Gt, Le, Lt
 from keras import ops
 
@@ -96,22 +95,6 @@ class Muon(keras.optimizers.Muon):
         ahead = gradient + self.momentum * momentum if self.nesterov else momentum
         size = self.rms_rate * math.sqrt(max(self._flattened(variable.shape)))
         variable.assign_sub(self.zeropower_via_newtonschulz5(ahead, self.ns_steps, size * lr))
-
-    def _adamw_update_step(self, gradient, variable, learning_rate, m, v):
-        # in one pass over the arrays; written in single operations it takes about ten
-        step = ops.cast(self.iterations + 1, "float32")
-        tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle,
-            m=m.value.handle,
-            v=v.value.handle,
-            beta1_power=self.adam_beta_1**step,
-            beta2_power=self.adam_beta_2**step,
-            lr=ops.cast(learning_rate, "float32"),
-            beta1=self.adam_beta_1,
-            beta2=self.adam_beta_2,
-            epsilon=self.epsilon,
-            grad=gradient,
-        )
 
 
 def muon(learning_rate, *, clip_norm: Norm = 0.0):
