@@ -25,7 +25,7 @@ train-%: $(READY) ## train, export and draw experiments/NAME.toml; DATA=DIR, ARG
 	$(BIN)/python -m keras_ae.train experiments/$*.toml $(if $(DATA),--data "$(DATA)") --export $(ARGS)
 
 test: lint ## check the style, then run every test
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 lint: $(READY) ## check the style of the code with ruff
 	$(BIN)/ruff check .

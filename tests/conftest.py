@@ -1,4 +1,5 @@
 import contextlib
+import gc
 import os
 from pathlib import Path
 
@@ -10,10 +11,14 @@ from keras_ae import commandline
 # several threads of linear algebra would wait for each other busily, on cores that run other tests
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 commandline.import_tensorflow()
+# graphs are many small objects: at the usual threshold, a tenth of the time is spent looking for cycles among them
+gc.set_threshold(50_000, 20, 20)
 
 from course import music  # noqa: E402  TensorFlow first, and quietly
 from keras_ae import export, train  # noqa: E402  TensorFlow first, and quietly
 from keras_ae.data.drawn_cats import draw, sample_factors  # noqa: E402
+from keras_ae.errors import UserError  # noqa: E402  TensorFlow first, and quietly
+from keras_ae.exports import portable  # noqa: E402  TensorFlow first, and quietly
 from keras_ae.images import pictures  # noqa: E402  TensorFlow first, and quietly
 from keras_ae.training import results  # noqa: E402  TensorFlow first, and quietly
 
@@ -32,10 +37,17 @@ COURSE = {
 }
 
 
+@pytest.fixture(scope="session")
+def common(tmp_path_factory):
+    """A folder that all processes of a parallel run share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
 @pytest.fixture(scope="session", autouse=True)
-def cache(tmp_path_factory):
+def cache(common):
     """Nothing is read from or left in the user's own cache."""
-    os.environ["KERAS_AE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["KERAS_AE_CACHE"] = str(common / "cache")
 
 
 @pytest.fixture(scope="session")
@@ -47,12 +59,14 @@ def shared():
 
 
 @pytest.fixture(scope="session")
-def folder(tmp_path_factory):
+def folder(once):
     """A folder of 150 different little pictures."""
-    made = tmp_path_factory.mktemp("data") / "cats"
-    for index in range(150):
-        pictures.write_png(made / f"{index}.png", draw(sample_factors(7, index), 24))
-    return made
+
+    def write(out):
+        for index in range(150):
+            pictures.write_png(out / "cats" / f"{index}.png", draw(sample_factors(7, index), 24))
+
+    return once("data", write) / "cats"
 
 
 @pytest.fixture(scope="session")
@@ -64,14 +78,12 @@ def tiny(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def once(tmp_path_factory):
+def once(common):
     """once(name, make): a folder that `make(folder)` fills in one process of a parallel run, and all others use."""
-    base = tmp_path_factory.getbasetemp()
-    root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
     def made(name, make):
-        folder, done = root / name, root / f"{name}.done"
-        with FileLock(root / f"{name}.lock"):
+        folder, done = common / name, common / f"{name}.done"
+        with FileLock(common / f"{name}.lock"):
             if not done.exists():
                 folder.mkdir()
                 make(folder)
@@ -109,15 +121,40 @@ def undrawn(short):
 
 
 @pytest.fixture(scope="session")
-def exported(once, run):
-    """The export of the tiny run."""
-    return once("exported", lambda out: export.main(["--model", str(run), "--out", str(out / "tiny")])) / "tiny"
+def portable_files():
+    """portable_files(*kinds): a context in which exports have these portable files alone; they take most of the time."""
+
+    def leave_out(*_):
+        raise UserError("left out by a test")
+
+    @contextlib.contextmanager
+    def context(*kinds):
+        with pytest.MonkeyPatch.context() as patch:
+            for kind in {"onnx", "litert"} - set(kinds):
+                patch.setattr(portable, f"write_{kind}_files", leave_out)
+            yield
+
+    return context
+
+
+@pytest.fixture
+def not_portable(portable_files):
+    """For tests that look at something else than portable files."""
+    with portable_files():
+        yield
 
 
 @pytest.fixture(scope="session")
-def course(once, short):
-    """A folder of exports, one for each of COURSE, hardly trained."""
-    with short():
+def exported(once, run, portable_files):
+    """The export of the tiny run, with ONNX files."""
+    with portable_files("onnx"):
+        return once("exported", lambda out: export.main(["--model", str(run), "--out", str(out / "tiny")])) / "tiny"
+
+
+@pytest.fixture(scope="session")
+def course(once, short, portable_files):
+    """A folder of exports, one for each of COURSE, hardly trained, with ONNX files."""
+    with short(), portable_files("onnx"):
         return once("course", train_course)
 
 
@@ -142,7 +179,9 @@ def fails(capfd):
         with pytest.raises(SystemExit) as stopped:
             main([str(argument) for argument in arguments])
         assert stopped.value.code == 2
-        lines = [line for line in capfd.readouterr().err.splitlines() if line.strip() and "%|" not in line]
+        lines = [
+            line for line in capfd.readouterr().err.splitlines() if line.strip() and "%|" not in line and "waiting:" not in line
+        ]
         assert len(lines) == 1, lines
         assert ": error: " in lines[0]
         return lines[0]

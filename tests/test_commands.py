@@ -369,6 +369,8 @@ def test_embed_writes_codes_with_names_and_a_projector_that_tensorboard_reads(co
     monkeypatch.setattr(embed, "MOST_BYTES", 4 * 64)
     embed.main(words)
     assert "show 3 of 5 pictures, evenly spaced" in capsys.readouterr().out
+    with np.load(out / "codes.npz") as arrays:
+        assert len(arrays["z"]) == 5
     assert len((out / "projector" / entry.metadata_path).read_text(encoding="utf-8").splitlines()) == 4
 
 

@@ -144,7 +144,7 @@ def test_what_a_study_cannot_show_is_one_line_and_writes_nothing(course, few, tm
     assert not list(tmp_path.iterdir())
 
 
-def test_models_that_were_saved_in_python_are_measured_on_the_images(few, tmp_path):
+def test_models_that_were_saved_in_python_are_measured_on_the_images(few, tmp_path, not_portable):
     encoder = networks.conv_encoder((8, 8, 1), latents.Gaussian(1), widths=[8])
     vae = VAE(encoder, networks.conv_decoder((8, 8, 1), 1, widths=[8]))
     pixels = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 1), "uint8")

@@ -55,11 +55,10 @@ def small(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def one(tmp_path_factory, small, short):
+def one(once, small, short):
     """The held-out loss of the first stage on one device."""
-    out = tmp_path_factory.mktemp("one") / "run"
     with short():
-        train.main([str(small), "--out", str(out)])
+        out = once("one", lambda out: train.main([str(small), "--out", str(out / "run")])) / "run"
     return Run(out).history()[0]["val_loss"]
 
 

@@ -10,9 +10,10 @@ from sklearn.decomposition import PCA
 from keras_ae import evaluate
 from keras_ae.data import pipeline
 from keras_ae.data.drawn_cats import draw, sample_factors
+from keras_ae.exports.load import Exported
 from keras_ae.images import pictures
 from keras_ae.judge import likelihood
-from keras_ae.judge.judge import Candidate, Judge, fit_pca, read_likelihood
+from keras_ae.judge.judge import Candidate, Judge, fit_pca, load_images, read_likelihood, warn_of_other_data
 
 RANDOM = np.random.default_rng(0)
 
@@ -161,17 +162,22 @@ def test_the_same_evaluation_twice_writes_the_same_report_and_says_that_the_samp
         assert f"{samples[key]:.2f} ±{samples['half_widths'][key]:.2f}" in line
 
 
-def test_pictures_from_elsewhere_and_refined_codes_are_judged_beside(exported, folder, tmp_path, capfd):
+def test_models_are_compared_with_refined_codes_and_pictures_from_elsewhere_even_one_without_a_generator(
+    exported, folder, tmp_path, capfd
+):
+    silent = shutil.copytree(exported, tmp_path / "silent", ignore=shutil.ignore_patterns("generator", "onnx"))
     for index, image in enumerate(np.random.default_rng(0).integers(0, 256, (9, 16, 16, 3), "uint8")):
         pictures.write_png(tmp_path / "others" / f"{index}.png", image)
-    more = ["--others", tmp_path / "others", "--refine", "5", "--n", "50", "--out", tmp_path / "report"]
-    evaluate.main(["--model", str(exported), "--data", str(folder), *map(str, more)])
+    words = ["--compare", exported, silent, "--data", folder, "--others", tmp_path / "others", "--refine", "5", "--n", "50"]
+    evaluate.main([*map(str, words), "--out", str(tmp_path / "report")])
     found = json.loads((tmp_path / "report" / "metrics.json").read_text())
     assert found["protocol"]["n_others"] == 9
-    plain, refined, pca = (found["models"][name] for name in ("tiny", "tiny, 5 steps", "PCA-6"))
+    plain, other, refined, pca = (found["models"][name] for name in ("tiny", "silent", "tiny, 5 steps", "PCA-6"))
+    assert plain["samples"]["n"] == 50
+    assert other["samples"] is None and refined["samples"] is None
+    assert other["reconstruction"]["psnr"] == pytest.approx(plain["reconstruction"]["psnr"], abs=1e-3)
     for side in ("reconstruction", "others"):
         assert refined[side]["psnr"] > plain[side]["psnr"]
-    assert refined["samples"] is None
     # noise is harder to rebuild than what a model was trained on
     assert pca["others"]["psnr"] < pca["reconstruction"]["psnr"]
     assert "9 images from another folder" in (tmp_path / "report" / "index.html").read_text()
@@ -179,24 +185,13 @@ def test_pictures_from_elsewhere_and_refined_codes_are_judged_beside(exported, f
     assert f"{plain['others']['psnr']:.2f}" in lines[lines.index("images of --others") + 1]
 
 
-def test_models_are_compared_even_one_without_a_generator(exported, folder, tmp_path, capfd):
-    silent = tmp_path / "silent"
-    shutil.copytree(exported, silent, ignore=shutil.ignore_patterns("generator", "onnx"))
-    compared = ["--compare", str(exported), str(silent)]
-    evaluate.main([*compared, "--data", str(folder), "--n", "60", "--out", str(tmp_path / "report")])
-    found = json.loads((tmp_path / "report" / "metrics.json").read_text())["models"]
-    assert found["tiny"]["samples"]["n"] == 60
-    assert found["silent"]["samples"] is None
-    assert found["silent"]["reconstruction"]["psnr"] == pytest.approx(found["tiny"]["reconstruction"]["psnr"], abs=1e-3)
-    assert "was trained on other images" not in capfd.readouterr().err
-
-
-def test_a_model_judged_on_other_images_is_reported(exported, tmp_path, capfd):
-    for index in range(100):
+def test_a_model_judged_on_other_images_is_reported(exported, folder, tmp_path):
+    for index in range(20):
         pictures.write_png(tmp_path / "other" / f"{index}.png", draw(sample_factors(8, index), 16))
-    arguments = ["--model", str(exported), "--data", str(tmp_path / "other"), "--n", "60", "--out", str(tmp_path / "r")]
-    evaluate.main(arguments)
-    assert "warning: tiny was trained on other images" in capfd.readouterr().err
+    models = {"tiny": Exported(exported)}
+    for place, expected in ((folder, []), (tmp_path / "other", ["tiny was trained on other images"])):
+        lines = warn_of_other_data(models, load_images(models, str(place)))
+        assert [line.partition(";")[0] for line in lines] == expected
 
 
 def test_mistakes_end_in_one_line(exported, folder, tmp_path, fails):

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from keras_ae import export, files, generate
 from keras_ae.errors import UserError
-from keras_ae.exports import load, portable, save
+from keras_ae.exports import load, save
 from keras_ae.exports.load import Exported
 from keras_ae.exports.readme import readme
 from keras_ae.images import pictures
@@ -35,10 +35,10 @@ def conv_networks(shape, dim, classes=0):
     """A pair of small networks with random weights in every layer."""
 
     def make_encoder(latent, planes):
-        return networks.residual_encoder((*shape[:2], shape[2] + planes), latent, widths=[8], blocks=[1])
+        return networks.conv_encoder((*shape[:2], shape[2] + planes), latent, widths=[8])
 
     def make_decoder(latent_dim):
-        return networks.residual_decoder(shape, latent_dim, widths=[8], blocks=[1])
+        return networks.conv_decoder(shape, latent_dim, widths=[8])
 
     make = networks.on_label if classes else networks.unconditional
     pair = make(make_encoder, make_decoder, latents.Gaussian(dim), classes)
@@ -71,12 +71,6 @@ def conditional(tmp_path_factory):
     labels = np.arange(60) % 3
     prior = Flow.fit(RANDOM.normal(size=(60, 3)) + labels[:, None], 0, labels, width=16, blocks=1, steps=30)
     return save.write(tmp_path_factory.mktemp("exports") / "conditional", *pair, prior, {"experiment": "c", "labels": [*"abc"]})
-
-
-@pytest.fixture
-def quick(monkeypatch):
-    """Exports without portable files, which take most of the time."""
-    monkeypatch.setattr(portable, "write", lambda *_: {"onnx": {"missing": "a test"}, "litert": {"missing": "a test"}})
 
 
 @pytest.fixture
@@ -387,7 +381,7 @@ def test_generate_needs_numpy_pillow_tqdm_and_onnxruntime_alone(made, tmp_path):
 # writing
 
 
-def test_a_model_trained_in_python_is_exported_with_what_is_known_of_it(tmp_path, quick):
+def test_a_model_trained_in_python_is_exported_with_what_is_known_of_it(tmp_path, not_portable):
     vae = small_vae()
     model = save.save(vae, tmp_path / "mine", PIXELS, labels=np.arange(40) % 3)
     np.testing.assert_allclose(model.encode(PIXELS), vae.encoder(pictures.to_float(PIXELS))["z_mean"], atol=1e-3)
@@ -424,7 +418,7 @@ def test_images_in_the_order_of_their_classes_are_all_in_the_prior(tmp_path, mon
     assert 0.2 < first < 0.8
 
 
-def test_networks_of_mixed_precision_are_exported_in_float32(tmp_path, quick):
+def test_networks_of_mixed_precision_are_exported_in_float32(tmp_path, not_portable):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         mixed = small_vae()
@@ -450,7 +444,7 @@ class OwnLikelihood:
         return {"weight": np.float32(2)}
 
 
-def test_a_likelihood_of_ones_own_is_not_in_the_card(tmp_path, quick):
+def test_a_likelihood_of_ones_own_is_not_in_the_card(tmp_path, not_portable):
     vae = small_vae()
     model = save.save(VAE(vae.encoder, vae.decoder, OwnLikelihood()), tmp_path / "mine", PIXELS, prior="normal")
     assert "reconstruction" not in model.card["configuration"]

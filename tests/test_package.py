@@ -132,8 +132,8 @@ def test_commands_of_the_wheel_work_in_an_empty_folder(python, tmp_path):
 def test_the_wheel_trains_by_name_exports_draws_and_explores_in_an_empty_folder(python, tmp_path):
     script = python.with_name("keras-ae")
     quick = ["encoder.widths=[4]", "decoder.widths=[4]", "training.epochs=1", "refinement.epochs=0"]
-    ran(script, tmp_path, "train", "digits", *(word for setting in quick for word in ("--set", setting)))
-    ran(script, tmp_path, "export", "--model", "runs/digits", "--out", "exported/vae")
+    settings = [word for setting in quick for word in ("--set", setting)]
+    ran(script, tmp_path, "train", "digits", *settings, "--export", "exported/vae")
     ran(script, tmp_path, "generate", "--n", "4")
     ran(script, tmp_path, "explore", "--out", "page.html")
     assert (tmp_path / "samples.png").exists() and (tmp_path / "page.html").stat().st_size > 10_000

@@ -1,11 +1,8 @@
 """Batches: their order, what is random in them, tasks, and whole data sets as arrays."""
 
-import typing
-
 import numpy as np
 import pytest
 import tensorflow as tf
-from annotated_types import Ge, Gt, Le
 from sklearn.datasets import load_digits
 
 from keras_ae.data import pipeline, tasks
@@ -137,26 +134,6 @@ def test_noise_has_the_given_mean_and_deviation(mean, deviation):
     noisy = np.asarray(tasks.add_noise(tf.zeros((4, 64, 64, 1)), (0, 0), mean=mean, deviation=deviation))
     assert noisy.mean() == pytest.approx(mean, abs=0.01)
     assert noisy.std() == pytest.approx(deviation, abs=0.01)
-
-
-@pytest.mark.parametrize(
-    ("name", "parameter", "inside", "outside"),
-    [
-        ("add_noise", "mean", [-0.3, 0, 2], [-2.1, 3]),
-        ("add_noise", "deviation", [0.01, 10], [0, -1, 11]),
-        ("downscale", "factor", [2, 16], [1, 0, 17]),
-    ],
-)
-def test_the_signatures_give_the_bounds_of_the_parameters(name, parameter, inside, outside):
-    _, *bounds = typing.get_args(typing.get_type_hints(tasks.TASKS[name], include_extras=True)[parameter])
-    tests = {Ge: lambda value, bound: value >= bound.ge, Gt: lambda value, bound: value > bound.gt}
-    tests[Le] = lambda value, bound: value <= bound.le
-
-    def allowed(value):
-        return all(tests[type(bound)](value, bound) for bound in bounds)
-
-    assert all(map(allowed, inside))
-    assert not any(map(allowed, outside))
 
 
 def test_bicubic_enlargement_restores_a_smooth_image_that_was_downscaled():

@@ -8,14 +8,14 @@ from keras_ae.models.latents import Gaussian
 from keras_ae.models.refiner import Refiner, varied
 from keras_ae.priors import mixture
 
-SHAPE = (16, 16, 3)
+SHAPE = (8, 8, 3)
 RANDOM = np.random.default_rng(0)
 
 
 def stripes(n):
     """Pictures of fine stripes whose phase no short code tells: what a likelihood blurs to grey."""
     phase = RANDOM.integers(0, 2, (n, 1, 1, 1))
-    rows = np.arange(16)[None, :, None, None]
+    rows = np.arange(8)[None, :, None, None]
     noise = RANDOM.normal(size=(n, *SHAPE))
     return np.clip(0.8 * (-1.0) ** (rows + phase) + 0.05 * noise, -1, 1).astype("float32")
 
@@ -76,7 +76,7 @@ def test_a_conditional_decoder_is_trained_with_a_critic_of_its_classes():
     keras.utils.set_random_seed(0)
 
     def make_encoder(latent, planes):
-        return networks.conv_encoder((16, 16, 3 + planes), latent, widths=[8])
+        return networks.conv_encoder((8, 8, 3 + planes), latent, widths=[8])
 
     def make_decoder(latent_dim):
         return networks.conv_decoder(SHAPE, latent_dim, widths=[8])

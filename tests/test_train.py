@@ -15,6 +15,7 @@ from PIL import Image
 
 from keras_ae import export, train
 from keras_ae.data import pipeline
+from keras_ae.data.tasks import Variation
 from keras_ae.exports.load import Exported
 from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder
 from keras_ae.priors import mixture
@@ -105,13 +106,14 @@ def test_the_history_has_every_epoch_its_terms_and_a_held_out_loss_that_falls(ru
 
 
 @pytest.fixture(scope="module")
-def refined(tmp_path_factory, tiny, folder, short):
-    """A run of two stages; its folder has what was printed in `printed`, too."""
-    out = tmp_path_factory.mktemp("refined") / "run"
-    with short(), pytest.MonkeyPatch.context() as patch, open(out.with_name("printed"), "w") as printed:
-        patch.setattr(sys, "stdout", printed)
-        train.main([str(tiny), "--data", str(folder), "--out", str(out), *sets(TWO_STAGES)])
-    return Run(out)
+def refined(once, tiny, folder, short):
+    """A run of two stages that nothing interrupts; what it printed is in `printed` beside its folder."""
+
+    def make(out):
+        with short(), open(out / "printed", "w") as printed, contextlib.redirect_stdout(printed):
+            train.main([str(tiny), "--data", str(folder), "--out", str(out / "run"), *sets(TWO_STAGES)])
+
+    return Run(once("refined", make) / "run")
 
 
 def sets(overrides):
@@ -121,15 +123,11 @@ def sets(overrides):
 def test_a_run_that_is_killed_anywhere_resumes_to_the_same_end(tmp_path, command, refined, undrawn):
     words = command("run", *TWO_STAGES)
     run = Run(tmp_path / "run")
-    with killed(callbacks.Progress, "on_train_batch_end", 6):
-        # in the middle of the second epoch
+    with killed(keras.callbacks.CSVLogger, "on_epoch_end", 2):
+        # the line of the second epoch is written, its weights are not
         train.main(words)
     assert run.epochs == 1
     words.append("--resume")
-    with killed(keras.callbacks.CSVLogger, "on_epoch_end", 1):
-        # the line of the epoch is written, its weights are not
-        train.main(words)
-    assert run.epochs == 1
     with killed(mixture, "save_prior", 1, after=False):
         # between the stages
         train.main(words)
@@ -159,36 +157,29 @@ def test_both_stages_are_reported_and_counted_as_one(refined):
     assert set(second) - set(first) == {"adversarial", "critic"}
 
 
-def test_ctrl_c_and_kill_9_lose_no_whole_epoch(tmp_path, command, run, undrawn):
-    words = command("stopped run")
+def test_ctrl_c_and_kill_9_lose_no_whole_epoch(tmp_path, command, refined, undrawn, monkeypatch, capfd):
+    words, stopped = command("stopped run", *TWO_STAGES), Run(tmp_path / "stopped run")
+    begun = [sys.executable, "-u", "-m", "keras_ae.train", *words]
+    with subprocess.Popen(begun, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        next(line for line in process.stdout if "epoch   1/4" in line)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert 1 <= stopped.epochs < 4
 
-    def stopped(sent, line, *more):
-        process = subprocess.Popen(
-            [sys.executable, "-u", "-m", "keras_ae.train", *words, *more],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            # a shell that started the tests in the background has them ignore Ctrl-C, which children inherit
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
-        output = []
-        for text in process.stdout:
-            output.append(text)
-            if line in text:
-                process.send_signal(sent)
-                break
-        output.append(process.stdout.read())
-        return process.wait(), "".join(output)
+    def interrupt(*_):
+        raise KeyboardInterrupt
 
-    status, output = stopped(signal.SIGINT, "epoch   1/4")
-    assert status == 130, output
-    assert "Traceback" not in output
-    continues = output.splitlines()[-1].partition("continue with")[2]
-    assert shlex.split(continues) == ["python", "-m", "keras_ae.train", *words[:3], *words[3:], "--resume"]
-    assert stopped(signal.SIGKILL, "epoch   2/4", "--resume")[0] == -signal.SIGKILL
-    assert 2 <= Run(tmp_path / "stopped run").epochs < 4
+    # Ctrl-C in the middle of the next epoch
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
+        patch.setattr(callbacks.Progress, "on_train_batch_end", interrupt)
+        train.main([*words, "--resume"])
+    assert ended.value.code == 130
+    errors = capfd.readouterr().err
+    assert "Traceback" not in errors
+    continues = errors.splitlines()[-1].partition("continue with")[2]
+    assert shlex.split(continues) == ["python", "-m", "keras_ae.train", *words, "--resume"]
     train.main([*words, "--resume"])
-    assert_same(Run(run), Run(tmp_path / "stopped run"))
+    assert_same(refined, stopped)
 
 
 def test_patience_ends_a_stage_and_its_counters_survive_an_interruption(tmp_path, command, undrawn, capfd):
@@ -236,7 +227,28 @@ def test_a_prior_is_chosen_by_name_and_fitted_once(tmp_path, tiny, folder, run, 
     results.fit_prior(chosen, image_set)
 
 
-def test_export_exports_the_run_that_was_trained(tmp_path, command, undrawn, monkeypatch, capfd):
+def test_priors_are_fitted_to_a_sample(run, folder, monkeypatch, capsys, tmp_path):
+    image_set = pipeline.load("folder", str(folder), 16, 3)
+    monkeypatch.setattr(pipeline, "SAMPLED", 100)
+    monkeypatch.setattr(results, "BATCH", 50)
+    means = []
+
+    def encode(batch):
+        means.append(np.mean(batch["images"], axis=(1, 2)))
+        return means[-1]
+
+    codes, labels = results.training_codes(encode, image_set, 2, Variation(flip=True))
+    assert codes.shape == (2, 100, 3)
+    assert labels.shape == (100,)
+    first = pipeline.examples(image_set, "train", 100)
+    np.testing.assert_allclose(codes[0], first.mean(axis=(1, 2)), atol=1e-5)
+    again = Run(run)
+    again.prior = tmp_path / "prior.npz"
+    results.fit_prior(again, image_set)
+    assert f"fitted to 100 of {image_set.n_train} training images" in capsys.readouterr().out
+
+
+def test_export_exports_the_run_that_was_trained(tmp_path, command, undrawn, not_portable, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     words = [*command("runs/other", *QUICK, "training.epochs=1", "latent.dim=3")]
     train.main([*words, "--export"])
@@ -363,11 +375,12 @@ def test_a_stage_has_whole_epochs_only(tmp_path):
 def other(tmp_path_factory):
     """An experiment file with other networks than the export has."""
     path = tmp_path_factory.mktemp("experiments") / "other.toml"
-    path.write_text('[encoder]\nname = "conv"\n[latent]\ndim = 3\n[training]\nepochs = 1\nbatch = 32\nprecision = "float32"\n')
+    path.write_text('[encoder]\nname = "dense"\n[latent]\ndim = 3\n[training]\nepochs = 1\nbatch = 32\nprecision = "float32"\n')
     return path
 
 
-def test_a_run_has_the_networks_of_the_export_and_begins_with_its_weights(tmp_path, other, folder, exported, capfd, undrawn):
+@pytest.mark.usefixtures("undrawn", "not_portable")
+def test_a_run_has_the_networks_of_the_export_and_begins_with_its_weights(tmp_path, other, folder, exported, capfd):
     words = [other, "--data", folder, "--out", tmp_path / "run", "--start-from", exported]
     # steps so small that weights stay as they are
     train.main([*map(str, words), "--set", "schedule.learning_rate=1e-12"])
