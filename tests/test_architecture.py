@@ -21,7 +21,7 @@ ROOMS = {
 }
 LEAVES = {"errors", "files"}
 # lines of Python, of the package with all rooms, of its top level (commands and leaves), of folders beside it
-PACKAGE_LINES, TOP_LINES, BESIDE = 9000, 1250, {"tests": 7200, "benchmarks": 1300}
+PACKAGE_LINES, TOP_LINES, BESIDE = 9000, 1250, {"tests": 7170, "benchmarks": 1300}
 # files of the package, lines of the page's JavaScript, HTML and CSS, words of the documentation
 FILES, PAGE_LINES, WORDS = 65, 800, 15_500
 
