@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_ae.models.latents import Gaussian, Point
-from keras_ae.models.networks import conv_decoder, conv_encoder
+from keras_ae.models.networks import conv_decoder, conv_encoder, on_label
 from keras_ae.models.vae import VAE
 
 SHAPE = (8, 8, 1)
@@ -93,11 +93,15 @@ def test_the_range_is_checked_however_keras_computes(settings):
             getattr(model, method)(PIXELS, verbose=0)
 
 
-def test_xla_which_leaves_assertions_out_gives_nan_instead_of_a_plausible_loss():
+@pytest.mark.parametrize("method", ["fit", "evaluate", "predict"])
+def test_xla_leaves_assertions_out_so_that_its_first_results_are_looked_at(method):
     model = built()
     model.compile(jit_compile=True)
-    assert np.isfinite(model.evaluate(IMAGES, verbose=0, return_dict=True)["loss"])
-    assert np.isnan(model.evaluate(PIXELS, verbose=0, return_dict=True)["loss"])
+    getattr(model, method)(IMAGES, batch_size=16, verbose=0)
+    # later batches give NaN instead of a plausible number
+    fresh = built()
+    fresh.compile(jit_compile=True)
+    refused(lambda: getattr(fresh, method)(PIXELS, batch_size=16, verbose=0), r"images / 127.5 - 1")
 
 
 def test_the_first_thing_that_people_type(model, tmp_path):
@@ -181,6 +185,110 @@ def test_likelihoods_of_another_shape_are_refused(function, method):
     refused(lambda: getattr(model, method)(IMAGES, verbose=0), r"reconstruction.*\(batch,\)")
 
 
+def test_a_loss_of_compile_is_refused():
+    model = built()
+    model.compile(optimizer="adam", loss="mse")
+    refused(lambda: model.fit(IMAGES, IMAGES, verbose=0), "reconstruction")
+
+
+@pytest.mark.parametrize(
+    "numbers", [{"beta": -1.0}, {"beta": np.nan}, {"warmup_steps": -5}, {"total_correlation": -1.0}], ids=str
+)
+def test_numbers_out_of_bounds_are_refused(numbers):
+    encoder, decoder = conv_encoder(SHAPE, Gaussian(2), widths=[4]), conv_decoder(SHAPE, 2, widths=[4])
+    refused(lambda: VAE(encoder, decoder, **numbers), "must be a number from 0")
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "laplace", "gaussian_optimal_variance"])
+def test_examples_of_weight_0_do_not_count(likelihood):
+    model = built(Point(2), likelihood)
+    junk = np.concatenate([IMAGES[:8], np.sign(IMAGES[8:])])
+    weights = np.repeat([2.0, 0.0], 8)
+    options = {"batch_size": 16, "verbose": 0, "return_dict": True}
+    weighted = model.evaluate(junk, junk, sample_weight=weights, **options)["reconstruction"]
+    assert weighted == pytest.approx(model.evaluate(IMAGES[:8], **options)["reconstruction"], rel=1e-5)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "relu", "tanh", None])
+def test_a_decoder_without_values_below_0_gives_a_warning(activation):
+    layers = keras.layers
+    decoder = keras.Sequential([keras.Input((2,)), layers.Dense(64), layers.Reshape(SHAPE), layers.Activation(activation)])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        VAE(conv_encoder(SHAPE, Gaussian(2), widths=[4]), decoder)
+    found = [str(one.message) for one in caught if "end it in tanh" in str(one.message)]
+    assert len(found) == (activation in ("sigmoid", "relu"))
+
+
+@pytest.fixture
+def keras_settings():
+    settings = keras.config
+    before = settings.floatx(), settings.image_data_format(), settings.dtype_policy()
+    yield settings
+    settings.set_floatx(before[0]), settings.set_image_data_format(before[1]), settings.set_dtype_policy(before[2])
+
+
+@pytest.mark.parametrize("floatx", ["float16", "float64"])
+def test_floatx_of_keras_does_not_matter(floatx, keras_settings):
+    keras_settings.set_floatx(floatx)
+    assert np.isfinite(built().fit(IMAGES, verbose=0).history["loss"][0])
+
+
+def test_channels_first_in_keras_is_refused(keras_settings):
+    keras_settings.set_image_data_format("channels_first")
+    encoder, decoder = (keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)]) for _ in range(2))
+    refused(lambda: VAE(encoder, decoder), "channels last.*keras.json")
+
+
+def test_networks_of_float16_scale_the_loss_also_after_loading(keras_settings, tmp_path):
+    keras_settings.set_dtype_policy("mixed_float16")
+    networks = conv_encoder(SHAPE, Gaussian(2), widths=[4]), conv_decoder(SHAPE, 2, widths=[4])
+    keras_settings.set_dtype_policy("float32")
+    model = VAE(*networks)
+    model.compile(optimizer="adam")
+    model.fit(IMAGES, verbose=0)
+    model.save(tmp_path / "half.keras")
+    again = keras.models.load_model(tmp_path / "half.keras")
+    assert type(model.optimizer).__name__ == type(again.optimizer).__name__ == "LossScaleOptimizer"
+
+
+def test_a_frozen_encoder_stays_frozen_after_loading(tmp_path):
+    model = built()
+    model.encoder.trainable = False
+    model.compile()
+    model.fit(IMAGES, verbose=0)
+    model.save(tmp_path / "frozen.keras")
+    again = keras.models.load_model(tmp_path / "frozen.keras")
+    assert len(again.trainable_variables) == len(model.trainable_variables)
+
+
+LABELS = {
+    "one-hot": (np.eye(3, dtype="float32")[np.arange(16) % 3], r"np\.argmax\(labels, -1\)"),
+    "booleans": (np.arange(16) > 4, "class numbers"),
+    "halves": (np.arange(16) % 3 * 0.5, r"must lie in \[0, 2\]"),
+    "from 1": (np.arange(16) % 3 + 1, r"must lie in \[0, 2\].* from 1 to 3"),
+    "column": ((np.arange(16) % 3)[:, None], None),
+    "whole floats": ((np.arange(16) % 3).astype("float64"), None),
+}
+
+
+@pytest.mark.parametrize("kind", LABELS)
+def test_labels_of_other_kinds(kind):
+    label, message = LABELS[kind]
+    encoder, decoder = on_label(
+        lambda latent, planes: conv_encoder((8, 8, 1 + planes), latent, widths=[4]),
+        lambda latent_dim: conv_decoder(SHAPE, latent_dim, widths=[4]),
+        Gaussian(2),
+        3,
+    )
+    model = VAE(encoder, decoder)
+    model.compile()
+    if message:
+        refused(lambda: model.fit({"images": IMAGES, "label": label}, verbose=0), message)
+    else:
+        assert np.isfinite(model.fit({"images": IMAGES, "label": label}, verbose=0).history["loss"][0])
+
+
 def layers_on(shape=SHAPE):
     pixels = keras.Input(shape)
     return pixels, keras.layers.Flatten()(pixels), keras.layers.Dense
@@ -193,6 +301,7 @@ def encoders():
     yield "tensor", keras.Model(pixels, Dense(2)(flat)), False
     yield "list of one", keras.Model(pixels, [Dense(2)(flat)]), False
     yield "sequential", keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), Dense(2)]), False
+    yield "dict with a draw", keras.Model(pixels, {name: Dense(2)(flat) for name in ("z_mean", "z_log_var", "z")}), True
     yield "dict", keras.Model(pixels, {"z_mean": Dense(2)(flat), "z_log_var": Dense(2)(flat)}), True
 
 
@@ -220,6 +329,11 @@ def test_networks_of_other_forms_work(name, encoder, gaussian, tmp_path):
         assert exported.generate(3, seed=0)[0].shape == (3, *SHAPE)
 
 
+def dict_encoder(**widths):
+    pixels, flat, Dense = layers_on()
+    return keras.Model(pixels, {name: Dense(width)(flat) for name, width in widths.items()})
+
+
 def four_outputs():
     pixels, flat, _ = layers_on()
     return keras.Model(pixels, [flat] * 4)
@@ -242,9 +356,11 @@ class Subclassed(keras.Model):
         (Subclassed, sequential_decoder, "functional"),
         (lambda: conv_encoder(SHAPE, Gaussian(2), widths=[4]), Subclassed, "functional"),
         (lambda: None, sequential_decoder, "keras.Model"),
+        (lambda: dict_encoder(mean=2, log_var=2), sequential_decoder, "z_mean.*'mean'"),
+        (lambda: dict_encoder(z_mean=2, z_log_var=1), sequential_decoder, r"z_mean.*\(None, 1\)"),
         (four_outputs, sequential_decoder, "z_mean"),
     ],
-    ids=["codes", "images", "subclassed encoder", "subclassed decoder", "none", "four outputs"],
+    ids=["codes", "images", "subclassed encoder", "subclassed decoder", "none", "other names", "one variance", "four outputs"],
 )
 def test_networks_that_do_not_fit_are_refused_by_the_constructor(encoder, decoder, message):
     with pytest.raises((ValueError, TypeError), match=message):

@@ -272,7 +272,7 @@ def test_what_would_train_silently_wrong_is_refused(untrained, case, method):
     make, advice = REFUSED[case]
     if (case, method) == ("class labels as targets", "predict"):
         pytest.skip("predict ignores targets")
-    with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match=advice):
+    with pytest.raises(ValueError, match=advice):
         getattr(untrained, method)(make(blobs(8)), verbose=0)
 
 
@@ -288,5 +288,5 @@ def test_a_conditional_model_needs_known_labels():
     assert model.fit({"images": images, "label": np.arange(6) % 3}, verbose=0).history["loss"]
     with pytest.raises(ValueError, match="a conditional model needs labels"):
         model.fit(images, verbose=0)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="the classes of this model are 0 to 2"):
+    with pytest.raises(ValueError, match=r"the labels must lie in \[0, 2\]"):
         model.fit({"images": images, "label": np.arange(6)}, verbose=0)

@@ -5,11 +5,14 @@ Whatever would train or predict silently wrong is a ValueError of one line that 
 
 import contextlib
 import re
+import warnings
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
+
+from keras_ae.errors import UserError
 
 # how failed assertions of a graph appear in the errors of TensorFlow: those of `within`, and of `tf.ensure_shape`
 OUTSIDE = re.compile(r"assertion failed: \[(the [^\]]* must lie in \[.*?\])\] \[([^\]]*)\] \[([^\]]*)\]")
@@ -53,7 +56,7 @@ def shape_error(name: str, expected: tuple, received: tuple) -> ValueError:
 def within(values: tf.Tensor, low: float, high: float, what: str, tolerance: float = 0.0) -> tf.Tensor:
     """The values, asserted to be finite and within [low, high]; `what` names them, such as "the targets"."""
     what = f"{what} must lie in [{low}, {high}]"
-    least, most = ops.min(values), ops.max(values)
+    least, most = (ops.cast(extreme(values), "float32") for extreme in (ops.min, ops.max))
     # a comparison with NaN is false
     inside = (least >= low - tolerance) & (most <= high + tolerance)
     if tf.executing_eagerly():
@@ -86,10 +89,15 @@ def check_images(images, name: str, expected: tuple[int | None, ...]) -> tf.Tens
 def check_labels(label, classes: int | None) -> tf.Tensor:
     """Class numbers (batch,), from (batch,) or (batch, 1), asserted to be known: others would be encoded as no class at all."""
     label = ops.convert_to_tensor(label)
-    if label.dtype == "string" or (label.shape.rank != 1 and label.shape[1:] != (1,)):
-        kind = "text" if label.dtype == "string" else f"a batch of shape {tuple(label.shape)}"
-        raise ValueError(f"labels are class numbers of shape (n,). Received: {kind}; one-hot ones become np.argmax(labels, -1)")
+    kinds = {"string": "text", "bool": "booleans"}
+    if label.dtype.name in kinds or (label.shape.rank != 1 and label.shape[1:] != (1,)):
+        received = kinds.get(label.dtype.name, f"a batch of shape {tuple(label.shape)}")
+        advice = "one-hot labels become np.argmax(labels, -1), names np.unique(names, return_inverse=True)[1]"
+        raise ValueError(f"labels are class numbers of shape (n,). Received: {received}; {advice}")
     label = ops.reshape(label, (-1,))
+    if label.dtype.is_floating:
+        # halves of classes are no classes
+        label = ops.where(label == ops.round(label), label, np.nan)
     return within(label, 0, classes - 1, "the labels") if classes else label
 
 
@@ -116,6 +124,15 @@ def explain(error: tf.errors.InvalidArgumentError) -> ValueError | None:
     return None
 
 
+def check_finite(outputs) -> None:
+    """Raise ValueError where the first results of a step under XLA are no numbers: there, nothing was asserted."""
+    if not all(np.isfinite(tensor).all() for tensor in keras.tree.flatten(outputs)):
+        raise ValueError(
+            f"the first results are no numbers. Images must lie in [-1, 1]: {TO_SCALE}; labels must be classes of the model. "
+            "Without jit_compile, the message says what was received"
+        )
+
+
 @contextlib.contextmanager
 def in_one_line():
     """Errors of `explain` for what fails inside the block."""
@@ -140,12 +157,12 @@ def functional(network: keras.Model, name: str) -> keras.Model:
 def as_encoder(network: keras.Model) -> keras.Model:
     """The encoder with outputs {"z_mean"[, "z_log_var"]}, from one that returns them as a dict, a list or a tensor.
 
-    A third tensor, the draw in the VAE of keras.io, is left out. Raises ValueError for other outputs.
+    A draw "z", the third output of the VAE of keras.io, is left out. Raises ValueError for other outputs.
     """
     network = functional(network, "encoder")
     outputs = network.output
     if isinstance(outputs, dict):
-        named = outputs
+        named = {key: tensor for key, tensor in outputs.items() if key != "z"}
     else:
         tensors = list(outputs) if isinstance(outputs, list | tuple) else [outputs]
         named = dict(zip(("z_mean", "z_log_var"), tensors, strict=False)) if len(tensors) <= 3 else {}
@@ -153,13 +170,18 @@ def as_encoder(network: keras.Model) -> keras.Model:
     if not {"z_mean"} <= set(named) <= {"z_mean", "z_log_var"} or len(shapes) > 1 or len(*shapes) != 2:
         received = keras.tree.map_structure(lambda tensor: str(tuple(tensor.shape)), outputs)
         raise ValueError(f"an encoder returns z_mean, or z_mean and z_log_var, of shape (batch, dim). Received: {received}")
-    return network if named is outputs else keras.Model(network.inputs, named, name=network.name)
+    return network if named == outputs else keras.Model(network.inputs, named, name=network.name)
 
 
 def as_decoder(network: keras.Model) -> keras.Model:
     """The decoder as a functional model with one tensor of images, (batch, H, W, C). Raises ValueError for other outputs."""
     network = functional(network, "decoder")
     outputs = network.output
+    last = getattr(getattr(network.layers[-1], "activation", None), "__name__", None)
+    if last in ("sigmoid", "relu", "softmax", "softplus"):
+        warnings.warn(
+            f"the decoder ends in {last}, which has no values below 0, but images lie in [-1, 1]; end it in tanh", stacklevel=4
+        )
     if isinstance(outputs, dict | list | tuple):
         outputs = keras.tree.flatten(outputs)
         if len(outputs) != 1:
@@ -177,6 +199,22 @@ def check_pair(encoder: keras.Model, decoder: keras.Model) -> None:
     # super-resolution enlarges images
     if len(drawn) != 3 or any(None not in pair and pair[1] % pair[0] for pair in zip(shown[:2], drawn[:2], strict=True)):
         raise ValueError(f"the encoder takes images of shape {shown}, but the decoder returns images of shape {drawn}")
+
+
+def check_numbers(**numbers: float) -> None:
+    """Raise ValueError for a number that is negative, infinite or none."""
+    for name, value in numbers.items():
+        if not 0 <= value < np.inf:
+            raise ValueError(f"{name} must be a number from 0. Received: {value}")
+
+
+def check_keras() -> None:
+    """Raise UserError unless Keras has channels last, as everything here does."""
+    if keras.config.image_data_format() != "channels_last":
+        raise UserError(
+            "images have channels last, but Keras is set to channels_first, in keras.json or by the program; "
+            'before building networks: keras.config.set_image_data_format("channels_last")'
+        )
 
 
 def check_likelihood(reconstruction) -> None:

@@ -37,7 +37,7 @@ class Point(Latent):
 
     def __init__(self, dim: Dim = 128, **kwargs: Any):
         super().__init__(dim, **kwargs)
-        self.project = layers.Dense(dim, dtype="float32")
+        self.project = layers.Dense(dim, dtype="float32", trainable=self.trainable)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.project.build(input_shape)
@@ -55,8 +55,8 @@ class Gaussian(Latent):
 
     def __init__(self, dim: Dim = 128, **kwargs: Any):
         super().__init__(dim, **kwargs)
-        self.project_mean = layers.Dense(dim, dtype="float32")
-        self.project_log_var = layers.Dense(dim, dtype="float32")
+        self.project_mean = layers.Dense(dim, dtype="float32", trainable=self.trainable)
+        self.project_log_var = layers.Dense(dim, dtype="float32", trainable=self.trainable)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.project_mean.build(input_shape)

@@ -44,14 +44,18 @@ def gaussian(images, reconstructions, *, variance: Annotated[float, Gt(0), Le(1e
     return _summed(_normal_nats(ops.square(images - reconstructions), variance))
 
 
-def gaussian_optimal_variance(images, reconstructions):
+def gaussian_optimal_variance(images, reconstructions, sample_weight=None):
     """-log N(images | reconstructions, variance) with the best variance for this batch, its mean squared error.
+
+    sample_weight: of the images in the mean, (batch,). The value depends on the size of the batch.
 
     Rybkin et al. 2021 (sigma-VAE, arXiv:2006.13202): no weight between reconstruction and KL is left to tune. The
     derivative with respect to the variance vanishes at the optimum, so the variance is treated as a constant.
     """
     squared = ops.square(images - reconstructions)
-    variance = ops.stop_gradient(ops.maximum(ops.mean(squared), 1e-6))
+    errors = ops.mean(squared, axis=tuple(range(1, len(squared.shape))))
+    mean = ops.mean(errors) if sample_weight is None else ops.sum(errors * sample_weight) / ops.sum(sample_weight)
+    variance = ops.stop_gradient(ops.maximum(mean, 1e-6))
     return _summed(_normal_nats(squared, variance))
 
 
@@ -100,8 +104,10 @@ class Likelihood:
         self.name = name
         self.arguments = arguments
 
-    def __call__(self, images: ArrayLike, reconstructions: ArrayLike) -> tf.Tensor:
-        return RECONSTRUCTIONS[self.name](images, reconstructions, **self.arguments)
+    def __call__(self, images: ArrayLike, reconstructions: ArrayLike, sample_weight: ArrayLike | None = None) -> tf.Tensor:
+        # what does not count must not set the variance
+        weighted = {"sample_weight": sample_weight} if self.name == "gaussian_optimal_variance" else {}
+        return RECONSTRUCTIONS[self.name](images, reconstructions, **weighted, **self.arguments)
 
     @property
     def is_density(self) -> bool:

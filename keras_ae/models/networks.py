@@ -40,26 +40,26 @@ def apply(network, training=False, *, label=None, **tensor):
     return network(inputs, training=training)
 
 
-def _all_layers(network):
+def layers_of(network):
     """The layers of a network and of the networks inside it."""
     for layer in network.layers:
-        yield from _all_layers(layer) if isinstance(layer, keras.Model) else [layer]
+        yield from layers_of(layer) if isinstance(layer, keras.Model) else [layer]
 
 
 def class_count(encoder):
     """The number of classes that a conditional encoder knows; None where no layer says it."""
-    return next((layer.num_tokens for layer in _all_layers(encoder) if isinstance(layer, layers.CategoryEncoding)), None)
+    return next((layer.num_tokens for layer in layers_of(encoder) if isinstance(layer, layers.CategoryEncoding)), None)
 
 
 def code_shape(encoder):
     """The shape of a code: (latent_dim,), or (height, width, channels) where the code is a flattened map."""
     flat = (int(encoder.output["z_mean"].shape[-1]),)
-    return next((layer.map_shape for layer in _all_layers(encoder) if isinstance(layer, Features)), flat)
+    return next((layer.map_shape for layer in layers_of(encoder) if isinstance(layer, Features)), flat)
 
 
 def in_float32(network):
     """The network with the same weights, computing in float32: itself, or a copy of one that was built for mixed precision."""
-    if all(layer.compute_dtype == "float32" for layer in _all_layers(network) if layer.weights):
+    if all(layer.compute_dtype == "float32" for layer in layers_of(network) if layer.weights):
         return network
 
     def copied(layer):

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from keras_ae.models import inputs as check
 from keras_ae.models.losses import Likelihood, Reconstruction, kl, total_correlation
-from keras_ae.models.networks import apply, class_count, is_conditional
+from keras_ae.models.networks import apply, class_count, is_conditional, layers_of
 
 Beta = Annotated[float, Ge(0), Le(1e6)]
 Steps = Annotated[int, Ge(0), Le(10**9)]
@@ -25,7 +25,7 @@ def draw(codes: Tensors, seed_generator: keras.random.SeedGenerator) -> tf.Tenso
     """Codes z (batch, latent_dim) by the reparameterization trick, z_mean + exp(z_log_var / 2) * epsilon, or points."""
     if "z_log_var" not in codes:
         return codes["z_mean"]
-    epsilon = keras.random.normal(ops.shape(codes["z_mean"]), seed=seed_generator)
+    epsilon = keras.random.normal(ops.shape(codes["z_mean"]), dtype="float32", seed=seed_generator)
     return codes["z_mean"] + ops.exp(codes["z_log_var"] / 2) * epsilon
 
 
@@ -46,10 +46,15 @@ class Autoencoder(keras.Model):
     logged = ("neg_elbo", "reconstruction", "kl", "mse")
 
     def __init__(self, name: str, encoder: keras.Model, decoder: keras.Model, reconstruction: Any, beta: float, seed: int):
-        super().__init__(name=name)
-        self.encoder = check.as_encoder(encoder)
-        self.decoder = check.as_decoder(decoder)
-        check.check_pair(self.encoder, self.decoder)
+        check.check_keras()
+        check.check_numbers(beta=beta)
+        encoder, decoder = check.as_encoder(encoder), check.as_decoder(decoder)
+        check.check_pair(encoder, decoder)
+        # with networks of float16, Keras scales the loss
+        half = any(layer.compute_dtype == "float16" for network in (encoder, decoder) for layer in layers_of(network))
+        super().__init__(name=name, dtype="mixed_float16" if half else None)
+        self.encoder = encoder
+        self.decoder = decoder
         self.reconstruction = Likelihood(reconstruction) if isinstance(reconstruction, str) else reconstruction
         check.check_likelihood(self.reconstruction)
         self.beta = beta
@@ -110,7 +115,9 @@ class Autoencoder(keras.Model):
         def mean(values):
             return ops.mean(values if weight is None else values * ops.cast(weight, values.dtype))
 
-        reconstruction = mean(check.check_nats(self.reconstruction(batch["images"], decoded), decoded))
+        weighted = [weight] if isinstance(self.reconstruction, Likelihood) else []
+        nats = self.reconstruction(batch["images"], decoded, *weighted)
+        reconstruction = mean(check.check_nats(nats, decoded))
         divergence = mean(kl(**codes)) if "z_log_var" in codes else ops.zeros(())
         return {
             "loss": reconstruction + self.beta * divergence,
@@ -148,9 +155,9 @@ class Autoencoder(keras.Model):
     @functools.wraps(keras.Model.fit)
     def fit(self, *arguments: Any, class_weight: None = None, **options: Any) -> keras.callbacks.History:
         if class_weight is not None:
-            raise ValueError(
-                "class_weight needs classes as targets; pass sample_weight=weights (n,) with fit(images, images, ...)"
-            )
+            raise ValueError("class_weight is for class targets; pass fit(images, images, sample_weight=weights) of shape (n,)")
+        if loss := (self.get_compile_config() or {}).get("loss"):
+            raise ValueError(f"the loss is `reconstruction` and the KL. Received: compile(loss={loss!r}); compile without it")
         return super().fit(*arguments, **options)
 
     def make_train_function(self, force: bool = False) -> Callable:
@@ -175,13 +182,19 @@ class Autoencoder(keras.Model):
         return self.predict_function
 
     def _explaining(self, function):
+        first = True
+
         def run(data):
+            nonlocal first
             with check.in_one_line():
                 outputs = function(data)
+            if first and self.jit_compile:
+                check.check_finite(outputs)
             if self.checks_brightness and float(self.bright.count):
                 self.checks_brightness = False
                 if float(self.bright.result()) == 1:
                     warnings.warn(check.BRIGHT, stacklevel=4)
+            first = False
             return outputs
 
         return run
@@ -195,7 +208,8 @@ class VAE(Autoencoder):
     decoder: z (batch, latent_dim) -> images (batch, H, W, C) in [-1, 1].
     reconstruction: a `Likelihood`, its name, or a function: images, reconstructions -> nats, (batch,).
     beta: weight of the KL; 1 is the evidence lower bound (Kingma & Welling 2014), more is a beta-VAE (Higgins et al. 2017).
-    warmup_steps: in training the weight rises linearly from 0 to beta over this many steps.
+    warmup_steps: in training the weight rises linearly from 0 to beta over this many steps of the optimizer; a new `compile`
+    begins again.
     total_correlation: weight of the `losses.total_correlation` of codes, beside that within the KL: beta - 1 of a beta-TCVAE
     (Chen et al. 2018, arXiv:1802.04942), which makes numbers of the code independent. It needs a `Gaussian` latent.
     seed: of the draws from the posterior.
@@ -229,7 +243,8 @@ class VAE(Autoencoder):
         super().__init__("vae", encoder, decoder, reconstruction, beta, seed)
         self.warmup_steps = warmup_steps
         self.total_correlation = total_correlation
-        if total_correlation and "z_log_var" not in encoder.output:
+        check.check_numbers(warmup_steps=warmup_steps, total_correlation=total_correlation)
+        if total_correlation and "z_log_var" not in self.encoder.output:
             raise ValueError(f"total_correlation needs a Gaussian latent. Received: {total_correlation:g} with a point")
 
     def get_config(self) -> dict[str, Any]:
