@@ -372,7 +372,7 @@ SHAPES = {
     "no channel axis": (lambda: IMAGES[..., 0], r"images\[\.\.\., None\]"),
     "list of images": (lambda: list(IMAGES), r"np\.stack"),
     "channels first": (lambda: np.moveaxis(IMAGES, -1, 1), r"np\.moveaxis"),
-    "other size": (lambda: np.zeros((4, 16, 16, 1), "float32"), r"\(None, 8, 8, 1\).*\(None, 16, 16, 1\)"),
+    "other size": (lambda: np.zeros((4, 16, 16, 1), "float32"), r"\(None, 8, 8, 1\).*\(\w+, 16, 16, 1\)"),
     "three channels": (lambda: np.zeros((4, 8, 8, 3), "float32"), "channels"),
     "labels beside images": (lambda: tf.data.Dataset.from_tensor_slices((IMAGES, np.arange(16))).batch(8), "label"),
     "one-hot labels": (lambda: tf.data.Dataset.from_tensor_slices((IMAGES, np.eye(16, dtype="float32"))).batch(8), "label"),

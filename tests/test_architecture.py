@@ -13,7 +13,7 @@ ROOMS = {
     "images": (600, 4),
     "priors": (670, 4),
     "data": (1350, 7),
-    "models": (1235, 7),
+    "models": (1520, 8),
     "judge": (990, 6),
     "exports": (1070, 6),
     "training": (1240, 6),
@@ -21,9 +21,9 @@ ROOMS = {
 }
 LEAVES = {"errors", "files"}
 # lines of Python, of the package with all rooms, of its top level (commands and leaves), of folders beside it
-PACKAGE_LINES, TOP_LINES, BESIDE = 9000, 1250, {"tests": 7170, "benchmarks": 1300}
+PACKAGE_LINES, TOP_LINES, BESIDE = 9300, 1260, {"tests": 7700, "benchmarks": 1300}
 # files of the package, lines of the page's JavaScript, HTML and CSS, words of the documentation
-FILES, PAGE_LINES, WORDS = 65, 800, 15_500
+FILES, PAGE_LINES, WORDS = 66, 800, 15_500
 
 
 def lines_of(paths):

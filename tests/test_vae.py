@@ -258,9 +258,12 @@ def test_models_are_made_again(remake, tmp_path):
 
 # what would train silently wrong: the data, and what the error says
 REFUSED = {
-    "0 to 255": (lambda images: 127.5 * (images + 1), "must lie in .-1, 1.; scale 8-bit images by / 127.5 - 1"),
+    "0 to 255": (lambda images: 127.5 * (images + 1), "must lie in .-1, 1.*scale them with images / 127.5 - 1"),
     "NaN": (lambda images: np.where(images > 0.4, np.nan, images), "must lie in .-1, 1."),
-    "8-bit": (lambda images: (127.5 * (images + 1)).astype("uint8"), "Received: 8-bit ones; scale them by / 127.5 - 1"),
+    "8-bit": (
+        lambda images: (127.5 * (images + 1)).astype("uint8"),
+        "Received: 8-bit images; scale them with images / 127.5 - 1",
+    ),
     "class labels as targets": (lambda images: batches((images, np.zeros(len(images)))), "leave class labels out"),
     "no images": (lambda images: {"label": np.zeros(len(images))}, 'a batch needs "images"'),
 }

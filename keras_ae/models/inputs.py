@@ -50,7 +50,7 @@ def shape_error(name: str, expected: tuple, received: tuple) -> ValueError:
         advice = "give them the channels that the networks were built for, or build networks for these"
     else:
         advice = "resize them, or build networks for this shape; pairs (inputs, targets) may differ in shape"
-    return ValueError(f"the {name} must be images of shape {expected}. Received: {received}; {advice}")
+    return ValueError(f"the {name} must have shape {expected}. Received: {received}; {advice}")
 
 
 def within(values: tf.Tensor, low: float, high: float, what: str, tolerance: float = 0.0) -> tf.Tensor:
@@ -101,17 +101,19 @@ def check_labels(label, classes: int | None) -> tf.Tensor:
     return within(label, 0, classes - 1, "the labels") if classes else label
 
 
-def check_weight(sample_weight) -> tf.Tensor | None:
-    """Weights of the examples as float32 (batch,), from (batch,) or (batch, 1); None stays None."""
+def check_weight(sample_weight, images: tf.Tensor) -> tf.Tensor | None:
+    """Weights of a batch of images as float32 (batch,), from (batch,) or (batch, 1); None stays None."""
     if sample_weight is None:
         return None
     sample_weight = ops.cast(sample_weight, "float32")
-    if sample_weight.shape.rank != 1 and sample_weight.shape[1:] != (1,):
+    shape = sample_weight.shape
+    # TensorFlow may trace a step again for any shape
+    if shape.rank is not None and shape.rank != 1 and shape[1:] != (1,):
         raise ValueError(
             "sample_weight must be one number for each image, of shape (n,) or (n, 1). Received: a batch of shape "
-            f"{tuple(sample_weight.shape)}; weight pixels in a reconstruction function of your own"
+            f"{tuple(shape)}; weight pixels in a reconstruction function of your own"
         )
-    return ops.reshape(sample_weight, (-1,))
+    return ops.reshape(sample_weight, ops.shape(images)[:1])
 
 
 def explain(error: tf.errors.InvalidArgumentError) -> ValueError | None:

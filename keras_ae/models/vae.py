@@ -94,7 +94,7 @@ class Autoencoder(keras.Model):
         images = check.check_images(targets, "targets", self.decoder.output.shape)
         same = targets is inputs
         batch["inputs"] = images if same else check.check_images(inputs, "inputs", self.encoder.inputs[0].shape)
-        return batch | {"images": images, "sample_weight": check.check_weight(sample_weight)}
+        return batch | {"images": images, "sample_weight": check.check_weight(sample_weight, images)}
 
     def encode(self, batch: Batch, training: bool = False) -> Tensors:
         """What the encoder returns for a batch of `named_batch`."""
