@@ -54,6 +54,7 @@ def load(name="synthetic_cats", directory=None, size=None, channels=None):
     channels: of the images; by default those of the data set, or 64 and 3. Raises UserError.
     """
     _check_size(size or 64, channels or 3)
+    directory = directory and os.path.expanduser(directory)
     source = sources.open_source(name, directory)
     size, channels = size or source.size or 64, channels or source.channels or 3
     _check_size(size, channels)

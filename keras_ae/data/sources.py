@@ -58,7 +58,8 @@ class Source:
 def cache_root():
     """The folder of all caches: $KERAS_AE_CACHE, or keras_ae in $XDG_CACHE_HOME, which is ~/.cache by default."""
     chosen = os.environ.get("KERAS_AE_CACHE")
-    return Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "keras_ae"
+    chosen = chosen or os.path.join(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "keras_ae")
+    return Path(os.path.expanduser(chosen))
 
 
 def encode_png(image):
