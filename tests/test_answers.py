@@ -541,7 +541,7 @@ def test_noise_within_a_dataset_checks_the_range(model):
 
     model.fit(FORMS["dataset"](IMAGES).map(noisy), verbose=0)
     refused(
-        lambda: model.fit(FORMS["dataset"](PIXELS).map(noisy), verbose=0), r"the images must lie in \[-1.* images / 127.5 - 1"
+        lambda: model.fit(FORMS["dataset"](PIXELS).map(noisy), verbose=0), r"the images must lie in .* images / 127"
     )
 
 
