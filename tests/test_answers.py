@@ -540,9 +540,7 @@ def test_noise_within_a_dataset_checks_the_range(model):
         return keras_ae.add_noise(images, (0, 0)), images
 
     model.fit(FORMS["dataset"](IMAGES).map(noisy), verbose=0)
-    refused(
-        lambda: model.fit(FORMS["dataset"](PIXELS).map(noisy), verbose=0), r"the images must lie in .* images / 127"
-    )
+    refused(lambda: model.fit(FORMS["dataset"](PIXELS).map(noisy), verbose=0), r"the images must lie in .* images / 127")
 
 
 def test_a_code_that_carries_nothing_gives_a_warning():

@@ -11,19 +11,15 @@ import functools
 import math
 from typing import Annotated, Self, TypeAlias
 
+import keras
 import numpy as np
 import tensorflow as tf
 from annotated_types import Ge, Gt, Le, Lt
+from keras import layers, ops
 from numpy.typing import ArrayLike
 from tqdm import trange
 
-from keras_ae.errors import check_backend
 from keras_ae.priors.philox import BLOCK, STEPS, advance, normal_velocity
-
-check_backend()
-
-import keras  # noqa: E402  an import of another backend may fail
-from keras import layers, ops  # noqa: E402
 
 Width = Annotated[int, Ge(8), Le(4096)]
 Blocks = Annotated[int, Ge(1), Le(32)]
