@@ -32,7 +32,7 @@ def train(experiment, run, show=False):
     # the data, and what is trained on so much of it
     experiment, origin = adopt_networks(experiment)
     source = experiment.data
-    image_set = pipeline.load(source.name, source.directory, source.size, source.channels)
+    image_set = pipeline.load(source.name, source.directory, source.size, source.channels, source.white)
     experiment, changes = experiment.adapt(image_set.n_train)
     check_data(experiment, image_set, strategy.num_replicas_in_sync)
     options, second = experiment.training, experiment.second_stage
