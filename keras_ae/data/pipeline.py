@@ -62,6 +62,7 @@ def load(name="synthetic_cats", directory=None, size=None, channels=None, white=
     # a shell leaves ~ as it is after = and in files
     directory = os.path.expanduser(directory) if directory else None
     _check_size(size or 64, channels or 3)
+    directory = directory and os.path.expanduser(directory)
     source = sources.open_source(name, directory)
     size, channels = size or source.size or 64, channels or source.channels or 3
     _check_size(size, channels)

@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import os
 import shlex
+import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +31,11 @@ def load_savedmodel(folder, name):
     import tensorflow as tf
 
     try:
-        return tf.saved_model.load(str(Path(folder) / name))
+        with tempfile.TemporaryDirectory() as place:
+            # TensorFlow reads the brackets of a path as a pattern
+            link = Path(place) / "export"
+            link.symlink_to(Path(folder).resolve())
+            return tf.saved_model.load(str(link / name))
     except Exception as error:
         # a damaged protocol buffer raises almost anything
         raise UserError(f"{Path(folder) / name} is not a SavedModel that loads; export the model again") from error
@@ -187,8 +192,21 @@ class Onnx(Runtime):
         return {"images": self.run("decoder", ["images_uint8"], z=z, label=label)["images_uint8"], "z": z}
 
 
+def check_whole(name, value, least, most):
+    """The whole number `value` as an int. Raises UserError for what is none, or lies outside of `least` ... `most`."""
+    try:
+        if least <= value <= most and value == int(value):
+            return int(value)
+    except (TypeError, ValueError):
+        pass
+    raise UserError(f"`{name}` must be a whole number from {least:,} to {most:,}. Received: {value!r}")
+
+
 def check_folder(folder):
     """Raises UserError unless `folder` is an export."""
+    if folder.is_file():
+        advice = "keras.saving.load_model reads models of Keras, " if folder.suffix in (".keras", ".h5") else ""
+        raise UserError(f"{folder} is a file; {advice}keras_ae.load takes the folder of an export, which keras_ae.save makes")
     if not folder.is_dir():
         raise UserError(f"no export at {folder}: no such folder; make one with keras-ae train vae --export, or name another")
     if not (folder / "card.json").exists():
@@ -217,7 +235,7 @@ class Exported:
         label: str | int | None = None,
         runtime: Literal["tensorflow", "onnx", "auto"] = "tensorflow",
     ):
-        self.folder = Path(folder)
+        self.folder = Path(os.path.expanduser(folder))
         check_folder(self.folder)
         self.card = read_card(self.folder)
         if runtime == "auto":
@@ -336,6 +354,8 @@ class Exported:
         z = np.asarray(z)
         if z.shape[1:] != (self.latent_dim,):
             raise UserError(f"{self.folder} takes codes of shape (n, {self.latent_dim}). Received: {z.shape}")
+        if not np.isfinite(z).all():
+            raise UserError("codes must be finite numbers. Received: some that are not")
         return self._run("decoder", labels, z=z)["images"]
 
     def reconstruct(self, images: ArrayLike, labels: ArrayLike | None = None) -> np.ndarray:
@@ -388,13 +408,18 @@ class Exported:
     ) -> tuple[np.ndarray, np.ndarray]:
         """New images `first` ... `first + n - 1` of the seed's sequence, uint8 (n, H, W, C), and their codes (n, latent_dim).
 
-        temperature: scales the spread of the codes. prior: "fitted" or "normal", the density that they are drawn from. A
-        conditional model without a `label` draws its classes in turn.
+        seed: of 32 bits. temperature: scales the spread of the codes, at least 0. prior: "fitted" or "normal", the density that
+        they are drawn from. A conditional model without a `label` draws its classes in turn. Raises UserError for others.
         """
         if not self.generates:
             raise UserError(f"{self.folder} has no generator; it can only encode and decode")
         if prior not in ("fitted", "normal"):
             raise UserError(f"unknown prior {prior!r}; choose fitted or normal")
+        n = check_whole("n", n, 0, 2**31 - 1)
+        seed = check_whole("seed", seed, -(2**31), 2**31 - 1)
+        first = check_whole("first", first, 0, 2**31 - 1)
+        if not 0 <= temperature < np.inf:
+            raise UserError(f"`temperature` must be a number from 0. Received: {temperature!r}")
         if n == 0:
             # not every runtime takes no rows
             return tuple(array[:0] for array in self.generate(1, seed, temperature, prior, first))

@@ -200,15 +200,21 @@ def _complete_table(name, given):
 
 @contextlib.contextmanager
 def _defaults(seed, precision):
-    """Inside the block, Keras builds layers of this dtype policy, and initial weights depend on the seed alone."""
-    policy, numbers = keras.config.dtype_policy(), random.getstate()
-    keras.config.set_dtype_policy(precision)
+    """Inside the block, Keras builds layers of this dtype policy, channels last, whose weights depend on the seed alone."""
+    settings = keras.config
+    policy, numbers = settings.dtype_policy(), random.getstate()
+    floatx, channels = settings.floatx(), settings.image_data_format()
+    settings.set_floatx("float32")
+    settings.set_image_data_format("channels_last")
+    settings.set_dtype_policy(precision)
     # initializers without a seed draw one from here
     random.seed(seed)
     try:
         yield
     finally:
-        keras.config.set_dtype_policy(policy)
+        settings.set_floatx(floatx)
+        settings.set_image_data_format(channels)
+        settings.set_dtype_policy(policy)
         random.setstate(numbers)
 
 

@@ -127,7 +127,9 @@ def fit_stage(run, stage, model, image_set, experiment, epochs, batch, variation
         if model.monitor:
             best = {"save_best_only": True, "save_weights_only": True, "mode": "min"}
             best["initial_value_threshold"] = min((row[model.monitor] for row in saved), default=math.inf)
-            todo.append(keras.callbacks.ModelCheckpoint(into.best_weights, model.monitor, **best))
+            # Keras formats the name
+            name = str(into.best_weights).replace("{", "{{").replace("}", "}}")
+            todo.append(keras.callbacks.ModelCheckpoint(name, model.monitor, **best))
         # an epoch is reported only after it is saved
         todo += [callbacks.Save(Stage(into.folder, stage.name)), *([callbacks.Progress(end, later)] if chief else [])]
         model.fit(
