@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, Self
 
 import keras
+import numpy as np
 import tensorflow as tf
 from annotated_types import Ge, Le
 from keras import ops
@@ -119,7 +120,7 @@ class Autoencoder(keras.Model):
         weighted = [weight] if isinstance(self.reconstruction, Likelihood) else []
         nats = self.reconstruction(batch["images"], decoded, *weighted)
         reconstruction = mean(check.check_nats(nats, decoded))
-        divergence = mean(kl(**codes)) if "z_log_var" in codes else ops.zeros(())
+        divergence = mean(kl(**codes)) if "z_log_var" in codes else ops.zeros((), "float32")
         return {
             "loss": reconstruction + self.beta * divergence,
             "neg_elbo": reconstruction + divergence,
@@ -159,7 +160,11 @@ class Autoencoder(keras.Model):
             raise ValueError("class_weight is for class targets; pass fit(images, images, sample_weight=weights) of shape (n,)")
         if loss := (self.get_compile_config() or {}).get("loss"):
             raise ValueError(f"the loss is `reconstruction` and the KL. Received: compile(loss={loss!r}); compile without it")
-        return super().fit(*arguments, **options)
+        history = super().fit(*arguments, **options)
+        divergence = history.history.get("kl", [np.inf])[-1]
+        if self.encoder.trainable and "z_log_var" in self.encoder.output and divergence < 0.1:
+            warnings.warn(check.COLLAPSED.format(divergence), stacklevel=2)
+        return history
 
     def make_train_function(self, force: bool = False) -> Callable:
         """Keras' function of a training step; its errors are those of `inputs`, as in the two below."""
