@@ -75,6 +75,7 @@ KEYS = {
     "directory": "of picture files, or of tensorflow-datasets",
     "size": "side of the images in pixels; not set: 64 for pictures, their own for data sets",
     "channels": "1: grey, 3: RGB; not set: as the data set has them",
+    "white": "brightest value of picture files with 16 bits, such as 4095 for 12-bit values",
     "flip": "mirror half of the training images at random",
     "shift": "move training images at random by up to this many pixels",
     "data.scale": "enlarge or shrink them by up to this share",

@@ -6,6 +6,7 @@ task of `keras_ae.data.tasks` computes from the images for the encoder. Without 
 
 import functools
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import tensorflow as tf
 from keras_ae.data import cache, copies, sources
 from keras_ae.data.tasks import UNVARIED, mirror, mirror_half, move
 from keras_ae.errors import UserError
-from keras_ae.images.pictures import scale, to_float
+from keras_ae.images.pictures import WHITE, scale, to_float
 
 # training images that priors, PCA and judges use: more would take memory or time, and hardly change what they say
 SAMPLED = 102_400
@@ -35,7 +36,10 @@ def resolve(name, directory):
     known = NAMES | {name: name for name in sources.SOURCES if name != "folder"}
     if directory in known and not Path(directory).exists():
         return known[directory], None
-    prepared = any(any(Path(directory).glob(f"{name}/{below}/dataset_info.json")) for below in ("*", "*/*"))
+    if directory in known:
+        print(f"the folder ./{directory} is read, not the data set {directory}", file=sys.stderr)
+    place = Path(os.path.expanduser(directory))
+    prepared = any(any(place.glob(f"{name}/{below}/dataset_info.json")) for below in ("*", "*/*"))
     return name if prepared else "folder", directory
 
 
@@ -47,18 +51,22 @@ def _check_size(size, channels):
         raise UserError(f"images with {channels} channels are not supported; set data.channels to 1 or 3")
 
 
-def load(name="synthetic_cats", directory=None, size=None, channels=None):
+def load(name="synthetic_cats", directory=None, size=None, channels=None, white=WHITE):
     """Load a data set as a `cache.ImageSet`: a name of `sources.SOURCES`, or any name of tensorflow-datasets.
 
     directory: the folder of picture files ("folder", "cat_faces"), else the data directory of tensorflow-datasets. size,
-    channels: of the images; by default those of the data set, or 64 and 3. Raises UserError.
+    channels: of the images; by default those of the data set, or 64 and 3. white: see `load_data`. Raises UserError.
     """
+    if not (isinstance(white, int) and 1 <= white <= WHITE):
+        raise UserError(f"`white` is the brightest value of 16-bit files, a whole number from 1 to {WHITE}. Received: {white}")
+    # a shell leaves ~ as it is after = and in files
+    directory = os.path.expanduser(directory) if directory else None
     _check_size(size or 64, channels or 3)
     directory = directory and os.path.expanduser(directory)
     source = sources.open_source(name, directory)
     size, channels = size or source.size or 64, channels or source.channels or 3
     _check_size(size, channels)
-    return cache.prepare(source, f"{name} {Path(directory).resolve() if directory else ''}", (size, size, channels))
+    return cache.prepare(source, f"{name} {Path(directory).resolve() if directory else ''}", (size, size, channels), white)
 
 
 def load_data(
@@ -66,6 +74,7 @@ def load_data(
     directory: str | os.PathLike | None = None,
     size: int | None = None,
     channels: int | None = None,
+    white: int = WHITE,
 ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Load a whole data set into memory, like `keras.datasets`.
 
@@ -76,12 +85,16 @@ def load_data(
         size: height and width of the images, in pixels: a power of two from 16 to 256, or a multiple of 4 from 8 to 60. The
             default is the size of the data set, or 64 if its images differ in size. Images are cropped to a square and resized.
         channels: 1 (grey) or 3 (RGB). The default is that of the data set, or 3.
+        white: the brightest value of files with 16 bits, such as 4095 where they contain 12-bit values.
 
     Returns:
         `(train_images, train_labels), (test_images, test_labels)`. Images are float32 arrays (n, size, size, channels) in
         [-1, 1]. Labels are int32 arrays (n,), all 0 if the data set has no classes. The classes of a folder are its
-        sub-folders in alphabetical order. The second pair is held out: the test split of the data set, or else a tenth of the
+        sub-folders in alphabetical order, or in the order of the numbers if all their names are whole numbers. The second pair
+        is held out: the test split of the data set, what is in val/ or test/ of a folder with train/, or else a tenth of the
         images. Byte-for-byte copies are used once, and near-copies of an image are on the same side as the image.
+
+        Of a folder, a line on stderr gives the number of images, what is not read, and the classes.
 
     Raises:
         UserError: if there is no such data set or folder, if more than 5 % of its files are damaged, or for another size or
@@ -91,8 +104,15 @@ def load_data(
     """
     is_path = isinstance(name, os.PathLike) or name.startswith((".", "/", "~"))
     if is_path or (directory is None and name not in sources.SOURCES and Path(name).is_dir()):
+        if not is_path:
+            print(f"the folder ./{name} is read, not a data set of that name", file=sys.stderr)
         name, directory = "folder", str(Path(name).expanduser())
-    image_set = load(NAMES.get(name, name), directory, size, channels)
+    elif directory is None and Path(name).is_dir():
+        print(f"the data set {name} is read, not the folder ./{name}", file=sys.stderr)
+    image_set = load(NAMES.get(name, name), directory, size, channels, white)
+    if name == "folder":
+        classes = f"; classes {sources.list_some(image_set.labels, 12)}" if image_set.labels else ""
+        print(f"{image_set.summary[0]}{classes}", file=sys.stderr)
     return tuple((to_float(image_set.images[side]), image_set.classes[side]) for side in cache.SIDES)
 
 

@@ -27,6 +27,7 @@ from annotated_types import Ge, Le
 from keras_ae import training
 from keras_ae.data.tasks import TASKS, Variation, identity
 from keras_ae.errors import UserError, explain
+from keras_ae.images.pictures import WHITE
 from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder
 from keras_ae.models.latents import LATENTS
 from keras_ae.models.losses import RECONSTRUCTIONS, Likelihood
@@ -68,12 +69,16 @@ Moves = table_of(Variation)
 
 
 class Data(Moves):
-    """Which data set, see `keras_ae.data.pipeline.load`, and how its training images are varied: see `data.tasks`."""
+    """Which data set, see `keras_ae.data.pipeline.load`, and how its training images are varied: see `data.tasks`.
+
+    white: brightest value of files with 16 bits.
+    """
 
     name: Text = "synthetic_cats"
     directory: Text | None = None
     size: Annotated[int, Ge(8), Le(256)] | None = None
     channels: Annotated[int, Ge(1), Le(3)] | None = None
+    white: Annotated[int, Ge(1), Le(WHITE)] = WHITE
     flip: bool = False
 
     @property

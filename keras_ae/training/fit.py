@@ -35,7 +35,7 @@ def train(experiment, run, show=False, words=(), minutes=None):
     # the data, and what is trained on so much of it
     experiment, origin = adopt_networks(experiment)
     source = experiment.data
-    image_set = pipeline.load(source.name, source.directory, source.size, source.channels)
+    image_set = pipeline.load(source.name, source.directory, source.size, source.channels, source.white)
     within = None
     if minutes:
         if run.exists:
