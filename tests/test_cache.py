@@ -250,9 +250,9 @@ def test_an_interrupted_preparation_goes_on(drawn, empty_cache, monkeypatch, cap
             load(drawn)
     decoded, original = [], cache.decode_piece
 
-    def counting(folder, first, items, shape):
+    def counting(folder, first, items, *rest):
         decoded.extend(items)
-        return original(folder, first, items, shape)
+        return original(folder, first, items, *rest)
 
     monkeypatch.setattr(cache, "decode_piece", counting)
     capsys.readouterr()

@@ -64,7 +64,7 @@ class ImageSet:
     classes: dict = dataclasses.field(compare=False, repr=False)
 
 
-def decode_piece(folder, first, items, shape):
+def decode_piece(folder, first, items, shape, fit):
     """Decode Encoded `items` and write them as rows `first`, `first` + 1 ... of the arrays in `folder`: bytes of their entries.
 
     Raises OSError if a file cannot be read.
@@ -74,7 +74,7 @@ def decode_piece(folder, first, items, shape):
     for number, (data, label, side) in enumerate(items):
         data, reason = data if isinstance(data, bytes) else pictures.read_bytes(data), b""
         try:
-            images[number] = pictures.decode(data, shape)
+            images[number] = pictures.decode(data, shape, fit)
             thumbnails[number] = copies.thumbnail(images[number])
         except pictures.DamagedPicture as error:
             reason = str(error).encode(errors="replace")
@@ -87,7 +87,7 @@ def decode_piece(folder, first, items, shape):
     return entries.tobytes()
 
 
-def _decode(source, shape, folder):
+def _decode(source, shape, fit, folder):
     """Decode the images of a source that are not in `folder` yet, on all cores, with a progress bar; their entries."""
     # takes a moment to import, and is of use only here
     import joblib
@@ -111,7 +111,7 @@ def _decode(source, shape, folder):
             tqdm(None, f"decoding {source.name}", count, initial=done, unit="image", disable=None) as progress,
         ):
             while together := list(itertools.islice(pieces, ROUND * joblib.cpu_count())):
-                for decoded in parallel(joblib.delayed(decode_piece)(folder, *one, shape) for one in together):
+                for decoded in parallel(joblib.delayed(decode_piece)(folder, *one, shape, fit) for one in together):
                     entries.write(decoded)
                     entries.flush()
                     progress.update(len(decoded) // ENTRY.itemsize)
@@ -165,8 +165,13 @@ def _summarize(source, damaged, repeated, near, n_train, n_test):
     return line + (f", {near:,} near-copies assigned to the side of their original" if near else "")
 
 
-def _fingerprint(shape, digests, test):
-    contents = hashlib.sha256(f"{CONTENTS} {shape}".encode())
+def _prepared(shape, fit):
+    """What the pixels of a picture depend on, as text."""
+    return f"{shape}" if fit == "crop" else f"{shape} {fit}"
+
+
+def _fingerprint(prepared, digests, test):
+    contents = hashlib.sha256(f"{CONTENTS} {prepared}".encode())
     for side, chosen in zip(SIDES, (~test, test), strict=True):
         for digest in digests[chosen]:
             contents.update(f"{side} {digest.tobytes().hex()}\n".encode())
@@ -185,9 +190,9 @@ def _copy_rows(source, rows, path):
     return target
 
 
-def _build(source, shape, preparing, whole):
+def _build(source, shape, fit, preparing, whole):
     """Decode a source in the folder `preparing`, where an earlier call may have ended anywhere; fill the folder `whole`."""
-    entries = _decode(source, shape, preparing)
+    entries = _decode(source, shape, fit, preparing)
     warnings = _check_damage(source, [(i, entries["reason"][i].decode()) for i in np.flatnonzero(entries["reason"] != b"")])
     rows = np.flatnonzero(entries["reason"] == b"")
     rows = rows[_sort(entries["digest"][rows])]
@@ -217,7 +222,7 @@ def _build(source, shape, preparing, whole):
         "n_test": n_test,
         "shape": shape,
         "labels": source.labels,
-        "fingerprint": _fingerprint(shape, digests, test),
+        "fingerprint": _fingerprint(_prepared(shape, fit), digests, test),
         "summary": [_summarize(source, damaged, count - damaged - len(rows), near, n_train, n_test)],
         "warnings": warnings,
     }
@@ -241,14 +246,17 @@ def _open(folder):
     return image_set if fits else None
 
 
-def prepare(source, place, shape):
+def prepare(source, place, shape, fit="crop"):
     """The `ImageSet` of a source decoded to `shape` (H, W, C), built unless it exists. Prints warnings of damaged files.
+
+    fit: see `images.pictures.decode`.
 
     place: identifies the data set, such as the absolute path of a folder; the cache of a changed folder replaces the one
     before. If this is interrupted, the next call goes on. Raises UserError if too many picture files are damaged, or fewer than
     2 images remain.
     """
-    name = f"{source.name}-{'x'.join(map(str, shape))}-{hashlib.sha256(f'{place} {shape}'.encode()).hexdigest()[:12]}"
+    known = hashlib.sha256(f"{place} {_prepared(shape, fit)}".encode()).hexdigest()[:12]
+    name = f"{source.name}-{'x'.join(map(str, shape))}-{known}"
     state = hashlib.sha256(f"{VERSION} {source.stamp}".encode()).hexdigest()[:8]
     root = sources.cache_root() / "images"
     folder = root / f"{name}-{state}"
@@ -266,7 +274,7 @@ def prepare(source, place, shape):
             shutil.rmtree(whole, ignore_errors=True)
             whole.mkdir(parents=True)
             try:
-                _build(source, shape, preparing, whole)
+                _build(source, shape, fit, preparing, whole)
             except UserError:
                 shutil.rmtree(preparing)
                 raise

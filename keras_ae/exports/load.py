@@ -203,9 +203,10 @@ class Exported:
 
     card: the contents of card.json. shape: (H, W, C) of the images it makes. input_shape: of the images it takes. latent_dim:
     length of a code. code_shape: (latent_dim,), or (h, w, channels) where the code is a flattened map. task: name of the task
-    that it was trained for. labels: names of the classes of a conditional model, () of others. label: number of the class to
-    encode and draw, given to this class by name or number; None without one. runtime: "tensorflow", "onnx", or "auto" for onnx
-    where onnxruntime is installed and the export has its files.
+    that it was trained for. fit: how pictures of another shape are brought to it: "crop", "pad" or "stretch". labels: names of
+    the classes of a conditional model, () of others. label: number of the class to encode and draw, given to this class by name
+    or number; None without one. runtime: "tensorflow", "onnx", or "auto" for onnx where onnxruntime is installed and the export
+    has its files.
 
     Images are float32 (n, H, W, C) in [-1, 1]; the methods take uint8 images as well. Any number of images can be passed.
     Raises UserError if the folder is missing, is not an export, or was written by a newer keras_ae, or the class is unknown.
@@ -227,6 +228,7 @@ class Exported:
         self.shape, self.input_shape = tuple(self.card["image_shape"]), tuple(self.card["input_shape"])
         self.latent_dim, self.code_shape = self.card["latent_dim"], tuple(self.card["code_shape"])
         self.task = self.card["task"]["name"]
+        self.fit = self.card["fit"]
         self.labels = tuple(self.card["labels"])
         self.label = None if label is None else self._number_of(label)
 

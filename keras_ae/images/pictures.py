@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.ExifTags import Base
 from PIL.PngImagePlugin import PngInfo
 
 from keras_ae.errors import UserError
@@ -20,6 +21,8 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 # Pillow's names of these formats: it knows many more, some of which start other programs
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 MOST_BYTES = 64 * 2**20  # of a picture file
+# what becomes of a picture whose sides have another ratio than those of the images, and how its user is told
+FITS = {"crop": "the middle {part} of the picture", "pad": "the whole picture, on black,", "stretch": "the picture, stretched,"}
 
 # by suffix, in lower case: path -> uint8 (height, width, channels), for kinds that are no pictures
 READERS = {}
@@ -104,49 +107,77 @@ def _eight_bit(image):
     return image if image.mode in ("RGB", "L") else image.convert("L" if image.mode == "1" else "RGB")
 
 
-def _middle_square(image, size):
-    """The central square of an image as RGB, reduced by a whole factor to about 4 times `size` if it is larger than 8 times."""
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    factor = side // (4 * size) if side > 8 * size else 1
-    square = Image.new("RGB", [math.ceil(side / factor)] * 2)
+def describe_fit(shape, fit):
+    """What an image of `shape` shows of a picture, in words."""
+    return FITS[fit].format(part="square" if shape[0] == shape[1] else "part")
+
+
+def place(sides, shape, fit, minimum=np.minimum, maximum=np.maximum):
+    """Sides of the middle part of a picture that is used, and of what that becomes, in the middle of an image of `shape`.
+
+    sides: height and width of the picture, an array, or a tensor with these functions of its library. fit: of `FITS`.
+    """
+    wanted = np.array(shape[:2])
+
+    def largest(ratio, inside):
+        # rounded; neither side is 0
+        return minimum(inside, maximum((2 * inside[::-1] * ratio + ratio[::-1]) // (2 * ratio[::-1]), 1))
+
+    return largest(wanted, sides) if fit == "crop" else sides, largest(sides, wanted) if fit == "pad" else wanted
+
+
+def _reduce_middle(image, part, size):
+    """The middle part of an image, (height, width), as RGB; sides above 8 times `size` are reduced to about 4 times."""
+    height, width = part
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    down, across = (side // (4 * final) if side > 8 * final else 1 for side, final in zip(part, size, strict=True))
+    middle = Image.new("RGB", (math.ceil(width / across), math.ceil(height / down)))
     # tile by tile: the whole image in another mode takes many times the memory of the file
-    step = factor * max(1, 512 // factor)
-    for y in range(0, side, step):
-        for x in range(0, side, step):
-            tile = image.crop((left + x, top + y, left + min(x + step, side), top + min(y + step, side)))
-            square.paste(_eight_bit(tile).reduce(factor), (x // factor, y // factor))
-    square.info = image.info
-    return square
+    tall, wide = (factor * max(1, 512 // factor) for factor in (down, across))
+    for y in range(0, height, tall):
+        for x in range(0, width, wide):
+            tile = image.crop((left + x, top + y, left + min(x + wide, width), top + min(y + tall, height)))
+            middle.paste(_eight_bit(tile).reduce((across, down)), (x // across, y // down))
+    middle.info = image.info
+    return middle
 
 
-def _decode(data, shape):
-    size, _, channels = shape
+def _decode(data, shape, fit):
+    height, width, channels = shape
     image = open_image(io.BytesIO(data))
     pixels, most = f"{image.width}x{image.height} pixels", Image.MAX_IMAGE_PIXELS
     if min(image.size) < 4:
         raise DamagedPicture(f"only {pixels}")
     # a JPEG is decoded at 1/2, 1/4 or 1/8 of its size in a fraction of the time; twice the final size keeps the quality
-    image.draft(None, (2 * size, 2 * size))
+    image.draft(None, [2 * max(height, width)] * 2)
     if most and image.width * image.height > most:
         raise DamagedPicture(f"{pixels} are more than Pillow's limit of {most / 10**6:.0f} million")
-    square = ImageOps.exif_transpose(_middle_square(image, size)).convert("L" if channels == 1 else "RGB")
-    if square.size != (size, size):
-        square = square.resize((size, size), Image.Resampling.BICUBIC)
-    return np.asarray(square).reshape(shape)
+    # these EXIF orientations exchange height and width
+    turn = -1 if image.getexif().get(Base.Orientation) in (5, 6, 7, 8) else 1
+    part, size = (sides.tolist() for sides in place(np.array(image.size[::-1]), (height, width)[::turn], fit))
+    middle = ImageOps.exif_transpose(_reduce_middle(image, part, size)).convert("L" if channels == 1 else "RGB")
+    size = tuple(size[::-turn])
+    if middle.size != size:
+        middle = middle.resize(size, Image.Resampling.BICUBIC)
+    if size != (width, height):
+        whole = Image.new(middle.mode, (width, height))
+        whole.paste(middle, ((width - size[0]) // 2, (height - size[1]) // 2))
+        middle = whole
+    return np.asarray(middle).reshape(shape)
 
 
-def decode(data, shape):
-    """Decode the bytes of a picture file of any size and mode to uint8 of `shape`, (size, size, channels); channels is 1 or 3.
+def decode(data, shape, fit="crop"):
+    """Decode the bytes of a picture file of any size and mode to uint8 of `shape`, (H, W, C), where C is 1 or 3.
 
-    Takes the first frame, rotates it by its EXIF orientation, crops the central square, and resizes it bicubically (a = -0.5)
-    with antialiasing if the size differs. Transparent parts become white, 16 bits are scaled to 8. Raises DamagedPicture, also
-    for a file of more than 64 MiB and for more pixels than `PIL.Image.MAX_IMAGE_PIXELS`, after JPEG's reduction.
+    Takes the first frame, rotates it by its EXIF orientation, and resizes it bicubically (a = -0.5) with antialiasing if the
+    size differs: its central part with the ratio of the sides of `shape` ("crop"), the whole of it on black ("pad") or
+    stretched ("stretch"). Transparent parts become white, 16 bits are scaled to 8. Raises DamagedPicture, also for a file of
+    more than 64 MiB and for more pixels than `PIL.Image.MAX_IMAGE_PIXELS`, after JPEG's reduction.
     """
     if len(data) > MOST_BYTES:
         raise DamagedPicture(f"a file of more than {MOST_BYTES >> 20} MB")
     try:
-        return _decode(data, shape)
+        return _decode(data, shape, fit)
     except DamagedPicture:
         raise
     except UnidentifiedImageError:
@@ -156,11 +187,13 @@ def decode(data, shape):
         raise DamagedPicture(str(error).partition("\n")[0] or type(error).__name__) from error
 
 
-def read(path, shape):
+def read(path, shape, fit="crop"):
     """`decode` the file `path`, or read it by the function of its suffix in `READERS`. Raises UserError."""
     reader = READERS.get(Path(path).suffix.lower())
+    if not reader and shape[-1] not in (1, 3):
+        raise UserError(f"the model takes images of {shape[-1]} bands, picture files have 1 or 3; give it arrays in Python")
     try:
-        image = reader(path) if reader else decode(read_bytes(path), shape)
+        image = reader(path) if reader else decode(read_bytes(path), shape, fit)
     except DamagedPicture as error:
         raise UserError(f"cannot use the picture {printable(path)}: {error}") from None
     except OSError as error:
@@ -170,7 +203,7 @@ def read(path, shape):
     return image
 
 
-def read_each(paths, shape, report):
+def read_each(paths, shape, report, fit="crop"):
     """`read` each file that can be read: pairs (index, uint8 of `shape`). `report(text)` gets the other files.
 
     Raises UserError with the first reason if no file can be read.
@@ -178,7 +211,7 @@ def read_each(paths, shape, report):
     found, reasons = False, []
     for index, path in enumerate(paths):
         try:
-            pixels = read(path, shape)
+            pixels = read(path, shape, fit)
         except UserError as error:
             reasons.append(str(error))
         else:
@@ -190,9 +223,9 @@ def read_each(paths, shape, report):
         raise UserError(f"none of these picture files can be read: {reasons[0]}")
 
 
-def read_all(paths, shape, report):
+def read_all(paths, shape, report, fit="crop"):
     """Every file that can be read: their indices (n,) in `paths`, and uint8 (n, *shape); see `read_each`."""
-    indices, pixels = zip(*read_each(paths, shape, report), strict=True)
+    indices, pixels = zip(*read_each(paths, shape, report, fit), strict=True)
     return np.array(indices), np.stack(pixels)
 
 
@@ -252,8 +285,14 @@ def stack(kinds, columns):
 
 
 def to_pillow(pixels):
-    """uint8 (height, width, channels) as a Pillow image."""
-    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    """uint8 (height, width, channels) as a Pillow image: of the first three bands, or of the first where there are two."""
+    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] < 3 else np.ascontiguousarray(pixels[..., :3]))
+
+
+def describe_bands(channels):
+    """Which bands pictures show, in words; "" where they show all."""
+    shown = {1: "", 2: "band 1", 3: ""}.get(channels, "bands 1 to 3")
+    return shown and f"pictures show {shown} of {channels}"
 
 
 def save_png(path, image, optimize=False):
