@@ -108,7 +108,7 @@ def readme(card):
         latent_dim=card["latent_dim"],
         inputs="(batch, {}, {}, {})".format(*card["input_shape"]),
         input_channels=card["input_shape"][-1],
-        fit=describe_fit(card["input_shape"], card["fit"]),
+        fit=describe_fit(card["input_shape"], card.get("fit", "crop")),
         bands=f"\nFor people, {bands}.\n" if (bands := card.get("bands")) else "",
         height=height,
         width=width,
