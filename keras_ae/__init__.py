@@ -18,4 +18,14 @@ import lazy_loader
 
 __version__ = "0.1.0"
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_find, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+
+def __getattr__(name):
+    """A public name, imported when it is first used."""
+    # exports and data sets need no Keras
+    if name in __all__ and name not in ("load", "show", "load_data", "add_noise", "downscale"):
+        from keras_ae.errors import check_backend
+
+        check_backend()
+    return _find(name)

@@ -129,7 +129,7 @@ def read_batches(model, paths, directory=None, batch=1024):
     """
     labels = model.labels_of(paths, directory)
     shown = tqdm(paths, unit="file", disable=None, leave=False)
-    readable = pictures.read_each(shown, model.input_shape, warn, model.fit)
+    readable = pictures.read_each(shown, model.input_shape, warn, model.white, model.fit)
     while block := list(itertools.islice(readable, batch)):
         indices, images = zip(*block, strict=True)
         yield [paths[index] for index in indices], np.stack(images), None if labels is None else labels[list(indices)]
@@ -202,11 +202,19 @@ def _prepare_process(arguments):
     for stream in (sys.stdout, sys.stderr):
         # names of files need not be text
         stream.reconfigure(errors="backslashreplace")
+    # this process alone computes with TensorFlow, whatever Keras is set to elsewhere
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    for limit in ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH"):
+        os.environ.pop(limit, None)
     if "runtime" in arguments:
         # TensorFlow leaves Keras out: a third of its start, and exports do not need it
         os.environ.update(TENSORFLOW | {"TF_USE_LEGACY_KERAS": "1"} | dict(os.environ))
     else:
         import_tensorflow()
+        import keras
+
+        keras.config.set_floatx("float32")
+        keras.config.set_image_data_format("channels_last")
 
 
 def run(parser, body, argv=None):
@@ -228,6 +236,10 @@ def run(parser, body, argv=None):
     try:
         try:
             arguments = parser.parse_args(argv)
+            for name, value in vars(arguments).items():
+                # shells leave the ~ of --out=~/x
+                if isinstance(value, str) and value.startswith("~"):
+                    setattr(arguments, name, os.path.expanduser(value))
             if getattr(arguments, "model", "") is None:
                 # the export that users train first, or the one that the repository has
                 arguments.model = "exported/vae" if Path("exported/vae").is_dir() else "exported/cats"

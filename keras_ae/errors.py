@@ -27,6 +27,24 @@ def one_line(text):
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in str(text))
 
 
+def check_backend():
+    """Import Keras. Raises UserError if it is set to compute with something else than TensorFlow."""
+    try:
+        import keras
+
+        found = keras.config.backend()
+    except ImportError as error:
+        if (error.name or "keras").partition(".")[0] in ("keras", "tensorflow"):
+            raise
+        # of the backend that is chosen
+        found = error.name
+    if found != "tensorflow":
+        raise UserError(
+            f"keras_ae needs Keras on TensorFlow. Received: {found}, from KERAS_BACKEND or keras.json; set "
+            'os.environ["KERAS_BACKEND"] = "tensorflow" before keras is imported'
+        )
+
+
 @contextlib.contextmanager
 def explain(what, *kinds):
     """Turn errors of these kinds inside the block into a UserError of one line, which begins with `what`."""

@@ -52,6 +52,14 @@ def find_foreign(path):
     return foreign[0] if foreign else None
 
 
+def is_text(path):
+    """Whether a path is Unicode: under LC_ALL=C, letters beyond ASCII may be single bytes to Python."""
+    try:
+        return bool(str(path).encode())
+    except UnicodeEncodeError:
+        return False
+
+
 def check_output(path, force=False, suffixes=()):
     """The output `path` as a Path.
 
@@ -65,7 +73,10 @@ def check_output(path, force=False, suffixes=()):
     # a Path has lost one of the two slashes of gs://
     if re.match(r"[a-z][a-z0-9]+:/", text):
         raise UserError(f"an output must be local; copy it to {text} afterwards")
-    path, place = Path(path), Path(os.path.realpath(path))
+    path = Path(os.path.expanduser(path))
+    place = Path(os.path.realpath(path))
+    if not suffixes and not is_text(place):
+        raise UserError(f"TensorFlow writes no folder named {text!r} here; choose plain letters, or set PYTHONUTF8=1")
     if suffixes and path.suffix.lower() not in suffixes:
         raise UserError(f"the name of the output must end in {' or '.join(suffixes)}. Received: {text}")
     if place.exists() and not (place.is_file() or place.is_dir() and not suffixes):

@@ -3,6 +3,7 @@
 import argparse
 import json
 import shlex
+from pathlib import Path
 
 from keras_ae import files, training
 from keras_ae.commandline import FORCE, command, number, option, out
@@ -24,6 +25,8 @@ def open_run(name, out, resume, workers):
     """The Run to train in: an existing one to resume, or a new one."""
     from keras_ae.training.run import ROOT, Run, find_run, new_run
 
+    if out and not files.is_text(Path(out).resolve()):
+        raise UserError(f"TensorFlow writes no folder named {out!r} here; choose plain letters, or set PYTHONUTF8=1")
     if workers and not out:
         raise UserError("workers need the folder that they share; name it with --out")
     # workers come at any time, the chief may have begun

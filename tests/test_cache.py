@@ -250,9 +250,9 @@ def test_an_interrupted_preparation_goes_on(drawn, empty_cache, monkeypatch, cap
             load(drawn)
     decoded, original = [], cache.decode_piece
 
-    def counting(folder, first, items, *rest):
+    def counting(folder, first, items, *more):
         decoded.extend(items)
-        return original(folder, first, items, *rest)
+        return original(folder, first, items, *more)
 
     monkeypatch.setattr(cache, "decode_piece", counting)
     capsys.readouterr()

@@ -258,7 +258,7 @@ def test_a_photo_becomes_the_picture_that_python_reads(shown, exports, tmp_path,
     }"""
     seen = np.array(tab.evaluate(script), int).reshape(*model.input_shape[:2], 4)[..., : model.input_shape[-1]]
     # Pillow clips between its two passes
-    assert np.abs(seen - pictures.read(path, model.input_shape, model.fit)).mean() < 3
+    assert np.abs(seen - pictures.read(path, model.input_shape, fit=model.fit)).mean() < 3
 
 
 def test_photos_are_left_out_for_other_bands(shown):

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+import tifffile
 from PIL import EpsImagePlugin, Image
 
 from keras_ae.data.drawn_cats import draw, sample_factors
@@ -45,6 +46,64 @@ def test_sixteen_bits_are_scaled_not_clipped():
     ramp = np.linspace(0, 65535, 32 * 32).reshape(32, 32).astype("uint16")
     pixels = pictures.decode(encoded(Image.fromarray(ramp)), (32, 32, 3))
     assert np.abs(pixels[..., 0] - ramp / 257).max() <= 1
+
+
+TWELVE = RANDOM.integers(0, 4096, (16, 16, 3)).astype("uint16")
+GREY = TWELVE[..., 0]
+
+
+def tiff(values, **options):
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, values, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "values", "white"),
+    [
+        (tiff(FRAMES[0]), FRAMES[0], 255),
+        (tiff(GREY), GREY, 65535),
+        (tiff(GREY), GREY, 4095),
+        (tiff(GREY), GREY, 1000),
+        (tiff(GREY, byteorder=">"), GREY, 4095),
+        (tiff(GREY.astype("uint32")), GREY, 4095),
+        (tiff(4095 - GREY, photometric="miniswhite"), GREY, 4095),
+        (tiff(TWELVE, photometric="rgb", rowsperstrip=4), TWELVE, 4095),
+        (tiff(TWELVE, photometric="rgb", byteorder=">"), TWELVE, 4095),
+        (tiff(TWELVE, photometric="rgb", compression="zlib", predictor=True), TWELVE, 4095),
+        (tiff(np.moveaxis(TWELVE, -1, 0), photometric="rgb", planarconfig="separate"), TWELVE, 4095),
+        (tf.io.encode_png(TWELVE).numpy(), TWELVE, 4095),
+        (encoded(Image.fromarray(GREY)), GREY, 4095),
+        (tiff((GREY / 4095).astype("float32")), GREY, 4095),
+        (tiff(TWELVE / 4095, photometric="rgb"), TWELVE, 4095),
+    ],
+)
+def test_values_of_any_number_of_bits_are_scaled(data, values, white):
+    expected = np.rint(np.minimum(values, white) * (255 / white)).astype(int)
+    shape = (*values.shape[:2], 3)
+    assert np.abs(pictures.decode(data, shape, white=white) - expected.reshape(*shape[:2], -1)).max() == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        (GREY.astype("int16") - 1024, "values from -[0-9]+ to"),
+        (GREY.astype("int32") + 65535, "values from 65.* whole ones of 0 to 65535 or floats of 0 to 1 work"),
+        (GREY.astype("float32"), "floats of 0 to 1 work"),
+        (np.full((16, 16), np.nan, "float32"), "values from nan to nan"),
+        (np.zeros((16, 16, 5), "uint16"), "5 channels; 1 to 4 work"),
+    ],
+)
+def test_tiff_files_of_other_values_are_refused(values, reason):
+    with pytest.raises(pictures.DamagedPicture, match=reason):
+        pictures.decode(tiff(values, planarconfig="contig" if values.ndim == 3 else None), (16, 16, 3))
+
+
+def test_the_extra_that_reads_tiff_files_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    assert pictures.decode(tiff(GREY), (16, 16, 1)).shape == (16, 16, 1)
+    with pytest.raises(pictures.DamagedPicture, match=r"needs pip install 'keras_ae\[tiff\]'$"):
+        pictures.decode(tiff(GREY / 4095), (16, 16, 1))
 
 
 def test_transparent_parts_become_white():
@@ -116,13 +175,13 @@ def test_damaged_files_are_refused_with_a_reason(data, reason):
         pictures.decode(data, (16, 16, 3))
 
 
-@pytest.mark.parametrize("form", ["eps", "tiff", "ppm", "ico"])
+@pytest.mark.parametrize("form", ["eps", "ppm", "ico"])
 def test_other_formats_are_refused_whatever_the_file_is_called_and_no_program_is_started(tmp_path, monkeypatch, form):
     started = []
     monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *arguments, **options: started.append(arguments))
     monkeypatch.setattr(subprocess, "Popen", lambda *arguments, **options: started.append(arguments))
     (tmp_path / "cat.jpg").write_bytes(encoded(Image.fromarray(RED_OVER_BLUE), form))
-    with pytest.raises(UserError, match=r"cat.jpg: not a picture file; JPEG, PNG, BMP, GIF, WEBP work$"):
+    with pytest.raises(UserError, match=r"cat.jpg: not a picture file; JPEG, PNG, BMP, GIF, WEBP, TIFF work$"):
         pictures.read(tmp_path / "cat.jpg", (16, 16, 3))
     assert not started
 
@@ -131,7 +190,7 @@ def test_other_formats_are_refused_whatever_the_file_is_called_and_no_program_is
 def test_what_is_no_file_and_files_of_any_length_are_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     for path in (tmp_path / "pipe.png", tmp_path):
-        with pytest.raises(UserError, match="cannot read the picture .*: it is not a file$"):
+        with pytest.raises(UserError, match="cannot use the picture .*: it is not a file$"):
             pictures.read(path, (16, 16, 3))
     with open(tmp_path / "long.png", "wb") as file:
         file.truncate(10**12)

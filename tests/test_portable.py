@@ -86,7 +86,7 @@ def test_pictures_of_any_size_are_resized_as_encode_uint8_and_files_are(tmp_path
         assert np.abs(found - portable.resize(tf.constant(pixels), shape, fit)).max() < 1.01 / 127.5
         encoded = io.BytesIO()
         pictures.to_pillow(pixels[0]).save(encoded, "png")
-        of_file = pictures.to_float(pictures.decode(encoded.getvalue(), shape, fit))
+        of_file = pictures.to_float(pictures.decode(encoded.getvalue(), shape, fit=fit))
         # Pillow clips between its two passes, and first halves what is far too large
         assert np.abs(found[0] - of_file).mean() < 0.06
         side = min(height, width)

@@ -46,7 +46,7 @@ def test_both_runtimes_draw_and_encode_the_same(wide, photo):
     assert drawn.shape == (9, 16, 24, 3)
     assert np.abs(drawn.astype(int) - expected).max() <= 1
     # whether a file is read, or its pixels are given to the SavedModel
-    z = onnx.encode(pictures.read(photo, onnx.input_shape, onnx.fit)[None])
+    z = onnx.encode(pictures.read(photo, onnx.input_shape, fit=onnx.fit)[None])
     encode = tf.saved_model.load(str(wide / "encoder")).signatures["encode_uint8"]
     np.testing.assert_allclose(encode(images=np.asarray(Image.open(photo))[None])["z"], z, atol=0.02 * np.abs(z).max())
     assert "the whole picture, on black, is resized" in (wide / "README.md").read_text()
@@ -83,7 +83,7 @@ def test_training_starts_from_such_an_export_with_its_size_and_fit(wide, folder,
 
 def test_square_images_have_the_caches_and_fingerprints_that_they_had(folder):
     plain, cropped, padded, wide = (
-        pipeline.load("folder", folder, size, 3, fit)
+        pipeline.load("folder", folder, size, 3, fit=fit)
         for size, fit in ((16, "crop"), ([16, 16], "crop"), (16, "pad"), ([16, 24], "crop"))
     )
     assert plain.folder == cropped.folder
@@ -103,7 +103,7 @@ def test_square_images_have_the_caches_and_fingerprints_that_they_had(folder):
 def test_the_part_of_a_picture_that_is_used(tmp_path, fit, shape, box):
     pixels = RANDOM.integers(0, 256, (60, 60, 3), "uint8")
     pictures.write_png(tmp_path / "one.png", pixels)
-    found = pictures.read(tmp_path / "one.png", (*shape, 3), fit)
+    found = pictures.read(tmp_path / "one.png", (*shape, 3), fit=fit)
     height, width = (16, 16) if fit == "pad" else shape
     expected = Image.fromarray(pixels).crop(box).resize((width, height), Image.Resampling.BICUBIC)
     np.testing.assert_array_equal(found[:, 4:-4] if fit == "pad" else found, expected)
@@ -112,7 +112,7 @@ def test_the_part_of_a_picture_that_is_used(tmp_path, fit, shape, box):
     turned = Image.Exif()
     turned[0x112] = 6
     Image.fromarray(pixels).transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=turned)
-    np.testing.assert_array_equal(pictures.read(tmp_path / "turned.png", (*shape, 3), fit), found)
+    np.testing.assert_array_equal(pictures.read(tmp_path / "turned.png", (*shape, 3), fit=fit), found)
 
 
 @pytest.mark.parametrize(

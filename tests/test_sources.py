@@ -2,6 +2,7 @@ import dataclasses
 import hashlib
 import itertools
 import os
+import re
 import shutil
 import sys
 import types
@@ -211,3 +212,103 @@ def test_faces_are_cropped_around_their_middle():
     picture = np.zeros((218, 178, 3), "uint8")
     picture[35:183, 15:163] = 200
     assert (pictures.decode(sources._encode(picture, 148), (148, 148, 3)) == 200).all()
+
+
+def make_files(folder, names):
+    """A picture for each name, such as "a/0.png"; of names with "=", the one after it; other files of other suffixes."""
+    for index, name in enumerate(names):
+        name, _, same = name.partition("=")
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if same:
+            shutil.copy(folder / same, path)
+        elif path.suffix in (".png", ".jpg"):
+            pictures.write_png(path, cat(index))
+        elif path.suffix != ".d":
+            path.write_text("words")
+
+
+def numbered(folder, n):
+    return [f"{folder}/{index}.png" for index in range(n)]
+
+
+CLASSES = [*numbered("a", 20), *numbered("b", 20)]
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["a.png", "b.png", "x.HEIC", "y.heic", "z.txt", "README"], "; not read: 2 .heic, 1 .txt, 1 without a suffix"),
+        (["a.png", "Thumbs.db", ".DS_Store", "desktop.ini", "__MACOSX/a.png", "@eaDir/a.png", ".cache/a.txt"], ""),
+        (["train/0.png", "val/0.png", "train/a.txt"], "; split as given by train/ and val/; not read: 1 .txt"),
+        (["train/0.png", "test/0.png", "Validation/0.png"], "; split as given by train/ and Validation/ and test/"),
+        (["train/0.png", "other/0.png"], ""),
+    ],
+)
+def test_what_is_left_out_or_given_is_said_in_the_line_that_counts_images(tmp_path, names, said):
+    make_files(tmp_path, names)
+    assert sources.folder(tmp_path).said == said
+
+
+@pytest.mark.parametrize(
+    ("names", "labels", "warnings"),
+    [
+        ([*CLASSES, "c/x/.d"], ("a", "b"), ["sub-folders without an image that is read are no classes: c"]),
+        ([*CLASSES, "c/0.heic"], ("a", "b"), ["sub-folders without an image that is read are no classes: c"]),
+        ([*CLASSES, "x.png"], (), ["the sub-folders a, b are no classes, because of images beside them: x.png"]),
+        (numbered("10", 2) + numbered("9", 2) + numbered("-1", 2), ("-1", "9", "10"), []),
+        (numbered("10", 2) + numbered("9", 2) + numbered("x", 2), ("10", "9", "x"), []),
+        (["train/a/0.png", "train/b/0.png", "val/b/0.png", "test/a/0.png"], ("a", "b"), []),
+        (["train/a/0.png", "train/b/0.png", "test/0.png"], (), ["the sub-folders a, b are no classes, .*: test/0.png"]),
+        (["train/0.png", "val/0.png", "x/0.png"], (), ["1 images outside of train/ and val/ are left out: x/0.png"]),
+    ],
+)
+def test_classes_of_a_folder_and_warnings_about_them(tmp_path, names, labels, warnings):
+    make_files(tmp_path, names)
+    source = sources.folder(tmp_path)
+    assert source.labels == labels
+    assert len(source.warnings) == len(warnings)
+    assert all(re.fullmatch(expected, line) for expected, line in zip(warnings, source.warnings, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("names", "sizes", "warning"),
+    [
+        (numbered("train", 30) + ["val/x.png=train/3.png", "test/0.png"], (30, 2), r"the sides: 1 \(train/3.png = val/x.png\)"),
+        ([*CLASSES, "b/x.png=a/3.png"], None, r"several classes, of which the first counts: 1 \(a/3.png = b/x.png\)"),
+        ([*CLASSES, "c/0.png"], None, r"classes of one image: c\n"),
+        (["train/a/0.png", "train/b/1.png", "val/b/2.png"], (2, 1), r"classes without a held-out image: a\n"),
+    ],
+)
+def test_copies_across_sides_or_classes_and_poor_classes_are_warned_of(tmp_path, capsys, names, sizes, warning):
+    make_files(tmp_path / "mine", names)
+    image_set = pipeline.load("folder", str(tmp_path / "mine"), size=16)
+    assert sizes in (None, (image_set.n_train, image_set.n_test))
+    assert re.search(warning, capsys.readouterr().err)
+
+
+def test_links_are_named(tmp_path, capsys):
+    make_files(tmp_path / "mine", numbered(".", 40))
+    (tmp_path / "mine" / "folder").symlink_to(tmp_path)
+    (tmp_path / "mine" / "broken.png").symlink_to("nowhere.png")
+    image_set = pipeline.load("folder", str(tmp_path / "mine"), size=16)
+    assert image_set.summary[0].endswith("; not read: 1 linked folder folder")
+    assert "skipped 1 damaged of 41 files: broken.png (a link to nothing)" in capsys.readouterr().err
+
+
+def test_load_data_says_what_it_took(tmp_path, capsys, monkeypatch):
+    make_files(tmp_path / "mnist", [*numbered("10", 5), *numbered("9", 5)])
+    make_files(tmp_path, ["digits/0.png"])
+    monkeypatch.chdir(tmp_path)
+    pipeline.load_data("mnist", size=16)
+    lines = capsys.readouterr().err
+    assert "the folder ./mnist is read, not a data set of that name" in lines and "; classes 9, 10\n" in lines
+    pipeline.load_data("digits")
+    assert capsys.readouterr().err.startswith("the data set digits is read, not the folder ./digits\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert pipeline.load("folder", "~/mnist", 16).n_test == pipeline.load("folder", "mnist", 16).n_test
+    monkeypatch.setenv("KERAS_AE_CACHE", "~/cache")
+    assert sources.cache_root() == tmp_path / "cache"
+    (tmp_path / "cache").write_text("no folder")
+    with pytest.raises(UserError, match=r"cannot write the cache .* name another folder in .* KERAS_AE_CACHE"):
+        pipeline.load("folder", "mnist", 16)

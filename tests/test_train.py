@@ -1,5 +1,6 @@
 import contextlib
 import json
+import os
 import re
 import shlex
 import shutil
@@ -166,7 +167,7 @@ def test_ctrl_c_and_kill_9_lose_no_whole_epoch(tmp_path, command, refined, undra
     assert process.returncode == -signal.SIGKILL
     assert 1 <= stopped.epochs < 4
 
-    def interrupt(*_):
+    def interrupt(*_, **__):
         raise KeyboardInterrupt
 
     # Ctrl-C in the middle of the next epoch
@@ -347,6 +348,22 @@ def test_wrong_folders_are_explained_and_leave_nothing(tmp_path, tiny, command, 
     (tmp_path / "thesis" / "weights.npz").write_text("theirs")
     assert "exists and is no run; choose another --out" in fails(train.main, *command("thesis"))
     assert (tmp_path / "thesis" / "weights.npz").read_text() == "theirs"
+
+
+def test_what_keras_is_set_to_elsewhere_does_not_matter_to_a_command(tmp_path, command, run):
+    settings = {"floatx": "float16", "epsilon": 1e-7, "backend": "jax", "image_data_format": "channels_first"}
+    (tmp_path / "keras.json").write_text(json.dumps(settings))
+    limits = {"KERAS_BACKEND": "torch", "KERAS_MAX_EPOCHS": "1", "KERAS_MAX_STEPS_PER_EPOCH": "1"}
+    environment = os.environ | {"KERAS_HOME": str(tmp_path), "PYTHONPATH": str(Path(train.__file__).parents[1])} | limits
+    words = command("run {a} [1] \u00fc", *QUICK, "training.epochs=2", "latent.name=point")
+    done = subprocess.run([sys.executable, "-m", "keras_ae.train", *words], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert Run(tmp_path / "run {a} [1] \u00fc").best_weights.exists()
+    # letters that are single bytes to Python, and that TensorFlow cannot write
+    environment |= {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    words = command("lauf \u00fc", *QUICK)
+    done = subprocess.run([sys.executable, "-m", "keras_ae.train", *words], env=environment, capture_output=True, text=True)
+    assert done.returncode == 2 and "set PYTHONUTF8=1" in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
 
 
 def test_a_loss_that_is_no_number_is_explained(tmp_path, command, fails):

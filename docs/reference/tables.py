@@ -76,6 +76,7 @@ KEYS = {
     "size": "side of the images in pixels, or height and width; not set: 64 for pictures, their own for data sets",
     "fit": "what becomes of pictures with another ratio of the sides: the middle part, the whole on black, or stretched",
     "channels": "1: grey, 3: RGB; not set: as the data set has them",
+    "white": "brightest value of picture files with 16 bits, such as 4095 for 12-bit values",
     "flip": "mirror half of the training images at random",
     "shift": "move training images at random by up to this many pixels",
     "data.scale": "enlarge or shrink them by up to this share",

@@ -9,7 +9,9 @@ While files are decoded, images, thumbnails and one ENTRY for each file lie in a
 entry is written after its image, so the number of entries is where the next process goes on if this one is killed.
 """
 
+import contextlib
 import dataclasses
+import errno
 import glob
 import hashlib
 import itertools
@@ -30,13 +32,13 @@ from keras_ae.errors import UserError
 from keras_ae.images import pictures
 
 # raise when the files of a cache change, so that old ones are not read
-VERSION = 8
+VERSION = 9
 # raise when the pixels or the split of the same files change: it is part of the fingerprint that runs and exports keep
 CONTENTS = 3
 HELD_OUT = 0.1
 SIDES = ("train", "test")
-# reason: why a file is damaged, or empty
-ENTRY = np.dtype([("digest", "u1", 32), ("label", "<i4"), ("side", "i1"), ("reason", "S91")])
+# brightest: value of a file of 16 bits, or 0. reason: why a file is damaged, or empty
+ENTRY = np.dtype([("digest", "u1", 32), ("label", "<i4"), ("side", "i1"), ("brightest", "<u2"), ("reason", "S89")])
 # number of files up to which starting processes takes longer than they save
 FEW = 1000
 # pieces of up to 64 files for each core that are handed out at once
@@ -64,7 +66,7 @@ class ImageSet:
     classes: dict = dataclasses.field(compare=False, repr=False)
 
 
-def decode_piece(folder, first, items, shape, fit):
+def decode_piece(folder, first, items, shape, white, fit):
     """Decode Encoded `items` and write them as rows `first`, `first` + 1 ... of the arrays in `folder`: bytes of their entries.
 
     Raises OSError if a file cannot be read.
@@ -72,14 +74,16 @@ def decode_piece(folder, first, items, shape, fit):
     entries = np.zeros(len(items), ENTRY)
     images, thumbnails = np.zeros((len(items), *shape), "uint8"), np.zeros((len(items), copies.SIDE**2), "float16")
     for number, (data, label, side) in enumerate(items):
-        data, reason = data if isinstance(data, bytes) else pictures.read_bytes(data), b""
+        digest, brightest, reason = bytes(32), [0], b""
         try:
-            images[number] = pictures.decode(data, shape, fit)
+            data = data if isinstance(data, bytes) else pictures.read_bytes(data)
+            digest = hashlib.sha256(data).digest()
+            images[number] = pictures.decode(data, shape, white, fit, brightest.append)
             thumbnails[number] = copies.thumbnail(images[number])
         except pictures.DamagedPicture as error:
             reason = str(error).encode(errors="replace")
-        digest = np.frombuffer(hashlib.sha256(data).digest(), "u1")
-        entries[number] = digest, label, SIDES.index(side) if side else -1, reason
+        side = SIDES.index(side) if side else -1
+        entries[number] = np.frombuffer(digest, "u1"), label, side, max(brightest), reason
     for name, rows in (("pixels", images), ("thumbnails", thumbnails)):
         with open(folder / name, "r+b") as file:
             file.seek(first * rows[0].nbytes)
@@ -87,7 +91,7 @@ def decode_piece(folder, first, items, shape, fit):
     return entries.tobytes()
 
 
-def _decode(source, shape, fit, folder):
+def _decode(source, shape, white, fit, folder):
     """Decode the images of a source that are not in `folder` yet, on all cores, with a progress bar; their entries."""
     # takes a moment to import, and is of use only here
     import joblib
@@ -111,7 +115,7 @@ def _decode(source, shape, fit, folder):
             tqdm(None, f"decoding {source.name}", count, initial=done, unit="image", disable=None) as progress,
         ):
             while together := list(itertools.islice(pieces, ROUND * joblib.cpu_count())):
-                for decoded in parallel(joblib.delayed(decode_piece)(folder, *one, shape, fit) for one in together):
+                for decoded in parallel(joblib.delayed(decode_piece)(folder, *one, shape, white, fit) for one in together):
                     entries.write(decoded)
                     entries.flush()
                     progress.update(len(decoded) // ENTRY.itemsize)
@@ -165,13 +169,48 @@ def _summarize(source, damaged, repeated, near, n_train, n_test):
     return line + (f", {near:,} near-copies assigned to the side of their original" if near else "")
 
 
-def _prepared(shape, fit):
-    """What the pixels of a picture depend on, as text."""
-    return f"{shape}" if fit == "crop" else f"{shape} {fit}"
+def _copies_that_differ(names, digests, values):
+    """Pairs of names of byte-for-byte copies whose values differ, one for each picture; all in the order of the digests."""
+    begins = np.concatenate([[True], np.any(digests[1:] != digests[:-1], axis=1)])
+    first = np.maximum.accumulate(np.where(begins, np.arange(len(begins)), 0))
+    others = np.flatnonzero(values != values[first])
+    _, once = np.unique(first[others], return_index=True)
+    return [f"{names[first[other]]} = {names[other]}" for other in others[once]]
 
 
-def _fingerprint(prepared, digests, test):
-    contents = hashlib.sha256(f"{CONTENTS} {prepared}".encode())
+def _list_warnings(source, names, digests, labels, sides):
+    """What is doubtful about usable files, byte-for-byte copies included, in the order of the digests. sides: -1 for none."""
+    warnings, given = [], sides[0] >= 0
+    if given and (pairs := _copies_that_differ(names, digests, sides)):
+        warnings.append(f"byte-for-byte copies across the sides: {len(pairs):,} ({sources.list_some(pairs)})")
+    if pairs := _copies_that_differ(names, digests, labels):
+        counts = "all count" if given else "the first counts"
+        warnings.append(
+            f"byte-for-byte copies in several classes, of which {counts}: {len(pairs):,} ({sources.list_some(pairs)})"
+        )
+    return warnings
+
+
+def _check_classes(source, labels, test):
+    """Warnings about classes with hardly any images. labels, test: of all images that are used."""
+    n = len(source.labels)
+    counts = {"training": np.bincount(labels[~test], minlength=n), "held-out": np.bincount(labels[test], minlength=n)}
+    lacking = {f"without a {side} image": np.flatnonzero(count[:n] == 0) for side, count in counts.items()}
+    lacking["of one image"] = np.flatnonzero(sum(counts.values())[:n] == 1)
+    return [
+        f"classes {what}: {sources.list_some([source.labels[number] for number in numbers])}"
+        for what, numbers in lacking.items()
+        if len(numbers)
+    ]
+
+
+def _describe(shape, white, fit):
+    """What the pixels of a file depend on, as text; the usual values are left out."""
+    return " ".join([str(shape), *([str(white)] if white != pictures.WHITE else []), *([fit] if fit != "crop" else [])])
+
+
+def _fingerprint(described, digests, test):
+    contents = hashlib.sha256(f"{CONTENTS} {described}".encode())
     for side, chosen in zip(SIDES, (~test, test), strict=True):
         for digest in digests[chosen]:
             contents.update(f"{side} {digest.tobytes().hex()}\n".encode())
@@ -190,13 +229,16 @@ def _copy_rows(source, rows, path):
     return target
 
 
-def _build(source, shape, fit, preparing, whole):
+def _build(source, shape, white, fit, preparing, whole):
     """Decode a source in the folder `preparing`, where an earlier call may have ended anywhere; fill the folder `whole`."""
-    entries = _decode(source, shape, fit, preparing)
+    entries = _decode(source, shape, white, fit, preparing)
     warnings = _check_damage(source, [(i, entries["reason"][i].decode()) for i in np.flatnonzero(entries["reason"] != b"")])
     rows = np.flatnonzero(entries["reason"] == b"")
     rows = rows[_sort(entries["digest"][rows])]
     digests, sides = entries["digest"][rows], entries["side"][rows]
+    if len(rows):
+        names = [source.names[row] for row in rows]
+        warnings += _list_warnings(source, names, digests, entries["label"][rows], sides)
     if len(rows) and sides[0] < 0:
         # of byte-for-byte copies the first is used; within a split that the data set defines, all are
         distinct = np.concatenate([[True], np.any(digests[1:] != digests[:-1], axis=1)])
@@ -209,6 +251,11 @@ def _build(source, shape, fit, preparing, whole):
     test, near = _split(digests, sides, lambda: _copy_rows(thumbnails, rows, preparing / "sorted.npy"))
     if test.all() or not test.any():
         raise UserError(f"{source.name} has no images to {'train on' if test.all() else 'hold out'}")
+    warnings += _check_classes(source, entries["label"][rows], test)
+    brightest = int(entries["brightest"][rows].max())
+    if text := pictures.judge_brightest(brightest, white):
+        least = 2 ** brightest.bit_length() - 1
+        warnings.append(f"{text}; data.white = {least} (`white` of load_data) makes {least} white")
     for side, chosen in zip(SIDES, (~test, test), strict=True):
         _copy_rows(pixels, rows[chosen], whole / f"{side}.npy")
     names = "\0".join(source.names[row] for row in rows).encode()
@@ -222,7 +269,7 @@ def _build(source, shape, fit, preparing, whole):
         "n_test": n_test,
         "shape": shape,
         "labels": source.labels,
-        "fingerprint": _fingerprint(_prepared(shape, fit), digests, test),
+        "fingerprint": _fingerprint(_describe(shape, white if brightest else pictures.WHITE, fit), digests, test),
         "summary": [_summarize(source, damaged, count - damaged - len(rows), near, n_train, n_test)],
         "warnings": warnings,
     }
@@ -246,22 +293,36 @@ def _open(folder):
     return image_set if fits else None
 
 
-def prepare(source, place, shape, fit="crop"):
-    """The `ImageSet` of a source decoded to `shape` (H, W, C), built unless it exists. Prints warnings of damaged files.
+@contextlib.contextmanager
+def _writing(root):
+    """A block that writes into the folder `root`; UserError if that is impossible."""
+    try:
+        yield
+    except OSError as error:
+        inside = error.filename and Path(os.fsdecode(error.filename)).is_relative_to(root.parent)
+        if not inside and error.errno != errno.ENOSPC:
+            raise
+        reason = f"cannot write the cache of decoded images in {root}: {error.strerror}"
+        raise UserError(f"{reason}; name another folder in the environment variable KERAS_AE_CACHE") from error
 
-    fit: see `images.pictures.decode`.
+
+def prepare(source, place, shape, white=pictures.WHITE, fit="crop"):
+    """The `ImageSet` of a source decoded to `shape` (H, W, C), built unless it exists. Prints its warnings on stderr.
+
+    white, fit: see `images.pictures.decode`.
 
     place: identifies the data set, such as the absolute path of a folder; the cache of a changed folder replaces the one
     before. If this is interrupted, the next call goes on. Raises UserError if too many picture files are damaged, or fewer than
     2 images remain.
     """
-    known = hashlib.sha256(f"{place} {_prepared(shape, fit)}".encode()).hexdigest()[:12]
+    known = hashlib.sha256(f"{place} {_describe(shape, white, fit)}".encode()).hexdigest()[:12]
     name = f"{source.name}-{'x'.join(map(str, shape))}-{known}"
     state = hashlib.sha256(f"{VERSION} {source.stamp}".encode()).hexdigest()[:8]
     root = sources.cache_root() / "images"
     folder = root / f"{name}-{state}"
     preparing = root / f".{folder.name}.preparing"
-    with files.lock(root / f".{name}.lock", f"waiting: another process is preparing {source.name}", wait=True):
+    waiting = f"waiting: another process is preparing {source.name}"
+    with _writing(root), files.lock(root / f".{name}.lock", waiting, wait=True):
         image_set = _open(folder)
         if not image_set:
             if folder.exists():
@@ -274,13 +335,14 @@ def prepare(source, place, shape, fit="crop"):
             shutil.rmtree(whole, ignore_errors=True)
             whole.mkdir(parents=True)
             try:
-                _build(source, shape, fit, preparing, whole)
+                _build(source, shape, white, fit, preparing, whole)
             except UserError:
                 shutil.rmtree(preparing)
                 raise
             os.replace(whole, folder)
             shutil.rmtree(preparing)
             image_set = _open(folder)
-    for line in image_set.warnings:
+    summary, warnings = (image_set.summary[0] + source.said,), (*source.warnings, *image_set.warnings)
+    for line in warnings:
         print(f"warning: {line}", file=sys.stderr)
-    return image_set
+    return dataclasses.replace(image_set, summary=summary, warnings=warnings)

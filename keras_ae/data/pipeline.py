@@ -8,6 +8,7 @@ import functools
 import math
 import numbers
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import tensorflow as tf
 from keras_ae.data import cache, copies, sources
 from keras_ae.data.tasks import UNVARIED, mirror, mirror_half, move
 from keras_ae.errors import UserError
-from keras_ae.images.pictures import FITS, scale, to_float
+from keras_ae.images.pictures import FITS, WHITE, scale, to_float
 
 # training images that priors, PCA and judges use: more would take memory or time, and hardly change what they say
 SAMPLED = 102_400
@@ -37,7 +38,10 @@ def resolve(name, directory):
     known = NAMES | {name: name for name in sources.SOURCES if name != "folder"}
     if directory in known and not Path(directory).exists():
         return known[directory], None
-    prepared = any(any(Path(directory).glob(f"{name}/{below}/dataset_info.json")) for below in ("*", "*/*"))
+    if directory in known:
+        print(f"the folder ./{directory} is read, not the data set {directory}", file=sys.stderr)
+    place = Path(os.path.expanduser(directory))
+    prepared = any(any(place.glob(f"{name}/{below}/dataset_info.json")) for below in ("*", "*/*"))
     return name if prepared else "folder", directory
 
 
@@ -60,17 +64,22 @@ def _shape(size, channels, fit):
     return *map(int, sides), channels
 
 
-def load(name="synthetic_cats", directory=None, size=None, channels=None, fit="crop"):
+def load(name="synthetic_cats", directory=None, size=None, channels=None, white=WHITE, fit="crop"):
     """Load a data set as a `cache.ImageSet`: a name of `sources.SOURCES`, or any name of tensorflow-datasets.
 
     directory: the folder of picture files ("folder", "cat_faces"), else the data directory of tensorflow-datasets. size,
-    channels: of the images, a side or (height, width); by default those of the data set, or 64 and 3. fit: see `load_data`.
-    Raises UserError.
+    channels: of the images, a side or (height, width); by default those of the data set, or 64 and 3. white, fit: see
+    `load_data`. Raises UserError.
     """
+    if not (isinstance(white, int) and 1 <= white <= WHITE):
+        raise UserError(f"`white` is the brightest value of 16-bit files, a whole number from 1 to {WHITE}. Received: {white}")
+    # a shell leaves ~ as it is after = and in files
+    directory = os.path.expanduser(directory) if directory else None
     _shape(64 if size is None else size, channels or 3, fit)
+    directory = directory and os.path.expanduser(directory)
     source = sources.open_source(name, directory)
     shape = _shape(size or source.size or 64, channels or source.channels or 3, fit)
-    return cache.prepare(source, f"{name} {Path(directory).resolve() if directory else ''}", shape, fit)
+    return cache.prepare(source, f"{name} {Path(directory).resolve() if directory else ''}", shape, white, fit)
 
 
 def load_data(
@@ -78,6 +87,7 @@ def load_data(
     directory: str | os.PathLike | None = None,
     size: int | tuple[int, int] | None = None,
     channels: int | None = None,
+    white: int = WHITE,
     fit: str = "crop",
 ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Load a whole data set into memory, like `keras.datasets`.
@@ -89,14 +99,18 @@ def load_data(
         size: side of the images, or `(height, width)`, in pixels: multiples of 4 from 8 to 60, and of 8 from 64 to 256. The
             default is the size of the data set, or 64 if its images differ in size.
         channels: 1 (grey) or 3 (RGB). The default is that of the data set, or 3.
+        white: the brightest value of files with 16 bits, such as 4095 where they contain 12-bit values.
         fit: what is done to pictures whose sides have another ratio, before they are resized: "crop" takes the middle part,
             "pad" puts the whole picture on black, "stretch" stretches it.
 
     Returns:
         `(train_images, train_labels), (test_images, test_labels)`. Images are float32 arrays (n, height, width, channels) in
         [-1, 1]. Labels are int32 arrays (n,), all 0 if the data set has no classes. The classes of a folder are its
-        sub-folders in alphabetical order. The second pair is held out: the test split of the data set, or else a tenth of the
+        sub-folders in alphabetical order, or in the order of the numbers if all their names are whole numbers. The second pair
+        is held out: the test split of the data set, what is in val/ or test/ of a folder with train/, or else a tenth of the
         images. Byte-for-byte copies are used once, and near-copies of an image are on the same side as the image.
+
+        Of a folder, a line on stderr gives the number of images, what is not read, and the classes.
 
     Raises:
         UserError: if there is no such data set or folder, if more than 5 % of its files are damaged, or for another size or
@@ -106,8 +120,15 @@ def load_data(
     """
     is_path = isinstance(name, os.PathLike) or name.startswith((".", "/", "~"))
     if is_path or (directory is None and name not in sources.SOURCES and Path(name).is_dir()):
+        if not is_path:
+            print(f"the folder ./{name} is read, not a data set of that name", file=sys.stderr)
         name, directory = "folder", str(Path(name).expanduser())
-    image_set = load(NAMES.get(name, name), directory, size, channels, fit)
+    elif directory is None and Path(name).is_dir():
+        print(f"the data set {name} is read, not the folder ./{name}", file=sys.stderr)
+    image_set = load(NAMES.get(name, name), directory, size, channels, white, fit)
+    if name == "folder":
+        classes = f"; classes {sources.list_some(image_set.labels, 12)}" if image_set.labels else ""
+        print(f"{image_set.summary[0]}{classes}", file=sys.stderr)
     return tuple((to_float(image_set.images[side]), image_set.classes[side]) for side in cache.SIDES)
 
 

@@ -11,7 +11,9 @@ import difflib
 import functools
 import hashlib
 import io
+import itertools
 import os
+import re
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -28,6 +30,10 @@ CROPS = {"celeb_a": 148}
 CATS = "spandan2/cats-faces-64x64-for-generative-models"
 # its files, 6,444 of which repeat others byte for byte
 CAT_FILES = 15_747
+# folders of a split that is given, and the sides that they are
+SIDES_OF = dict.fromkeys(("train", "training"), "train")
+SIDES_OF |= dict.fromkeys(("val", "valid", "validation", "test", "testing"), "test")
+NUMBER = re.compile(r"-?\d+")
 
 
 class Encoded(NamedTuple):
@@ -43,7 +49,7 @@ class Source:
     """A data set before decoding: `items(first)` is a new stream of its Encoded images from number `first` on.
 
     names: of all images. stamp: changes with their contents. labels: names of the classes, if any. size, channels: those of its
-    images, or None if the images differ.
+    images, or None if the images differ. said, warnings: what follows the line that counts images, and lines of their own.
     """
 
     name: str
@@ -53,12 +59,17 @@ class Source:
     labels: tuple = ()
     size: int | None = None
     channels: int | None = None
+    said: str = ""
+    warnings: tuple = ()
 
 
 def cache_root():
     """The folder of all caches: $KERAS_AE_CACHE, or keras_ae in $XDG_CACHE_HOME, which is ~/.cache by default."""
     chosen = os.environ.get("KERAS_AE_CACHE")
-    return Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "keras_ae"
+    try:
+        return Path(chosen or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "keras_ae").expanduser()
+    except RuntimeError:
+        raise UserError("there is no home folder for the cache; name a folder in the variable KERAS_AE_CACHE") from None
 
 
 def encode_png(image):
@@ -73,27 +84,72 @@ def _list_files(root, names):
     """A digest of the names, sizes and modification times of files in the folder `root`."""
     listed = hashlib.sha256()
     for name in names:
-        status = os.stat(os.path.join(root, name))
+        try:
+            status = os.stat(os.path.join(root, name))
+        except OSError:
+            # a link to nothing
+            status = os.lstat(os.path.join(root, name))
         listed.update(os.fsencode(name) + f"\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return listed.hexdigest()
 
 
+def list_some(names, most=3):
+    """The first names of a list as text."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
+
+
+def _class_of(name, depth):
+    """The folder of a file that is its class: the one at the top, or below so many others; "" if there is none."""
+    parts = name.split(os.sep, depth + 1)
+    return parts[depth] if len(parts) > depth + 1 else ""
+
+
+def _sort_classes(names):
+    """Names in alphabetical order, or in the order of the numbers if all are whole numbers."""
+    return sorted(names, key=(lambda name: (int(name), name)) if all(map(NUMBER.fullmatch, names)) else None)
+
+
 def folder(directory):
-    """A folder of picture files at any depth. If all are in two or more sub-folders, the sub-folders are the classes."""
+    """A folder of picture files at any depth.
+
+    If all are in two or more sub-folders, the sub-folders are the classes. Where train/ and val/, valid/, validation/ or test/
+    are directly in the folder, they are the sides as given, and the classes are inside of them.
+    """
     if directory is None:
         raise UserError("which folder? name it with `directory`")
-    files = pictures.find_names(directory)
-    names = [pictures.printable(name) for name in files]
-    labels = sorted({name.partition(os.sep)[0] if os.sep in name else "" for name in names})
-    labels = tuple(labels) if len(labels) > 1 and "" not in labels else ()
+    found, warnings, said, depth = pictures.list_folder(directory), [], [], 0
+    paths, names = found.names, [pictures.printable(name) for name in found.names]
+    tops = dict.fromkeys(_class_of(name, 0) for name in names)
+    sides = {top: SIDES_OF[top.lower()] for top in tops if top.lower() in SIDES_OF}
+    if set(sides.values()) == {"train", "test"}:
+        depth, given = 1, " and ".join(f"{top}/" for top in sorted(sides, key=lambda top: sides[top] == "test"))
+        said.append(f"split as given by {given}")
+        if outside := [name for name in names if _class_of(name, 0) not in sides]:
+            warnings.append(f"{len(outside):,} images outside of {given} are left out: {list_some(outside)}")
+            paths = [path for path in paths if _class_of(path, 0) in sides]
+            names = [name for name in names if _class_of(name, 0) in sides]
+    else:
+        sides = {}
+    classes = {_class_of(name, depth) for name in names}
+    labels = () if len(classes) < 2 or "" in classes else tuple(_sort_classes(classes))
+    if len(classes) > 2 and "" in classes:
+        stray, others = [name for name in names if not _class_of(name, depth)], list_some(_sort_classes(classes - {""}))
+        warnings.append(f"the sub-folders {others} are no classes, because of images beside them: {list_some(stray)}")
+    kept = [pictures.printable(name) for name in found.folders if not sides or _class_of(name, 0) in sides]
+    empty = {_class_of(os.path.join(name, ""), depth) for name in kept} - classes - {""}
+    if empty and "" not in classes:
+        warnings.append(f"sub-folders without an image that is read are no classes: {list_some(_sort_classes(empty))}")
     numbers = {label: number for number, label in enumerate(labels)}
 
     def items(first=0):
-        for number in range(first, len(files)):
+        for path, name in itertools.islice(zip(paths, names, strict=True), first, None):
             # each file is read where it is decoded
-            yield Encoded(os.path.join(directory, files[number]), numbers.get(names[number].partition(os.sep)[0], 0))
+            label, side = numbers.get(_class_of(name, depth), 0), sides.get(_class_of(name, 0))
+            yield Encoded(os.path.join(directory, path), label, side)
 
-    return Source(pictures.printable(Path(directory).resolve().name), names, _list_files(directory, files), items, labels)
+    said = "".join(f"; {part}" for part in [*said, found.left_out()] if part)
+    name, stamp = pictures.printable(Path(directory).resolve().name), _list_files(directory, paths)
+    return Source(name, names, stamp, items, labels, said=said, warnings=tuple(warnings))
 
 
 def download_cats():
@@ -106,7 +162,7 @@ def download_cats():
         import kagglehub
 
         found = Path(kagglehub.dataset_download(CATS))
-        if (count := len(pictures.find(found))) != CAT_FILES:
+        if (count := len(pictures.list_folder(found).names)) != CAT_FILES:
             raise UserError(f"{count:,} pictures came instead of {CAT_FILES:,}")
     except Exception as error:
         # of the import, of its network library, of Kaggle, or of the disk

@@ -10,10 +10,11 @@ import dataclasses
 import math
 from typing import Annotated
 
-import keras
 import numpy as np
 import tensorflow as tf
 from annotated_types import Ge, Gt, Le
+
+from keras_ae.images.pictures import floats, scale
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +88,9 @@ def _shift(images, shift, seed):
 
 def _warp(images, variation, seed):
     """Each image moved, enlarged and turned by its own random amounts, float32 from 0 to 255."""
+    # data sets can be read with every backend of Keras
+    import keras
+
     n, height, width = tf.shape(images)[0], images.shape[1], images.shape[2]
     amounts = [variation.shift, variation.shift, variation.scale, math.radians(variation.rotation)]
     numbers = tf.random.stateless_uniform((4, n), seed, -1, 1)
@@ -104,6 +108,18 @@ def _warp(images, variation, seed):
     return tf.ensure_shape(warped, shape)
 
 
+def _checked(images):
+    """Images as float32 in [-1, 1], from uint8 too. Raises UserError for others; in a graph, an assertion fails."""
+    if not tf.is_symbolic_tensor(images):
+        return tf.convert_to_tensor(floats(np.asarray(images)), tf.float32)
+    if images.dtype == tf.uint8:
+        images = scale(tf.cast(images, tf.float32))
+    least, most = tf.reduce_min(images), tf.reduce_max(images)
+    outside = "the images must lie in [-1, 1]"
+    with tf.control_dependencies([tf.debugging.Assert((least >= -1.01) & (most <= 1.01), [outside, least, most])]):
+        return tf.cast(images, tf.float32)
+
+
 def identity(images, seed):
     """The images themselves: an autoencoder."""
     return images
@@ -116,7 +132,11 @@ def add_noise(
     mean: Annotated[float, Ge(-2), Le(2)] = 0.0,
     deviation: Annotated[float, Gt(0), Le(10)] = 0.5,
 ) -> tf.Tensor:
-    """Adds normal noise to every value and clips to [-1, 1]: a denoising autoencoder (Vincent et al. 2008)."""
+    """Adds normal noise to every value and clips to [-1, 1]: a denoising autoencoder (Vincent et al. 2008).
+
+    images: (n, H, W, C), uint8 or floats in [-1, 1]. seed: two whole numbers. Raises UserError for images of another range.
+    """
+    images = _checked(images)
     noise = tf.random.stateless_normal(tf.shape(images), seed, mean, deviation)
     return tf.clip_by_value(images + noise, -1.0, 1.0)
 
@@ -127,7 +147,8 @@ def downscale(
     *,
     factor: Annotated[int, Ge(2), Le(16)] = 2,
 ) -> tf.Tensor:
-    """Images `factor` times smaller, bicubic with antialiasing: super-resolution."""
+    """Images `factor` times smaller, bicubic with antialiasing: super-resolution. The arguments are those of `add_noise`."""
+    images = _checked(images)
     _, height, width, _ = images.shape
     small = tf.image.resize(images, (height // factor, width // factor), method="bicubic", antialias=True)
     return tf.clip_by_value(small, -1.0, 1.0)

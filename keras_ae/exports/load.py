@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import os
 import shlex
+import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +31,11 @@ def load_savedmodel(folder, name):
     import tensorflow as tf
 
     try:
-        return tf.saved_model.load(str(Path(folder) / name))
+        with tempfile.TemporaryDirectory() as place:
+            # TensorFlow reads the brackets of a path as a pattern
+            link = Path(place) / "export"
+            link.symlink_to(Path(folder).resolve())
+            return tf.saved_model.load(str(link / name))
     except Exception as error:
         # a damaged protocol buffer raises almost anything
         raise UserError(f"{Path(folder) / name} is not a SavedModel that loads; export the model again") from error
@@ -187,8 +192,21 @@ class Onnx(Runtime):
         return {"images": self.run("decoder", ["images_uint8"], z=z, label=label)["images_uint8"], "z": z}
 
 
+def check_whole(name, value, least, most):
+    """The whole number `value` as an int. Raises UserError for what is none, or lies outside of `least` ... `most`."""
+    try:
+        if least <= value <= most and value == int(value):
+            return int(value)
+    except (TypeError, ValueError):
+        pass
+    raise UserError(f"`{name}` must be a whole number from {least:,} to {most:,}. Received: {value!r}")
+
+
 def check_folder(folder):
     """Raises UserError unless `folder` is an export."""
+    if folder.is_file():
+        advice = "keras.saving.load_model reads models of Keras, " if folder.suffix in (".keras", ".h5") else ""
+        raise UserError(f"{folder} is a file; {advice}keras_ae.load takes the folder of an export, which keras_ae.save makes")
     if not folder.is_dir():
         raise UserError(f"no export at {folder}: no such folder; make one with keras-ae train vae --export, or name another")
     if not (folder / "card.json").exists():
@@ -201,12 +219,12 @@ def check_folder(folder):
 class Exported:
     """The export in `folder`.
 
-    card: the contents of card.json. shape: (H, W, C) of the images it makes. input_shape: of the images it takes. latent_dim:
-    length of a code. code_shape: (latent_dim,), or (h, w, channels) where the code is a flattened map. task: name of the task
-    that it was trained for. fit: how pictures of another shape are brought to it: "crop", "pad" or "stretch". labels: names of
-    the classes of a conditional model, () of others. label: number of the class to encode and draw, given to this class by name
-    or number; None without one. runtime: "tensorflow", "onnx", or "auto" for onnx where onnxruntime is installed and the export
-    has its files.
+    card: the contents of card.json. shape: (H, W, C) of the images it makes. input_shape: of the images it takes. white:
+    brightest value of picture files with 16 bits. fit: what becomes of files of another shape: "crop", "pad" or "stretch".
+    latent_dim: length of a code. code_shape: (latent_dim,), or (h, w, channels) where the code is a flattened map. task: name
+    of the task that it was trained for. labels: names of the classes of a conditional model, () of others. label: number of the
+    class to encode and draw, given to this class by name or number; None without one. runtime: "tensorflow", "onnx", or "auto"
+    for onnx where onnxruntime is installed and the export has its files.
 
     Images are float32 (n, H, W, C) in [-1, 1]; the methods take uint8 images as well. Any number of images can be passed.
     Raises UserError if the folder is missing, is not an export, or was written by a newer keras_ae, or the class is unknown.
@@ -218,7 +236,7 @@ class Exported:
         label: str | int | None = None,
         runtime: Literal["tensorflow", "onnx", "auto"] = "tensorflow",
     ):
-        self.folder = Path(folder)
+        self.folder = Path(os.path.expanduser(folder))
         check_folder(self.folder)
         self.card = read_card(self.folder)
         if runtime == "auto":
@@ -228,6 +246,8 @@ class Exported:
         self.shape, self.input_shape = tuple(self.card["image_shape"]), tuple(self.card["input_shape"])
         self.latent_dim, self.code_shape = self.card["latent_dim"], tuple(self.card["code_shape"])
         self.task = self.card["task"]["name"]
+        data = self.card.get("configuration", {}).get("data", {})
+        self.white = data.get("white", pictures.WHITE) if isinstance(data, dict) else pictures.WHITE
         self.fit = self.card["fit"]
         self.labels = tuple(self.card["labels"])
         self.label = None if label is None else self._number_of(label)
@@ -237,6 +257,11 @@ class Exported:
             raise UserError(f"{self.folder} is not conditional; leave out `label`")
         if label in self.labels:
             return self.labels.index(label)
+        if str(label) in self.labels and self.labels.index(str(label)) != label:
+            number = self.labels.index(str(label))
+            raise UserError(
+                f"`label` = {label} could be the class named '{label}', which has the number {number}; name it as text"
+            )
         if str(label).isdecimal() and int(label) < len(self.labels):
             return int(label)
         known = ", ".join(f"{index} {name}" if str(index) != name else name for index, name in enumerate(self.labels))
@@ -331,6 +356,8 @@ class Exported:
         z = np.asarray(z)
         if z.shape[1:] != (self.latent_dim,):
             raise UserError(f"{self.folder} takes codes of shape (n, {self.latent_dim}). Received: {z.shape}")
+        if not np.isfinite(z).all():
+            raise UserError("codes must be finite numbers. Received: some that are not")
         return self._run("decoder", labels, z=z)["images"]
 
     def reconstruct(self, images: ArrayLike, labels: ArrayLike | None = None) -> np.ndarray:
@@ -383,13 +410,18 @@ class Exported:
     ) -> tuple[np.ndarray, np.ndarray]:
         """New images `first` ... `first + n - 1` of the seed's sequence, uint8 (n, H, W, C), and their codes (n, latent_dim).
 
-        temperature: scales the spread of the codes. prior: "fitted" or "normal", the density that they are drawn from. A
-        conditional model without a `label` draws its classes in turn.
+        seed: of 32 bits. temperature: scales the spread of the codes, at least 0. prior: "fitted" or "normal", the density that
+        they are drawn from. A conditional model without a `label` draws its classes in turn. Raises UserError for others.
         """
         if not self.generates:
             raise UserError(f"{self.folder} has no generator; it can only encode and decode")
         if prior not in ("fitted", "normal"):
             raise UserError(f"unknown prior {prior!r}; choose fitted or normal")
+        n = check_whole("n", n, 0, 2**31 - 1)
+        seed = check_whole("seed", seed, -(2**31), 2**31 - 1)
+        first = check_whole("first", first, 0, 2**31 - 1)
+        if not 0 <= temperature < np.inf:
+            raise UserError(f"`temperature` must be a number from 0. Received: {temperature!r}")
         if n == 0:
             # not every runtime takes no rows
             return tuple(array[:0] for array in self.generate(1, seed, temperature, prior, first))

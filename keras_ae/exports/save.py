@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
@@ -15,7 +16,7 @@ from keras_ae.exports.card import FORMAT
 from keras_ae.exports.load import Exported
 from keras_ae.exports.readme import readme
 from keras_ae.images import pictures
-from keras_ae.models import networks
+from keras_ae.models import inputs, networks
 from keras_ae.models.losses import Likelihood
 from keras_ae.models.vae import VAE
 from keras_ae.priors import mixture
@@ -32,12 +33,21 @@ def _apply(model, *tensors):
     return model(dict(zip(model.input, map(tf.convert_to_tensor, tensors), strict=True)), training=False)
 
 
+def _with_shapes(function, specs):
+    """The function, with an error for tensors of another rank: convolutions of TensorFlow would end the process."""
+
+    def checked(*tensors):
+        return function(*[tf.ensure_shape(tensor, spec.shape) for tensor, spec in zip(tensors, specs, strict=True)])
+
+    return checked
+
+
 def _save(model, endpoints, folder):
     """Write a SavedModel of functions of one named model: endpoints {signature: (function, [TensorSpec, ...])}."""
     # Keras' ExportArchive writes every weight twice
     module = tf.Module()
     module.weights = [variable.value for variable in model.variables]
-    functions = {name: tf.function(function, specs) for name, (function, specs) in endpoints.items()}
+    functions = {name: tf.function(_with_shapes(*endpoint), endpoint[1]) for name, endpoint in endpoints.items()}
     specs = {spec.name: spec for spec in endpoints["serving_default"][1]}
     alone = len(specs) == 1
 
@@ -154,6 +164,24 @@ def write(folder, encoder, decoder, prior, card, force=False):
     return folder
 
 
+def _arrays(images, labels):
+    """Images (n, H, W, C) and labels, or None, from what `fit` takes as images; see `save`."""
+    if isinstance(images, tf.data.Dataset | keras.utils.PyDataset):
+        size = images.num_batches if isinstance(images, keras.utils.PyDataset) else images.cardinality()
+        if size in (None, tf.data.INFINITE_CARDINALITY):
+            raise UserError("`images` must end: pass one pass over them, such as dataset.take(100)")
+        batches = images if isinstance(images, tf.data.Dataset) else map(images.__getitem__, range(size))
+        parts = [_arrays(keras.utils.unpack_x_y_sample_weight(batch)[0], None) for batch in batches]
+        arrays, numbers = zip(*parts, strict=True) if parts else ((), (None,))
+        return np.concatenate(arrays) if parts else arrays, labels if numbers[0] is None else np.concatenate(numbers)
+    if isinstance(images, dict):
+        names = [name for name in ("inputs", "images", "image") if name in images]
+        return _arrays(images[names[0]] if names else (), images.get("label", labels))
+    if hasattr(images, "__next__"):
+        raise UserError("`images` must be an array or a dataset. Received: a generator, which may be used up")
+    return np.asarray(images), labels
+
+
 def _labels(encoder, labels, n):
     """Class numbers (n,) of images for a conditional model, and how many classes it has; None and 0 for others."""
     if not networks.is_conditional(encoder):
@@ -161,17 +189,15 @@ def _labels(encoder, labels, n):
     if labels is None or len(labels) != n:
         received = "none" if labels is None else str(len(labels))
         raise UserError(f"a conditional model needs `labels`, the class number of each of {n} images. Received: {received}")
-    labels, classes = np.asarray(labels, "int32"), networks.class_count(encoder)
-    if labels.min() < 0 or (classes and labels.max() >= classes):
-        known = f"0 to {classes - 1}" if classes else "0 and above"
-        raise UserError(f"the classes of this model are {known}. Received: labels from {labels.min()} to {labels.max()}")
+    classes = networks.class_count(encoder)
+    labels = np.asarray(inputs.check_labels(labels, classes or 2**31), "int32")
     return labels, classes or int(labels.max()) + 1
 
 
 def save(
     model: VAE,
     folder: str | os.PathLike,
-    images: ArrayLike,
+    images: ArrayLike | tf.data.Dataset | keras.utils.PyDataset,
     labels: ArrayLike | None = None,
     name: str | None = None,
     seed: int = 0,
@@ -181,15 +207,23 @@ def save(
 ) -> Exported:
     """Export a `models.vae.VAE` that was trained in Python to `folder`, for `Exported` and every command on exports.
 
-    images: training images (n, H, W, C), uint8 or floats in [-1, 1]; the prior of the generator is fitted to their codes.
-    labels: their class numbers (n,) for a conditional model; the numbers become the names of the classes. name: of the
-    experiment, by default that of the folder. prior: a name of `priors.mixture.PRIORS`. force: replace what is in the folder.
-    fit: how picture files of another shape are brought to that of the images, as in `load_data`.
-    The card contains no held-out metrics. Returns the export, opened. Raises UserError for images of another range, labels that
-    do not fit the model or the images, an unknown prior, or a folder of something else.
+    images: training images (n, H, W, C), uint8 or floats in [-1, 1], or a dataset or `PyDataset` of batches as `fit` takes
+    them, which must fit into memory; the prior of the generator is fitted to their codes. labels: their class numbers (n,) for
+    a conditional model; the numbers become the names of the classes. name: of the experiment, by default that of the folder.
+    prior: a name of `priors.mixture.PRIORS`. force: replace what is in the folder. fit: how picture files of another shape are
+    brought to that of the images, as in `load_data`.
+
+    The card contains no held-out metrics. Returns the export, opened. Raises ValueError for images of another shape or range,
+    labels that do not fit the model or the images, codes that are not finite, an unknown prior, or a folder of something else.
     """
     files.check_output(folder, force)
-    images = pictures.floats(np.asarray(images)).astype("float32", copy=False)
+    images, labels = _arrays(images, labels)
+    expected = tuple(model.encoder.inputs[0].shape)
+    if not len(images):
+        raise UserError(f"save needs images of shape {expected}, to fit a prior to their codes. Received: none")
+    if images.shape[1:] != expected[1:]:
+        raise inputs.shape_error("images", expected, images.shape)
+    images = pictures.floats(images).astype("float32", copy=False)
     labels, classes = _labels(model.encoder, labels, len(images))
     encoder, decoder = networks.in_float32(model.encoder), networks.in_float32(model.decoder)
     if prior not in mixture.PRIORS:
@@ -204,7 +238,10 @@ def save(
     # priors take the first codes, and hold out every tenth or twentieth: they expect no order
     order = np.random.default_rng(seed).permutation(len(images))
     of_order = (None, None) if labels is None else (labels[order], classes)
-    fitted = mixture.PRIORS[prior].fit(batched(encode, order), seed, *of_order)
+    codes = batched(encode, order)
+    if wrong := int((~np.isfinite(codes).all(axis=1)).sum()):
+        raise UserError(f"the codes of {wrong} of {len(codes)} images are not finite: training diverged")
+    fitted = mixture.PRIORS[prior].fit(codes, seed, *of_order)
     known = {"prior": {"name": prior}}
     # a likelihood of the user's own has another configuration, or none
     if isinstance(model.reconstruction, Likelihood):

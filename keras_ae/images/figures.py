@@ -115,11 +115,19 @@ def interpolation(frames, path, title, shown=10):
     pictures.write_animation(path.with_suffix(".gif"), pixels)
 
 
+def _pixels(images):
+    """Images as uint8, from whole numbers of 0 to 255, or from floats, which decoders may return a little beyond [-1, 1]."""
+    if images.dtype.kind in "iu" and images.min() >= 0 and images.max() <= 255:
+        return images.astype("uint8")
+    return to_uint8(pictures.floats(images, 2.0))
+
+
 def show(images: np.ndarray | dict[str, np.ndarray], columns: int | None = None) -> Image.Image:
     """A picture of images for a notebook, each pixel enlarged to a square: a Pillow image.
 
-    images: uint8, or floats in [-1, 1], (n, H, W, C), drawn in a grid of `columns`, by default as square as possible; or
-    {label: images}, drawn in a row for each label. Raises UserError for arrays of another shape, and for rows of other lengths.
+    images: whole numbers of 0 to 255, or floats in [-1, 1], (n, H, W, C), drawn in a grid of `columns`, by default as square as
+    possible; or {label: images}, drawn in a row for each label. Raises UserError for arrays of another shape or range, and for
+    rows of other lengths.
     """
     labels, kinds = (list(images), list(images.values())) if isinstance(images, dict) else ([], [images])
     kinds = [np.asarray(kind) for kind in kinds]
@@ -127,7 +135,7 @@ def show(images: np.ndarray | dict[str, np.ndarray], columns: int | None = None)
     if not shapes or len(set(shapes)) > 1 or len(shapes[0]) != 4 or 0 in shapes[0]:
         received = ", ".join(map(str, shapes))
         raise UserError(f"show takes images of shape (n, H, W, C), as many in each row. Received: {received}")
-    pixels = np.concatenate([kind if kind.dtype == np.uint8 else to_uint8(kind) for kind in kinds])
+    pixels = np.concatenate([_pixels(kind) for kind in kinds])
     per_row = len(kinds[0]) if labels else columns or math.ceil(math.sqrt(len(pixels)))
     return _grey_if_colourless(_label_grid(pixels, per_row, labels))
 

@@ -4,10 +4,14 @@ Needs only NumPy and Pillow, so that commands on exports start quickly. Files of
 that are added to `READERS` and `WRITERS`.
 """
 
+import collections
 import io
 import math
 import os
+import re
+import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -17,12 +21,15 @@ from PIL.PngImagePlugin import PngInfo
 from keras_ae.errors import UserError
 from keras_ae.files import write_file
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 # Pillow's names of these formats: it knows many more, some of which start other programs
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
 MOST_BYTES = 64 * 2**20  # of a picture file
 # what becomes of a picture whose sides have another ratio than those of the images, and how its user is told
 FITS = {"crop": "the middle {part} of the picture", "pad": "the whole picture, on black,", "stretch": "the picture, stretched,"}
+WHITE = 65535  # the brightest value of 16 bits
+# what systems and disks write beside pictures, in lower case
+SYSTEM = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin", "system volume information"}
 
 # by suffix, in lower case: path -> uint8 (height, width, channels), for kinds that are no pictures
 READERS = {}
@@ -32,30 +39,65 @@ class DamagedPicture(ValueError):
     """Bytes that cannot be decoded to a usable image; the text is a short reason."""
 
 
-def find_names(directory):
-    """The files of `find` as names relative to `directory`, which take a tenth of the memory of paths."""
+class Listing(NamedTuple):
+    """What is in a folder at any depth, by names relative to it, which take a tenth of the memory of paths.
+
+    names: of picture files. folders: those at the top, and directly inside of them. unread: what is not read, with its number.
+    """
+
+    names: list
+    folders: list
+    unread: collections.Counter
+
+    def left_out(self):
+        """What is not read, such as "not read: 40 .heic, 3 .txt"; empty if all is."""
+        counts = sorted(self.unread.items(), key=lambda pair: (-pair[1], pair[0]))
+        more = [(sum(count for _, count in counts[12:]), "others")] if counts[12:] else []
+        listed = ", ".join(f"{count:,} {kind}" for count, kind in [*((count, kind) for kind, count in counts[:12]), *more])
+        return f"not read: {listed}" if counts else ""
+
+
+def _is_visible(name):
+    return not name.startswith(".") and name.lower() not in SYSTEM
+
+
+def list_folder(directory):
+    """The `Listing` of a folder; what is hidden or of `SYSTEM` is skipped. Raises UserError if there is no picture file."""
     if "://" in str(directory):
         raise UserError(f"cannot read {directory}: it is not a local folder; mount it as a folder, or copy it")
     if not os.path.isdir(directory):
         kind = "it is a file" if os.path.exists(directory) else "no such folder"
         raise UserError(f"cannot read pictures from {directory}: {kind}; name a folder of {', '.join(SUFFIXES)} files")
-    names = []
+    found = Listing([], [], collections.Counter())
     for folder, folders, files in os.walk(directory):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        inside = os.path.relpath(folder, directory)
-        pictures = sorted(name for name in files if not name.startswith(".") and name.lower().endswith(SUFFIXES))
-        names += pictures if inside == os.curdir else [os.path.join(inside, name) for name in pictures]
-    if not names:
-        raise UserError(f"no picture files in {directory}: looked for {', '.join(SUFFIXES)} at any depth")
-    return names
+        inside = "" if folder == str(directory) else os.path.relpath(folder, directory)
+        linked = {name for name in folders if os.path.islink(os.path.join(folder, name))}
+        folders[:] = sorted(name for name in folders if _is_visible(name))
+        found.folders.extend(os.path.join(inside, name) for name in folders if inside.count(os.sep) < 1 and name not in linked)
+        for name in folders:
+            if name in linked:
+                found.unread[f"linked folder {printable(os.path.join(inside, name))}"] += 1
+        for name in sorted(filter(_is_visible, files)):
+            if name.lower().endswith(SUFFIXES):
+                found.names.append(os.path.join(inside, name))
+            else:
+                suffix = Path(name).suffix.lower()
+                found.unread[suffix if re.fullmatch(r"\.\w{1,12}", suffix) else "without a suffix"] += 1
+    if not found.names:
+        others = f"; {found.left_out()}" if found.unread else ""
+        raise UserError(f"no picture files in {directory}: looked for {', '.join(SUFFIXES)} at any depth{others}")
+    return found
 
 
 def find(directory):
-    """Every picture file in `directory` at any depth, in the order of their names; hidden files and folders are skipped.
+    """Every picture file in `directory` at any depth, in the order of their names; a line on stderr says what is not read.
 
     Raises UserError if there is no such folder or no picture file in it.
     """
-    return [Path(directory) / name for name in find_names(directory)]
+    found = list_folder(directory)
+    if found.unread:
+        print(f"{printable(directory)}: {len(found.names):,} images; {found.left_out()}", file=sys.stderr)
+    return [Path(directory) / name for name in found.names]
 
 
 def choose(paths, directory, n=None, seed=0):
@@ -84,10 +126,13 @@ def printable(path):
 
 
 def read_bytes(path):
-    """The bytes of the file `path`; of one that is too large for `decode`, only as many as show that. Raises OSError."""
-    if os.path.exists(path) and not os.path.isfile(path):
+    """The bytes of the file `path`; of one that is too large for `decode`, only as many as show that.
+
+    Raises DamagedPicture for a link to nothing and what is no file, OSError for a file that cannot be read.
+    """
+    if os.path.lexists(path) and not os.path.isfile(path):
         # opening a pipe would wait for its other end
-        raise OSError("it is not a file")
+        raise DamagedPicture("it is not a file" if os.path.exists(path) else "a link to nothing")
     with open(path, "rb") as file:
         return file.read(MOST_BYTES + 1)
 
@@ -97,10 +142,104 @@ def open_image(file):
     return Image.open(file, formats=FORMATS)
 
 
+def _scale_values(values, white, report=lambda brightest: None):
+    """Whole numbers 0 ... `white`, or floats 0 ... 1, as uint8; uint8 stays as it is. Raises DamagedPicture for others."""
+    if values.dtype == np.uint8 or not values.size:
+        return values.astype("uint8")
+    low, high, is_float = values.min(), values.max(), values.dtype.kind == "f"
+    if not 0 <= low <= high <= (1 if is_float else WHITE):
+        raise DamagedPicture(f"values from {low:g} to {high:g}; whole ones of 0 to 65535 or floats of 0 to 1 work")
+    if is_float:
+        return np.rint(values * 255).astype("uint8")
+    report(int(high))
+    table = np.rint(np.minimum(np.arange(WHITE + 1), white) * (255 / white)).astype("uint8")
+    # row by row: all indices at once take eight times the memory of the file
+    return np.stack([table[row] for row in values])
+
+
+def _convert(values, white, report, inverted=False):
+    """Values (h, w), or (h, w, 1 ... 4) whose last of 2 or 4 is the opacity, as a Pillow image with 8 bits."""
+    values = values.reshape(*values.shape[:2], -1)
+    if (channels := values.shape[-1]) > 4:
+        raise DamagedPicture(f"{channels} channels; 1 to 4 work")
+    colours = channels - (channels in (2, 4))
+    scaled = _scale_values(values[..., :colours], white, report)
+    scaled = np.concatenate([255 - scaled if inverted else scaled, _scale_values(values[..., colours:], WHITE)], axis=-1)
+    return Image.fromarray(scaled[..., 0] if channels == 1 else scaled)
+
+
+def _check_pixels(width, height):
+    if min(width, height) < 4:
+        raise DamagedPicture(f"only {width}x{height} pixels")
+    if (most := Image.MAX_IMAGE_PIXELS) and width * height > most:
+        raise DamagedPicture(f"{width}x{height} pixels are more than Pillow's limit of {most / 10**6:.0f} million")
+
+
+def _read_tiff(data, white, report):
+    """The first image of a TIFF that Pillow cannot read, or not with all its bits, as a Pillow image with 8 bits."""
+    try:
+        import tifffile
+    except ImportError:
+        raise DamagedPicture("this kind of TIFF needs pip install 'keras_ae[tiff]'") from None
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        page = file.pages[0]
+        _check_pixels(page.imagewidth, page.imagelength)
+        if page.axes not in ("YX", "YXS", "SYX") or page.photometric.name not in ("MINISBLACK", "MINISWHITE", "RGB"):
+            raise DamagedPicture(f"a TIFF of axes {page.axes} and colours {page.photometric.name} is not read")
+        values, orientation = page.asarray(), Image.Exif()
+        values = np.moveaxis(values, 0, -1) if page.axes == "SYX" else values
+        orientation[0x0112] = page.tags["Orientation"].value if "Orientation" in page.tags else 1
+        image = _convert(values, white, report, page.photometric.name == "MINISWHITE")
+    image.info["exif"] = orientation.tobytes()
+    return image
+
+
+def _second_bytes(data):
+    """What `open_image` gives for colours of 16 bits, with the other byte of each number instead of the first.
+
+    Pillow keeps the high one, or the low one if it takes the numbers for those of the other byte order.
+    """
+    image, native = open_image(io.BytesIO(data)), "16B" if sys.byteorder == "little" else "16L"
+    other = {"16B": "16L", "16L": "16B", "16N": native}
+
+    def swap(args):
+        return args[:-3] + other[args[-3:]] if isinstance(args, str) else (swap(args[0]), *args[1:])
+
+    image.tile = [type(tile)(*tile[:-1], swap(tile[-1])) for tile in image.tile]
+    return np.asarray(image)
+
+
+def _open_whole(data, white, report):
+    """The Pillow image of a file, with 8 bits where Pillow would cut off bits or values."""
+    try:
+        image = open_image(io.BytesIO(data))
+    except UnidentifiedImageError:
+        if data[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+            raise
+        return _read_tiff(data, white, report)
+    deep = image.mode[0] == "I" or image.mode == "F"
+    cut = image.mode in ("RGB", "RGBA") and f"{image.mode};16" in str(image.tile)
+    if image.mode == "RGB" and not cut and max(getattr(image, "tag_v2", {}).get(258, [8])) > 8:
+        # planes of 16 bits, which Pillow takes for those of 8
+        return _read_tiff(data, white, report)
+    if not (deep or cut or image.format == "TIFF"):
+        return image
+    _check_pixels(*image.size)
+    # which turns a TIFF by its orientation
+    image.load()
+    if not (deep or cut):
+        return image
+    values = np.asarray(image)
+    if cut:
+        values = values.astype("uint16") * 256 + _second_bytes(data)
+    # of images whose 0 is white, Pillow inverts those of 8 bits alone
+    whole = _convert(values, white, report, getattr(image, "tag_v2", {}).get(262) == 0)
+    whole.info = {key: image.info[key] for key in image.info if key == "exif"}
+    return whole
+
+
 def _eight_bit(image):
-    """An image of any mode as RGB or L with 8 bits; transparent parts become white."""
-    if image.mode in ("I", "I;16"):
-        return Image.fromarray(np.rint(np.asarray(image) * (255 / 65535)).astype("uint8"))
+    """An image of any mode with 8 bits as RGB or L; transparent parts become white."""
     if image.mode in ("LA", "RGBA") or "transparency" in image.info:
         coloured = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), coloured).convert("RGB")
@@ -142,16 +281,12 @@ def _reduce_middle(image, part, size):
     return middle
 
 
-def _decode(data, shape, fit):
+def _decode(data, shape, white, fit, report):
     height, width, channels = shape
-    image = open_image(io.BytesIO(data))
-    pixels, most = f"{image.width}x{image.height} pixels", Image.MAX_IMAGE_PIXELS
-    if min(image.size) < 4:
-        raise DamagedPicture(f"only {pixels}")
+    image = _open_whole(data, white, report)
     # a JPEG is decoded at 1/2, 1/4 or 1/8 of its size in a fraction of the time; twice the final size keeps the quality
     image.draft(None, [2 * max(height, width)] * 2)
-    if most and image.width * image.height > most:
-        raise DamagedPicture(f"{pixels} are more than Pillow's limit of {most / 10**6:.0f} million")
+    _check_pixels(*image.size)
     # these EXIF orientations exchange height and width
     turn = -1 if image.getexif().get(Base.Orientation) in (5, 6, 7, 8) else 1
     part, size = (sides.tolist() for sides in place(np.array(image.size[::-1]), (height, width)[::turn], fit))
@@ -166,18 +301,19 @@ def _decode(data, shape, fit):
     return np.asarray(middle).reshape(shape)
 
 
-def decode(data, shape, fit="crop"):
+def decode(data, shape, white=WHITE, fit="crop", report=lambda brightest: None):
     """Decode the bytes of a picture file of any size and mode to uint8 of `shape`, (H, W, C), where C is 1 or 3.
 
     Takes the first frame, rotates it by its EXIF orientation, and resizes it bicubically (a = -0.5) with antialiasing if the
     size differs: its central part with the ratio of the sides of `shape` ("crop"), the whole of it on black ("pad") or
-    stretched ("stretch"). Transparent parts become white, 16 bits are scaled to 8. Raises DamagedPicture, also for a file of
-    more than 64 MiB and for more pixels than `PIL.Image.MAX_IMAGE_PIXELS`, after JPEG's reduction.
+    stretched ("stretch"). Transparent parts become white. Of files with 16 bits, values from `white` on become 255, and
+    `report` gets the brightest one; floats of TIFF files are 0 ... 1. Raises DamagedPicture, also for a file of more than
+    64 MiB and for more pixels than `PIL.Image.MAX_IMAGE_PIXELS`, after JPEG's reduction.
     """
     if len(data) > MOST_BYTES:
         raise DamagedPicture(f"a file of more than {MOST_BYTES >> 20} MB")
     try:
-        return _decode(data, shape, fit)
+        return _decode(data, shape, white, fit, report)
     except DamagedPicture:
         raise
     except UnidentifiedImageError:
@@ -187,13 +323,22 @@ def decode(data, shape, fit="crop"):
         raise DamagedPicture(str(error).partition("\n")[0] or type(error).__name__) from error
 
 
-def read(path, shape, fit="crop"):
+def judge_brightest(brightest, white):
+    """What is wrong with the brightest value of 16-bit files, as text; None if it is in the upper half of 0 ... `white`."""
+    if brightest > white:
+        return f"16-bit files have values up to {brightest}, and all above white = {white} are white"
+    if 0 < brightest <= white // 2:
+        return f"the brightest value of 16-bit files is {brightest} of {white}, so that they are dark"
+    return None
+
+
+def read(path, shape, white=WHITE, fit="crop", report=lambda brightest: None):
     """`decode` the file `path`, or read it by the function of its suffix in `READERS`. Raises UserError."""
     reader = READERS.get(Path(path).suffix.lower())
     if not reader and shape[-1] not in (1, 3):
         raise UserError(f"the model takes images of {shape[-1]} bands, picture files have 1 or 3; give it arrays in Python")
     try:
-        image = reader(path) if reader else decode(read_bytes(path), shape, fit)
+        image = reader(path) if reader else decode(read_bytes(path), shape, white, fit, report)
     except DamagedPicture as error:
         raise UserError(f"cannot use the picture {printable(path)}: {error}") from None
     except OSError as error:
@@ -203,15 +348,16 @@ def read(path, shape, fit="crop"):
     return image
 
 
-def read_each(paths, shape, report, fit="crop"):
+def read_each(paths, shape, report, white=WHITE, fit="crop"):
     """`read` each file that can be read: pairs (index, uint8 of `shape`). `report(text)` gets the other files.
 
-    Raises UserError with the first reason if no file can be read.
+    It also hears of 16-bit files that are darker or brighter than `white` lets expect. Raises UserError with the first reason
+    if no file can be read.
     """
-    found, reasons = False, []
+    found, reasons, brightest = False, [], [0]
     for index, path in enumerate(paths):
         try:
-            pixels = read(path, shape, fit)
+            pixels = read(path, shape, white, fit, brightest.append)
         except UserError as error:
             reasons.append(str(error))
         else:
@@ -221,11 +367,13 @@ def read_each(paths, shape, report, fit="crop"):
             report(reasons.pop(0))
     if not found:
         raise UserError(f"none of these picture files can be read: {reasons[0]}")
+    if text := judge_brightest(max(brightest), white):
+        report(f"{text}; the model was trained with data.white = {white}")
 
 
-def read_all(paths, shape, report, fit="crop"):
+def read_all(paths, shape, report, white=WHITE, fit="crop"):
     """Every file that can be read: their indices (n,) in `paths`, and uint8 (n, *shape); see `read_each`."""
-    indices, pixels = zip(*read_each(paths, shape, report, fit), strict=True)
+    indices, pixels = zip(*read_each(paths, shape, report, white, fit), strict=True)
     return np.array(indices), np.stack(pixels)
 
 

@@ -91,12 +91,13 @@ def load_images(models, directory):
     if len(shapes) > 1:
         raise UserError(f"models of different image shapes cannot be compared: {', '.join(map(str, sorted(shapes)))}")
     ((*sides, channels, fit),) = shapes
-    name = next(iter(models.values())).card.get("configuration", {}).get("data", {}).get("name", "folder")
+    first = next(iter(models.values()))
+    name = first.card.get("configuration", {}).get("data", {}).get("name", "folder")
     if directory:
         name, directory = pipeline.resolve(name, directory)
     elif name == "folder":
         raise UserError("name the folder of held-out picture files with `data`")
-    return pipeline.load(name, directory, sides, channels, fit)
+    return pipeline.load(name, directory, sides, channels, first.white, fit)
 
 
 def warn_of_other_data(models, image_set):

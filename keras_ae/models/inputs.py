@@ -20,6 +20,8 @@ MISSHAPEN = re.compile(r"\[([\d,]*)\] is not compatible with expected shape \[([
 TO_SCALE = "scale them with images / 127.5 - 1"
 BRIGHT = "all images so far lie in [0, 1]; if they were divided by 255, bring them to [-1, 1] with images * 2 - 1"
 
+COLLAPSED = "the KL ended at {:.2g} nats: codes carry nothing, all reconstructions are alike; lower beta, or train longer"
+
 
 def range_error(what: str, low: float, high: float) -> ValueError:
     """The error for `what`, which "must lie in [...]", with values from `low` to `high`, and what brings images there."""

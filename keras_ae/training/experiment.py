@@ -28,6 +28,7 @@ from pydantic_core import PydanticCustomError
 from keras_ae import training
 from keras_ae.data.tasks import TASKS, Variation, identity
 from keras_ae.errors import UserError, explain
+from keras_ae.images.pictures import WHITE
 from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder
 from keras_ae.models.latents import LATENTS
 from keras_ae.models.losses import RECONSTRUCTIONS, Likelihood
@@ -78,12 +79,16 @@ def _check_size(size):
 
 
 class Data(Moves):
-    """Which data set, see `keras_ae.data.pipeline.load`, and how its training images are varied: see `data.tasks`."""
+    """Which data set, see `keras_ae.data.pipeline.load`, and how its training images are varied: see `data.tasks`.
+
+    white: brightest value of files with 16 bits.
+    """
 
     name: Text = "synthetic_cats"
     directory: Text | None = None
     size: Annotated[Side | Annotated[list[Side], MinLen(2), MaxLen(2)] | None, pydantic.BeforeValidator(_check_size)] = None
     channels: Annotated[int, Ge(1), Le(3)] | None = None
+    white: Annotated[int, Ge(1), Le(WHITE)] = WHITE
     fit: Literal["crop", "pad", "stretch"] = "crop"
     flip: bool = False
 
@@ -206,15 +211,21 @@ def _complete_table(name, given):
 
 @contextlib.contextmanager
 def _defaults(seed, precision):
-    """Inside the block, Keras builds layers of this dtype policy, and initial weights depend on the seed alone."""
-    policy, numbers = keras.config.dtype_policy(), random.getstate()
-    keras.config.set_dtype_policy(precision)
+    """Inside the block, Keras builds layers of this dtype policy, channels last, whose weights depend on the seed alone."""
+    settings = keras.config
+    policy, numbers = settings.dtype_policy(), random.getstate()
+    floatx, channels = settings.floatx(), settings.image_data_format()
+    settings.set_floatx("float32")
+    settings.set_image_data_format("channels_last")
+    settings.set_dtype_policy(precision)
     # initializers without a seed draw one from here
     random.seed(seed)
     try:
         yield
     finally:
-        keras.config.set_dtype_policy(policy)
+        settings.set_floatx(floatx)
+        settings.set_image_data_format(channels)
+        settings.set_dtype_policy(policy)
         random.setstate(numbers)
 
 

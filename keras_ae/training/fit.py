@@ -32,7 +32,7 @@ def train(experiment, run, show=False):
     # the data, and what is trained on so much of it
     experiment, origin = adopt_networks(experiment)
     source = experiment.data
-    image_set = pipeline.load(source.name, source.directory, source.size, source.channels, source.fit)
+    image_set = pipeline.load(source.name, source.directory, source.size, source.channels, source.white, source.fit)
     experiment, changes = experiment.adapt(image_set.n_train)
     check_data(experiment, image_set, strategy.num_replicas_in_sync)
     options, second = experiment.training, experiment.second_stage
@@ -127,7 +127,9 @@ def fit_stage(run, stage, model, image_set, experiment, epochs, batch, variation
         if model.monitor:
             best = {"save_best_only": True, "save_weights_only": True, "mode": "min"}
             best["initial_value_threshold"] = min((row[model.monitor] for row in saved), default=math.inf)
-            todo.append(keras.callbacks.ModelCheckpoint(into.best_weights, model.monitor, **best))
+            # Keras formats the name
+            name = str(into.best_weights).replace("{", "{{").replace("}", "}}")
+            todo.append(keras.callbacks.ModelCheckpoint(name, model.monitor, **best))
         # an epoch is reported only after it is saved
         todo += [callbacks.Save(Stage(into.folder, stage.name)), *([callbacks.Progress(end, later)] if chief else [])]
         model.fit(
