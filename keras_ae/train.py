@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import shlex
 from pathlib import Path
 
 from keras_ae import files, training
@@ -68,7 +67,17 @@ def open_run(name, out, resume, workers):
         help="export the run when it is complete, with a picture of samples (default folder: exported/NAME)",
     ),
     option("--open", action="store_true", help="open the preview picture when the first epoch has ended"),
-    option("--resume", action="store_true", help="continue the run in --out, or the newest in runs/NAME"),
+    option(
+        "--resume",
+        action="store_true",
+        help="continue the run in --out, or the newest in runs/NAME; with --set training.epochs=N, for more epochs than it has",
+    ),
+    option(
+        "--minutes",
+        type=number(0.1, 100_000),
+        metavar="M",
+        help="train as many epochs as this machine can in so many minutes, at most those of the experiment",
+    ),
     FORCE,
 )
 def main(arguments):
@@ -90,20 +99,23 @@ def main(arguments):
         exported = files.check_output(exported or f"exported/{chosen.name}", arguments.force)
 
     run = open_run(chosen.name, arguments.out, arguments.resume, chosen.training.devices == "workers")
-    if run.complete and exported is None:
-        raise UserError(f"the run in {run} is complete; train without --resume for a new one")
+    has = run.experiment().training.epochs if run.complete else 0
+    extends = "training.epochs" in chosen.chosen and chosen.training.epochs > has
+    if run.complete and exported is None and not extends:
+        more = f"more epochs continue it, such as --set training.epochs={2 * has}"
+        raise UserError(f"the run in {run} is complete with {has} epochs; {more}; train without --resume for a new one")
+    words = [arguments.experiment, *(["--data", arguments.data] if arguments.data else [])]
+    words += [word for override in overrides for word in ("--set", override)]
     try:
-        if not run.complete:
-            fit.train(chosen, run, arguments.open)
+        if not run.complete or extends:
+            fit.train(chosen, run, arguments.open, words, arguments.minutes)
         if exported is not None and devices.is_chief(devices.open_strategy(chosen.training.devices)):
             export.export_run(run, exported, force=arguments.force)
     except KeyboardInterrupt:
-        words = ["python", "-m", "keras_ae.train", arguments.experiment]
-        words += ["--data", arguments.data] if arguments.data else []
-        words += [word for override in overrides for word in ("--set", override)]
-        words += ["--out", str(run), "--resume"] + (["--export", str(exported)] if exported else [])
-        saved = f"{run.epochs} whole epochs are saved"
-        raise KeyboardInterrupt(f"interrupted: {saved}; continue with  {shlex.join(words)}") from None
+        if not run.exists:
+            raise
+        more, saved = ["--export", str(exported)] if exported else [], f"{run.epochs} whole epochs are saved"
+        raise KeyboardInterrupt(f"interrupted: {saved}; continue with  {run.command(*more)}") from None
     finally:
         run.remove_if_empty()
 

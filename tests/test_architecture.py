@@ -16,14 +16,14 @@ ROOMS = {
     "models": (1530, 8),
     "judge": (990, 6),
     "exports": (1140, 6),
-    "training": (1260, 6),
+    "training": (1480, 7),
     "explorer": (165, 2),
 }
 LEAVES = {"errors", "files"}
 # lines of Python, of the package with all rooms, of its top level (commands and leaves), of folders beside it
-PACKAGE_LINES, TOP_LINES, BESIDE = 9650, 1310, {"tests": 7950, "benchmarks": 1300}
+PACKAGE_LINES, TOP_LINES, BESIDE = 9850, 1330, {"tests": 8150, "benchmarks": 1300}
 # files of the package, lines of the page's JavaScript, HTML and CSS, words of the documentation
-FILES, PAGE_LINES, WORDS = 66, 800, 15_800
+FILES, PAGE_LINES, WORDS = 67, 800, 16_350
 
 
 def lines_of(paths):

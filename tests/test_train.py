@@ -19,10 +19,12 @@ from keras_ae.data import pipeline
 from keras_ae.data.tasks import Variation
 from keras_ae.exports.load import Exported
 from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder
+from keras_ae.models.optimizers import SCHEDULES
 from keras_ae.priors import mixture
-from keras_ae.training import callbacks, experiment, fit, results
+from keras_ae.training import budget, callbacks, devices, experiment, fit, results
 from keras_ae.training.run import Run, Stage
 
+TINY = (Path(__file__).parent / "tiny.toml").read_text()
 # networks that are traced quickly, where only the order of things matters
 QUICK = ["encoder.name=conv", "encoder.widths=[4]", "decoder.name=conv", "decoder.widths=[4]", "prior.components=[1]"]
 # two epochs of a first stage, two of a second
@@ -178,9 +180,96 @@ def test_ctrl_c_and_kill_9_lose_no_whole_epoch(tmp_path, command, refined, undra
     errors = capfd.readouterr().err
     assert "Traceback" not in errors
     continues = errors.splitlines()[-1].partition("continue with")[2]
-    assert shlex.split(continues) == ["python", "-m", "keras_ae.train", *words, "--resume"]
+    assert shlex.split(continues)[:4] == ["python", "-m", "keras_ae.train", words[0]]
+    assert sorted(shlex.split(continues)[3:]) == sorted([*words, "--resume"])
     train.main([*words, "--resume"])
     assert_same(refined, stopped)
+
+
+def test_more_epochs_of_a_finished_run(tmp_path, folder, undrawn, fails, capfd):
+    file, run = tmp_path / "cosine.toml", Run(tmp_path / "run")
+    table = '[schedule]\nname = "cosine"\nlearning_rate = 0.01\nwarmup_steps = 0\n'
+    file.write_text(TINY.replace('[schedule]\nname = "halve_on_plateau"\npatience = 1\n', table))
+    words = [str(file), "--data", str(folder), "--out", str(run), *sets(TWO_STAGES), "--set", "training.epochs=1"]
+    train.main(words)
+    before = run.history()
+    words.append("--resume")
+    assert "is complete with 1 epochs; more epochs continue it, such as --set training.epochs=2" in fails(train.main, *words)
+    assert "is complete with 1 epochs" in fails(train.main, *words, "--set", "training.epochs=1")
+    words += ["--set", "training.epochs=3"]
+    assert "latent.dim was 6, now 7" in fails(train.main, *words, "--set", "latent.dim=7")
+    assert run.complete
+    with killed(keras.callbacks.CSVLogger, "on_epoch_end", 1):
+        train.main(words)
+    printed = capfd.readouterr().out
+    assert "after epoch 1, the cosine schedule spans 3 epochs instead of 1, and the second stage begins anew" in printed
+    assert not run.complete and run.epochs == 1 and not run.second.rows()
+    train.main(words)
+    assert run.complete and [row["stage"] for row in run.history()] == [1, 1, 1, 2, 2]
+    assert run.history()[0] == before[0]
+    steps = run.read_json("config")["data"]["n_train"] // 32
+    schedule, _ = SCHEDULES["cosine"](steps, 3, learning_rate=0.01, warmup_steps=0)
+    rates = [row["learning_rate"] for row in run.history()[1:3]]
+    np.testing.assert_allclose(rates, [schedule(2 * steps), schedule(3 * steps)], rtol=1e-4)
+    # the command that the advice names
+    assert shlex.split(run.command("--set", "training.epochs=6"))[3:] == [
+        *(str(file), "--data", str(folder), *sets([*TWO_STAGES, "training.epochs=1", "training.epochs=3"])),
+        *("--out", str(run), "--resume", "--set", "training.epochs=6"),
+    ]
+
+
+SPEED = budget.Speed(spent=10, first=20, second=50, rest=60)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "minutes", "chosen"),
+    [
+        ((24, 6), 100, (24, 6)),
+        # 600 - 70 = 530 seconds: 12 x 20 + 3 x 50 = 390, 16 x 20 + 4 x 50 = 520
+        ((24, 6), 10, (16, 4)),
+        ((24, 6), 2.5, (1, 1)),
+        ((24, 0), 10, (24, 0)),
+        ((24, 0), 3, (5, 0)),
+        # a second stage does not fit
+        ((24, 6), 2.2, (3, 0)),
+        ((24, 6), 1.5, (1, 0)),
+    ],
+)
+def test_epochs_follow_from_measured_speeds(epochs, minutes, chosen):
+    settings = [f"training.epochs={epochs[0]}", f"refinement.epochs={epochs[1]}"]
+    asked = experiment.read("vae", settings)
+    assert budget.choose(asked, SPEED, minutes) == chosen
+    assert SPEED.total(*chosen) <= 60 * minutes
+    with pytest.raises(ValueError, match="takes about 1.5 minutes here, more than `minutes`, 1.2"):
+        budget.choose(asked, SPEED, 1.2)
+
+
+def test_a_budget_in_minutes_becomes_epochs_that_repeat(tmp_path, command, undrawn, monkeypatch, capfd, fails):
+    monkeypatch.setattr(budget, "measure", lambda *_: SPEED)
+    words = command("run", *QUICK, "training.epochs=4", "refinement.epochs=2", "refinement.batch=16")
+    assert "more than --minutes, 1" in fails(train.main, *words, "--minutes", 1)
+    assert not (tmp_path / "run").exists()
+    with killed(keras.callbacks.CSVLogger, "on_epoch_end", 2):
+        train.main([*words, "--minutes", "2.7"])
+    line = "2.7 minutes on this machine: 2 of 4 epochs, 1 of 2 of the second stage; about 2.7 minutes"
+    assert line in capfd.readouterr().out
+    # an interrupted run keeps what was chosen, whatever the speed is now
+    monkeypatch.setattr(budget, "measure", None)
+    train.main([*words, "--minutes", "2.7", "--resume"])
+    run, printed = Run(tmp_path / "run"), capfd.readouterr().out
+    assert [row["stage"] for row in run.history()] == [1, 1, 2]
+    (repeats,) = (line for line in printed.splitlines() if line.startswith("repeat"))
+    again = shlex.split(repeats)[4:]
+    train.main([*again, "--out", str(tmp_path / "again")])
+    assert_same(run, Run(tmp_path / "again"))
+    assert Run(tmp_path / "again").experiment().tables == run.experiment().tables
+
+
+def test_the_speed_of_both_stages_is_measured(folder, tiny):
+    asked = experiment.read(tiny, [*TWO_STAGES, "training.epochs=5"])
+    image_set = pipeline.load("folder", str(folder), 16, 3)
+    speed = budget.measure(asked, image_set, devices.open_strategy("one"))
+    assert 0 < speed.first < 60 and 0 < speed.second < 60 and 0 < speed.rest < 600 and 0 < speed.spent < 300
 
 
 def test_patience_ends_a_stage_and_its_counters_survive_an_interruption(tmp_path, command, undrawn, capfd):
@@ -274,8 +363,8 @@ def test_the_commands_at_the_end_can_be_pasted_into_a_shell(tmp_path, run):
 
 
 def test_runs_are_numbered_and_one_that_never_began_leaves_nothing(tmp_path, tiny, folder, monkeypatch):
-    def begin(chosen, run, show):
-        run.write_json("config", {"keras_ae": "here"})
+    def begin(chosen, run, *_):
+        run.write_json("config", {"experiment": "tiny"})
         raise KeyboardInterrupt
 
     monkeypatch.chdir(tmp_path)

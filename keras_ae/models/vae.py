@@ -1,6 +1,5 @@
 """The variational autoencoder: an encoder, a decoder, and the negative evidence lower bound that trains both."""
 
-import functools
 import warnings
 from collections.abc import Callable
 from typing import Annotated, Any, Self
@@ -70,15 +69,16 @@ class Autoencoder(keras.Model):
 
     def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
         """Rebuild images from their mean codes: inputs as for `predict` -> images (batch, H, W, C) in [-1, 1]."""
-        batch = self.named_batch(inputs)
+        batch = self.named_batch(inputs, predicting=True)
         return self.decode(self.encode(batch, training)["z_mean"], batch, training)
 
-    def named_batch(self, data: Any) -> Batch:
+    def named_batch(self, data: Any, predicting: bool = False) -> Batch:
         """Data of Keras as a dict {"images": targets, "inputs", "sample_weight"[, "label"]}, images float32 in [-1, 1].
 
         data: x, (x, y) or (x, y, sample_weight). x: images, or a dict with "images" (or "image"), "inputs" where the encoder
-        takes something else, and "label" (batch,) for conditional networks. y: targets, by default the images. Raises
-        ValueError for what would train silently wrong; values are asserted in the graph, see `inputs`.
+        takes something else, and "label" (batch,) for conditional networks. y: targets, by default the images.
+        predicting: there are none. Raises ValueError for what would train silently wrong; values are asserted in the graph, see
+        `inputs`.
         """
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         batch = dict(x) if isinstance(x, dict) else {"images": x}
@@ -92,9 +92,10 @@ class Autoencoder(keras.Model):
             batch["label"] = check.check_labels(batch["label"], class_count(self.encoder))
         inputs = batch.get("inputs", batch.get("images"))
         targets = batch.get("images", inputs) if y is None else y
-        images = check.check_images(targets, "targets", self.decoder.output.shape)
-        same = targets is inputs
-        batch["inputs"] = images if same else check.check_images(inputs, "inputs", self.encoder.inputs[0].shape)
+        shown, drawn = self.encoder.inputs[0].shape, self.decoder.output.shape
+        same = predicting or (targets is inputs and shown == drawn)
+        batch["inputs"] = check.check_images(inputs, "images" if same else "inputs", shown)
+        images = batch["inputs"] if same else check.check_images(targets, "targets", drawn)
         return batch | {"images": images, "sample_weight": check.check_weight(sample_weight, images)}
 
     def encode(self, batch: Batch, training: bool = False) -> Tensors:
@@ -153,8 +154,8 @@ class Autoencoder(keras.Model):
         # evaluation has no adversarial terms
         return {name: value for name, value in results.items() if name in terms or name not in (*self.logged, "bright")}
 
-    @functools.wraps(keras.Model.fit)
     def fit(self, *arguments: Any, class_weight: None = None, **options: Any) -> keras.callbacks.History:
+        """Keras' `fit`. Raises ValueError for what it would take and not use: `class_weight`, and a loss of `compile`."""
         if class_weight is not None:
             raise ValueError("class_weight is for class targets; pass fit(images, images, sample_weight=weights) of shape (n,)")
         if loss := (self.get_compile_config() or {}).get("loss"):
@@ -183,10 +184,10 @@ class Autoencoder(keras.Model):
         """Keras' function of a prediction."""
         if force or self.predict_function is None:
             super().make_predict_function(force=True)
-            self.predict_function = self._explaining(self.predict_function)
+            self.predict_function = self._explaining(self.predict_function, counts=False)
         return self.predict_function
 
-    def _explaining(self, function):
+    def _explaining(self, function, counts=True):
         first = True
 
         def run(data):
@@ -195,7 +196,7 @@ class Autoencoder(keras.Model):
                 outputs = function(data)
             if first and self.jit_compile:
                 check.check_finite(outputs)
-            if self.checks_brightness and float(self.bright.count):
+            if counts and self.checks_brightness:
                 self.checks_brightness = False
                 if float(self.bright.result()) == 1:
                     warnings.warn(check.BRIGHT, stacklevel=4)

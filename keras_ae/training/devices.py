@@ -11,6 +11,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from keras_ae.data import pipeline
 from keras_ae.errors import UserError
 
 EXAMPLE = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
@@ -101,3 +102,15 @@ def share(dataset, strategy, n=None, batch=None):
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return (dataset if n is None else dataset.unbatch().take(n).batch(batch)).with_options(options)
+
+
+def datasets(strategy, image_set, experiment, batch, first_epoch, variation):
+    """Batches of a stage as the devices share them: of training, without end, and of one held-out pass, and how many of these.
+
+    Every device gets some of the last held-out batch, too.
+    """
+    replicas, seed, task = strategy.num_replicas_in_sync, experiment.training.seed, experiment.task()
+    n, size = image_set.n_test - image_set.n_test % replicas, batch - batch % replicas
+    training = share(pipeline.training(image_set, batch, seed, first_epoch, variation, task), strategy)
+    held_out = share(pipeline.batches(image_set, "test", batch, task), strategy, n, size)
+    return training, held_out, -(-n // size)

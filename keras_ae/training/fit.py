@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import math
+import shlex
 import tempfile
 
 import keras
@@ -14,17 +15,19 @@ from keras_ae.exports.load import Exported, load_savedmodel
 from keras_ae.files import versions
 from keras_ae.models.networks import sides
 from keras_ae.priors import mixture
-from keras_ae.training import callbacks, devices, results
+from keras_ae.training import budget, callbacks, devices, results
 from keras_ae.training.experiment import NETWORKS
 from keras_ae.training.run import Run, Stage
 
 
-def train(experiment, run, show=False):
+def train(experiment, run, show=False, words=(), minutes=None):
     """Train an experiment in the folder of a run, to the end: both stages, the prior, measures and pictures.
 
     experiment: of `experiment.read`. run: a `Run`. One that was interrupted continues after its last whole epoch, with the same
-    result. show: whether to open the preview picture when it is first drawn. Raises UserError where the experiment does not
-    suit the data, the devices, or what the run began with.
+    result; with more `training.epochs` than it has, also one that is complete continues, and has a new second stage. show:
+    whether to open the preview picture when it is first drawn. words: the arguments of the command that trains the experiment.
+    minutes: what training may take; as many epochs are chosen, see `budget`, unless the run has begun. Raises UserError where
+    the experiment does not suit the data, the devices, or what the run began with.
     """
     strategy = devices.open_strategy(experiment.training.devices)
     chief = devices.is_chief(strategy)
@@ -33,6 +36,15 @@ def train(experiment, run, show=False):
     experiment, origin = adopt_networks(experiment)
     source = experiment.data
     image_set = pipeline.load(source.name, source.directory, source.size, source.channels, source.white)
+    within = None
+    if minutes:
+        if run.exists:
+            first, later = run.experiment().training.epochs, run.experiment().second_stage.epochs
+        else:
+            check_data(experiment.adapt(image_set.n_train)[0], image_set, strategy.num_replicas_in_sync)
+            first, later, within = budget.fit_into(experiment, image_set, strategy, minutes)
+        experiment = experiment.choose(training={"epochs": first}, refinement={"epochs": later})
+        words = [*words, "--set", f"training.epochs={first}", "--set", f"refinement.epochs={later}"]
     experiment, changes = experiment.adapt(image_set.n_train)
     check_data(experiment, image_set, strategy.num_replicas_in_sync)
     options, second = experiment.training, experiment.second_stage
@@ -40,16 +52,27 @@ def train(experiment, run, show=False):
 
     with run.lock() if chief else contextlib.nullcontext():
         resumed = run.exists and (run.epochs or chief)
-        config = describe(experiment, image_set, origin)
+        config = describe(experiment, image_set, origin) | {"command": list(words)}
+        begins = f"training {experiment.name} in {run}"
         if resumed:
             check_unchanged(run, experiment, config)
+            begins = f"resuming {run} after epoch {run.epochs}"
+            if options.epochs > (before := run.experiment().training.epochs):
+                if out_of_patience(run.first, options):
+                    raise UserError(f"training.patience ended the first stage of {run}; more epochs would not; train a new run")
+                schedule = (
+                    f"the {experiment.tables['schedule']['name']} schedule spans {options.epochs} epochs instead of {before}"
+                )
+                again = ", and the second stage begins anew" if second.epochs else ""
+                begins = f"continuing {run} after epoch {run.first.epochs}, {schedule}{again}"
+                if chief:
+                    run.reopen()
         with strategy.scope():
             model, counting = experiment.model(image_set.shape, steps, classes)
             if origin and not run.epochs:
                 load_weights(model, origin)
         if chief:
-            begins = f"resuming {run} after epoch {run.epochs}" if resumed else f"training {experiment.name} in {run}"
-            lines = [*image_set.summary, changes, f"{begins}, {config['precision']}: {experiment.summary()}"]
+            lines = [*image_set.summary, changes, f"{begins}, {config['precision']}: {experiment.summary()}", within]
             print(*filter(None, lines), f"preview {run.preview}, replaced while training", sep="\n")
             run.write_json("config", config)
 
@@ -86,6 +109,8 @@ def train(experiment, run, show=False):
             print("measuring, drawing ...")
             results.finish(run, image_set)
             print(results.summarize(run))
+            if minutes:
+                print(f"repeat    {shlex.join(['python', '-m', 'keras_ae.train', *words])}")
         devices.wait(strategy)
 
 
@@ -102,11 +127,7 @@ def fit_stage(run, stage, model, image_set, experiment, epochs, batch, variation
         first = stage.epochs
         with strategy.scope(), explain(f"{stage.weights(first)} is damaged; train again in a new run", OSError, ValueError):
             model.load_weights(stage.weights(first))
-    # every device gets some of the last held-out batch, too
-    replicas = strategy.num_replicas_in_sync
-    n, size = image_set.n_test - image_set.n_test % replicas, batch - batch % replicas
-    training = devices.share(pipeline.training(image_set, batch, seed, first, variation, task), strategy)
-    held_out = devices.share(pipeline.batches(image_set, "test", batch, task), strategy, n, size)
+    training, held_out, held_out_steps = devices.datasets(strategy, image_set, experiment, batch, first, variation)
     key = "schedule.learning_rate, optimizer.clip_norm=1" if stage is run.first else "refinement.learning_rate"
     with (
         tempfile.TemporaryDirectory() as elsewhere,
@@ -135,7 +156,7 @@ def fit_stage(run, stage, model, image_set, experiment, epochs, batch, variation
         model.fit(
             training,
             validation_data=held_out,
-            validation_steps=-(-n // size),
+            validation_steps=held_out_steps,
             initial_epoch=first,
             epochs=end,
             steps_per_epoch=image_set.n_train // batch,
@@ -145,11 +166,16 @@ def fit_stage(run, stage, model, image_set, experiment, epochs, batch, variation
         )
 
 
-def has_ended(stage, options):
-    """Whether a first stage has all its epochs, or patience ended it."""
+def out_of_patience(stage, options):
+    """Whether patience ended a first stage."""
     losses = [row["val_loss"] for row in stage.rows()]
     waited = len(losses) - 1 - losses.index(min(losses)) if losses else 0
-    return stage.epochs >= options.epochs or bool(options.patience) and waited >= options.patience
+    return bool(options.patience) and waited >= options.patience
+
+
+def has_ended(stage, options):
+    """Whether a first stage has all its epochs, or patience ended it."""
+    return stage.epochs >= options.epochs or out_of_patience(stage, options)
 
 
 def check_data(experiment, image_set, replicas):
@@ -194,7 +220,7 @@ def check_unchanged(run, experiment, config):
         f"{path} was {before!r}, now {now!r}"
         for path, (before, now) in run.experiment().differences(experiment).items()
         # a folder may have moved: its contents are compared below; the same batches on other devices are the same training
-        if path not in ("data.directory", "training.devices")
+        if path not in ("data.directory", "training.devices") and not (path == "training.epochs" and now > before)
     ]
     if begun["data"]["fingerprint"] != config["data"]["fingerprint"]:
         changed.append("the data set is not the same")

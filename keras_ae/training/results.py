@@ -138,7 +138,9 @@ def advise(run, measured):
         return []
     tries = ["--start-from exported/cats"] if not experiment.training.start_from else []
     tries += [f"more pictures than {run.read_json('config')['data']['n_train']:,}"]
-    tries += [f"--set training.epochs={2 * experiment.training.epochs}"]
+    # patience may have ended it before
+    if run.first.epochs == experiment.training.epochs:
+        tries += [f"more epochs: {run.command('--set', f'training.epochs={2 * experiment.training.epochs}')}"]
     return [f"below {reference['name']} by {below:.2f} dB; try {', or '.join(tries)}"]
 
 

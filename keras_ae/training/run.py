@@ -85,6 +85,17 @@ class Run:
         """Whole epochs of both stages."""
         return self.second.epochs or self.first.epochs
 
+    def reopen(self):
+        """Forget what came after the first stage, which gets more epochs."""
+        for path in (self.folder / "metrics.json", self.prior, self.second.history, *self.folder.glob("second_stage-*.h5")):
+            path.unlink(missing_ok=True)
+
+    def command(self, *more):
+        """The command that continues the run, with these arguments."""
+        config = self.read_json("config")
+        words = config.get("command") or [config["experiment"]]
+        return shlex.join(["python", "-m", "keras_ae.train", *words, "--out", str(self), "--resume", *more])
+
     def lock(self):
         """Hold the run for this process; UserError if a live process trains in it."""
         return files.lock(self.folder / ".lock", f"another process trains in {self}; choose another folder or wait")

@@ -1,0 +1,127 @@
+"""A budget in minutes: as many epochs of both stages as this machine can train in it, from the speed of a few steps."""
+
+import contextlib
+import dataclasses
+import io
+import tempfile
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_ae.data import pipeline
+from keras_ae.errors import UserError
+from keras_ae.priors import mixture
+from keras_ae.training import callbacks, devices
+from keras_ae.training.run import Stage
+
+# of the steps that are timed, and of the held-out ones; seconds that pictures take
+STEPS, HELD_OUT, DRAWING = 10, 3, 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Speed:
+    """Seconds on this machine: `spent` on measuring, `first` and `second` for an epoch of each stage, `rest` for the others.
+
+    The rest is compiling, the prior, measures and pictures.
+    """
+
+    spent: float
+    first: float
+    second: float
+    rest: float
+
+    def total(self, first, second):
+        """Seconds of so many epochs of both stages and everything else."""
+        return self.spent + self.rest + first * self.first + second * self.second
+
+
+class Clock(keras.callbacks.Callback):
+    """Times at which training begins, and at which steps, evaluation, and everything else of each epoch end."""
+
+    def __init__(self):
+        super().__init__()
+        self.times = []
+
+    def _mark(self, *_, **__):
+        self.times.append(time.monotonic())
+
+    on_train_begin = on_test_begin = on_test_end = on_epoch_end = _mark
+
+
+def time_stage(model, image_set, experiment, batch, variation):
+    """Seconds until a model has compiled, of an epoch, and of a held-out batch. The arguments are those of `fit.fit_stage`."""
+    training, held_out, evaluated = devices.datasets(model.distribute_strategy, image_set, experiment, batch, 0, variation)
+    steps = image_set.n_train // batch
+    clock, few, fewer = Clock(), min(STEPS, steps), min(HELD_OUT, evaluated)
+    with tempfile.TemporaryDirectory() as folder:
+        save = callbacks.Save(Stage(Path(folder), "first_stage"))
+        held = {"validation_data": held_out.repeat(), "validation_steps": fewer}
+        model.fit(training, epochs=2, steps_per_epoch=few, shuffle=False, verbose=0, callbacks=[save, clock], **held)
+    first, second = clock.times[3] - clock.times[0], clock.times[6] - clock.times[3]
+    stepping, evaluating, saving = np.diff(clock.times[3:])
+    return max(0.0, first - second), stepping / few * steps + evaluating / fewer * evaluated + saving, evaluating / fewer
+
+
+def time_prior(experiment, n):
+    """Seconds that a prior takes for codes of n images, from a short fit to as many normal ones."""
+    arguments = dict(experiment.tables["prior"])
+    kind = mixture.PRIORS[arguments.pop("name")]
+    if "steps" in arguments:
+        times, short = arguments["steps"] / 20, {"steps": 20}
+    else:
+        # all trials of numbers of components, and the last fit
+        times, short = 10, {"components": arguments["components"][-1:], "iterations": 2}
+    codes, began = np.random.default_rng(0).normal(size=(min(n, 10_000), experiment.latent_dim)), time.monotonic()
+    with contextlib.redirect_stderr(io.StringIO()):
+        kind.fit(codes, 0, **arguments | short)
+    return times * (time.monotonic() - began)
+
+
+def measure(experiment, image_set, strategy):
+    """The `Speed` of an experiment on a data set."""
+    began, second, classes = time.monotonic(), experiment.second_stage, len(image_set.labels)
+    batch, variation = experiment.training.batch, experiment.data.variation
+    with strategy.scope():
+        model, _ = experiment.model(image_set.shape, image_set.n_train // batch, classes)
+    rest, first, evaluating = time_stage(model, image_set, experiment, batch, variation)
+    compiling, later = 0.0, 0.0
+    if second.epochs:
+        with strategy.scope():
+            model = experiment.refined(model.encoder, model.decoder, mixture.Normal(experiment.latent_dim), classes)
+        compiling, later, _ = time_stage(model, image_set, experiment, second.batch, variation.sharp)
+    # codes of the prior and of PCA, held-out images with both; pictures
+    passes = evaluating / batch * (2 * min(image_set.n_train, pipeline.SAMPLED) + 2 * image_set.n_test)
+    rest += compiling + passes + time_prior(experiment, image_set.n_train) + DRAWING
+    return Speed(time.monotonic() - began, first, later, rest)
+
+
+def choose(experiment, speed, minutes):
+    """Epochs of both stages, in the proportion of the experiment, that end within so many minutes.
+
+    The second stage has one epoch, at least, or is left out where that does not fit. Raises UserError where no epoch fits.
+    """
+    most, later = experiment.training.epochs, experiment.second_stage.epochs
+    for refines in (True, False):
+        for first in range(most, 0, -1):
+            second = min(later, max(1, round(first * later / most))) if refines else 0
+            if speed.total(first, second) <= 60 * minutes:
+                return first, second
+    least = speed.total(1, 0) / 60
+    raise UserError(f"one epoch with all that follows takes about {least:.1f} minutes here, more than `minutes`, {minutes:g}")
+
+
+def fit_into(experiment, image_set, strategy, minutes):
+    """Epochs of both stages of an experiment of `read` that fit into so many minutes, and a line that says what they mean."""
+    if experiment.training.devices == "workers":
+        raise UserError("`minutes` measures one machine, not the workers of a training; choose training.epochs")
+    print(f"measuring the speed of this machine, to train for {minutes:g} minutes ...", flush=True)
+    whole, _ = experiment.adapt(image_set.n_train)
+    speed = measure(whole, image_set, strategy)
+    first, second = choose(whole, speed, minutes)
+    parts = [f"{first} of {whole.training.epochs} epochs"]
+    if later := whole.second_stage.epochs:
+        parts.append(f"{second} of {later} of the second stage")
+    line = f"{minutes:g} minutes on this machine: {', '.join(parts)}; about {speed.total(first, second) / 60:.1f} minutes"
+    return first, second, line
