@@ -30,6 +30,7 @@ from keras_ae import files
 from keras_ae.data import copies, sources
 from keras_ae.errors import UserError
 from keras_ae.images import pictures
+from keras_ae.images.pictures import list_some
 
 # raise when the files of a cache change, so that old ones are not read
 VERSION = 9
@@ -132,11 +133,10 @@ def _check_damage(source, damaged):
     if not damaged:
         return []
     count = len(source.names)
-    listed = ", ".join(f"{source.names[index]} ({reason})" for index, reason in damaged[:10])
-    more = f" and {len(damaged) - 10} more" if len(damaged) > 10 else ""
+    listed = list_some([f"{source.names[index]} ({reason})" for index, reason in damaged], 10)
     if len(damaged) > 0.05 * count:
-        raise UserError(f"{len(damaged)} of {count} files in {source.name} are damaged, more than 5 %: {listed}{more}")
-    return [f"skipped {len(damaged)} damaged of {count} files: {listed}{more}"]
+        raise UserError(f"{len(damaged)} of {count} files in {source.name} are damaged, more than 5 %: {listed}")
+    return [f"skipped {len(damaged)} damaged of {count} files: {listed}"]
 
 
 def _split(digests, sides, thumbnails):
@@ -182,12 +182,10 @@ def _list_warnings(source, names, digests, labels, sides):
     """What is doubtful about usable files, byte-for-byte copies included, in the order of the digests. sides: -1 for none."""
     warnings, given = [], sides[0] >= 0
     if given and (pairs := _copies_that_differ(names, digests, sides)):
-        warnings.append(f"byte-for-byte copies across the sides: {len(pairs):,} ({sources.list_some(pairs)})")
+        warnings.append(f"byte-for-byte copies across the sides: {len(pairs):,} ({list_some(pairs)})")
     if pairs := _copies_that_differ(names, digests, labels):
         counts = "all count" if given else "the first counts"
-        warnings.append(
-            f"byte-for-byte copies in several classes, of which {counts}: {len(pairs):,} ({sources.list_some(pairs)})"
-        )
+        warnings.append(f"byte-for-byte copies in several classes, of which {counts}: {len(pairs):,} ({list_some(pairs)})")
     return warnings
 
 
@@ -198,7 +196,7 @@ def _check_classes(source, labels, test):
     lacking = {f"without a {side} image": np.flatnonzero(count[:n] == 0) for side, count in counts.items()}
     lacking["of one image"] = np.flatnonzero(sum(counts.values())[:n] == 1)
     return [
-        f"classes {what}: {sources.list_some([source.labels[number] for number in numbers])}"
+        f"classes {what}: {list_some([source.labels[number] for number in numbers])}"
         for what, numbers in lacking.items()
         if len(numbers)
     ]

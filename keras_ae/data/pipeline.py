@@ -17,7 +17,7 @@ import tensorflow as tf
 from keras_ae.data import cache, copies, sources
 from keras_ae.data.tasks import UNVARIED, mirror, mirror_half, move
 from keras_ae.errors import UserError
-from keras_ae.images.pictures import FITS, WHITE, scale, to_float
+from keras_ae.images.pictures import FITS, WHITE, list_some, scale, to_float
 
 # training images that priors, PCA and judges use: more would take memory or time, and hardly change what they say
 SAMPLED = 102_400
@@ -127,7 +127,7 @@ def load_data(
         print(f"the data set {name} is read, not the folder ./{name}", file=sys.stderr)
     image_set = load(NAMES.get(name, name), directory, size, channels, white, fit)
     if name == "folder":
-        classes = f"; classes {sources.list_some(image_set.labels, 12)}" if image_set.labels else ""
+        classes = f"; classes {list_some(image_set.labels, 12)}" if image_set.labels else ""
         print(f"{image_set.summary[0]}{classes}", file=sys.stderr)
     return tuple((to_float(image_set.images[side]), image_set.classes[side]) for side in cache.SIDES)
 

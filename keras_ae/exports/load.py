@@ -258,10 +258,8 @@ class Exported:
         if label in self.labels:
             return self.labels.index(label)
         if str(label) in self.labels and self.labels.index(str(label)) != label:
-            number = self.labels.index(str(label))
-            raise UserError(
-                f"`label` = {label} could be the class named '{label}', which has the number {number}; name it as text"
-            )
+            named = f"the class named '{label}', which has the number {self.labels.index(str(label))}"
+            raise UserError(f"`label` = {label} could be {named}; give the name as text")
         if str(label).isdecimal() and int(label) < len(self.labels):
             return int(label)
         known = ", ".join(f"{index} {name}" if str(index) != name else name for index, name in enumerate(self.labels))

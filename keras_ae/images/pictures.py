@@ -51,10 +51,13 @@ class Listing(NamedTuple):
 
     def left_out(self):
         """What is not read, such as "not read: 40 .heic, 3 .txt"; empty if all is."""
-        counts = sorted(self.unread.items(), key=lambda pair: (-pair[1], pair[0]))
-        more = [(sum(count for _, count in counts[12:]), "others")] if counts[12:] else []
-        listed = ", ".join(f"{count:,} {kind}" for count, kind in [*((count, kind) for kind, count in counts[:12]), *more])
-        return f"not read: {listed}" if counts else ""
+        kinds = [f"{count:,} {kind}" for kind, count in self.unread.most_common()]
+        return f"not read: {list_some(kinds, 12)}" if kinds else ""
+
+
+def list_some(names, most=3):
+    """The first names of a list as text."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
 def _is_visible(name):
@@ -69,14 +72,19 @@ def list_folder(directory):
         kind = "it is a file" if os.path.exists(directory) else "no such folder"
         raise UserError(f"cannot read pictures from {directory}: {kind}; name a folder of {', '.join(SUFFIXES)} files")
     found = Listing([], [], collections.Counter())
-    for folder, folders, files in os.walk(directory):
+
+    def skip(error):
+        found.unread[f"folder {printable(os.path.relpath(error.filename, directory))} ({error.strerror})"] += 1
+
+    for folder, folders, files in os.walk(directory, onerror=skip):
         inside = "" if folder == str(directory) else os.path.relpath(folder, directory)
-        linked = {name for name in folders if os.path.islink(os.path.join(folder, name))}
-        folders[:] = sorted(name for name in folders if _is_visible(name))
-        found.folders.extend(os.path.join(inside, name) for name in folders if inside.count(os.sep) < 1 and name not in linked)
+        folders[:] = sorted(filter(_is_visible, folders))
         for name in folders:
-            if name in linked:
-                found.unread[f"linked folder {printable(os.path.join(inside, name))}"] += 1
+            place = os.path.join(inside, name)
+            if os.path.islink(os.path.join(folder, name)):
+                found.unread[f"linked folder {printable(place)}"] += 1
+            elif place.count(os.sep) < 2:
+                found.folders.append(place)
         for name in sorted(filter(_is_visible, files)):
             if name.lower().endswith(SUFFIXES):
                 found.names.append(os.path.join(inside, name))
