@@ -128,7 +128,8 @@ def read_batches(model, paths, directory=None, batch=1024):
     Raises UserError if no file can be read.
     """
     labels = model.labels_of(paths, directory)
-    readable = pictures.read_each(tqdm(paths, unit="file", disable=None, leave=False), model.input_shape, warn, model.white)
+    shown = tqdm(paths, unit="file", disable=None, leave=False)
+    readable = pictures.read_each(shown, model.input_shape, warn, model.white, model.fit)
     while block := list(itertools.islice(readable, batch)):
         indices, images = zip(*block, strict=True)
         yield [paths[index] for index in indices], np.stack(images), None if labels is None else labels[list(indices)]

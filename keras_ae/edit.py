@@ -24,7 +24,9 @@ def find_direction(model, arguments):
     """The direction of the attribute in latent space, (latent_dim,): from two folders, generated pictures, or drawn cats."""
     if arguments.having:
         folders = arguments.without, arguments.having
-        groups = [pictures.read_all(pictures.find(folder), model.input_shape, warn, model.white)[1] for folder in folders]
+        groups = [
+            pictures.read_all(pictures.find(folder), model.input_shape, warn, model.white, model.fit)[1] for folder in folders
+        ]
         examples, values = np.concatenate(groups), np.repeat([0, 1], [len(group) for group in groups])
     elif arguments.attribute in PROPERTIES:
         drawn, codes = model.generate(arguments.examples, arguments.seed)
@@ -55,7 +57,7 @@ def main(arguments):
     check_attribute(arguments)
     model = open_model(arguments)
     if arguments.picture:
-        z = model.encode(pictures.read(arguments.picture, model.input_shape, model.white)[None])[0]
+        z = model.encode(pictures.read(arguments.picture, model.input_shape, model.white, model.fit)[None])[0]
     else:
         z = model.generate(1, arguments.seed)[1][0]
     strengths = np.linspace(-arguments.strength, arguments.strength, arguments.steps)

@@ -18,7 +18,7 @@ PROJECTOR = """embeddings {
   tensor_name: "codes"
   tensor_path: "codes.tsv"
   metadata_path: "metadata.tsv"
-  sprite { image_path: "sprite.png" single_image_dim: %(side)d single_image_dim: %(side)d }
+  sprite { image_path: "sprite.png" single_image_dim: %(width)d single_image_dim: %(height)d }
 }
 """
 
@@ -52,17 +52,18 @@ def write_projector(folder, names, classes, images, z):
     folder.mkdir()
     columns = math.ceil(math.sqrt(len(images)))
     # TensorBoard shows a sprite of at most 8,192 pixels a side
-    side = max(1, min(images.shape[1], 8192 // columns))
+    share = min(1, 8192 // columns / max(images.shape[1:3]))
+    height, width = (max(1, round(share * side)) for side in images.shape[1:3])
     # the projector needs as many rows as columns
-    sprite = Image.new("RGB", (columns * side, columns * side), "white")
+    sprite = Image.new("RGB", (columns * width, columns * height), "white")
     for index, image in enumerate(images):
-        thumbnail = pictures.to_pillow(image).resize((side, side), Image.Resampling.BICUBIC)
-        sprite.paste(thumbnail, (index % columns * side, index // columns * side))
+        thumbnail = pictures.to_pillow(image).resize((width, height), Image.Resampling.BICUBIC)
+        sprite.paste(thumbnail, (index % columns * width, index // columns * height))
     pictures.save_png(folder / "sprite.png", sprite)
     np.savetxt(folder / "codes.tsv", z, fmt="%.6g", delimiter="\t")
     lines = [" ".join(f"{name}\t{label}".splitlines()) for name, label in zip(names, classes, strict=True)]
     (folder / "metadata.tsv").write_text("\n".join(["file\tlabel", *lines, ""]), encoding="utf-8")
-    (folder / "projector_config.pbtxt").write_text(PROJECTOR % {"side": side}, encoding="utf-8")
+    (folder / "projector_config.pbtxt").write_text(PROJECTOR % {"width": width, "height": height}, encoding="utf-8")
 
 
 @command(

@@ -37,8 +37,8 @@ def main(arguments):
     image_set = judge.load_images(models, arguments.data)
     others = None
     if arguments.others:
-        white = next(iter(models.values())).white
-        others = pictures.to_float(pictures.read_all(pictures.find(arguments.others), image_set.shape, warn, white)[1])
+        first, found = next(iter(models.values())), pictures.find(arguments.others)
+        others = pictures.to_float(pictures.read_all(found, image_set.shape, warn, first.white, first.fit)[1])
     judging = judge.Judge(image_set, arguments.n, arguments.features, arguments.seed, others=others)
     warnings = [*judging.warnings(), *judge.warn_of_other_data(models, image_set)]
     for line in warnings:

@@ -22,7 +22,7 @@ def main(arguments):
         files = pictures.choose(arguments.pictures, arguments.data, 2, arguments.seed)
         if len(files) != 2:
             raise UserError(f"interpolate needs two pictures. Received: {len(files)}")
-        ends = model.encode(np.stack([pictures.read(file, model.input_shape, model.white) for file in files]))
+        ends = model.encode(np.stack([pictures.read(file, model.input_shape, model.white, model.fit) for file in files]))
     else:
         _, ends = model.generate(2, arguments.seed)
     line = space.spherical if arguments.spherical else space.linear

@@ -10,20 +10,20 @@ PACKAGE = ROOT / "keras_ae"
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 # lines and files, without __init__.py; a room imports only from rooms above it, and from the leaves
 ROOMS = {
-    "images": (760, 4),
+    "images": (815, 4),
     "priors": (670, 4),
-    "data": (1520, 7),
-    "models": (1530, 8),
+    "data": (1560, 7),
+    "models": (1540, 8),
     "judge": (990, 6),
-    "exports": (1140, 6),
+    "exports": (1180, 6),
     "training": (1480, 7),
     "explorer": (165, 2),
 }
 LEAVES = {"errors", "files"}
 # lines of Python, of the package with all rooms, of its top level (commands and leaves), of folders beside it
-PACKAGE_LINES, TOP_LINES, BESIDE = 9850, 1330, {"tests": 8150, "benchmarks": 1300}
+PACKAGE_LINES, TOP_LINES, BESIDE = 9850, 1330, {"tests": 8300, "benchmarks": 1300}
 # files of the package, lines of the page's JavaScript, HTML and CSS, words of the documentation
-FILES, PAGE_LINES, WORDS = 67, 800, 16_350
+FILES, PAGE_LINES, WORDS = 67, 810, 16_450
 
 
 def lines_of(paths):

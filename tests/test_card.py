@@ -67,5 +67,5 @@ def test_a_card_that_is_no_card_is_one_line(folder, text):
 
 def test_keys_that_are_not_known_are_kept(folder):
     rewrite(folder, colour="ginger")
-    assert read_card(folder) == json.loads((folder / "card.json").read_text())
+    assert read_card(folder) == {"fit": "crop"} | json.loads((folder / "card.json").read_text())
     assert read_card(folder)["colour"] == "ginger"

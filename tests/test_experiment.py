@@ -134,7 +134,11 @@ MISTAKES = {
     "[encoder]\nwidths = []": "[encoder] conv: widths: Value should have at least 1 item after validation, not 0. Received: []",
     "[encoder]\nwidths = [8, 0]": "widths must be greater than or equal to 1. Received: 0",
     "[encoder]\nwidths = [" + "8," * 17 + "]": "at most 16 items after validation, not 17. Received: [8, 8",
-    "[data]\nsize = 7": "size must be greater than or equal to 8. Received: 7",
+    "[data]\nsize = 7": "size must be a whole number from 8 to 256, or two: [height, width]. Received: 7",
+    "[data]\nsize = [64]": "size must be a whole number from 8 to 256, or two: [height, width]. Received: [64]",
+    "[data]\nsize = [64, 300]": "or two: [height, width]. Received: [64, 300]",
+    "[data]\nsize = '64x96'": "or two: [height, width]. Received: '64x96'",
+    "[data]\nfit = 'cut'": "[data] fit must be 'crop', 'pad' or 'stretch'. Received: 'cut'",
     "[refinement]\naverage = 7": "average must be less than 1. Received: 7",
     "[schedule]\nlearning_rate = 0": "learning_rate must be greater than 0. Received: 0",
     "[latent]\ndim = 1000000000": "dim must be less than or equal to 65536. Received: 1000000000",
@@ -218,9 +222,9 @@ def test_mutated_files_raise_nothing_but_user_errors(written, tmp_path):
 @pytest.mark.parametrize(
     ("overrides", "side", "message"),
     [
-        (["data.shift=8"], 8, "data.shift must be smaller than the side of the images, 8 pixels. Received: 8"),
-        (["task.name=downscale", "task.factor=3"], 28, "task.factor must divide the side of the images, 28 pixels"),
-        (["task.name=downscale", "task.factor=4"], 28, "leaves 7 pixels a side, too few for the encoder; lower it"),
+        (["data.shift=8"], 8, "data.shift must be smaller than the sides of the images, 8x8 pixels. Received: 8"),
+        (["task.name=downscale", "task.factor=3"], 28, "task.factor must divide the sides of the images, 28x28 pixels"),
+        (["task.name=downscale", "task.factor=4"], 28, "leaves 7x7 pixels, too few for the encoder; lower it"),
         (["training.batch=101"], 28, "100 training images are fewer than a batch of 101; add some, or lower training.batch"),
         (["training.batch=1"], 28, "training.batch must be at least the number of devices, 2. Received: 1"),
     ],
@@ -233,12 +237,12 @@ def test_tables_that_do_not_suit_the_data_are_refused_before_anything_is_built(w
 
 def test_what_cannot_be_built_is_one_line_that_names_table_and_key(written, monkeypatch):
     halved = written("[encoder]\nname = 'spatial'\nhalvings = 3\n[latent]\nname = 'features'\ndim = 49")
-    message = r"square images whose side can be halved 3 times \(encoder.halvings, decoder.doublings\); dense takes others"
+    message = r"sides can be halved 3 times \(encoder.halvings, decoder.doublings\). Received: 28x28; nearest 24x24 or 32x32"
     with pytest.raises(UserError, match=message):
         experiment.read(halved).networks((28, 28, 1))
 
     labelled = ["condition.name=on_label", "decoder.name=spatial", "decoder.doublings=2", "latent.dim=98"]
-    with pytest.raises(UserError, match="must be a multiple of 7x7, the side of the map. Received: 108"):
+    with pytest.raises(UserError, match="must be a multiple of 7x7, the sides of the map. Received: 108"):
         experiment.read(written(""), labelled).networks((28, 28, 1), 10)
 
     def broken(*arguments, widths: Widths = (8,)):

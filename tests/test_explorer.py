@@ -20,7 +20,7 @@ RANDOM = np.random.default_rng(0)
 CATS = Path(__file__).parents[1] / "exported" / "cats"
 
 
-def write_export(folder, shape, small, latent_dim, prior, data, classes=0):
+def write_export(folder, shape, small, latent_dim, prior, data, classes=0, fit="crop"):
     """An export of networks that were not trained, with a code that is a map in colour; `small` is what its encoder takes."""
     images, z = keras.Input(small, name="images"), keras.Input((latent_dim,), name="z")
     label = [keras.Input((), dtype="int32", name="label")] * bool(classes)
@@ -33,23 +33,25 @@ def write_export(folder, shape, small, latent_dim, prior, data, classes=0):
     encoder = keras.Model([images, *label] if label else images, latents.Gaussian(latent_dim)(joined(x)))
     x = layers.Reshape((2, 2, 8))(layers.Dense(32)(joined(z)))
     x = layers.UpSampling2D(2)(layers.GroupNormalization(2)(x))
-    x = layers.Conv2DTranspose(4, 4, shape[0] // 4, padding="same", activation="silu")(x)
+    x = layers.Conv2DTranspose(4, 4, (shape[0] // 4, shape[1] // 4), padding="same", activation="silu")(x)
     x = layers.Activation("tanh")(layers.Conv2D(shape[-1], 3, padding="same")(x))
     card = {"experiment": folder.name, "data": {"name": data, "n_train": 1, "n_test": 1}, "labels": list("abcd"[:classes])}
+    card["fit"] = fit
     save.write(folder, encoder, keras.Model([z, *label] if label else z, x), prior, card)
 
 
 @pytest.fixture(scope="module")
 def exports(tmp_path_factory, portable_files):
-    """Three exports: a flow in colour, a mixture with classes in grey, and codes of two numbers with a larger picture."""
+    """Four exports: a flow in colour, a mixture with classes in grey, codes of two numbers with a larger picture, and bands."""
     root = tmp_path_factory.mktemp("exports")
     keras.utils.set_random_seed(0)
     flow = Flow.fit(RANDOM.normal(size=(2, 300, 32)).astype("float32"), 0, None, width=16, blocks=2, steps=20)
     mixture = Mixture.fit(RANDOM.normal(size=(2, 300, 6)).astype("float32") ** 3, 0)
     with portable_files("onnx"):
         write_export(root / "flow", (16, 16, 3), (16, 16, 3), 32, flow, "cat_faces")
-        write_export(root / "classes", (8, 8, 1), (8, 8, 1), 6, mixture, "digits", classes=4)
-        write_export(root / "plane", (16, 16, 3), (8, 8, 3), 2, Normal(2), "textures")
+        write_export(root / "classes", (8, 12, 1), (8, 12, 1), 6, mixture, "digits", classes=4, fit="pad")
+        write_export(root / "plane", (16, 12, 3), (8, 6, 3), 2, Normal(2), "textures")
+        write_export(root / "bands", (8, 8, 13), (8, 8, 13), 6, mixture, "satellite")
     return root
 
 
@@ -121,7 +123,7 @@ def compute(tab, call, *arguments):
     return np.array(tab.evaluate(script, [call, given]), "float32")
 
 
-@pytest.mark.parametrize("name", ["flow", "classes", "plane", "cats"])
+@pytest.mark.parametrize("name", ["flow", "classes", "plane", "bands", "cats"])
 def test_the_page_draws_and_encodes_what_python_does(shown, exports, name):
     if name == "cats" and not CATS.exists():
         pytest.skip("needs exported/cats, which an sdist has not")
@@ -139,17 +141,17 @@ def test_the_page_draws_and_encodes_what_python_does(shown, exports, name):
     np.testing.assert_allclose(compute(tab, "encode", inputs, label), expected, atol=1e-2 * max(1, np.abs(expected).max()))
 
 
-@pytest.mark.parametrize("name", ["flow", "classes"])
+@pytest.mark.parametrize("name", ["flow", "classes", "plane"])
 def test_photos_are_resized_as_the_export_says(shown, exports, name):
     onnxruntime = pytest.importorskip("onnxruntime", reason="needs the package onnxruntime")
     tab = shown(name)
-    pixels = RANDOM.integers(0, 256, (50, 50, 3), "uint8")
+    pixels = RANDOM.integers(0, 256, (50, 60, 3), "uint8")
     channels = Exported(exports / name).input_shape[-1]
     given = pixels if channels == 3 else np.asarray(pictures.to_pillow(pixels).convert("L"))[..., None]
     session = onnxruntime.InferenceSession(exports / name / "onnx" / "resize.onnx")
     expected = session.run(["resized"], {"images": given[None]})[0]
-    opaque = np.concatenate([pixels, np.full((50, 50, 1), 255, "uint8")], axis=-1)
-    found = compute(tab, "resize", opaque, 50).reshape(expected.shape)
+    opaque = np.concatenate([pixels, np.full((50, 60, 1), 255, "uint8")], axis=-1)
+    found = compute(tab, "resize", opaque, 50, 60).reshape(expected.shape)
     assert 127.5 * np.abs(found - expected).max() < 1.01
 
 
@@ -241,6 +243,26 @@ def test_the_map_morphs_and_sums(shown):
     tab.click("[aria-label='The result: show it']")
     # A and B are the same: the sum is C
     assert picture(tab) == tab.evaluate("document.querySelectorAll('#shelf canvas')[7].toDataURL()")
+
+
+@pytest.mark.parametrize("name", ["classes", "plane"])
+def test_a_photo_becomes_the_picture_that_python_reads(shown, exports, tmp_path, name):
+    tab, model, path = shown(name), Exported(exports / name, runtime="onnx"), tmp_path / "photo.png"
+    pictures.write_png(path, RANDOM.integers(0, 256, (40, 90, 3), "uint8"))
+    tab.click("#tab-photo")
+    tab.set_input_files("#file", path)
+    tab.wait_for_function("document.getElementById('status').textContent.startsWith('Rebuilt')")
+    script = """() => {
+        const { width, height } = document.getElementById("seen");
+        return Array.from(document.getElementById("seen").getContext("2d").getImageData(0, 0, width, height).data);
+    }"""
+    seen = np.array(tab.evaluate(script), int).reshape(*model.input_shape[:2], 4)[..., : model.input_shape[-1]]
+    # Pillow clips between its two passes
+    assert np.abs(seen - pictures.read(path, model.input_shape, fit=model.fit)).mean() < 3
+
+
+def test_photos_are_left_out_for_other_bands(shown):
+    assert shown("bands").locator("#tab-photo").is_hidden()
 
 
 def test_a_photo_is_rebuilt(shown, tmp_path):

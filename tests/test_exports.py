@@ -265,6 +265,16 @@ def test_a_label_is_given_by_name_by_number_or_for_each_image(conditional, made)
             wrong()
 
 
+def test_a_number_that_is_the_name_of_another_class_is_refused(conditional, monkeypatch):
+    model = Exported(conditional)
+    monkeypatch.setattr(model, "labels", ("0", "2", "10"))
+    assert [model._number_of(label) for label in (0, "2", "10", "1")] == [0, 1, 2, 1]
+    with pytest.raises(
+        UserError, match="^`label` = 2 could be the class named '2', which has the number 1; give the name as text$"
+    ):
+        model._number_of(2)
+
+
 def test_sub_folders_name_the_classes_of_a_conditional_model(conditional, made, monkeypatch):
     model = Exported(conditional)
     assert model.labels_of(["in/a/1.png", "in/c/deep/2.png"], "in").tolist() == [0, 2]

@@ -1,3 +1,5 @@
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -11,12 +13,16 @@ from keras_ae.models.networks import (
     apply,
     class_count,
     code_shape,
+    conv_decoder,
     in_float32,
     is_conditional,
+    plain_decoder,
+    residual_decoder,
     sides,
     spatial_decoder,
     spatial_encoder,
 )
+from keras_ae.models.refiner import critic
 
 SHAPES = [(16, 16, 1), (28, 28, 1), (32, 32, 3), (60, 60, 3), (66, 66, 3), (12, 12, 3), (256, 256, 1)]
 
@@ -53,14 +59,14 @@ def test_the_code_of_spatial_networks_is_a_map_that_keeps_the_layout(shape):
 
 
 def test_a_latent_dim_that_fits_no_map_is_refused():
-    with pytest.raises(UserError, match="latent.dim must be a multiple of 4x4, the side of the map. Received: 10"):
+    with pytest.raises(UserError, match="latent.dim must be a multiple of 4x4, the sides of the map. Received: 10; nearest 16"):
         spatial_decoder((16, 16, 1), 10, doublings=2)
 
 
 @pytest.mark.parametrize("name", ["conv", "residual", "plain"])
 def test_images_that_cannot_be_halved_are_refused_with_the_network_that_takes_them(name):
     for shape in ((9, 9, 1), (4, 4, 1)):
-        with pytest.raises(UserError, match="an even side of at least 8 pixels; dense takes others. Received: "):
+        with pytest.raises(UserError, match="sides are even and at least 8. Received: .*; nearest .*8x8.*; dense takes others"):
             DECODERS[name](shape, 2)
         # encoders of super-resolution may see very small images
         assert ENCODERS[name](shape, Gaussian(2)).output["z_mean"].shape == (None, 2)
@@ -70,13 +76,35 @@ def test_images_that_cannot_be_halved_are_refused_with_the_network_that_takes_th
                 build((16, 16, 1), code, **given)
 
 
-@pytest.mark.parametrize("name", ["conv", "residual", "plain", "spatial"])
-def test_networks_of_square_maps_refuse_other_images(name):
-    with pytest.raises(UserError, match=r"takes square images.*; dense takes others. Received: \(32, 64, 1\)"):
-        ENCODERS[name]((32, 64, 1), Features(2048))
-    with pytest.raises(UserError, match=r"takes square images.*; dense takes others. Received: \(32, 64, 1\)"):
-        DECODERS[name]((32, 64, 1), 2048)
-    assert DECODERS["dense"]((32, 64, 1), 2, widths=()).output_shape == (None, 32, 64, 1)
+@pytest.mark.parametrize("name", ["conv", "residual", "plain", "spatial", "dense"])
+def test_networks_take_images_that_are_not_square(name):
+    for shape in ((32, 64, 2), (24, 16, 1), (48, 112, 3)):
+        encoder = ENCODERS[name](shape, Features(2 * shape[0] * shape[1]) if name == "spatial" else Gaussian(2))
+        z = apply(encoder, images=np.zeros((1, *shape), "float32"))["z_mean"]
+        assert DECODERS[name](shape, z.shape[1])(z).shape == (1, *shape)
+    assert critic((32, 48, 1), 2).output["features"][-1].shape == (None, 4, 6, 192)
+
+
+@pytest.mark.parametrize(
+    ("build", "shape", "message"),
+    [
+        (
+            conv_decoder,
+            (65, 96, 3),
+            "sides are even and at least 8. Received: 65x96; nearest 64x96 or 66x96;",
+        ),
+        (residual_decoder, (65, 97, 3), "Received: 65x97; nearest 64x96 or 66x98"),
+        (plain_decoder, (6, 96, 1), "Received: 6x96; nearest 8x96;"),
+        (
+            functools.partial(spatial_decoder, doublings=3),
+            (60, 96, 3),
+            "halved 3 .* 60x96; nearest 56x96 or 64x96",
+        ),
+    ],
+)
+def test_sides_that_a_network_cannot_serve_are_refused_with_the_nearest(build, shape, message):
+    with pytest.raises(UserError, match=message):
+        build(shape, 4)
 
 
 def test_a_label_changes_codes_and_pictures():
@@ -97,9 +125,11 @@ def test_a_label_changes_codes_and_pictures():
 
 
 def test_sides_are_halved_while_they_are_even_and_large():
-    assert sides(64, 4) == [32, 16, 8, 4]
-    assert sides(28, 4) == [14, 7]
-    assert sides(256, 2) == [128, 64, 32, 16, 8]
+    assert sides(64, 64, 4) == [(32, 32), (16, 16), (8, 8), (4, 4)]
+    assert sides(28, 28, 4) == [(14, 14), (7, 7)]
+    assert sides(256, 256, 2)[-1] == (8, 8)
+    assert sides(64, 96, 3) == [(32, 48), (16, 24), (8, 12)]
+    assert sides(32, 256, 3) == [(16, 128), (8, 64), (4, 32)]
 
 
 def test_networks_say_what_they_are():

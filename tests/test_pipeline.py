@@ -181,7 +181,9 @@ def test_load_data_reads_a_path_and_a_folder_in_place_and_knows_names_first(tmp_
     [
         ("./digits", 16, "no such folder"),
         ("digit", 16, "did you mean digits"),
-        *(("digits", size, f"{size}x{size} pixels are not supported; set data.size to") for size in (10, 7, 62, 96, 512, 4)),
+        ("digits", 10, "multiples of 4, and from 64 on of 8. Received: 10x10; nearest 8x8 or 12x12"),
+        ("digits", (65, 96), r"Received: 65x96; nearest 64x96 or 72x96 \(data.size\)"),
+        *(("digits", size, "one whole number from 8 to 256, or ") for size in (7, 512, 0, 8.5, "8", (16,), (16, 8, 3))),
     ],
 )
 def test_unknown_names_missing_folders_and_impossible_sizes_are_user_errors(name, size, message):

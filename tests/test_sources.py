@@ -10,6 +10,7 @@ import types
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from PIL import Image
 
 from keras_ae.data import pipeline, sources
 from keras_ae.data.drawn_cats import draw, sample_factors
@@ -238,10 +239,11 @@ CLASSES = [*numbered("a", 20), *numbered("b", 20)]
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (["a.png", "b.png", "x.HEIC", "y.heic", "z.txt", "README"], "; not read: 2 .heic, 1 .txt, 1 without a suffix"),
+        (["a.png", "b.png", "x.HEIC", "y.heic", "z.txt", "README"], "; not read: 2 .heic, 1 without a suffix, 1 .txt"),
         (["a.png", "Thumbs.db", ".DS_Store", "desktop.ini", "__MACOSX/a.png", "@eaDir/a.png", ".cache/a.txt"], ""),
         (["train/0.png", "val/0.png", "train/a.txt"], "; split as given by train/ and val/; not read: 1 .txt"),
         (["train/0.png", "test/0.png", "Validation/0.png"], "; split as given by train/ and Validation/ and test/"),
+        (["train2017/0.png", "val2017/0.png"], "; split as given by train2017/ and val2017/"),
         (["train/0.png", "other/0.png"], ""),
     ],
 )
@@ -260,7 +262,8 @@ def test_what_is_left_out_or_given_is_said_in_the_line_that_counts_images(tmp_pa
         (numbered("10", 2) + numbered("9", 2) + numbered("x", 2), ("10", "9", "x"), []),
         (["train/a/0.png", "train/b/0.png", "val/b/0.png", "test/a/0.png"], ("a", "b"), []),
         (["train/a/0.png", "train/b/0.png", "test/0.png"], (), ["the sub-folders a, b are no classes, .*: test/0.png"]),
-        (["train/0.png", "val/0.png", "x/0.png"], (), ["1 images outside of train/ and val/ are left out: x/0.png"]),
+        (["train/0.png", "val/0.png", "x/0.png"], (), [r"images outside of train/ and val/ are left out: 1 \(x/0.png\)"]),
+        (["x/train/0.png", "x/val/0.png"], (), ["the split in x is not used, because it is not directly in the folder"]),
     ],
 )
 def test_classes_of_a_folder_and_warnings_about_them(tmp_path, names, labels, warnings):
@@ -312,3 +315,30 @@ def test_load_data_says_what_it_took(tmp_path, capsys, monkeypatch):
     (tmp_path / "cache").write_text("no folder")
     with pytest.raises(UserError, match=r"cannot write the cache .* name another folder in .* KERAS_AE_CACHE"):
         pipeline.load("folder", "mnist", 16)
+
+
+def test_dark_files_of_16_bits_are_warned_of_and_scaled_and_files_of_8_bits_stay_as_they_are(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for name in ("deep", "flat"):
+        (tmp_path / name).mkdir()
+        for index in range(20):
+            values = rng.integers(0, 4096, (16, 16)).astype("uint16")
+            Image.fromarray(values if name == "deep" else (values // 16).astype("uint8")).save(tmp_path / name / f"{index}.png")
+    both = [(name, white) for name in ("deep", "flat") for white in (65535, 4095)]
+    sets = {(name, white): pipeline.load("folder", tmp_path / name, 16, 1, white) for name, white in both}
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert re.match(r"warning: the brightest value of 16-bit files is 40\d\d of 65535, .* data.white = 4095 \(", lines[0])
+    assert [int(image_set.images["train"].max() // 16) for image_set in sets.values()] == [1, 15, 15, 15]
+    assert len({image_set.fingerprint for image_set in sets.values()}) == 3
+    assert sets["flat", 65535].fingerprint == sets["flat", 4095].fingerprint
+    pipeline.load("folder", tmp_path / "deep", 16, 1, 1023)
+    assert "values up to 40" in capsys.readouterr().err
+    for white in (0, 65536, 0.5):
+        with pytest.raises(UserError, match=r"`white` is the brightest value .* from 1 to 65535. Received: "):
+            pipeline.load("folder", tmp_path / "deep", 16, 1, white)
+    reports = []
+    pictures.read_all(pictures.find(tmp_path / "deep"), (16, 16, 1), reports.append)
+    assert reports[0].endswith("so that they are dark; the model was trained with data.white = 65535")
+    pictures.read_all(pictures.find(tmp_path / "deep"), (16, 16, 1), reports.append, white=4095)
+    assert len(reports) == 1

@@ -30,6 +30,7 @@ from keras_ae import files
 from keras_ae.data import copies, sources
 from keras_ae.errors import UserError
 from keras_ae.images import pictures
+from keras_ae.images.pictures import list_some
 
 # raise when the files of a cache change, so that old ones are not read
 VERSION = 9
@@ -66,7 +67,7 @@ class ImageSet:
     classes: dict = dataclasses.field(compare=False, repr=False)
 
 
-def decode_piece(folder, first, items, shape, white):
+def decode_piece(folder, first, items, shape, white, fit):
     """Decode Encoded `items` and write them as rows `first`, `first` + 1 ... of the arrays in `folder`: bytes of their entries.
 
     Raises OSError if a file cannot be read.
@@ -78,8 +79,8 @@ def decode_piece(folder, first, items, shape, white):
         try:
             data = data if isinstance(data, bytes) else pictures.read_bytes(data)
             digest = hashlib.sha256(data).digest()
-            images[number] = pictures.decode(data, shape, white, brightest.append)
-            thumbnails[number] = copies.thumbnail(images[number])
+            images[number] = pictures.decode(data, shape, white, fit, brightest.append)
+            thumbnails[number] = copies.thumbnail(copies.trim(images[number]) if fit == "pad" else images[number])
         except pictures.DamagedPicture as error:
             reason = str(error).encode(errors="replace")
         side = SIDES.index(side) if side else -1
@@ -91,7 +92,7 @@ def decode_piece(folder, first, items, shape, white):
     return entries.tobytes()
 
 
-def _decode(source, shape, white, folder):
+def _decode(source, shape, white, fit, folder):
     """Decode the images of a source that are not in `folder` yet, on all cores, with a progress bar; their entries."""
     # takes a moment to import, and is of use only here
     import joblib
@@ -115,7 +116,7 @@ def _decode(source, shape, white, folder):
             tqdm(None, f"decoding {source.name}", count, initial=done, unit="image", disable=None) as progress,
         ):
             while together := list(itertools.islice(pieces, ROUND * joblib.cpu_count())):
-                for decoded in parallel(joblib.delayed(decode_piece)(folder, *one, shape, white) for one in together):
+                for decoded in parallel(joblib.delayed(decode_piece)(folder, *one, shape, white, fit) for one in together):
                     entries.write(decoded)
                     entries.flush()
                     progress.update(len(decoded) // ENTRY.itemsize)
@@ -132,11 +133,10 @@ def _check_damage(source, damaged):
     if not damaged:
         return []
     count = len(source.names)
-    listed = ", ".join(f"{source.names[index]} ({reason})" for index, reason in damaged[:10])
-    more = f" and {len(damaged) - 10} more" if len(damaged) > 10 else ""
+    listed = list_some([f"{source.names[index]} ({reason})" for index, reason in damaged], 10)
     if len(damaged) > 0.05 * count:
-        raise UserError(f"{len(damaged)} of {count} files in {source.name} are damaged, more than 5 %: {listed}{more}")
-    return [f"skipped {len(damaged)} damaged of {count} files: {listed}{more}"]
+        raise UserError(f"{len(damaged)} of {count} files in {source.name} are damaged, more than 5 %: {listed}")
+    return [f"skipped {len(damaged)} damaged of {count} files: {listed}"]
 
 
 def _split(digests, sides, thumbnails):
@@ -182,12 +182,10 @@ def _list_warnings(source, names, digests, labels, sides):
     """What is doubtful about usable files, byte-for-byte copies included, in the order of the digests. sides: -1 for none."""
     warnings, given = [], sides[0] >= 0
     if given and (pairs := _copies_that_differ(names, digests, sides)):
-        warnings.append(f"byte-for-byte copies across the sides: {len(pairs):,} ({sources.list_some(pairs)})")
+        warnings.append(f"byte-for-byte copies across the sides: {len(pairs):,} ({list_some(pairs)})")
     if pairs := _copies_that_differ(names, digests, labels):
         counts = "all count" if given else "the first counts"
-        warnings.append(
-            f"byte-for-byte copies in several classes, of which {counts}: {len(pairs):,} ({sources.list_some(pairs)})"
-        )
+        warnings.append(f"byte-for-byte copies in several classes, of which {counts}: {len(pairs):,} ({list_some(pairs)})")
     return warnings
 
 
@@ -198,14 +196,19 @@ def _check_classes(source, labels, test):
     lacking = {f"without a {side} image": np.flatnonzero(count[:n] == 0) for side, count in counts.items()}
     lacking["of one image"] = np.flatnonzero(sum(counts.values())[:n] == 1)
     return [
-        f"classes {what}: {sources.list_some([source.labels[number] for number in numbers])}"
+        f"classes {what}: {list_some([source.labels[number] for number in numbers])}"
         for what, numbers in lacking.items()
         if len(numbers)
     ]
 
 
-def _fingerprint(shape, digests, test):
-    contents = hashlib.sha256(f"{CONTENTS} {shape}".encode())
+def _describe(shape, white, fit):
+    """What the pixels of a file depend on, as text; the usual values are left out."""
+    return " ".join([str(shape), *([str(white)] if white != pictures.WHITE else []), *([fit] if fit != "crop" else [])])
+
+
+def _fingerprint(described, digests, test):
+    contents = hashlib.sha256(f"{CONTENTS} {described}".encode())
     for side, chosen in zip(SIDES, (~test, test), strict=True):
         for digest in digests[chosen]:
             contents.update(f"{side} {digest.tobytes().hex()}\n".encode())
@@ -224,9 +227,9 @@ def _copy_rows(source, rows, path):
     return target
 
 
-def _build(source, shape, white, preparing, whole):
+def _build(source, shape, white, fit, preparing, whole):
     """Decode a source in the folder `preparing`, where an earlier call may have ended anywhere; fill the folder `whole`."""
-    entries = _decode(source, shape, white, preparing)
+    entries = _decode(source, shape, white, fit, preparing)
     warnings = _check_damage(source, [(i, entries["reason"][i].decode()) for i in np.flatnonzero(entries["reason"] != b"")])
     rows = np.flatnonzero(entries["reason"] == b"")
     rows = rows[_sort(entries["digest"][rows])]
@@ -264,7 +267,7 @@ def _build(source, shape, white, preparing, whole):
         "n_test": n_test,
         "shape": shape,
         "labels": source.labels,
-        "fingerprint": _fingerprint(shape if white == pictures.WHITE or not brightest else (*shape, white), digests, test),
+        "fingerprint": _fingerprint(_describe(shape, white if brightest else pictures.WHITE, fit), digests, test),
         "summary": [_summarize(source, damaged, count - damaged - len(rows), near, n_train, n_test)],
         "warnings": warnings,
     }
@@ -301,17 +304,17 @@ def _writing(root):
         raise UserError(f"{reason}; name another folder in the environment variable KERAS_AE_CACHE") from error
 
 
-def prepare(source, place, shape, white=pictures.WHITE):
+def prepare(source, place, shape, white=pictures.WHITE, fit="crop"):
     """The `ImageSet` of a source decoded to `shape` (H, W, C), built unless it exists. Prints its warnings on stderr.
 
-    white: see `images.pictures.decode`.
+    white, fit: see `images.pictures.decode`.
 
     place: identifies the data set, such as the absolute path of a folder; the cache of a changed folder replaces the one
     before. If this is interrupted, the next call goes on. Raises UserError if too many picture files are damaged, or fewer than
     2 images remain.
     """
-    place = f"{place} {shape}" if white == pictures.WHITE else f"{place} {shape} {white}"
-    name = f"{source.name}-{'x'.join(map(str, shape))}-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
+    known = hashlib.sha256(f"{place} {_describe(shape, white, fit)}".encode()).hexdigest()[:12]
+    name = f"{source.name}-{'x'.join(map(str, shape))}-{known}"
     state = hashlib.sha256(f"{VERSION} {source.stamp}".encode()).hexdigest()[:8]
     root = sources.cache_root() / "images"
     folder = root / f"{name}-{state}"
@@ -330,7 +333,7 @@ def prepare(source, place, shape, white=pictures.WHITE):
             shutil.rmtree(whole, ignore_errors=True)
             whole.mkdir(parents=True)
             try:
-                _build(source, shape, white, preparing, whole)
+                _build(source, shape, white, fit, preparing, whole)
             except UserError:
                 shutil.rmtree(preparing)
                 raise

@@ -341,7 +341,9 @@ def draw_cats(n, shape, seed, simple=False):
 
     simple: see `sample_factors`.
     """
-    size, _, channels = shape
+    height, width, channels = shape
+    size = max(height, width)
     factors, images = zip(*draw_all([(seed, index, simple) for index in range(n)], size), strict=True)
-    images = np.stack(images)
+    top, left = (size - height) // 2, (size - width) // 2
+    images = np.stack(images)[:, top : top + height, left : left + width]
     return list(factors), images if channels == 3 else np.rint(images.mean(axis=-1, keepdims=True)).astype("uint8")

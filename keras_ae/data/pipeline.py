@@ -5,6 +5,8 @@ task of `keras_ae.data.tasks` computes from the images for the encoder. Without 
 """
 
 import functools
+import math
+import numbers
 import os
 import sys
 from pathlib import Path
@@ -15,7 +17,7 @@ import tensorflow as tf
 from keras_ae.data import cache, copies, sources
 from keras_ae.data.tasks import UNVARIED, mirror, mirror_half, move
 from keras_ae.errors import UserError
-from keras_ae.images.pictures import WHITE, scale, to_float
+from keras_ae.images.pictures import FITS, WHITE, list_some, scale, to_float
 
 # training images that priors, PCA and judges use: more would take memory or time, and hardly change what they say
 SAMPLED = 102_400
@@ -43,38 +45,50 @@ def resolve(name, directory):
     return name if prepared else "folder", directory
 
 
-def _check_size(size, channels):
-    if not (size in (16, 32, 64, 128, 256) or (size % 4 == 0 and 8 <= size < 64)):
-        sizes = "a power of two from 16 to 256, or a multiple of 4 from 8 to 60"
-        raise UserError(f"images of {size}x{size} pixels are not supported; set data.size to {sizes}")
+def _shape(size, channels, fit):
+    """(H, W, C) of a side or (H, W), and channels. Raises UserError for what is not supported, and for an unknown fit."""
+    sides = (size, size) if np.ndim(size) == 0 else tuple(size)
+    received = "x".join(map(str, sides))
+    if len(sides) != 2 or not all(isinstance(side, numbers.Integral) and 8 <= side <= 256 for side in sides):
+        raise UserError(f"`size` is one whole number from 8 to 256, or (height, width) of two. Received: {received}")
+    # so that networks can halve them to maps of at most 31 pixels a side
+    steps = [4 if side < 64 else 8 for side in sides]
+    near = [[round_(side / step) * step for side, step in zip(sides, steps, strict=True)] for round_ in (math.floor, math.ceil)]
+    if list(sides) not in near:
+        advice = f"nearest {' or '.join('x'.join(map(str, pair)) for pair in near)} (data.size)"
+        raise UserError(f"sides of images are multiples of 4, and from 64 on of 8. Received: {received}; {advice}")
     if channels not in (1, 3):
         raise UserError(f"images with {channels} channels are not supported; set data.channels to 1 or 3")
+    if fit not in FITS:
+        raise UserError(f"unknown fit {fit!r}; choose one of {', '.join(FITS)}")
+    return *map(int, sides), channels
 
 
-def load(name="synthetic_cats", directory=None, size=None, channels=None, white=WHITE):
+def load(name="synthetic_cats", directory=None, size=None, channels=None, white=WHITE, fit="crop"):
     """Load a data set as a `cache.ImageSet`: a name of `sources.SOURCES`, or any name of tensorflow-datasets.
 
     directory: the folder of picture files ("folder", "cat_faces"), else the data directory of tensorflow-datasets. size,
-    channels: of the images; by default those of the data set, or 64 and 3. white: see `load_data`. Raises UserError.
+    channels: of the images, a side or (height, width); by default those of the data set, or 64 and 3. white, fit: see
+    `load_data`. Raises UserError.
     """
     if not (isinstance(white, int) and 1 <= white <= WHITE):
         raise UserError(f"`white` is the brightest value of 16-bit files, a whole number from 1 to {WHITE}. Received: {white}")
     # a shell leaves ~ as it is after = and in files
     directory = os.path.expanduser(directory) if directory else None
-    _check_size(size or 64, channels or 3)
+    _shape(64 if size is None else size, channels or 3, fit)
     directory = directory and os.path.expanduser(directory)
     source = sources.open_source(name, directory)
-    size, channels = size or source.size or 64, channels or source.channels or 3
-    _check_size(size, channels)
-    return cache.prepare(source, f"{name} {Path(directory).resolve() if directory else ''}", (size, size, channels), white)
+    shape = _shape(size or source.size or 64, channels or source.channels or 3, fit)
+    return cache.prepare(source, f"{name} {Path(directory).resolve() if directory else ''}", shape, white, fit)
 
 
 def load_data(
     name: str | os.PathLike = "synthetic_cats",
     directory: str | os.PathLike | None = None,
-    size: int | None = None,
+    size: int | tuple[int, int] | None = None,
     channels: int | None = None,
     white: int = WHITE,
+    fit: str = "crop",
 ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Load a whole data set into memory, like `keras.datasets`.
 
@@ -82,13 +96,15 @@ def load_data(
         name: a built-in data set ("synthetic_cats", "digits"), the path of a folder of picture files, or a data set of
             tensorflow-datasets, which is downloaded if necessary.
         directory: the data directory of tensorflow-datasets, or the folder of the downloaded files of "cat_faces".
-        size: height and width of the images, in pixels: a power of two from 16 to 256, or a multiple of 4 from 8 to 60. The
-            default is the size of the data set, or 64 if its images differ in size. Images are cropped to a square and resized.
+        size: side of the images, or `(height, width)`, in pixels: multiples of 4 from 8 to 60, and of 8 from 64 to 256. The
+            default is the size of the data set, or 64 if its images differ in size.
         channels: 1 (grey) or 3 (RGB). The default is that of the data set, or 3.
         white: the brightest value of files with 16 bits, such as 4095 where they contain 12-bit values.
+        fit: what is done to pictures whose sides have another ratio, before they are resized: "crop" takes the middle part,
+            "pad" puts the whole picture on black, "stretch" stretches it.
 
     Returns:
-        `(train_images, train_labels), (test_images, test_labels)`. Images are float32 arrays (n, size, size, channels) in
+        `(train_images, train_labels), (test_images, test_labels)`. Images are float32 arrays (n, height, width, channels) in
         [-1, 1]. Labels are int32 arrays (n,), all 0 if the data set has no classes. The classes of a folder are its
         sub-folders in alphabetical order, or in the order of the numbers if all their names are whole numbers. The second pair
         is held out: the test split of the data set, what is in val/ or test/ of a folder with train/, or else a tenth of the
@@ -98,7 +114,7 @@ def load_data(
 
     Raises:
         UserError: if there is no such data set or folder, if more than 5 % of its files are damaged, or for another size or
-            number of channels.
+            number of channels or fit.
 
     Decoded images are cached on disk, in the folder `$KERAS_AE_CACHE` or `~/.cache/keras_ae`.
     """
@@ -109,9 +125,9 @@ def load_data(
         name, directory = "folder", str(Path(name).expanduser())
     elif directory is None and Path(name).is_dir():
         print(f"the data set {name} is read, not the folder ./{name}", file=sys.stderr)
-    image_set = load(NAMES.get(name, name), directory, size, channels, white)
+    image_set = load(NAMES.get(name, name), directory, size, channels, white, fit)
     if name == "folder":
-        classes = f"; classes {sources.list_some(image_set.labels, 12)}" if image_set.labels else ""
+        classes = f"; classes {list_some(image_set.labels, 12)}" if image_set.labels else ""
         print(f"{image_set.summary[0]}{classes}", file=sys.stderr)
     return tuple((to_float(image_set.images[side]), image_set.classes[side]) for side in cache.SIDES)
 
@@ -154,8 +170,8 @@ def batches(image_set, side, batch, task=None, view=0, variation=UNVARIED):
         images = move(images, variation, seed + [0, view << 24]) if variation.moves and view > 1 else images
         return _add_inputs(found | {"images": images}, task, seed)
 
-    numbers = tf.data.Dataset.range(-(-len(image_set.classes[side]) // batch))
-    found = _read(image_set, side, numbers, lambda number: slice(number * batch, (number + 1) * batch))
+    order = tf.data.Dataset.range(-(-len(image_set.classes[side]) // batch))
+    found = _read(image_set, side, order, lambda number: slice(number * batch, (number + 1) * batch))
     return found.map(prepare).prefetch(2)
 
 

@@ -24,6 +24,7 @@ from PIL import Image
 from keras_ae.data import drawn_cats
 from keras_ae.errors import UserError, first_line
 from keras_ae.images import pictures
+from keras_ae.images.pictures import list_some
 
 # pixels of the middle square that is used, such as a face without its background
 CROPS = {"celeb_a": 148}
@@ -93,15 +94,25 @@ def _list_files(root, names):
     return listed.hexdigest()
 
 
-def list_some(names, most=3):
-    """The first names of a list as text."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
-
-
 def _class_of(name, depth):
     """The folder of a file that is its class: the one at the top, or below so many others; "" if there is none."""
     parts = name.split(os.sep, depth + 1)
     return parts[depth] if len(parts) > depth + 1 else ""
+
+
+def _side_of(folder):
+    """The side that a folder of this name is; None if it is neither."""
+    # also train2017/
+    return SIDES_OF.get(folder.lower().rstrip("0123456789_-"))
+
+
+def _find_splits(folders):
+    """Folders directly above a folder for each side, such as "" for train/ and val/."""
+    sides = collections.defaultdict(set)
+    for folder in folders:
+        above, name = os.path.split(folder)
+        sides[above].add(_side_of(name))
+    return [above for above, found in sides.items() if found >= {"train", "test"}]
 
 
 def _sort_classes(names):
@@ -120,16 +131,16 @@ def folder(directory):
     found, warnings, said, depth = pictures.list_folder(directory), [], [], 0
     paths, names = found.names, [pictures.printable(name) for name in found.names]
     tops = dict.fromkeys(_class_of(name, 0) for name in names)
-    sides = {top: SIDES_OF[top.lower()] for top in tops if top.lower() in SIDES_OF}
-    if set(sides.values()) == {"train", "test"}:
-        depth, given = 1, " and ".join(f"{top}/" for top in sorted(sides, key=lambda top: sides[top] == "test"))
+    sides = {top: side for top in tops if (side := _side_of(top))} if _find_splits(tops) else {}
+    if sides:
+        depth, given = 1, " and ".join(f"{top}/" for top in sorted(sides, key=sides.get, reverse=True))
         said.append(f"split as given by {given}")
         if outside := [name for name in names if _class_of(name, 0) not in sides]:
-            warnings.append(f"{len(outside):,} images outside of {given} are left out: {list_some(outside)}")
+            warnings.append(f"images outside of {given} are left out: {len(outside):,} ({list_some(outside)})")
             paths = [path for path in paths if _class_of(path, 0) in sides]
             names = [name for name in names if _class_of(name, 0) in sides]
-    else:
-        sides = {}
+    elif deeper := [pictures.printable(above) for above in _find_splits(found.folders) if above]:
+        warnings.append(f"the split in {list_some(deeper)} is not used, because it is not directly in the folder")
     classes = {_class_of(name, depth) for name in names}
     labels = () if len(classes) < 2 or "" in classes else tuple(_sort_classes(classes))
     if len(classes) > 2 and "" in classes:

@@ -56,11 +56,13 @@ def describe(model, images, codes, seed, first):
         "seed": seed,
         "first": first.tolist(),
         "noun": noun_of(model),
+        "fit": model.fit,
         "shape": model.shape,
         "inputShape": model.input_shape,
         "latentDim": model.latent_dim,
         "labels": model.labels,
-        "encodes": (model.folder / "onnx" / "encoder.onnx").exists(),
+        # pictures of a visitor have one or three bands
+        "encodes": (model.folder / "onnx" / "encoder.onnx").exists() and model.input_shape[2] in (1, 3),
         "prior": name,
         "priorArrays": arrays,
         "directions": [{"name": name, "ends": ends, "step": step.round(6).tolist()} for name, ends, step in sliders],
@@ -93,13 +95,15 @@ def page_html(folder, seed=0, runtime="auto"):
     held_out = model.card.get("held_out", {})
     quality = f" Held-out pictures are rebuilt with a PSNR of {held_out['psnr']:.2f} dB." if "psnr" in held_out else ""
     height, width, channels = model.input_shape
+    shown = pictures.describe_fit(model.input_shape, model.fit).replace("the picture", "your picture")
     values = {
         "title": f"Explore the {noun}s of {model.card.get('experiment', model.folder.name)}",
         "subtitle": f"Every {noun} is {model.latent_dim} numbers, a code. A decoder in this page draws codes.{quality}",
         "noun": noun,
         "latent_dim": model.latent_dim,
-        "photo_hint": f"The middle square of your picture is resized to {width}x{height}{' in grey' * (channels == 1)}, "
+        "photo_hint": f"{shown[0].upper()}{shown[1:]} is resized to {width}x{height}{' in grey' * (channels == 1)}, "
         f"encoded and rebuilt.{' Faces from the front that fill the picture work best.' * (noun == 'cat')}",
+        "ratio": f"{model.shape[1]} / {model.shape[0]}",
         "preview": base64.b64encode(preview.getvalue()).decode(),
     }
     values = {key: html.escape(str(value)) for key, value in values.items()}

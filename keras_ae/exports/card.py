@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 from keras_ae.errors import UserError, one_line
+from keras_ae.images.pictures import FITS
 
 FORMAT = 1
 
@@ -43,12 +44,13 @@ CHECKS = {
     "code_shape": _is_shape,
     "encoder_outputs": _are_texts,
     "labels": _are_texts,
+    "fit": lambda value: value in list(FITS),
     "task": lambda value: _is_table(value) and isinstance(value.get("name"), str),
     "configuration": _are_tables,
     "data": _is_table,
     "held_out": lambda value: _is_table(value) and _is_positive(value.get("mse", 1)),
 }
-DEFAULTS = {"format": FORMAT, "labels": [], "task": {"name": "identity"}}
+DEFAULTS = {"format": FORMAT, "labels": [], "task": {"name": "identity"}, "fit": "crop"}
 # a card need not have them
 OPTIONAL = {"configuration": {}, "data": {}, "held_out": {}}
 

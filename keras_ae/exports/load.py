@@ -220,10 +220,11 @@ class Exported:
     """The export in `folder`.
 
     card: the contents of card.json. shape: (H, W, C) of the images it makes. input_shape: of the images it takes. white:
-    brightest value of picture files with 16 bits. latent_dim: length of a code. code_shape: (latent_dim,), or (h, w, channels)
-    where the code is a flattened map. task: name of the task that it was trained for. labels: names of the classes of a
-    conditional model, () of others. label: number of the class to encode and draw, given to this class by name or number; None
-    without one. runtime: "tensorflow", "onnx", or "auto" for onnx where onnxruntime is installed and the export has its files.
+    brightest value of picture files with 16 bits. fit: what becomes of files of another shape: "crop", "pad" or "stretch".
+    latent_dim: length of a code. code_shape: (latent_dim,), or (h, w, channels) where the code is a flattened map. task: name
+    of the task that it was trained for. labels: names of the classes of a conditional model, () of others. label: number of the
+    class to encode and draw, given to this class by name or number; None without one. runtime: "tensorflow", "onnx", or "auto"
+    for onnx where onnxruntime is installed and the export has its files.
 
     Images are float32 (n, H, W, C) in [-1, 1]; the methods take uint8 images as well. Any number of images can be passed.
     Raises UserError if the folder is missing, is not an export, or was written by a newer keras_ae, or the class is unknown.
@@ -247,6 +248,7 @@ class Exported:
         self.task = self.card["task"]["name"]
         data = self.card.get("configuration", {}).get("data", {})
         self.white = data.get("white", pictures.WHITE) if isinstance(data, dict) else pictures.WHITE
+        self.fit = self.card["fit"]
         self.labels = tuple(self.card["labels"])
         self.label = None if label is None else self._number_of(label)
 
@@ -256,10 +258,8 @@ class Exported:
         if label in self.labels:
             return self.labels.index(label)
         if str(label) in self.labels and self.labels.index(str(label)) != label:
-            number = self.labels.index(str(label))
-            raise UserError(
-                f"`label` = {label} could be the class named '{label}', which has the number {number}; name it as text"
-            )
+            named = f"the class named '{label}', which has the number {self.labels.index(str(label))}"
+            raise UserError(f"`label` = {label} could be {named}; give the name as text")
         if str(label).isdecimal() and int(label) < len(self.labels):
             return int(label)
         known = ", ".join(f"{index} {name}" if str(index) != name else name for index, name in enumerate(self.labels))

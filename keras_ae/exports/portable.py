@@ -18,7 +18,7 @@ from keras import layers, ops
 from keras_ae import files
 from keras_ae.errors import UserError, first_line
 from keras_ae.exports import load
-from keras_ae.images.pictures import scale, to_uint8
+from keras_ae.images.pictures import place, scale, to_uint8
 from keras_ae.priors import mixture
 from keras_ae.priors.flow import Flow
 
@@ -119,50 +119,74 @@ def write_onnx(model, path, half, document):
     onnx.save(written, path)
 
 
-def resize(images, shape):
+def resize(images, shape, fit="crop"):
     """uint8 tensors (batch, any, any, C) as float32 (batch, H, W, C) in [-1, 1], for shape (H, W, C).
 
-    The central square, bicubic with antialiasing, rounded, as `images.pictures.decode` has it; without antialiasing, whiskers
-    turn into noise.
+    Cropped, padded or stretched, bicubic with antialiasing, rounded, as `images.pictures.decode` has it; without antialiasing,
+    whiskers turn into noise.
     """
-    size = tf.shape(images)
-    side = tf.minimum(size[1], size[2])
-    top, left = (size[1] - side) // 2, (size[2] - side) // 2
-    square = tf.cast(images[:, top : top + side, left : left + side], tf.float32)
-    pixels = tf.image.resize(square, shape[:2], method="bicubic", antialias=True)
-    return scale(tf.ensure_shape(tf.clip_by_value(tf.round(pixels), 0.0, 255.0), (None, *shape)))
+    sides = tf.shape(images, tf.int64)[1:3]
+    part, size = place(sides, shape, fit, tf.minimum, tf.maximum)
+    top, left = tf.unstack((sides - part) // 2)
+    middle = tf.cast(images[:, top : top + part[0], left : left + part[1]], tf.float32)
+    pixels = tf.image.resize(middle, tf.cast(size, tf.int32), method="bicubic", antialias=True)
+    pixels = tf.clip_by_value(tf.round(pixels), 0.0, 255.0)
+    before = (shape[:2] - size) // 2
+    margins = tf.pad(tf.stack([before, shape[:2] - size - before], axis=1), [[1, 1], [0, 0]])
+    return scale(tf.ensure_shape(tf.pad(pixels, margins), (None, *shape)))
 
 
 # tf2onnx has no form of antialiasing. The kernel is that of Keys 1981, as in TensorFlow
 RESIZE = """<ir_version: 8, opset_import: ["" : 18]>
 resize (uint8[batch, height, width, {channels}] images) => (float[batch, {height}, {width}, {channels}] resized)
-<int64[1] two = {{2}}, int64[2] axes = {{1, 2}}, int64[2] size = {{{height}, {width}}},
- float low = {{0}}, float high = {{255}}, float scale = {{{scale!r}}}, float one = {{1}}> {{
+<int64[2] axes = {{1, 2}}, int64[2] wanted = {{{height}, {width}}}, int64[2] turn = {{1, 0}},
+ int64 unit = {{1}}, int64 two = {{2}}, float low = {{0}}, float high = {{255}},
+ float scale = {{{scale!r}}}, float one = {{1}}> {{
     sides = Shape <start = 1, end = 3> (images)
-    side = ReduceMin <keepdims = 1> (sides)
-    margins = Sub (sides, side)
-    first = Div (margins, two)
-    last = Add (first, side)
-    square = Slice (images, first, last, axes)
-    floats = Cast <to = 1> (square)
+    inside_turned = Gather ({inside}, turn)
+    ratio_turned = Gather ({ratio}, turn)
+    products = Mul (inside_turned, {ratio})
+    doubled = Mul (products, two)
+    raised = Add (doubled, ratio_turned)
+    divisor = Mul (ratio_turned, two)
+    rounded = Div (raised, divisor)
+    positive = Max (rounded, unit)
+    largest = Min (positive, {inside})
+    cut = Sub (sides, {part})
+    first = Div (cut, two)
+    last = Add (first, {part})
+    middle = Slice (images, first, last, axes)
+    floats = Cast <to = 1> (middle)
     planes = Transpose <perm = [0, 3, 1, 2]> (floats)
-    before = Shape <start = 0, end = 2> (planes)
-    after = Concat <axis = 0> (before, size)
-    small = Resize <mode = "cubic", cubic_coeff_a = -0.5, antialias = 1, exclude_outside = 1> (planes, , , after)
+    start = Shape <start = 0, end = 2> (planes)
+    shape = Concat <axis = 0> (start, {size})
+    small = Resize <mode = "cubic", cubic_coeff_a = -0.5, antialias = 1, exclude_outside = 1> (planes, , , shape)
     whole = Round (small)
     pixels = Clip (whole, low, high)
     images_last = Transpose <perm = [0, 2, 3, 1]> (pixels)
-    shifted = Mul (images_last, scale)
+    margins = Sub (wanted, {size})
+    before = Div (margins, two)
+    behind = Sub (margins, before)
+    edges = Concat <axis = 0> (before, behind)
+    padded = Pad (images_last, edges, low, axes)
+    shifted = Mul (padded, scale)
     resized = Sub (shifted, one)
 }}"""
+# the names of the four sizes in `images.pictures.place`; `largest` has the ratio of one pair of sides, and fits into another
+PLACES = {
+    "crop": {"inside": "sides", "ratio": "wanted", "part": "largest", "size": "wanted"},
+    "pad": {"inside": "wanted", "ratio": "sides", "part": "sides", "size": "largest"},
+    "stretch": {"inside": "wanted", "ratio": "sides", "part": "sides", "size": "wanted"},
+}
 
 
-def write_resize(path, shape, document):
+def write_resize(path, shape, fit, document):
     """Write `resize` as the ONNX file `path`, from `images` to `resized`."""
     import onnx
 
     height, width, channels = shape
-    graph = onnx.parser.parse_model(RESIZE.format(height=height, width=width, channels=channels, scale=1 / 127.5))
+    numbers = {"height": height, "width": width, "channels": channels, "scale": 1 / 127.5}
+    graph = onnx.parser.parse_model(RESIZE.format(**numbers, **PLACES[fit]))
     onnx.helper.set_model_props(graph, document)
     onnx.save(graph, path)
 
@@ -215,7 +239,7 @@ def write_onnx_files(folder, models, prior, card, half):
     for name, model in models.items():
         # the weights of a flow are float16 anyway
         write_onnx(use_fast_layers(model), folder / f"{name}.onnx", half or name == "velocity", document)
-    write_resize(folder / "resize.onnx", card["input_shape"], document)
+    write_resize(folder / "resize.onnx", card["input_shape"], card["fit"], document)
     if "velocity" in models:
         np.savez(folder / "prior.npz", prior="flow", mean=prior.mean, scale=prior.scale)
     else:

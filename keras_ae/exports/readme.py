@@ -2,10 +2,12 @@
 
 import json
 
+from keras_ae.images.pictures import describe_fit
+
 TITLE = """{header}# {name}
 
 ![Sixteen samples](samples.png)
-
+{bands}
 {origin}Three TensorFlow SavedModels that load without keras_ae; `card.json` contains the details.
 
     import tensorflow as tf
@@ -17,7 +19,7 @@ TITLE = """{header}# {name}
 | SavedModel | signature | in | out |
 |---|---|---|---|
 | `encoder` | `serving_default` | `images` float32 {inputs} in [-1, 1] | {outputs} float32 (batch, {latent_dim}) |
-| `encoder` | `encode_uint8` | `images` uint8 (batch, any height, any width, {input_channels}) | as above |
+| `encoder` | `encode_uint8` | `images` uint8 (batch, any height, any width, {input_channels}): {fit} is resized | as above |
 | `decoder` | `serving_default` | `z` float32 (batch, {latent_dim}) | `images` float32 in [-1, 1] |
 | `decoder` | `decode_uint8` | `z` | `images` uint8 |
 | `generator` | `serving_default` | `n` int32, `seed` int32, `temperature` float32 | `images` uint8, `z` |
@@ -106,6 +108,8 @@ def readme(card):
         latent_dim=card["latent_dim"],
         inputs="(batch, {}, {}, {})".format(*card["input_shape"]),
         input_channels=card["input_shape"][-1],
+        fit=describe_fit(card["input_shape"], card.get("fit", "crop")),
+        bands=f"\nFor people, {bands}.\n" if (bands := card.get("bands")) else "",
         height=height,
         width=width,
         channels=channels,

@@ -60,7 +60,7 @@ def _save(model, endpoints, folder):
     tf.saved_model.save(module, str(folder), signatures)
 
 
-def write_encoder(encoder, folder):
+def write_encoder(encoder, fit, folder):
     """The SavedModel `encoder`: `serving_default` for images in [-1, 1], `encode_uint8` for images of any size."""
     specs = _specs(encoder)
     shape = tuple(specs[0].shape[1:])
@@ -69,7 +69,7 @@ def write_encoder(encoder, folder):
         return _apply(encoder, images, *label)
 
     def encode_uint8(images, *label):
-        return encode(portable.resize(images, shape), *label)
+        return encode(portable.resize(images, shape, fit), *label)
 
     pixels = tf.TensorSpec((None, None, None, shape[-1]), tf.uint8, name="images")
     _save(encoder, {"serving_default": (encode, specs), "encode_uint8": (encode_uint8, [pixels, *specs[1:]])}, folder)
@@ -129,10 +129,12 @@ def write(folder, encoder, decoder, prior, card, force=False):
     the names of the classes, used where the networks are conditional. Raises UserError if another process writes the folder, or
     it contains something else, without `force`.
     """
-    folder = files.check_output(folder, force)
+    folder, channels = files.check_output(folder, force), decoder.outputs[0].shape[-1]
+    bands = pictures.describe_bands(channels)
     latent_dim = int(encoder.output["z_mean"].shape[-1])
     card = {
         "format": FORMAT,
+        "fit": "crop",
         # by them `files` knows what it may replace
         "versions": files.versions(),
         **card,
@@ -144,11 +146,12 @@ def write(folder, encoder, decoder, prior, card, force=False):
         "code_shape": list(networks.code_shape(encoder)),
         "encoder_outputs": ["z", "z_mean", "z_log_var"] if "z_log_var" in encoder.output else ["z"],
         "priors": ["fitted", "normal"],
+        **({"bands": bands} if bands else {}),
     }
     busy = f"{folder} is being written by another export; try again when it has ended"
     with files.lock(folder.with_name(f".{folder.name}.lock"), busy), files.write_folder(folder, force) as partial:
         models = portable.name_networks(encoder, decoder, prior, card["encoder_outputs"])
-        write_encoder(models["encoder"], partial / "encoder")
+        write_encoder(models["encoder"], card["fit"], partial / "encoder")
         write_decoder(models["decoder"], partial / "decoder")
         write_generator(models["decoder"], prior, partial / "generator")
         card |= portable.write(partial, models, prior, card)
@@ -200,13 +203,15 @@ def save(
     seed: int = 0,
     prior: str = "mixture",
     force: bool = False,
+    fit: str = "crop",
 ) -> Exported:
     """Export a `models.vae.VAE` that was trained in Python to `folder`, for `Exported` and every command on exports.
 
     images: training images (n, H, W, C), uint8 or floats in [-1, 1], or a dataset or `PyDataset` of batches as `fit` takes
     them, which must fit into memory; the prior of the generator is fitted to their codes. labels: their class numbers (n,) for
     a conditional model; the numbers become the names of the classes. name: of the experiment, by default that of the folder.
-    prior: a name of `priors.mixture.PRIORS`. force: replace what is in the folder.
+    prior: a name of `priors.mixture.PRIORS`. force: replace what is in the folder. fit: how picture files of another shape are
+    brought to that of the images, as in `load_data`.
 
     The card contains no held-out metrics. Returns the export, opened. Raises ValueError for images of another shape or range,
     labels that do not fit the model or the images, codes that are not finite, an unknown prior, or a folder of something else.
@@ -223,6 +228,8 @@ def save(
     encoder, decoder = networks.in_float32(model.encoder), networks.in_float32(model.decoder)
     if prior not in mixture.PRIORS:
         raise UserError(f"unknown prior {prior!r}; choose one of {', '.join(mixture.PRIORS)}")
+    if fit not in pictures.FITS:
+        raise UserError(f"unknown fit {fit!r}; choose one of {', '.join(pictures.FITS)}")
 
     def encode(rows):
         label = None if labels is None else labels[rows]
@@ -243,6 +250,7 @@ def save(
         "experiment": name or Path(folder).name,
         "configuration": known,
         "task": {"name": "identity"},
+        "fit": fit,
         "labels": [str(label) for label in range(classes)],
         "seed": seed,
     }

@@ -141,14 +141,15 @@ def show(images: np.ndarray | dict[str, np.ndarray], columns: int | None = None)
 
 
 def thumbnails(places, images, path, title, method, side=780):
-    """Images at their places (n, 2) on a plane of `side` pixels that `method` made, each at most 32 pixels wide."""
-    scale, reduced = max(1, 22 // images.shape[1]), math.ceil(images.shape[1] / 32)
+    """Images at their places (n, 2) on a plane of `side` pixels that `method` made, each at most 32 pixels a side."""
+    longer = max(images.shape[1:3])
+    scale, reduced = max(1, 22 // longer), math.ceil(longer / 32)
     span = np.maximum(np.ptp(places, axis=0), 1e-12)
     body = Image.new("RGB", (side, side), "white")
     draw = ImageDraw.Draw(body)
     for place, pixels in zip((places - places.min(axis=0)) / span, to_uint8(images), strict=True):
         thumbnail = _grid(pixels[None], 1, scale).reduce(reduced)
-        room = side - 2 * SPACE - thumbnail.width
-        body.paste(thumbnail, (SPACE + round(place[0] * room), SPACE + round((1 - place[1]) * room)))
+        across, down = (side - 2 * SPACE - length for length in thumbnail.size)
+        body.paste(thumbnail, (SPACE + round(place[0] * across), SPACE + round((1 - place[1]) * down)))
     draw.rectangle((0, 0, side - 1, side - 1), outline=(110, 110, 110))
     _save_titled(body, f"{title} ({method} of the codes: first axis to the right, second axis up)", path)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.ExifTags import Base
 from PIL.PngImagePlugin import PngInfo
 
 from keras_ae.errors import UserError
@@ -24,6 +25,8 @@ SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", "
 # Pillow's names of these formats: it knows many more, some of which start other programs
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
 MOST_BYTES = 64 * 2**20  # of a picture file
+# what becomes of a picture whose sides have another ratio than those of the images, and how its user is told
+FITS = {"crop": "the middle {part} of the picture", "pad": "the whole picture, on black,", "stretch": "the picture, stretched,"}
 WHITE = 65535  # the brightest value of 16 bits
 # what systems and disks write beside pictures, in lower case
 SYSTEM = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin", "system volume information"}
@@ -48,10 +51,13 @@ class Listing(NamedTuple):
 
     def left_out(self):
         """What is not read, such as "not read: 40 .heic, 3 .txt"; empty if all is."""
-        counts = sorted(self.unread.items(), key=lambda pair: (-pair[1], pair[0]))
-        more = [(sum(count for _, count in counts[12:]), "others")] if counts[12:] else []
-        listed = ", ".join(f"{count:,} {kind}" for count, kind in [*((count, kind) for kind, count in counts[:12]), *more])
-        return f"not read: {listed}" if counts else ""
+        kinds = [f"{count:,} {kind}" for kind, count in self.unread.most_common()]
+        return f"not read: {list_some(kinds, 12)}" if kinds else ""
+
+
+def list_some(names, most=3):
+    """The first names of a list as text."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
 def _is_visible(name):
@@ -66,14 +72,19 @@ def list_folder(directory):
         kind = "it is a file" if os.path.exists(directory) else "no such folder"
         raise UserError(f"cannot read pictures from {directory}: {kind}; name a folder of {', '.join(SUFFIXES)} files")
     found = Listing([], [], collections.Counter())
-    for folder, folders, files in os.walk(directory):
+
+    def skip(error):
+        found.unread[f"folder {printable(os.path.relpath(error.filename, directory))} ({error.strerror})"] += 1
+
+    for folder, folders, files in os.walk(directory, onerror=skip):
         inside = "" if folder == str(directory) else os.path.relpath(folder, directory)
-        linked = {name for name in folders if os.path.islink(os.path.join(folder, name))}
-        folders[:] = sorted(name for name in folders if _is_visible(name))
-        found.folders.extend(os.path.join(inside, name) for name in folders if inside.count(os.sep) < 1 and name not in linked)
+        folders[:] = sorted(filter(_is_visible, folders))
         for name in folders:
-            if name in linked:
-                found.unread[f"linked folder {printable(os.path.join(inside, name))}"] += 1
+            place = os.path.join(inside, name)
+            if os.path.islink(os.path.join(folder, name)):
+                found.unread[f"linked folder {printable(place)}"] += 1
+            elif place.count(os.sep) < 2:
+                found.folders.append(place)
         for name in sorted(filter(_is_visible, files)):
             if name.lower().endswith(SUFFIXES):
                 found.names.append(os.path.join(inside, name))
@@ -243,46 +254,74 @@ def _eight_bit(image):
     return image if image.mode in ("RGB", "L") else image.convert("L" if image.mode == "1" else "RGB")
 
 
-def _middle_square(image, size):
-    """The central square of an image as RGB, reduced by a whole factor to about 4 times `size` if it is larger than 8 times."""
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    factor = side // (4 * size) if side > 8 * size else 1
-    square = Image.new("RGB", [math.ceil(side / factor)] * 2)
+def describe_fit(shape, fit):
+    """What an image of `shape` shows of a picture, in words."""
+    return FITS[fit].format(part="square" if shape[0] == shape[1] else "part")
+
+
+def place(sides, shape, fit, minimum=np.minimum, maximum=np.maximum):
+    """Sides of the middle part of a picture that is used, and of what that becomes, in the middle of an image of `shape`.
+
+    sides: height and width of the picture, an array, or a tensor with these functions of its library. fit: of `FITS`.
+    """
+    wanted = np.array(shape[:2])
+
+    def largest(ratio, inside):
+        # rounded; neither side is 0
+        return minimum(inside, maximum((2 * inside[::-1] * ratio + ratio[::-1]) // (2 * ratio[::-1]), 1))
+
+    return largest(wanted, sides) if fit == "crop" else sides, largest(sides, wanted) if fit == "pad" else wanted
+
+
+def _reduce_middle(image, part, size):
+    """The middle part of an image, (height, width), as RGB; sides above 8 times `size` are reduced to about 4 times."""
+    height, width = part
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    down, across = (side // (4 * final) if side > 8 * final else 1 for side, final in zip(part, size, strict=True))
+    middle = Image.new("RGB", (math.ceil(width / across), math.ceil(height / down)))
     # tile by tile: the whole image in another mode takes many times the memory of the file
-    step = factor * max(1, 512 // factor)
-    for y in range(0, side, step):
-        for x in range(0, side, step):
-            tile = image.crop((left + x, top + y, left + min(x + step, side), top + min(y + step, side)))
-            square.paste(_eight_bit(tile).reduce(factor), (x // factor, y // factor))
-    square.info = image.info
-    return square
+    tall, wide = (factor * max(1, 512 // factor) for factor in (down, across))
+    for y in range(0, height, tall):
+        for x in range(0, width, wide):
+            tile = image.crop((left + x, top + y, left + min(x + wide, width), top + min(y + tall, height)))
+            middle.paste(_eight_bit(tile).reduce((across, down)), (x // across, y // down))
+    middle.info = image.info
+    return middle
 
 
-def _decode(data, shape, white, report):
-    size, _, channels = shape
+def _decode(data, shape, white, fit, report):
+    height, width, channels = shape
     image = _open_whole(data, white, report)
     # a JPEG is decoded at 1/2, 1/4 or 1/8 of its size in a fraction of the time; twice the final size keeps the quality
-    image.draft(None, (2 * size, 2 * size))
+    image.draft(None, [2 * max(height, width)] * 2)
     _check_pixels(*image.size)
-    square = ImageOps.exif_transpose(_middle_square(image, size)).convert("L" if channels == 1 else "RGB")
-    if square.size != (size, size):
-        square = square.resize((size, size), Image.Resampling.BICUBIC)
-    return np.asarray(square).reshape(shape)
+    # these EXIF orientations exchange height and width
+    turn = -1 if image.getexif().get(Base.Orientation) in (5, 6, 7, 8) else 1
+    part, size = (sides.tolist() for sides in place(np.array(image.size[::-1]), (height, width)[::turn], fit))
+    middle = ImageOps.exif_transpose(_reduce_middle(image, part, size)).convert("L" if channels == 1 else "RGB")
+    size = tuple(size[::-turn])
+    if middle.size != size:
+        middle = middle.resize(size, Image.Resampling.BICUBIC)
+    if size != (width, height):
+        whole = Image.new(middle.mode, (width, height))
+        whole.paste(middle, ((width - size[0]) // 2, (height - size[1]) // 2))
+        middle = whole
+    return np.asarray(middle).reshape(shape)
 
 
-def decode(data, shape, white=WHITE, report=lambda brightest: None):
-    """Decode the bytes of a picture file of any size and mode to uint8 of `shape`, (size, size, channels); channels is 1 or 3.
+def decode(data, shape, white=WHITE, fit="crop", report=lambda brightest: None):
+    """Decode the bytes of a picture file of any size and mode to uint8 of `shape`, (H, W, C), where C is 1 or 3.
 
-    Takes the first frame, rotates it by its EXIF orientation, crops the central square, and resizes it bicubically (a = -0.5)
-    with antialiasing if the size differs. Transparent parts become white. Of files with 16 bits, values from `white` on become
-    255, and `report` gets the brightest one; floats of TIFF files are 0 ... 1. Raises DamagedPicture, also for a file of more
-    than 64 MiB and for more pixels than `PIL.Image.MAX_IMAGE_PIXELS`, after JPEG's reduction.
+    Takes the first frame, rotates it by its EXIF orientation, and resizes it bicubically (a = -0.5) with antialiasing if the
+    size differs: its central part with the ratio of the sides of `shape` ("crop"), the whole of it on black ("pad") or
+    stretched ("stretch"). Transparent parts become white. Of files with 16 bits, values from `white` on become 255, and
+    `report` gets the brightest one; floats of TIFF files are 0 ... 1. Raises DamagedPicture, also for a file of more than
+    64 MiB and for more pixels than `PIL.Image.MAX_IMAGE_PIXELS`, after JPEG's reduction.
     """
     if len(data) > MOST_BYTES:
         raise DamagedPicture(f"a file of more than {MOST_BYTES >> 20} MB")
     try:
-        return _decode(data, shape, white, report)
+        return _decode(data, shape, white, fit, report)
     except DamagedPicture:
         raise
     except UnidentifiedImageError:
@@ -301,11 +340,13 @@ def judge_brightest(brightest, white):
     return None
 
 
-def read(path, shape, white=WHITE, report=lambda brightest: None):
+def read(path, shape, white=WHITE, fit="crop", report=lambda brightest: None):
     """`decode` the file `path`, or read it by the function of its suffix in `READERS`. Raises UserError."""
     reader = READERS.get(Path(path).suffix.lower())
+    if not reader and shape[-1] not in (1, 3):
+        raise UserError(f"the model takes images of {shape[-1]} bands, picture files have 1 or 3; give it arrays in Python")
     try:
-        image = reader(path) if reader else decode(read_bytes(path), shape, white, report)
+        image = reader(path) if reader else decode(read_bytes(path), shape, white, fit, report)
     except DamagedPicture as error:
         raise UserError(f"cannot use the picture {printable(path)}: {error}") from None
     except OSError as error:
@@ -315,7 +356,7 @@ def read(path, shape, white=WHITE, report=lambda brightest: None):
     return image
 
 
-def read_each(paths, shape, report, white=WHITE):
+def read_each(paths, shape, report, white=WHITE, fit="crop"):
     """`read` each file that can be read: pairs (index, uint8 of `shape`). `report(text)` gets the other files.
 
     It also hears of 16-bit files that are darker or brighter than `white` lets expect. Raises UserError with the first reason
@@ -324,7 +365,7 @@ def read_each(paths, shape, report, white=WHITE):
     found, reasons, brightest = False, [], [0]
     for index, path in enumerate(paths):
         try:
-            pixels = read(path, shape, white, brightest.append)
+            pixels = read(path, shape, white, fit, brightest.append)
         except UserError as error:
             reasons.append(str(error))
         else:
@@ -338,9 +379,9 @@ def read_each(paths, shape, report, white=WHITE):
         report(f"{text}; the model was trained with data.white = {white}")
 
 
-def read_all(paths, shape, report, white=WHITE):
+def read_all(paths, shape, report, white=WHITE, fit="crop"):
     """Every file that can be read: their indices (n,) in `paths`, and uint8 (n, *shape); see `read_each`."""
-    indices, pixels = zip(*read_each(paths, shape, report, white), strict=True)
+    indices, pixels = zip(*read_each(paths, shape, report, white, fit), strict=True)
     return np.array(indices), np.stack(pixels)
 
 
@@ -400,8 +441,14 @@ def stack(kinds, columns):
 
 
 def to_pillow(pixels):
-    """uint8 (height, width, channels) as a Pillow image."""
-    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    """uint8 (height, width, channels) as a Pillow image: of the first three bands, or of the first where there are two."""
+    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] < 3 else np.ascontiguousarray(pixels[..., :3]))
+
+
+def describe_bands(channels):
+    """Which bands pictures show, in words; "" where they show all."""
+    shown = {1: "", 2: "band 1", 3: ""}.get(channels, "bands 1 to 3")
+    return shown and f"pictures show {shown} of {channels}"
 
 
 def save_png(path, image, optimize=False):

@@ -1,15 +1,16 @@
 """Properties of pictures that can be read from their pixels, without labels: images float32 (n, H, W, C) in [-1, 1] -> (n,).
 
-The middle of a picture is a disk of 0.3 of its side around the centre; the corners are four squares of an eighth of its side.
+The middle of a picture is a disk of 0.3 of its shorter side around the centre; the corners are four squares of an eighth of it.
 In cat faces, the middle is the face, and its lower half the muzzle.
 """
 
 import numpy as np
 
 
-def _middle(side):
-    rows, columns = np.mgrid[:side, :side] - (side - 1) / 2
-    return np.hypot(rows, columns) < 0.3 * side
+def _middle(images):
+    height, width = images.shape[1:3]
+    rows, columns = np.ogrid[:height, :width]
+    return np.hypot(rows - (height - 1) / 2, columns - (width - 1) / 2) < 0.3 * min(height, width)
 
 
 def _lightness(images):
@@ -19,25 +20,25 @@ def _lightness(images):
 
 def brightness(images):
     """Mean lightness of the middle."""
-    return _lightness(images)[:, _middle(images.shape[1])].mean(axis=1)
+    return _lightness(images)[:, _middle(images)].mean(axis=1)
 
 
 def background(images):
     """Mean lightness of the corners."""
-    place = np.arange(images.shape[1])
-    outside = np.minimum(place, place[::-1]) < images.shape[1] // 8
-    return _lightness(images)[:, outside[:, None] & outside].mean(axis=1)
+    places = [np.arange(side) for side in images.shape[1:3]]
+    rows, columns = (np.minimum(place, place[::-1]) < min(images.shape[1:3]) // 8 for place in places)
+    return _lightness(images)[:, rows[:, None] & columns].mean(axis=1)
 
 
 def warmth(images):
     """Red minus blue of the middle; 0 for grey images."""
-    return (images[..., 0] - images[..., -1])[:, _middle(images.shape[1])].mean(axis=1)
+    return (images[..., 0] - images[..., -1])[:, _middle(images)].mean(axis=1)
 
 
 def _difference(lightness):
     """Mean lightness of the lower half of the middle minus that of its upper half."""
-    side = lightness.shape[1]
-    middle, lower = _middle(side), np.arange(side)[:, None] >= side // 2
+    height = lightness.shape[1]
+    middle, lower = _middle(lightness), np.arange(height)[:, None] >= height // 2
     return lightness[:, middle & lower].mean(axis=1) - lightness[:, middle & ~lower].mean(axis=1)
 
 

@@ -23,7 +23,7 @@ LUMINANCE_AND_COLOURS = np.array([[0.299, -0.169, 0.5], [0.587, -0.331, -0.419],
 
 def _in_colour(images, side):
     """Images as (n, side, side, 3), whatever their size and channels."""
-    if images.shape[1] != side:
+    if tuple(images.shape[1:3]) != (side, side):
         images = tf.image.resize(images, (side, side), antialias=True)
     return tf.image.grayscale_to_rgb(images) if images.shape[-1] == 1 else images
 

@@ -85,19 +85,19 @@ def name_folders(folders):
 def load_images(models, directory):
     """The data set to judge on, an `ImageSet`: that of `directory`, or the one that the first card names.
 
-    models: {name: Exported}, all of one image shape. Raises UserError.
+    models: {name: Exported}, all of one image shape and fit. Raises UserError.
     """
-    shapes = {model.shape for model in models.values()}
+    shapes = {(*model.shape, model.fit) for model in models.values()}
     if len(shapes) > 1:
         raise UserError(f"models of different image shapes cannot be compared: {', '.join(map(str, sorted(shapes)))}")
-    ((height, _, channels),) = shapes
+    ((*sides, channels, fit),) = shapes
     first = next(iter(models.values()))
     name = first.card.get("configuration", {}).get("data", {}).get("name", "folder")
     if directory:
         name, directory = pipeline.resolve(name, directory)
     elif name == "folder":
         raise UserError("name the folder of held-out picture files with `data`")
-    return pipeline.load(name, directory, height, channels, first.white)
+    return pipeline.load(name, directory, sides, channels, first.white, fit)
 
 
 def warn_of_other_data(models, image_set):

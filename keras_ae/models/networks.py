@@ -73,32 +73,39 @@ def in_float32(network):
 # parts
 
 
-def sides(size, halvings):
-    """Sides of the feature maps after each halving: 64, 3 -> [32, 16, 8]. Stops where a side is odd or would fall below 4.
+def sides(height, width, halvings):
+    """Height and width of the feature maps after each halving: 64, 96, 3 -> [(32, 48), (16, 24), (8, 12)].
 
-    Large images are halved more often, until the side is at most 8, so that the dense layers stay small.
+    Stops where a side is odd or would fall below 4. Large images are halved more often, until the shorter side is at most 8,
+    so that the dense layers stay small.
     """
-    sides_of_maps = []
-    while size % 2 == 0 and size >= 8 and (len(sides_of_maps) < halvings or size > 8):
-        size //= 2
-        sides_of_maps.append(size)
-    return sides_of_maps
+    maps = []
+    while height % 2 == width % 2 == 0 and min(height, width) >= 8 and (len(maps) < halvings or min(height, width) > 8):
+        height, width = height // 2, width // 2
+        maps.append((height, width))
+    return maps
+
+
+def refuse_sides(image_shape, needed, step, least):
+    """The UserError of a network for images whose sides are no multiples of `step` from `least` on: it names the nearest."""
+    near = [[max(least, round_(side / step) * step) for side in image_shape[:2]] for round_ in (math.floor, math.ceil)]
+    received, *near = dict.fromkeys("x".join(map(str, pair)) for pair in (image_shape[:2], *near))
+    advice = f"nearest {' or '.join(near)}; dense takes others"
+    return UserError(f"this network takes images whose sides {needed}. Received: {received}; {advice}")
 
 
 def stages(image_shape, widths, blocks=(0,), least=0):
-    """(side, width, number of blocks) of each feature map, from the largest to the smallest.
+    """((height, width), channels, number of blocks) of each feature map, from the largest to the smallest.
 
     The last number of `widths` and of `blocks` repeats where it is too short. Very small images, as encoders of
-    super-resolution see, may have no map at all. Raises UserError for fewer maps than `least`, for images that are not square,
-    and where there is no number to repeat.
+    super-resolution see, may have no map at all. Raises UserError for fewer maps than `least`, and where there is no number to
+    repeat.
     """
     if not (len(widths) and len(blocks)):
         raise UserError(f"widths and blocks must have at least one number. Received: {min(widths, blocks, key=len)}")
-    height, width, _ = image_shape
-    maps = sides(height, len(widths))
-    if height != width or len(maps) < least:
-        needed = "square images" + (" with an even side of at least 8 pixels" if least else "")
-        raise UserError(f"this network takes {needed}; dense takes others. Received: {tuple(image_shape)}")
+    maps = sides(*image_shape[:2], len(widths))
+    if len(maps) < least:
+        raise refuse_sides(image_shape, "are even and at least 8", 2, 8)
     # more than there are maps
     widths, blocks = ([*numbers, *[numbers[-1]] * len(maps)] for numbers in (widths, blocks))
     return list(zip(maps, widths, blocks, strict=False))
@@ -187,9 +194,9 @@ def conv_encoder(image_shape: ImageShape, latent: Latent, *, widths: Widths = (3
 def conv_decoder(image_shape: ImageShape, latent_dim: int, *, widths: Widths = (32, 64, 128, 256)) -> keras.Model:
     """The mirror image: a transposed convolution from 1x1 (a dense layer), then strided ones with ReLU, tanh at the end."""
     maps = stages(image_shape, widths, least=1)
-    side, width, _ = maps[-1]
+    smallest, width, _ = maps[-1]
     z = keras.Input((latent_dim,), name="z")
-    x = layers.Reshape((side, side, width))(layers.Dense(side * side * width)(z))
+    x = layers.Reshape((*smallest, width))(layers.Dense(math.prod(smallest) * width)(z))
     x = enlarge(x, maps, image_shape[-1], rectified, before=rectified)
     return keras.Model(z, layers.Activation("tanh", dtype="float32")(x), name="decoder")
 
@@ -211,16 +218,16 @@ def residual_decoder(
     The linear path, the decoder of a PCA, maps z to a 32x32 image that is added to the output: training starts several times as
     fast, and the convolutions learn the rest. The same path in the encoder overfitted thousands of images.
     """
-    *_, size, channels = image_shape
+    *image_sides, channels = image_shape
     maps = stages(image_shape, widths, blocks, least=1)
-    side, width, _ = maps[-1]
+    smallest, width, _ = maps[-1]
     z = keras.Input((latent_dim,), name="z")
-    x = layers.Reshape((side, side, width))(layers.Dense(side * side * width)(z))
+    x = layers.Reshape((*smallest, width))(layers.Dense(math.prod(smallest) * width)(z))
     x = enlarge(x, maps, channels, normalized, before=normalized)
     # of the smallest map where that cannot be halved to 32
-    side = next((side for side in [size, *sides(size, len(widths))] if side <= 32), side)
-    coarse = layers.Reshape((side, side, channels))(layers.Dense(side * side * channels)(z))
-    x = layers.Add()([x, layers.UpSampling2D(size // side, interpolation="bilinear")(coarse)])
+    small = next((pair for pair in [image_sides, *(one for one, *_ in maps)] if max(pair) <= 32), smallest)
+    coarse = layers.Reshape((*small, channels))(layers.Dense(math.prod(small) * channels)(z))
+    x = layers.Add()([x, layers.UpSampling2D(image_sides[0] // small[0], interpolation="bilinear")(coarse)])
     return keras.Model(z, layers.Activation("tanh", dtype="float32")(x), name="decoder")
 
 
@@ -265,26 +272,29 @@ def plain_decoder(
     learn the rest. widths, blocks, bottleneck, hidden: as for the encoder, from its end to its start.
     """
     maps = stages(image_shape, widths, blocks, least=1)
-    side, width, _ = maps[-1]
+    smallest, width, _ = maps[-1]
     z = keras.Input((latent_dim,), name="z")
     x = z
     for _ in range(hidden):
         x = layers.Dense(256, activation="relu")(x)
-    x = layers.Reshape((side, side, bottleneck))(layers.Dense(side * side * bottleneck)(x))
+    x = layers.Reshape((*smallest, bottleneck))(layers.Dense(math.prod(smallest) * bottleneck)(x))
     x = enlarge(layers.Conv2D(width, 1)(x), maps, image_shape[-1], rectified)
     return keras.Model(z, layers.Activation("tanh", dtype="float32")(x), name="decoder")
 
 
 def _map_shape(image_shape, halvings, latent_dim):
-    """The shape of a code that is a map, (side, side, channels)."""
-    height, width, _ = image_shape
-    if height != width or height % 2**halvings:
-        needed = f"square images whose side can be halved {halvings} times (encoder.halvings, decoder.doublings)"
-        raise UserError(f"this network takes {needed}; dense takes others. Received: {tuple(image_shape)}")
-    side = height // 2**halvings
-    if latent_dim % side**2:
-        raise UserError(f"latent.dim must be a multiple of {side}x{side}, the side of the map. Received: {latent_dim}")
-    return side, side, latent_dim // side**2
+    """The shape of a code that is a map, (height, width, channels)."""
+    step = 2**halvings
+    if image_shape[0] % step or image_shape[1] % step:
+        needed = f"can be halved {halvings} times (encoder.halvings, decoder.doublings)"
+        raise refuse_sides(image_shape, needed, step, step)
+    height, width = (side // step for side in image_shape[:2])
+    depth, rest = divmod(latent_dim, height * width)
+    if rest:
+        near = " or ".join(str(channels * height * width) for channels in (depth, depth + 1) if channels)
+        needed = f"latent.dim must be a multiple of {height}x{width}, the sides of the map"
+        raise UserError(f"{needed}. Received: {latent_dim}; nearest {near}")
+    return height, width, depth
 
 
 def spatial_encoder(

@@ -23,23 +23,23 @@ def varied(images, seed, pairs):
 
     A critic cannot memorize a small data set then: differentiable augmentation, Zhao et al. 2020 (arXiv:2006.10738), without
     the changes of colour, under which decoded colours drifted. The first `pairs` images and the next `pairs` are varied in the
-    same way. images: (n, side, side, C). seed: (2,) int32.
+    same way. images: (n, H, W, C). seed: (2,) int32.
     """
-    n, side = tf.shape(images)[0], images.shape[1]
-    most = side // 8
+    n, inside = tf.shape(images)[0], []
+    for axis, side in enumerate(images.shape[1:3], 1):
+        places, most = tf.range(side)[None], side // 8
 
-    def positions(stream, end):
-        # of rows and columns, (n, 1, 2)
-        numbers = tf.random.stateless_uniform((n - pairs, 1, 2), seed + [0, stream], 0, end, tf.int32)
-        return tf.concat([numbers[:pairs], numbers], axis=0)
+        def positions(stream, end, axis=axis):
+            # along this axis, (n, 1)
+            numbers = tf.random.stateless_uniform((n - pairs, 1, 2), seed + [0, stream], 0, end, tf.int32)[..., axis - 1]
+            return tf.concat([numbers[:pairs], numbers], axis=0)
 
-    places = tf.range(side)[None, :, None]
-    rows, columns = tf.unstack(places + positions(0, 2 * most + 1), axis=2)
-    moved = tf.pad(images, [[0, 0], [most, most], [most, most], [0, 0]])
-    moved = tf.gather(tf.gather(moved, rows, axis=1, batch_dims=1), columns, axis=2, batch_dims=1)
-    rows, columns = tf.unstack(tf.abs(places - positions(1, side)) < side * 3 // 16, axis=2)
+        padded = tf.pad(images, [[most * (one == axis)] * 2 for one in range(4)])
+        images = tf.gather(padded, places + positions(0, 2 * most + 1), axis=axis, batch_dims=1)
+        inside.append(tf.abs(places - positions(1, side)) < side * 3 // 16)
+    rows, columns = inside
     hole = rows[:, :, None] & columns[:, None]
-    return moved * (1 - tf.cast(hole, images.dtype))[..., None]
+    return images * (1 - tf.cast(hole, images.dtype))[..., None]
 
 
 def critic(image_shape, classes=0, widths=(48, 96, 192), bottleneck=32):

@@ -22,7 +22,8 @@ from typing import Annotated, Any, Literal, Self
 import keras
 import pydantic
 import tensorflow as tf
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, MaxLen, MinLen
+from pydantic_core import PydanticCustomError
 
 from keras_ae import training
 from keras_ae.data.tasks import TASKS, Variation, identity
@@ -39,6 +40,7 @@ from keras_ae.priors.mixture import PRIORS, Flow, Mixture
 from keras_ae.training import devices
 
 Text = Annotated[str, pydantic.StringConstraints(max_length=4096, pattern=r"^[^\x00]*$")]
+Side = Annotated[int, Ge(8), Le(256)]
 Images = Annotated[int, Ge(0), Le(10**9)]
 Steps = Annotated[int, Ge(1), Le(10**9)]
 Epochs = Annotated[int, Ge(0), Le(1_000_000)]
@@ -68,6 +70,14 @@ class Uses(Table):
 Moves = table_of(Variation)
 
 
+def _check_size(size):
+    """A side, or [height, width]; two equal sides are one."""
+    sides = size if isinstance(size, list) else [size, size]
+    if size is not None and not (len(sides) == 2 and all(type(side) is int and 8 <= side <= 256 for side in sides)):
+        raise PydanticCustomError("size", "must be a whole number from 8 to 256, or two: [height, width]")
+    return size if size is None or sides[0] != sides[1] else sides[0]
+
+
 class Data(Moves):
     """Which data set, see `keras_ae.data.pipeline.load`, and how its training images are varied: see `data.tasks`.
 
@@ -76,9 +86,10 @@ class Data(Moves):
 
     name: Text = "synthetic_cats"
     directory: Text | None = None
-    size: Annotated[int, Ge(8), Le(256)] | None = None
+    size: Annotated[Side | Annotated[list[Side], MinLen(2), MaxLen(2)] | None, pydantic.BeforeValidator(_check_size)] = None
     channels: Annotated[int, Ge(1), Le(3)] | None = None
     white: Annotated[int, Ge(1), Le(WHITE)] = WHITE
+    fit: Literal["crop", "pad", "stretch"] = "crop"
     flip: bool = False
 
     @property

@@ -35,7 +35,7 @@ def train(experiment, run, show=False, words=(), minutes=None):
     # the data, and what is trained on so much of it
     experiment, origin = adopt_networks(experiment)
     source = experiment.data
-    image_set = pipeline.load(source.name, source.directory, source.size, source.channels, source.white)
+    image_set = pipeline.load(source.name, source.directory, source.size, source.channels, source.white, source.fit)
     within = None
     if minutes:
         if run.exists:
@@ -180,7 +180,8 @@ def has_ended(stage, options):
 
 def check_data(experiment, image_set, replicas):
     """UserError if a table does not suit the data set or so many devices; what builders of networks refuse is not repeated."""
-    batches, side = {"training.batch": experiment.training.batch}, image_set.shape[0]
+    batches, sides_of_images = {"training.batch": experiment.training.batch}, image_set.shape[:2]
+    shown = "x".join(map(str, sides_of_images))
     shift, factor = experiment.data.shift, experiment.tables["task"].get("factor", 1)
     if experiment.second_stage.epochs:
         batches["refinement.batch"] = experiment.second_stage.batch
@@ -189,14 +190,15 @@ def check_data(experiment, image_set, replicas):
             raise UserError(f"{key} must be at least the number of devices, {replicas}. Received: {batch}")
         if image_set.n_train < batch:
             raise UserError(f"{image_set.n_train} training images are fewer than a batch of {batch}; add some, or lower {key}")
-    if shift >= side:
-        raise UserError(f"data.shift must be smaller than the side of the images, {side} pixels. Received: {shift:g}")
-    if side % factor:
-        raise UserError(f"task.factor must divide the side of the images, {side} pixels. Received: {factor}")
-    # these halve the side; what they cannot halve they would pass to the latent as it is
-    if factor > 1 and experiment.tables["encoder"]["name"] in ("conv", "residual") and not sides(side // factor, 1):
+    if shift >= min(sides_of_images):
+        raise UserError(f"data.shift must be smaller than the sides of the images, {shown} pixels. Received: {shift:g}")
+    if any(side % factor for side in sides_of_images):
+        raise UserError(f"task.factor must divide the sides of the images, {shown} pixels. Received: {factor}")
+    # these halve the sides; what they cannot halve they would pass to the latent as it is
+    small = [side // factor for side in sides_of_images]
+    if factor > 1 and experiment.tables["encoder"]["name"] in ("conv", "residual") and not sides(*small, 1):
         raise UserError(
-            f"task.factor = {factor} leaves {side // factor} pixels a side, too few for the encoder; lower it, or set "
+            f"task.factor = {factor} leaves {small[0]}x{small[1]} pixels, too few for the encoder; lower it, or set "
             "encoder.name to dense or spatial"
         )
 
@@ -239,14 +241,15 @@ def adopt_networks(experiment):
     if folder is None:
         return experiment, None
     origin = Exported(folder)
-    described, (side, _, channels) = origin.card.get("configuration", {}), origin.shape
+    described, (height, width, channels) = origin.card.get("configuration", {}), origin.shape
     if missing := [name for name in NETWORKS if not isinstance(described.get(name), dict)]:
         raise UserError(
             f"cannot start from {folder}: its card does not describe its networks (no [{missing[0]}]); "
             "name an export of python -m keras_ae.export"
         )
     networks = {name: described[name] for name in NETWORKS}
-    taken = networks | {"task": {"name": origin.task}, "data": {"size": side, "channels": channels}}
+    size = height if height == width else [height, width]
+    taken = networks | {"task": {"name": origin.task}, "data": {"size": size, "channels": channels}}
     # networks of the file give way, those of the command line do not
     given = sorted(path for path in experiment.chosen if path.partition(".")[0] in NETWORKS)
     for path in ("task.name", "data.size", "data.channels", *given):
@@ -254,7 +257,8 @@ def adopt_networks(experiment):
         ours, theirs = experiment.tables[table].get(key), taken[table].get(key)
         if ours not in (None, theirs):
             raise UserError(f"cannot start from {folder} with {path}={ours}: the export has {theirs}")
-    data = experiment.tables["data"] | taken["data"]
+    fit = {} if "data.fit" in experiment.chosen else {"fit": origin.fit}
+    data = experiment.tables["data"] | taken["data"] | fit
     return dataclasses.replace(experiment, tables=experiment.tables | networks | {"data": data}), origin
 
 

@@ -155,6 +155,7 @@ class Run:
             **{key: measured[key] for key in ("training_seconds", "epochs", "best_epoch")},
             "configuration": tables,
             "task": tables["task"],
+            "fit": tables["data"]["fit"],
             "labels": config["data"]["labels"],
             "seed": tables["training"]["seed"],
             "training_precision": config["precision"],

@@ -61,16 +61,16 @@ export class Model {
     return this.#run("encoder", "z", { images: [picture, [1, ...this.inputShape]] }, label);
   }
 
-  // RGBA bytes (side, side) as the encoder takes them; grey is Pillow's mode L.
-  resize(pixels, side) {
+  // RGBA bytes (height, width) as the encoder takes them; grey is Pillow's mode L.
+  resize(pixels, height, width) {
     const channels = this.inputShape[2];
     const grey = (at) => (pixels[at] * 19595 + pixels[at + 1] * 38470 + pixels[at + 2] * 7471 + 32768) >> 16;
-    const bytes = new Uint8Array(side * side * channels);
-    for (let pixel = 0; pixel < side * side; pixel++) {
+    const bytes = new Uint8Array(height * width * channels);
+    for (let pixel = 0; pixel < height * width; pixel++) {
       if (channels === 1) bytes[pixel] = grey(4 * pixel);
       else bytes.set(pixels.subarray(4 * pixel, 4 * pixel + 3), 3 * pixel);
     }
-    return this.#run("resize", "resized", { images: [bytes, [1, side, side, channels]] });
+    return this.#run("resize", "resized", { images: [bytes, [1, height, width, channels]] });
   }
 
   // The code of picture `number` of a seed's sequence.

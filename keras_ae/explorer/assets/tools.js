@@ -3,12 +3,12 @@
 
 export const element = (id) => document.getElementById(id);
 
-// Paint a picture, floats in [-1, 1] of the shape (height, width, channels).
+// Paint a picture, floats in [-1, 1] of the shape (height, width, channels): its first three bands, or the first of two.
 export function paint(canvas, picture, [height, width, channels], left = 0, top = 0) {
   const bytes = new Uint8ClampedArray(4 * height * width).fill(255);
   for (let pixel = 0; pixel < height * width; pixel++) {
     for (let channel = 0; channel < 3; channel++) {
-      bytes[4 * pixel + channel] = 127.5 * (picture[channels * pixel + (channels === 1 ? 0 : channel)] + 1);
+      bytes[4 * pixel + channel] = 127.5 * (picture[channels * pixel + (channels < 3 ? 0 : channel)] + 1);
     }
   }
   canvas.getContext("2d").putImageData(new ImageData(bytes, width, height), left, top);
@@ -246,21 +246,27 @@ export function sum(state) {
 export function photo(state, open, say) {
   const { model } = state;
   const [seen, zoom] = [element("seen"), element("zoom")];
-  // middle: of the part that is encoded, as shares of the picture's width and height
-  let [image, middle, z] = [null, null, null];
+  // part: width and height of what is encoded; middle: of it, as shares of the picture's width and height
+  let [image, part, middle, z] = [null, null, null, null];
 
   const encode = latest(async () => {
-    const square = Math.max(1, Math.round(Math.min(image.width, image.height) / Number(zoom.value)));
-    // large pictures are first made smaller by the browser
-    const side = Math.min(square, 1024);
     const lengths = [image.width, image.height];
-    middle = middle.map((share, axis) => Math.min(Math.max(share, square / 2 / lengths[axis]), 1 - square / 2 / lengths[axis]));
-    const corner = middle.map((share, axis) => Math.floor(share * lengths[axis] - square / 2 + 1e-6));
-    const context = new OffscreenCanvas(side, side).getContext("2d", { willReadFrequently: true });
+    const [height, width] = model.inputShape;
+    const scale = Math.min(image.width / width, image.height / height);
+    // the model's resize pads or stretches the rest
+    const whole = model.fit === "crop" ? [scale * width, scale * height] : lengths;
+    part = whole.map((length) => Math.max(1, Math.round(length / Number(zoom.value))));
+    // large pictures are first made smaller by the browser
+    const share = Math.min(1, 1024 / Math.max(...part));
+    const [across, down] = part.map((length) => Math.max(1, Math.round(share * length)));
+    const margins = part.map((length, axis) => length / 2 / lengths[axis]);
+    middle = middle.map((place, axis) => Math.min(Math.max(place, margins[axis]), 1 - margins[axis]));
+    const corner = middle.map((place, axis) => Math.floor(place * lengths[axis] - part[axis] / 2 + 1e-6));
+    const context = new OffscreenCanvas(across, down).getContext("2d", { willReadFrequently: true });
     // transparent pictures lie on black
-    context.fillRect(0, 0, side, side);
-    context.drawImage(image, ...corner, square, square, 0, 0, side, side);
-    const picture = await model.resize(context.getImageData(0, 0, side, side).data, side);
+    context.fillRect(0, 0, across, down);
+    context.drawImage(image, ...corner, ...part, 0, 0, across, down);
+    const picture = await model.resize(context.getImageData(0, 0, across, down).data, down, across);
     paint(seen, picture, model.inputShape);
     z = await model.encode(picture, state.label);
     await paintCodes(state, [[element("rebuilt"), z]]);
@@ -280,9 +286,8 @@ export function photo(state, open, say) {
   };
   // across and down: shares of the part that is shown
   const shift = (across, down) => {
-    if (!image) return;
-    const square = Math.min(image.width, image.height) / Number(zoom.value);
-    middle = [middle[0] + (across * square) / image.width, middle[1] + (down * square) / image.height];
+    if (!part) return;
+    middle = [middle[0] + (across * part[0]) / image.width, middle[1] + (down * part[1]) / image.height];
     encode();
   };
   zoom.oninput = encode;
