@@ -410,11 +410,19 @@ def test_images_labels_and_folders_that_do_not_fit_are_refused_before_the_prior_
         ((small_vae(), tmp_path / "mine", PIXELS.astype("float32")), r"uint8, or floats in \[-1, 1\]\. Received: float32"),
         ((small_vae(), tmp_path, PIXELS), "notes.txt exists and is not from keras_ae"),
         ((conditional, tmp_path / "mine", PIXELS), "needs `labels`, the class number of each of 40 images. Received: none"),
-        ((conditional, tmp_path / "mine", PIXELS, np.arange(40) % 4), "are 0 to 2. Received: labels from 0 to 3"),
-        ((conditional, tmp_path / "mine", PIXELS, np.arange(40) % 3 - 1), "are 0 to 2. Received: labels from -1 to 1"),
+        (
+            (conditional, tmp_path / "mine", PIXELS, np.arange(40) % 4),
+            r"the labels must lie in \[0, 2\]. Received: values from 0 to 3",
+        ),
+        (
+            (conditional, tmp_path / "mine", PIXELS, np.arange(40) % 3 - 1),
+            r"the labels must lie in \[0, 2\]. Received: values from -1 to 1",
+        ),
+        ((conditional, tmp_path / "mine", PIXELS, np.array(["cat", "dog"] * 20)), r"class numbers.*text.*np\.unique"),
+        ((conditional, tmp_path / "mine", PIXELS, np.arange(40) % 3 * 0.5), "values from nan to nan"),
         ((small_vae(), tmp_path / "mine", PIXELS, None, None, 0, "gauss"), "unknown prior 'gauss'; choose one of mixture"),
     ):
-        with pytest.raises(UserError, match=message):
+        with pytest.raises(ValueError, match=message):
             save.save(*arguments)
 
 
