@@ -17,7 +17,7 @@ from keras_ae.training import callbacks, devices
 from keras_ae.training.run import Stage
 
 # of the steps that are timed, and of the held-out ones; seconds that pictures take
-STEPS, HELD_OUT, DRAWING = 10, 3, 20
+STEPS, HELD_OUT, DRAWING = 20, 4, 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Speed:
 
 
 class Clock(keras.callbacks.Callback):
-    """Times at which training begins, and at which steps, evaluation, and everything else of each epoch end."""
+    """Times at which training begins, steps end, evaluation begins and ends, and an epoch ends, which is saved then."""
 
     def __init__(self):
         super().__init__()
@@ -47,21 +47,26 @@ class Clock(keras.callbacks.Callback):
     def _mark(self, *_, **__):
         self.times.append(time.monotonic())
 
-    on_train_begin = on_test_begin = on_test_end = on_epoch_end = _mark
+    on_train_begin = on_train_batch_end = on_test_begin = on_test_end = on_epoch_end = _mark
 
 
 def time_stage(model, image_set, experiment, batch, variation):
     """Seconds until a model has compiled, of an epoch, and of a held-out batch. The arguments are those of `fit.fit_stage`."""
     training, held_out, evaluated = devices.datasets(model.distribute_strategy, image_set, experiment, batch, 0, variation)
     steps = image_set.n_train // batch
-    clock, few, fewer = Clock(), min(STEPS, steps), min(HELD_OUT, evaluated)
+    fewer = min(HELD_OUT, evaluated)
+    held, parts = {"validation_data": held_out.repeat(), "validation_steps": fewer}, []
     with tempfile.TemporaryDirectory() as folder:
         save = callbacks.Save(Stage(Path(folder), "first_stage"))
-        held = {"validation_data": held_out.repeat(), "validation_steps": fewer}
-        model.fit(training, epochs=2, steps_per_epoch=few, shuffle=False, verbose=0, callbacks=[save, clock], **held)
-    first, second = clock.times[3] - clock.times[0], clock.times[6] - clock.times[3]
-    stepping, evaluating, saving = np.diff(clock.times[3:])
-    return max(0.0, first - second), stepping / few * steps + evaluating / fewer * evaluated + saving, evaluating / fewer
+        # the first step compiles
+        for few in (1, min(STEPS, steps)):
+            clock = Clock()
+            model.fit(training, steps_per_epoch=few, shuffle=False, verbose=0, callbacks=[save, clock], **held)
+            parts.append(np.diff(clock.times))
+    compiling, (start, *stepping, _, evaluating, saving) = parts
+    step = np.mean(stepping or [start])
+    evaluating /= fewer
+    return sum(compiling), step * steps + evaluating * evaluated + saving, evaluating
 
 
 def time_prior(experiment, n):
@@ -100,14 +105,14 @@ def measure(experiment, image_set, strategy):
 def choose(experiment, speed, minutes):
     """Epochs of both stages, in the proportion of the experiment, that end within so many minutes.
 
-    The second stage has one epoch, at least, or is left out where that does not fit. Raises UserError where no epoch fits.
+    The first stage has one epoch, at least. Raises UserError where that does not fit.
     """
     most, later = experiment.training.epochs, experiment.second_stage.epochs
-    for refines in (True, False):
-        for first in range(most, 0, -1):
-            second = min(later, max(1, round(first * later / most))) if refines else 0
-            if speed.total(first, second) <= 60 * minutes:
-                return first, second
+    parts = max(most, later)
+    for part in range(parts, -1, -1):
+        first, second = max(1, round(most * part / parts)), round(later * part / parts)
+        if speed.total(first, second) <= 60 * minutes:
+            return first, second
     least = speed.total(1, 0) / 60
     raise UserError(f"one epoch with all that follows takes about {least:.1f} minutes here, more than `minutes`, {minutes:g}")
 
