@@ -156,7 +156,7 @@ def bench(arguments):
         name, directory = pipeline.resolve(measured.data.name, arguments.data)
         measured = measured.with_tables(data={"name": name, "directory": directory})
     source = measured.data
-    image_set = pipeline.load(source.name, source.directory, source.size, source.channels)
+    image_set = pipeline.load(source.name, source.directory, source.size, source.channels, source.white, source.fit)
     speeds = training_speed(measured, image_set)
     ours = speeds.pop("keras_ae")
     beside = "; ".join(f"{name} {speed:.0f}: {ours / speed:.2f} times" for name, speed in speeds.items())

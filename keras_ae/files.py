@@ -52,12 +52,14 @@ def find_foreign(path):
     return foreign[0] if foreign else None
 
 
-def is_text(path):
-    """Whether a path is Unicode: under LC_ALL=C, letters beyond ASCII may be single bytes to Python."""
+def check_text(path):
+    """Raises UserError unless a path is Unicode: under LC_ALL=C, letters beyond ASCII may be single bytes to Python."""
     try:
-        return bool(str(path).encode())
+        os.path.realpath(path).encode()
     except UnicodeEncodeError:
-        return False
+        raise UserError(
+            f"TensorFlow writes no folder named {str(path)!r} here; choose plain letters, or set PYTHONUTF8=1"
+        ) from None
 
 
 def check_output(path, force=False, suffixes=()):
@@ -75,8 +77,8 @@ def check_output(path, force=False, suffixes=()):
         raise UserError(f"an output must be local; copy it to {text} afterwards")
     path = Path(os.path.expanduser(path))
     place = Path(os.path.realpath(path))
-    if not suffixes and not is_text(place):
-        raise UserError(f"TensorFlow writes no folder named {text!r} here; choose plain letters, or set PYTHONUTF8=1")
+    if not suffixes:
+        check_text(path)
     if suffixes and path.suffix.lower() not in suffixes:
         raise UserError(f"the name of the output must end in {' or '.join(suffixes)}. Received: {text}")
     if place.exists() and not (place.is_file() or place.is_dir() and not suffixes):

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-from pathlib import Path
 
 from keras_ae import files, training
 from keras_ae.commandline import FORCE, command, number, option, out
@@ -24,8 +23,7 @@ def open_run(name, out, resume, workers):
     """The Run to train in: an existing one to resume, or a new one."""
     from keras_ae.training.run import ROOT, Run, find_run, new_run
 
-    if out and not files.is_text(Path(out).resolve()):
-        raise UserError(f"TensorFlow writes no folder named {out!r} here; choose plain letters, or set PYTHONUTF8=1")
+    files.check_text(out or ".")
     if workers and not out:
         raise UserError("workers need the folder that they share; name it with --out")
     # workers come at any time, the chief may have begun

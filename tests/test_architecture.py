@@ -12,7 +12,7 @@ MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 ROOMS = {
     "images": (815, 4),
     "priors": (670, 4),
-    "data": (1530, 7),
+    "data": (1560, 7),
     "models": (1540, 8),
     "judge": (990, 6),
     "exports": (1180, 6),

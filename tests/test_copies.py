@@ -93,3 +93,10 @@ def test_images_are_never_farther_apart_in_what_is_compared_first_than_their_thu
     np.testing.assert_allclose(mirrored, positions, atol=1e-5)
     apart = np.sqrt(np.mean(np.square(thumbnails[:, None] - thumbnails[None]), axis=-1))
     assert (np.linalg.norm(positions[:, None] - positions[None], axis=-1) <= apart + 1e-5).all()
+
+
+def test_black_bars_do_not_make_copies_of_pictures_of_the_same_shape():
+    tall = np.stack([np.pad(cat(index, 24)[:, 8:16], [[0, 0], [8, 8], [0, 0]]) for index in range(40)])
+    assert copies.trim(tall[0]).shape == (24, 8, 3) and copies.trim(np.zeros((8, 8, 3), "uint8")).shape == (8, 8, 3)
+    assert len(copies.near_pairs(np.stack([copies.thumbnail(image) for image in tall]))) > 0
+    assert len(copies.near_pairs(np.stack([copies.thumbnail(copies.trim(image)) for image in tall]))) == 0

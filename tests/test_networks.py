@@ -59,7 +59,7 @@ def test_the_code_of_spatial_networks_is_a_map_that_keeps_the_layout(shape):
 
 
 def test_a_latent_dim_that_fits_no_map_is_refused():
-    with pytest.raises(UserError, match="latent.dim must be a multiple of 4x4, the sides of the map. Received: 10"):
+    with pytest.raises(UserError, match="latent.dim must be a multiple of 4x4, the sides of the map. Received: 10; nearest 16"):
         spatial_decoder((16, 16, 1), 10, doublings=2)
 
 

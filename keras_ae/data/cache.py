@@ -80,7 +80,7 @@ def decode_piece(folder, first, items, shape, white, fit):
             data = data if isinstance(data, bytes) else pictures.read_bytes(data)
             digest = hashlib.sha256(data).digest()
             images[number] = pictures.decode(data, shape, white, fit, brightest.append)
-            thumbnails[number] = copies.thumbnail(images[number])
+            thumbnails[number] = copies.thumbnail(copies.trim(images[number]) if fit == "pad" else images[number])
         except pictures.DamagedPicture as error:
             reason = str(error).encode(errors="replace")
         side = SIDES.index(side) if side else -1

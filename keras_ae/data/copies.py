@@ -40,6 +40,13 @@ def thumbnail(pixels):
     return ((small - small.mean()) / deviation if deviation > 2 else np.zeros_like(small)).astype("float16")
 
 
+def trim(pixels):
+    """The part of an image on black without the black bars: they would make pictures of the same shape near-copies."""
+    lit = pixels.any(axis=-1)
+    rows, columns = (np.flatnonzero(lit.any(axis=axis)) for axis in (1, 0))
+    return pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] if len(rows) else pixels
+
+
 def release(array):
     """Give back the memory of an array on disk. What was read of it stays in the cache of the operating system."""
     if isinstance(array, np.memmap) and hasattr(mmap, "MADV_DONTNEED"):

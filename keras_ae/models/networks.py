@@ -289,9 +289,12 @@ def _map_shape(image_shape, halvings, latent_dim):
         needed = f"can be halved {halvings} times (encoder.halvings, decoder.doublings)"
         raise refuse_sides(image_shape, needed, step, step)
     height, width = (side // step for side in image_shape[:2])
-    if latent_dim % (height * width):
-        raise UserError(f"latent.dim must be a multiple of {height}x{width}, the sides of the map. Received: {latent_dim}")
-    return height, width, latent_dim // (height * width)
+    depth, rest = divmod(latent_dim, height * width)
+    if rest:
+        near = " or ".join(str(channels * height * width) for channels in (depth, depth + 1) if channels)
+        needed = f"latent.dim must be a multiple of {height}x{width}, the sides of the map"
+        raise UserError(f"{needed}. Received: {latent_dim}; nearest {near}")
+    return height, width, depth
 
 
 def spatial_encoder(
