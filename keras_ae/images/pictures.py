@@ -25,7 +25,7 @@ SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", "
 # Pillow's names of these formats: it knows many more, some of which start other programs
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
 MOST_BYTES = 64 * 2**20  # of a picture file
-# what becomes of a picture whose sides have another ratio than those of the images, and how its user is told
+# what is used of a picture whose sides have another ratio than those of the images, as messages say it
 FITS = {"crop": "the middle {part} of the picture", "pad": "the whole picture, on black,", "stretch": "the picture, stretched,"}
 WHITE = 65535  # the brightest value of 16 bits
 # what systems and disks write beside pictures, in lower case
