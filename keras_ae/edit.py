@@ -36,7 +36,7 @@ def find_direction(model, arguments):
             raise UserError(f"{arguments.attribute} is the same in all pictures of {model.folder}; choose another attribute")
         return way
     else:
-        factors, examples = drawn_cats.draw_cats(arguments.examples, model.input_shape, arguments.seed)
+        factors, examples = drawn_cats.draw_cats(arguments.examples, model.input_shape, arguments.seed, fit=model.fit)
         values = [drawn_cats.factor_value(one, arguments.attribute) for one in factors]
     return space.direction(model.encode(examples, progress="encoding"), values)
 

@@ -35,6 +35,7 @@ def main(arguments):
             course = f"python -m course labels --model {shlex.quote(str(model.folder))}"
             raise UserError(f"{name} is conditional; judge it with {course}")
     image_set = judge.load_images(models, arguments.data)
+    print(*image_set.summary, sep="\n")
     others = None
     if arguments.others:
         first, found = next(iter(models.values())), pictures.find(arguments.others)

@@ -58,3 +58,10 @@ def test_cats_are_drawn_in_the_shape_of_a_model():
     assert grey.shape == (3, 16, 16, 1)
     assert grey.dtype == "uint8"
     np.testing.assert_allclose(grey[..., 0], colour.mean(axis=-1), atol=0.51)
+
+
+@pytest.mark.parametrize(("fit", "first"), [("crop", True), ("pad", False), ("stretch", True)])
+def test_cats_are_cropped_padded_or_stretched_for_models_of_other_shapes(fit, first):
+    _, images = draw_cats(2, (16, 24, 1), 0, fit=fit)
+    assert images.shape == (2, 16, 24, 1)
+    assert images[:, :, 0].any() == first

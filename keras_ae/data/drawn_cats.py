@@ -336,14 +336,20 @@ def draw_all(numbers, size=64):
             yield from zip(some, parallel(joblib.delayed(draw)(factors, size) for factors in some), strict=True)
 
 
-def draw_cats(n, shape, seed, simple=False):
+def draw_cats(n, shape, seed, simple=False, fit="crop"):
     """n cats of the sequence `seed`, drawn for a model of images of `shape` (H, W, C): list of Factors, uint8 (n, H, W, C).
 
-    simple: see `sample_factors`.
+    simple: see `sample_factors`. fit: see `images.pictures.decode`; cats are square.
     """
     height, width, channels = shape
     size = max(height, width)
     factors, images = zip(*draw_all([(seed, index, simple) for index in range(n)], size), strict=True)
-    top, left = (size - height) // 2, (size - width) // 2
-    images = np.stack(images)[:, top : top + height, left : left + width]
+    if height != width:
+        # drawing alone needs NumPy alone
+        from PIL import Image
+
+        from keras_ae.images import pictures
+
+        return list(factors), np.stack([pictures.arrange(Image.fromarray(image), shape, fit) for image in images])
+    images = np.stack(images)
     return list(factors), images if channels == 3 else np.rint(images.mean(axis=-1, keepdims=True)).astype("uint8")

@@ -25,7 +25,7 @@ SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", "
 # Pillow's names of these formats: it knows many more, some of which start other programs
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF")
 MOST_BYTES = 64 * 2**20  # of a picture file
-# what becomes of a picture whose sides have another ratio than those of the images, and how its user is told
+# what is used of a picture whose sides have another ratio than those of the images, as messages say it
 FITS = {"crop": "the middle {part} of the picture", "pad": "the whole picture, on black,", "stretch": "the picture, stretched,"}
 WHITE = 65535  # the brightest value of 16 bits
 # what systems and disks write beside pictures, in lower case
@@ -289,12 +289,9 @@ def _reduce_middle(image, part, size):
     return middle
 
 
-def _decode(data, shape, white, fit, report):
+def arrange(image, shape, fit):
+    """A Pillow image cropped, padded or stretched to uint8 of `shape`, see `decode`."""
     height, width, channels = shape
-    image = _open_whole(data, white, report)
-    # a JPEG is decoded at 1/2, 1/4 or 1/8 of its size in a fraction of the time; twice the final size keeps the quality
-    image.draft(None, [2 * max(height, width)] * 2)
-    _check_pixels(*image.size)
     # these EXIF orientations exchange height and width
     turn = -1 if image.getexif().get(Base.Orientation) in (5, 6, 7, 8) else 1
     part, size = (sides.tolist() for sides in place(np.array(image.size[::-1]), (height, width)[::turn], fit))
@@ -307,6 +304,14 @@ def _decode(data, shape, white, fit, report):
         whole.paste(middle, ((width - size[0]) // 2, (height - size[1]) // 2))
         middle = whole
     return np.asarray(middle).reshape(shape)
+
+
+def _decode(data, shape, white, fit, report):
+    image = _open_whole(data, white, report)
+    # a JPEG is decoded at 1/2, 1/4 or 1/8 of its size in a fraction of the time; twice the final size keeps the quality
+    image.draft(None, [2 * max(shape[:2])] * 2)
+    _check_pixels(*image.size)
+    return arrange(image, shape, fit)
 
 
 def decode(data, shape, white=WHITE, fit="crop", report=lambda brightest: None):
