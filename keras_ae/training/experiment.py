@@ -23,7 +23,6 @@ import keras
 import pydantic
 import tensorflow as tf
 from annotated_types import Ge, Le, MaxLen, MinLen
-from pydantic_core import PydanticCustomError
 
 from keras_ae import training
 from keras_ae.data.tasks import TASKS, Variation, identity
@@ -74,7 +73,7 @@ def _check_size(size):
     """A side, or [height, width]; two equal sides are one."""
     sides = size if isinstance(size, list) else [size, size]
     if size is not None and not (len(sides) == 2 and all(type(side) is int and 8 <= side <= 256 for side in sides)):
-        raise PydanticCustomError("size", "must be a whole number from 8 to 256, or two: [height, width]")
+        raise ValueError("must be a whole number from 8 to 256, or two: [height, width]")
     return size if size is None or sides[0] != sides[1] else sides[0]
 
 
@@ -186,7 +185,7 @@ def _refusal(where, table, error):
     key = ".".join(part for part in mistake["loc"] if isinstance(part, str))
     if mistake["type"] == "extra_forbidden":
         return _unknown(f"key in {where}", mistake["loc"][-1], table.model_fields)
-    text = mistake["msg"].replace("Input should be", "must be", 1)
+    text = mistake["msg"].replace("Input should be", "must be", 1).removeprefix("Value error, ")
     return UserError(f"{where} {key}{'' if text.startswith('must') else ':'} {text}. Received: {shown(mistake['input'])}")
 
 
