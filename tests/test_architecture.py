@@ -23,7 +23,7 @@ LEAVES = {"errors", "files"}
 # lines of Python, of the package with all rooms, of its top level (commands and leaves), of folders beside it
 PACKAGE_LINES, TOP_LINES, BESIDE = 9850, 1330, {"tests": 8300, "benchmarks": 1300}
 # files of the package, lines of the page's JavaScript, HTML and CSS, words of the documentation
-FILES, PAGE_LINES, WORDS = 67, 810, 16_450
+FILES, PAGE_LINES, WORDS = 67, 810, 16_600
 
 
 def lines_of(paths):
