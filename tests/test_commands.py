@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -139,7 +140,11 @@ def test_a_signal_during_the_start_ends_in_one_line(exported, tmp_path, number):
     # which takes seconds to start
     command = ["-m", "keras_ae.generate", "--runtime", "tensorflow", "--model", str(exported), "--out", str(tmp_path / "a.png")]
     running = subprocess.Popen([sys.executable, *command], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    time.sleep(1.5)
+    status, handled = Path(f"/proc/{running.pid}/status"), 0
+    while not handled >> (signal.SIGTERM - 1) & 1:
+        time.sleep(0.05)
+        handled = int(re.search(r"SigCgt:\s*(\w+)", status.read_text())[1], 16)
+    time.sleep(0.5)
     running.send_signal(number)
     _, errors = running.communicate(timeout=60)
     assert running.returncode in (0, 130)

@@ -419,7 +419,7 @@ def test_images_labels_and_folders_that_do_not_fit_are_refused_before_the_prior_
             r"the labels must lie in \[0, 2\]. Received: values from -1 to 1",
         ),
         ((conditional, tmp_path / "mine", PIXELS, np.array(["cat", "dog"] * 20)), r"class numbers.*text.*np\.unique"),
-        ((conditional, tmp_path / "mine", PIXELS, np.arange(40) % 3 * 0.5), "values from nan to nan"),
+        ((conditional, tmp_path / "mine", PIXELS, np.arange(40) % 3 * 0.5), "as whole numbers"),
         ((small_vae(), tmp_path / "mine", PIXELS, None, None, 0, "gauss"), "unknown prior 'gauss'; choose one of mixture"),
     ):
         with pytest.raises(ValueError, match=message):

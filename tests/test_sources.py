@@ -153,7 +153,7 @@ def test_real_cats_come_by_name_once_and_their_copies_are_counted(kaggle, monkey
         offline.setitem(sys.modules, "kagglehub", None)
         assert pipeline.load("cat_faces", size=16) == faces
     shutil.rmtree(kaggle.faces.parents[1])
-    with pytest.raises(UserError, match="cannot download the cat faces: .*no such folder"):
+    with pytest.raises(UserError, match="cannot download the cat faces: cannot read pictures from"):
         pipeline.load("cat_faces", size=16)
     assert len(kaggle.asked) == 2
 

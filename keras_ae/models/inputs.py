@@ -26,6 +26,8 @@ COLLAPSED = "the KL ended at {:.2g} nats: codes carry nothing, all reconstructio
 def range_error(what: str, low: float, high: float) -> ValueError:
     """The error for `what`, which "must lie in [...]", with values from `low` to `high`, and what brings images there."""
     if not what.endswith("[-1, 1]"):
+        if np.isnan(low) or np.isnan(high):
+            return ValueError(f"{what}, as whole numbers. Received: other ones")
         advice = "number classes from 0 as the model was built"
     elif np.isnan(low) or np.isnan(high):
         advice = "replace what is not a number, such as with np.nan_to_num(images)"
