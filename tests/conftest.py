@@ -15,6 +15,8 @@ commandline.import_tensorflow()
 # graphs are many small objects: at the usual threshold, a tenth of the time is spent looking for cycles among them
 gc.set_threshold(50_000, 20, 20)
 
+import keras  # noqa: E402  TensorFlow first, and quietly
+
 from course import music  # noqa: E402  TensorFlow first, and quietly
 from keras_ae import export, train  # noqa: E402  TensorFlow first, and quietly
 from keras_ae.data.drawn_cats import draw, sample_factors  # noqa: E402
@@ -43,6 +45,20 @@ def common(tmp_path_factory):
     """A folder that all processes of a parallel run share."""
     base = tmp_path_factory.getbasetemp()
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+class Batches(keras.utils.PyDataset):
+    """A `PyDataset` of these batches."""
+
+    def __init__(self, batches):
+        super().__init__()
+        self.batches = batches
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        return self.batches[index]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import Batches
 
 import keras_ae
 from keras_ae.errors import UserError
@@ -35,18 +36,6 @@ def model():
     return built()
 
 
-class Batches(keras.utils.PyDataset):
-    def __init__(self, images):
-        super().__init__()
-        self.images = images
-
-    def __len__(self):
-        return 2
-
-    def __getitem__(self, index):
-        return self.images[8 * index : 8 * index + 8]
-
-
 def folder_dataset(path):
     for name in ("cats", "dogs"):
         (path / name).mkdir()
@@ -60,7 +49,7 @@ FORMS = {
     "array": lambda images: images,
     "tensor": tf.constant,
     "dataset": lambda images: tf.data.Dataset.from_tensor_slices(images).batch(8),
-    "PyDataset": Batches,
+    "PyDataset": lambda images: Batches([images[:8], images[8:]]),
     "dict": lambda images: {"images": images},
     "generator": lambda images: ((images[first : first + 8],) for first in (0, 8)),
 }
@@ -452,7 +441,7 @@ TAKEN = {
     "dataset": FORMS["dataset"],
     "pairs": lambda images: tf.data.Dataset.from_tensor_slices((images, images)).batch(8),
     "dicts": lambda images: tf.data.Dataset.from_tensor_slices({"images": images}).batch(8),
-    "PyDataset": Batches,
+    "PyDataset": lambda images: Batches([images[:8], images[8:]]),
     "dict": FORMS["dict"],
 }
 

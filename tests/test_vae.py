@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import Batches
 
 from keras_ae.models import losses
 from keras_ae.models.latents import Gaussian, Point
@@ -162,18 +163,6 @@ def test_draws_have_the_posterior_s_mean_and_variance_and_follow_the_seed():
     np.testing.assert_allclose(first.var(axis=0), np.exp(-1), rtol=0.02)
 
 
-class Sequence(keras.utils.PyDataset):
-    def __init__(self, images):
-        super().__init__()
-        self.images = images
-
-    def __len__(self):
-        return 2
-
-    def __getitem__(self, index):
-        return self.images[16 * index : 16 * (index + 1)], self.images[16 * index : 16 * (index + 1)]
-
-
 def generator(images):
     while True:
         yield images[:16], images[:16]
@@ -189,7 +178,7 @@ FORMS = {
     "dataset": lambda images: {"x": batches(images, 16)},
     "dataset of dicts": lambda images: {"x": batches({"image": images}, 16)},
     "generator": lambda images: {"x": generator(images), "steps": 2},
-    "PyDataset": lambda images: {"x": Sequence(images)},
+    "PyDataset": lambda images: {"x": Batches([(half, half) for half in (images[:16], images[16:])])},
 }
 
 

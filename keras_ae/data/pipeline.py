@@ -6,7 +6,6 @@ task of `keras_ae.data.tasks` computes from the images for the encoder. Without 
 
 import functools
 import math
-import numbers
 import os
 import sys
 from pathlib import Path
@@ -17,7 +16,7 @@ import tensorflow as tf
 from keras_ae.data import cache, copies, sources
 from keras_ae.data.tasks import UNVARIED, mirror, mirror_half, move
 from keras_ae.errors import UserError
-from keras_ae.images.pictures import FITS, WHITE, list_some, scale, to_float
+from keras_ae.images.pictures import WHITE, check_fit, list_some, scale, to_float
 
 # training images that priors, PCA and judges use: more would take memory or time, and hardly change what they say
 SAMPLED = 102_400
@@ -49,7 +48,7 @@ def _shape(size, channels, fit):
     """(H, W, C) of a side or (H, W), and channels. Raises UserError for what is not supported, and for an unknown fit."""
     sides = (size, size) if np.ndim(size) == 0 else tuple(size)
     received = "x".join(map(str, sides))
-    if len(sides) != 2 or not all(isinstance(side, numbers.Integral) and 8 <= side <= 256 for side in sides):
+    if len(sides) != 2 or not all(isinstance(side, int | np.integer) and 8 <= side <= 256 for side in sides):
         raise UserError(f"`size` is one whole number from 8 to 256, or (height, width) of two. Received: {received}")
     # so that networks can halve them to maps of at most 31 pixels a side
     steps = [4 if side < 64 else 8 for side in sides]
@@ -59,8 +58,7 @@ def _shape(size, channels, fit):
         raise UserError(f"sides of images are multiples of 4, and from 64 on of 8. Received: {received}; {advice}")
     if channels not in (1, 3):
         raise UserError(f"images with {channels} channels are not supported; set data.channels to 1 or 3")
-    if fit not in FITS:
-        raise UserError(f"unknown fit {fit!r}; choose one of {', '.join(FITS)}")
+    check_fit(fit)
     return *map(int, sides), channels
 
 

@@ -108,6 +108,17 @@ def _warp(images, variation, seed):
     return tf.ensure_shape(warped, shape)
 
 
+def assert_within(values, least, most, bounds, message):
+    """A tensor whose graph fails with `message`, `least` and `most`, its extremes, unless these lie within `bounds`.
+
+    `models.inputs.explain` makes one line of the error.
+    """
+    low, high = bounds
+    # a comparison with NaN is false
+    with tf.control_dependencies([tf.debugging.Assert((least >= low) & (most <= high), [message, least, most])]):
+        return tf.identity(values)
+
+
 def _checked(images):
     """Images as float32 in [-1, 1], from uint8 too. Raises UserError for others; in a graph, an assertion fails."""
     if not tf.is_symbolic_tensor(images):
@@ -115,9 +126,7 @@ def _checked(images):
     if images.dtype == tf.uint8:
         images = scale(tf.cast(images, tf.float32))
     least, most = tf.reduce_min(images), tf.reduce_max(images)
-    outside = "the images must lie in [-1, 1]"
-    with tf.control_dependencies([tf.debugging.Assert((least >= -1.01) & (most <= 1.01), [outside, least, most])]):
-        return tf.cast(images, tf.float32)
+    return tf.cast(assert_within(images, least, most, (-1.01, 1.01), "the images must lie in [-1, 1]"), tf.float32)
 
 
 def identity(images, seed):

@@ -228,8 +228,7 @@ def save(
     encoder, decoder = networks.in_float32(model.encoder), networks.in_float32(model.decoder)
     if prior not in mixture.PRIORS:
         raise UserError(f"unknown prior {prior!r}; choose one of {', '.join(mixture.PRIORS)}")
-    if fit not in pictures.FITS:
-        raise UserError(f"unknown fit {fit!r}; choose one of {', '.join(pictures.FITS)}")
+    pictures.check_fit(fit)
 
     def encode(rows):
         label = None if labels is None else labels[rows]

@@ -254,6 +254,12 @@ def _eight_bit(image):
     return image if image.mode in ("RGB", "L") else image.convert("L" if image.mode == "1" else "RGB")
 
 
+def check_fit(fit):
+    """Raise UserError unless `fit` is one of `FITS`."""
+    if fit not in FITS:
+        raise UserError(f"unknown fit {fit!r}; choose one of {', '.join(FITS)}")
+
+
 def describe_fit(shape, fit):
     """What an image of `shape` shows of a picture, in words."""
     return FITS[fit].format(part="square" if shape[0] == shape[1] else "part")

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from keras_ae.data.tasks import assert_within
 from keras_ae.errors import UserError
 
 # how failed assertions of a graph appear in the errors of TensorFlow: those of `within`, and of `tf.ensure_shape`
@@ -19,7 +20,6 @@ OUTSIDE = re.compile(r"assertion failed: \[(the [^\]]* must lie in \[.*?\])\] \[
 MISSHAPEN = re.compile(r"\[([\d,]*)\] is not compatible with expected shape \[([\d,?]*)\]")
 TO_SCALE = "scale them with images / 127.5 - 1"
 BRIGHT = "all images so far lie in [0, 1]; if they were divided by 255, bring them to [-1, 1] with images * 2 - 1"
-
 COLLAPSED = "the KL ended at {:.2g} nats: codes carry nothing, all reconstructions are alike; lower beta, or train longer"
 
 
@@ -61,14 +61,12 @@ def within(values: tf.Tensor, low: float, high: float, what: str, tolerance: flo
     """The values, asserted to be finite and within [low, high]; `what` names them, such as "the targets"."""
     what = f"{what} must lie in [{low}, {high}]"
     least, most = (ops.cast(extreme(values), "float32") for extreme in (ops.min, ops.max))
-    # a comparison with NaN is false
-    inside = (least >= low - tolerance) & (most <= high + tolerance)
-    if tf.executing_eagerly():
-        if not inside:
-            raise range_error(what, float(least), float(most))
-        return values
-    with tf.control_dependencies([tf.debugging.Assert(inside, [what, least, most])]):
-        return tf.identity(values)
+    bounds = low - tolerance, high + tolerance
+    if not tf.executing_eagerly():
+        return assert_within(values, least, most, bounds, what)
+    if not bounds[0] <= least <= most <= bounds[1]:
+        raise range_error(what, float(least), float(most))
+    return values
 
 
 def check_images(images, name: str, expected: tuple[int | None, ...]) -> tf.Tensor:
