@@ -30,7 +30,7 @@ MARKS = {
     ".json": re.compile(rb'\A\s*\{.*"keras_ae"\s*:', re.DOTALL),
     ".csv": re.compile(rb"\Afile,(label,z0|mse)\b"),
 }
-UNMARKED = (".pb", ".index", ".data-00000-of-00001", ".onnx", ".tflite", ".npz", ".tsv", ".pbtxt", "README.md")
+UNMARKED = (".pb", ".index", ".data-00000-of-00001", ".onnx", ".tflite", ".npz", "README.md")
 PARTIAL = ".keras_ae-"  # begins the names of folders with unfinished outputs
 
 
