@@ -5,6 +5,7 @@ A command is a module of `keras_ae` whose docstring is its description, with a f
 
 import argparse
 import contextlib
+import hashlib
 import itertools
 import logging
 import os
@@ -49,7 +50,7 @@ def number(least, most, kind=float):
 
 def option(*flags, **settings):
     """An option or argument of a command: what `ArgumentParser.add_argument` takes; the default is appended to the help."""
-    if settings.get("default") not in (None, []):
+    if settings.get("default") not in (None, [], ""):
         settings["help"] += " (default: %(default)s)"
     return flags, settings
 
@@ -74,12 +75,15 @@ LABEL = option("--label", metavar="CLASS", help="class of a conditional model, b
 RUNTIME = option("--runtime", choices=("auto", "onnx", "tensorflow"), default="auto", help="auto is onnx where --model has it")
 # of commands that use one export
 EXPORT = (MODEL, LABEL, RUNTIME, SEED, FORCE)
+# of commands that compare pictures, by the codes of an export or without any
+CODES = (option("--model", default="", metavar="DIR", help="compare codes of this export (default: no model)"), LABEL, RUNTIME)
 
 
-def command(*options, prog=None):
+def command(*options, prog=None, keras=True):
     """Declare a command: the decorated `body(arguments)` becomes `main(argv=None)`, see `run`; `main.parser()` is its parser.
 
-    prog: how it is called, if not as a module of `keras_ae`. The docstring of its module is its description.
+    prog: how it is called, if not as a module of `keras_ae`. The docstring of its module is its description. keras: whether it
+    needs Keras, unless it has the option --runtime.
     """
 
     def declare(body):
@@ -92,7 +96,7 @@ def command(*options, prog=None):
             return made
 
         def main(argv=None):
-            run(parser(), body, argv)
+            run(parser(), body, argv, keras)
 
         main.parser = parser
         return main
@@ -140,6 +144,26 @@ def read_pictures(model, arguments):
     paths = pictures.choose(arguments.pictures, arguments.data, arguments.n, arguments.seed)
     (batch,) = read_batches(model, paths, arguments.data, len(paths))
     return batch
+
+
+def read_index(model, directory):
+    """The `Index` of a folder's picture files, which is kept; with a model, its looks are codes. The others are reported."""
+    from keras_ae.data import index
+
+    found = index.read(pictures.find(directory), directory, warn)
+    if model is None:
+        return found
+    entry = np.dtype([*index.STAMP, ("look", "<f4", model.latent_dim)])
+
+    def encode(paths, report):
+        places = {path: place for place, path in enumerate(paths)}
+        for here, images, labels in read_batches(model, paths, directory):
+            entries = np.zeros(len(here), entry)
+            entries["look"] = model.encode(images, labels)
+            yield [places[path] for path in here], entries
+
+    card = hashlib.sha256((model.folder / "card.json").read_bytes()).hexdigest()
+    return index.read(found.paths, directory, warn, f"{card} {model.label}", entry, encode)
 
 
 def warn(text):
@@ -197,8 +221,8 @@ def _explain(error, parser):
             return 2, f"error: {first_line(error)}"
 
 
-def _prepare_process(arguments):
-    """What a command may do with its process, and a function that others call may not."""
+def _prepare_process(arguments, keras):
+    """What a command may do with its process, and a function that others call may not. keras: see `command`."""
     for stream in (sys.stdout, sys.stderr):
         # names of files need not be text
         stream.reconfigure(errors="backslashreplace")
@@ -206,7 +230,7 @@ def _prepare_process(arguments):
     os.environ["KERAS_BACKEND"] = "tensorflow"
     for limit in ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH"):
         os.environ.pop(limit, None)
-    if "runtime" in arguments:
+    if "runtime" in arguments or not keras:
         # TensorFlow leaves Keras out: a third of its start, and exports do not need it
         os.environ.update(TENSORFLOW | {"TF_USE_LEGACY_KERAS": "1"} | dict(os.environ))
     else:
@@ -217,7 +241,7 @@ def _prepare_process(arguments):
         keras.config.set_image_data_format("channels_last")
 
 
-def run(parser, body, argv=None):
+def run(parser, body, argv=None, keras=True):
     """Parse the command line, run `body(arguments)`, and exit: 0, 2 with one line for a user's mistake, 130 after Ctrl-C.
 
     With `argv`, the process stays as it is: no environment variable and no handler of a signal changes.
@@ -244,7 +268,7 @@ def run(parser, body, argv=None):
                 # the export that users train first, or the one that the repository has
                 arguments.model = "exported/vae" if Path("exported/vae").is_dir() else "exported/cats"
             if argv is None:
-                _prepare_process(arguments)
+                _prepare_process(arguments, keras)
             body(arguments)
         finally:
             # nothing is left to be interrupted

@@ -6,24 +6,8 @@ import json
 import math
 
 from keras_ae.files import versions, write_folder
-from keras_ae.images import charts, figures
+from keras_ae.images import charts, figures, pages
 from keras_ae.priors.space import principal
-
-# tables and pictures scroll inside their box, so that numbers and the labels in pictures keep their size on a phone
-STYLE = """
-:root { color-scheme: light dark }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 0 auto; padding: 1rem; overflow-wrap: break-word }
-h1 { font-size: 1.6rem } h2 { font-size: 1.25rem; margin-top: 2.2rem }
-.scroll { overflow-x: auto; margin: .6rem 0 }
-img { display: block; background: #fff }
-table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums }
-th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid #8884; white-space: nowrap; vertical-align: top }
-th:first-child, td:first-child {
-  position: sticky; left: 0; background: Canvas; text-align: left; white-space: normal; min-width: 5rem; max-width: 9rem
-}
-small { opacity: .7 }
-.warning { border-left: 4px solid #c60; padding-left: .6rem }
-"""
 
 # columns of tables, key in metrics.json: (heading, digits)
 RECONSTRUCTION = {
@@ -162,7 +146,6 @@ def page_html(protocol, models, real, drawn):
         f"{protocol['features']}. Intervals are of 95 %. {packages}."
     )
     parts = [
-        f"<h1>{html.escape(title)}</h1>",
         f"<p>{html.escape(conditions)}</p>",
         *(f"<p class=warning>Warning: {html.escape(line)}</p>" for line in protocol["warnings"]),
         *section("reconstruction", "Reconstruction", _table(rows("reconstruction"), RECONSTRUCTION), others),
@@ -172,9 +155,7 @@ def page_html(protocol, models, real, drawn):
         *section("smoothness", "Smoothness"),
         *section("map", "Latent map"),
     ]
-    metadata = '<meta name=viewport content="width=device-width, initial-scale=1"><meta name=generator content=keras_ae>'
-    head = f"<meta charset=utf-8>{metadata}<title>{html.escape(title)}</title><style>{STYLE}</style>"
-    return "\n".join([f"<!doctype html><html lang=en>{head}", *parts, "</html>", ""])
+    return pages.document(title, parts)
 
 
 def _draw_comparisons(folder, models, arrays):
