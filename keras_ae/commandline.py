@@ -5,7 +5,6 @@ A command is a module of `keras_ae` whose docstring is its description, with a f
 
 import argparse
 import contextlib
-import hashlib
 import itertools
 import logging
 import os
@@ -50,7 +49,7 @@ def number(least, most, kind=float):
 
 def option(*flags, **settings):
     """An option or argument of a command: what `ArgumentParser.add_argument` takes; the default is appended to the help."""
-    if settings.get("default") not in (None, [], ""):
+    if settings.get("default") not in (None, []):
         settings["help"] += " (default: %(default)s)"
     return flags, settings
 
@@ -75,8 +74,6 @@ LABEL = option("--label", metavar="CLASS", help="class of a conditional model, b
 RUNTIME = option("--runtime", choices=("auto", "onnx", "tensorflow"), default="auto", help="auto is onnx where --model has it")
 # of commands that use one export
 EXPORT = (MODEL, LABEL, RUNTIME, SEED, FORCE)
-# of commands that compare pictures, by the codes of an export or without any
-CODES = (option("--model", default="", metavar="DIR", help="compare codes of this export (default: no model)"), LABEL, RUNTIME)
 
 
 def command(*options, prog=None, keras=True):
@@ -144,26 +141,6 @@ def read_pictures(model, arguments):
     paths = pictures.choose(arguments.pictures, arguments.data, arguments.n, arguments.seed)
     (batch,) = read_batches(model, paths, arguments.data, len(paths))
     return batch
-
-
-def read_index(model, directory):
-    """The `Index` of a folder's picture files, which is kept; with a model, its looks are codes. The others are reported."""
-    from keras_ae.data import index
-
-    found = index.read(pictures.find(directory), directory, warn)
-    if model is None:
-        return found
-    entry = np.dtype([*index.STAMP, ("look", "<f4", model.latent_dim)])
-
-    def encode(paths, report):
-        places = {path: place for place, path in enumerate(paths)}
-        for here, images, labels in read_batches(model, paths, directory):
-            entries = np.zeros(len(here), entry)
-            entries["look"] = model.encode(images, labels)
-            yield [places[path] for path in here], entries
-
-    card = hashlib.sha256((model.folder / "card.json").read_bytes()).hexdigest()
-    return index.read(found.paths, directory, warn, f"{card} {model.label}", entry, encode)
 
 
 def warn(text):

@@ -164,6 +164,15 @@ def lock(path, message, wait=False):
     return held.acquire()
 
 
+def render(package, name, **values):
+    """The text of the Jinja template `name` in the folder assets/ of a package; values are escaped where it is HTML."""
+    import jinja2
+
+    loader, escape = jinja2.PackageLoader(package, "assets"), jinja2.select_autoescape()
+    options = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
+    return jinja2.Environment(loader=loader, autoescape=escape, **options).get_template(name).render(values)
+
+
 def versions():
     """Versions of keras_ae and of the installed packages that influence its results: {name: version}."""
     import importlib.metadata

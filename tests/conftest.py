@@ -7,23 +7,25 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+# NumPy and scikit-learn read these when they are imported: several threads would wait for each other busily, on cores that run
+# other tests
+os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
 from keras_ae import commandline
 
-# several threads of linear algebra would wait for each other busily, on cores that run other tests
-os.environ["OPENBLAS_NUM_THREADS"] = "1"
 commandline.import_tensorflow()
 # graphs are many small objects: at the usual threshold, a tenth of the time is spent looking for cycles among them
 gc.set_threshold(50_000, 20, 20)
 
-import keras  # noqa: E402  TensorFlow first, and quietly
+import keras
 
-from course import music  # noqa: E402  TensorFlow first, and quietly
-from keras_ae import export, train  # noqa: E402  TensorFlow first, and quietly
-from keras_ae.data.drawn_cats import draw, sample_factors  # noqa: E402
-from keras_ae.errors import UserError  # noqa: E402  TensorFlow first, and quietly
-from keras_ae.exports import portable  # noqa: E402  TensorFlow first, and quietly
-from keras_ae.images import pictures  # noqa: E402  TensorFlow first, and quietly
-from keras_ae.training import results  # noqa: E402  TensorFlow first, and quietly
+from course import music
+from keras_ae import export, train
+from keras_ae.data.drawn_cats import draw, sample_factors
+from keras_ae.errors import UserError
+from keras_ae.exports import portable
+from keras_ae.images import pictures
+from keras_ae.training import results
 
 ROOT = Path(__file__).parents[1]
 

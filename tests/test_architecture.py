@@ -10,20 +10,20 @@ PACKAGE = ROOT / "keras_ae"
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 # lines and files, without __init__.py; a room imports only from rooms above it, and from the leaves
 ROOMS = {
-    "images": (815, 4),
+    "images": (845, 5),
     "priors": (670, 4),
-    "data": (1560, 7),
+    "data": (1805, 8),
     "models": (1540, 8),
-    "judge": (990, 6),
-    "exports": (1180, 6),
+    "judge": (890, 6),
+    "exports": (1100, 6),
     "training": (1480, 7),
-    "explorer": (165, 2),
+    "explorer": (150, 2),
 }
 LEAVES = {"errors", "files"}
 # lines of Python, of the package with all rooms, of its top level (commands and leaves), of folders beside it
-PACKAGE_LINES, TOP_LINES, BESIDE = 9850, 1330, {"tests": 8300, "benchmarks": 1300}
-# files of the package, lines of the page's JavaScript, HTML and CSS, words of the documentation
-FILES, PAGE_LINES, WORDS = 67, 810, 16_600
+PACKAGE_LINES, TOP_LINES, BESIDE = 9990, 1515, {"tests": 8430, "benchmarks": 1300}
+# files of the package, lines of JavaScript, CSS and templates, words of the documentation
+FILES, PAGE_LINES, WORDS = 71, 990, 16_600
 
 
 def lines_of(paths):
@@ -40,7 +40,7 @@ def test_a_room_stays_within_its_budget(room):
 def test_the_house_stays_within_its_budget():
     assert lines_of(PACKAGE.rglob("*.py")) <= PACKAGE_LINES and len(MODULES) <= FILES
     assert lines_of(PACKAGE.glob("*.py")) <= TOP_LINES
-    page = [path for path in (PACKAGE / "explorer/assets").iterdir() if path.suffix in (".js", ".html", ".css")]
+    page = [path for path in PACKAGE.glob("*/assets/*") if path.suffix in (".js", ".html", ".css", ".md")]
     assert lines_of(page) <= PAGE_LINES
     for folder, most in BESIDE.items():
         assert lines_of((ROOT / folder).rglob("*.py")) <= most, folder

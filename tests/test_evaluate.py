@@ -12,7 +12,7 @@ from keras_ae.data import pipeline
 from keras_ae.data.drawn_cats import draw, sample_factors
 from keras_ae.exports.load import Exported
 from keras_ae.images import pictures
-from keras_ae.judge import likelihood
+from keras_ae.judge import distances, likelihood, metrics
 from keras_ae.judge.judge import Candidate, Judge, fit_pca, load_images, read_likelihood, warn_of_other_data
 
 RANDOM = np.random.default_rng(0)
@@ -20,9 +20,11 @@ RANDOM = np.random.default_rng(0)
 
 @pytest.fixture(scope="module", autouse=True)
 def quick():
-    """Importance-weighted estimates of 8 images only."""
+    """Importance-weighted estimates of 8 images, and intervals from few resamples, only."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(likelihood, "measure", functools.partial(likelihood.measure, n=8))
+        patch.setattr(distances, "jackknife", functools.partial(distances.jackknife, groups=3))
+        patch.setattr(metrics, "intervals", functools.partial(metrics.intervals, resamples=100))
         yield
 
 
@@ -93,7 +95,7 @@ def test_real_images_are_precise_complete_and_diverse(judge):
     assert real["diversity"] == pytest.approx(1, abs=0.1)
     assert real["sharpness"] == pytest.approx(1, abs=0.1)
     # unbiased: zero lies in its interval
-    assert abs(real["kernel"]) < 2 * real["half_widths"]["kernel"]
+    assert abs(real["kernel"]) < np.ptp(real["intervals"]["kernel"])
 
 
 def test_more_draws_give_tighter_estimates_of_the_same_images_and_pca_has_none(judge, numbers):
@@ -159,7 +161,7 @@ def test_the_same_evaluation_twice_writes_the_same_report_and_says_that_the_samp
     samples = found["models"]["tiny"]["samples"]
     (line,) = (line for line in printed.out.splitlines() if line.startswith("tiny "))
     for key in ("fd_gabor", "precision", "recall"):
-        assert f"{samples[key]:.2f} ±{samples['half_widths'][key]:.2f}" in line
+        assert f"{samples[key]:.2f} ±{np.ptp(samples['intervals'][key]) / 2:.2f}" in line
 
 
 def test_models_are_compared_with_refined_codes_and_pictures_from_elsewhere_even_one_without_a_generator(

@@ -99,7 +99,7 @@ def test_the_list_of_packages_is_that_of_the_folders():
 def test_the_wheel_holds_the_experiments_the_page_and_the_mark_of_types_and_nothing_beside(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {name for name in names if name.endswith(".toml")} == {f"keras_ae/experiments/{name}.toml" for name in EXPERIMENTS}
-    assets = {f"keras_ae/explorer/assets/{path.name}" for path in (ROOT / "keras_ae" / "explorer" / "assets").iterdir()}
+    assets = {path.relative_to(ROOT).as_posix() for path in (ROOT / "keras_ae").glob("*/assets/*")}
     assert assets | {"keras_ae/py.typed", "keras_ae/__init__.pyi"} <= set(names)
     assert all(name.startswith(("keras_ae/", "keras_ae-")) for name in names)
     assert wheel.stat().st_size < 5_000_000

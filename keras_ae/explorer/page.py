@@ -5,9 +5,7 @@ WebAssembly with SIMD and DecompressionStream: Chrome 123, Firefox 120, Safari 1
 """
 
 import base64
-import html
 import io
-import json
 import re
 import zlib
 from importlib import resources
@@ -17,6 +15,7 @@ import numpy as np
 from keras_ae.errors import UserError
 from keras_ae.explorer import directions
 from keras_ae.exports.load import Exported
+from keras_ae.files import render
 from keras_ae.images import pictures
 
 # each needs only scripts before it, and the names at their top levels differ
@@ -91,28 +90,20 @@ def page_html(folder, seed=0, runtime="auto"):
     first_image, first_code = (array[0] for array in model.generate(1, seed))
     preview = io.BytesIO()
     pictures.to_pillow(first_image).save(preview, "PNG")
-    noun = noun_of(model)
-    held_out = model.card.get("held_out", {})
-    quality = f" Held-out pictures are rebuilt with a PSNR of {held_out['psnr']:.2f} dB." if "psnr" in held_out else ""
     height, width, channels = model.input_shape
-    shown = pictures.describe_fit(model.input_shape, model.fit).replace("the picture", "your picture")
-    values = {
-        "title": f"Explore the {noun}s of {model.card.get('experiment', model.folder.name)}",
-        "subtitle": f"Every {noun} is {model.latent_dim} numbers, a code. A decoder in this page draws codes.{quality}",
-        "noun": noun,
-        "latent_dim": model.latent_dim,
-        "photo_hint": f"{shown[0].upper()}{shown[1:]} is resized to {width}x{height}{' in grey' * (channels == 1)}, "
-        f"encoded and rebuilt.{' Faces from the front that fill the picture work best.' * (noun == 'cat')}",
-        "ratio": f"{model.shape[1]} / {model.shape[0]}",
-        "preview": base64.b64encode(preview.getvalue()).decode(),
-    }
-    values = {key: html.escape(str(value)) for key, value in values.items()}
-    texts = {name: base64.b64encode(packed).decode() for name, packed in files_of(model).items()}
-    values |= {
-        "style": read_asset("style.css").decode(),
-        "script": join_scripts(),
-        # a closing tag in a name must not end the element
-        "model": json.dumps(describe(model, images, codes, seed, first_code), separators=(",", ":")).replace("</", "<\\/"),
-        "files": "\n".join(f'<script type="text/plain" id="{name}">{text}</script>' for name, text in texts.items()),
-    }
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: str(values[found[1]]), read_asset("page.html").decode())
+    return render(
+        __package__,
+        "page.html",
+        title=f"Explore the {noun_of(model)}s of {model.card['experiment']}",
+        noun=noun_of(model),
+        latent_dim=model.latent_dim,
+        psnr=model.card.get("held_out", {}).get("psnr"),
+        shown=pictures.describe_fit(model.input_shape, model.fit).replace("the picture", "your picture"),
+        size=f"{width}x{height}{' in grey' * (channels == 1)}",
+        ratio=f"{model.shape[1]} / {model.shape[0]}",
+        preview=base64.b64encode(preview.getvalue()).decode(),
+        style=read_asset("style.css").decode(),
+        script=join_scripts(),
+        model=describe(model, images, codes, seed, first_code),
+        files={name: base64.b64encode(packed).decode() for name, packed in files_of(model).items()},
+    )

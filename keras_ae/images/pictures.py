@@ -136,15 +136,16 @@ def printable(path):
 
 
 def read_bytes(path):
-    """The bytes of the file `path`; of one that is too large for `decode`, only as many as show that.
+    """The bytes of the file `path`.
 
-    Raises DamagedPicture for a link to nothing and what is no file, OSError for a file that cannot be read.
+    Raises DamagedPicture for a link to nothing, what is no file, and more than 64 MiB; OSError for a file that cannot be read.
     """
     if os.path.lexists(path) and not os.path.isfile(path):
         # opening a pipe would wait for its other end
         raise DamagedPicture("it is not a file" if os.path.exists(path) else "a link to nothing")
-    with open(path, "rb") as file:
-        return file.read(MOST_BYTES + 1)
+    if os.path.getsize(path) > MOST_BYTES:
+        raise DamagedPicture(f"a file of more than {MOST_BYTES >> 20} MB")
+    return Path(path).read_bytes()
 
 
 def open_image(file):
@@ -152,37 +153,32 @@ def open_image(file):
     return Image.open(file, formats=FORMATS)
 
 
-def _scale_values(values, white, report=lambda brightest: None):
-    """Whole numbers 0 ... `white`, or floats 0 ... 1, as uint8; uint8 stays as it is. Raises DamagedPicture for others."""
-    if values.dtype == np.uint8 or not values.size:
-        return values.astype("uint8")
-    low, high, is_float = values.min(), values.max(), values.dtype.kind == "f"
-    if not 0 <= low <= high <= (1 if is_float else WHITE):
-        raise DamagedPicture(f"values from {low:g} to {high:g}; whole ones of 0 to 65535 or floats of 0 to 1 work")
-    if is_float:
-        return np.rint(values * 255).astype("uint8")
-    report(int(high))
-    table = np.rint(np.minimum(np.arange(WHITE + 1), white) * (255 / white)).astype("uint8")
-    # row by row: all indices at once take eight times the memory of the file
-    return np.stack([table[row] for row in values])
-
-
-def _convert(values, white, report, inverted=False):
-    """Values (h, w), or (h, w, 1 ... 4) whose last of 2 or 4 is the opacity, as a Pillow image with 8 bits."""
-    values = values.reshape(*values.shape[:2], -1)
-    if (channels := values.shape[-1]) > 4:
-        raise DamagedPicture(f"{channels} channels; 1 to 4 work")
-    colours = channels - (channels in (2, 4))
-    scaled = _scale_values(values[..., :colours], white, report)
-    scaled = np.concatenate([255 - scaled if inverted else scaled, _scale_values(values[..., colours:], WHITE)], axis=-1)
-    return Image.fromarray(scaled[..., 0] if channels == 1 else scaled)
-
-
 def _check_pixels(width, height):
     if min(width, height) < 4:
         raise DamagedPicture(f"only {width}x{height} pixels")
     if (most := Image.MAX_IMAGE_PIXELS) and width * height > most:
         raise DamagedPicture(f"{width}x{height} pixels are more than Pillow's limit of {most / 10**6:.0f} million")
+
+
+def _scale_deep(values, white, report):
+    """Whole numbers 0 ... `white` or floats 0 ... 1 as a Pillow image with 8 bits. Raises DamagedPicture for other values.
+
+    values: (h, w), or (h, w, 1 ... 4), the last of 2 or 4 is the opacity, whose greatest value is not `white`.
+    """
+    values, kind = np.atleast_3d(values), values.dtype.kind
+    low, high, channels = values.min(), values.max(), values.shape[-1]
+    if channels > 4:
+        raise DamagedPicture(f"{channels} channels; 1 to 4 work")
+    greatest = 1 if kind == "f" else WHITE
+    if not 0 <= low <= high <= greatest:
+        raise DamagedPicture(f"values from {low:g} to {high:g}; whole ones of 0 to 65535 or floats of 0 to 1 work")
+    brightest = np.full(channels, 1 if kind == "f" else white)
+    if channels in (2, 4):
+        brightest[-1] = greatest
+    if kind != "f":
+        report(int(values[..., : 3 if channels > 2 else 1].max()))
+    scaled = np.rint(np.minimum(values, brightest) * (255 / brightest)).astype("uint8")
+    return Image.fromarray(scaled[..., 0] if channels == 1 else scaled)
 
 
 def _read_tiff(data, white, report):
@@ -196,27 +192,15 @@ def _read_tiff(data, white, report):
         _check_pixels(page.imagewidth, page.imagelength)
         if page.axes not in ("YX", "YXS", "SYX") or page.photometric.name not in ("MINISBLACK", "MINISWHITE", "RGB"):
             raise DamagedPicture(f"a TIFF of axes {page.axes} and colours {page.photometric.name} is not read")
-        values, orientation = page.asarray(), Image.Exif()
-        values = np.moveaxis(values, 0, -1) if page.axes == "SYX" else values
-        orientation[0x0112] = page.tags["Orientation"].value if "Orientation" in page.tags else 1
-        image = _convert(values, white, report, page.photometric.name == "MINISWHITE")
-    image.info["exif"] = orientation.tobytes()
+        values = page.asarray()
+        orientation = page.tags.valueof("Orientation", 1)
+    values = np.moveaxis(values, 0, -1) if page.axes == "SYX" else values
+    image = Image.fromarray(values) if values.dtype == np.uint8 else _scale_deep(values, white, report)
+    image = ImageOps.invert(image) if page.photometric.name == "MINISWHITE" else image
+    exif = Image.Exif()
+    exif[Base.Orientation] = orientation
+    image.info["exif"] = exif.tobytes()
     return image
-
-
-def _second_bytes(data):
-    """What `open_image` gives for colours of 16 bits, with the other byte of each number instead of the first.
-
-    Pillow keeps the high one, or the low one if it takes the numbers for those of the other byte order.
-    """
-    image, native = open_image(io.BytesIO(data)), "16B" if sys.byteorder == "little" else "16L"
-    other = {"16B": "16L", "16L": "16B", "16N": native}
-
-    def swap(args):
-        return args[:-3] + other[args[-3:]] if isinstance(args, str) else (swap(args[0]), *args[1:])
-
-    image.tile = [type(tile)(*tile[:-1], swap(tile[-1])) for tile in image.tile]
-    return np.asarray(image)
 
 
 def _open_whole(data, white, report):
@@ -227,25 +211,25 @@ def _open_whole(data, white, report):
         if data[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
             raise
         return _read_tiff(data, white, report)
-    deep = image.mode[0] == "I" or image.mode == "F"
-    cut = image.mode in ("RGB", "RGBA") and f"{image.mode};16" in str(image.tile)
-    if image.mode == "RGB" and not cut and max(getattr(image, "tag_v2", {}).get(258, [8])) > 8:
-        # planes of 16 bits, which Pillow takes for those of 8
-        return _read_tiff(data, white, report)
-    if not (deep or cut or image.format == "TIFF"):
+    deep = image.mode[0] in "IF"
+    if image.format == "TIFF":
+        # of colours Pillow keeps 8 bits, and of deep images whose 0 is white it says nothing
+        if max(image.tag_v2.get(258, [8])) > 8 and (not deep or image.tag_v2.get(262) == 0):
+            return _read_tiff(data, white, report)
+        _check_pixels(*image.size)
+        # which turns it by its orientation
+        image.load()
+    # the depth of a PNG in its header
+    coloured = image.format == "PNG" and data[24] == 16 and not deep
+    if not (deep or coloured):
         return image
     _check_pixels(*image.size)
-    # which turns a TIFF by its orientation
-    image.load()
-    if not (deep or cut):
-        return image
-    values = np.asarray(image)
-    if cut:
-        values = values.astype("uint16") * 256 + _second_bytes(data)
-    # of images whose 0 is white, Pillow inverts those of 8 bits alone
-    whole = _convert(values, white, report, getattr(image, "tag_v2", {}).get(262) == 0)
-    whole.info = {key: image.info[key] for key in image.info if key == "exif"}
-    return whole
+    if coloured:
+        # Pillow keeps 8 bits
+        from tensorflow.io import decode_png
+    scaled = _scale_deep(decode_png(data, dtype="uint16").numpy() if coloured else np.asarray(image), white, report)
+    scaled.info = {key: image.info[key] for key in image.info if key == "exif"}
+    return scaled
 
 
 def _eight_bit(image):
@@ -282,17 +266,11 @@ def place(sides, shape, fit, minimum=np.minimum, maximum=np.maximum):
 
 
 def _reduce_middle(image, part, size):
-    """The middle part of an image, (height, width), as RGB; sides above 8 times `size` are reduced to about 4 times."""
+    """The middle part of an image, (height, width), with 8 bits; sides above 8 times `size` are reduced to about 4 times."""
     height, width = part
     left, top = (image.width - width) // 2, (image.height - height) // 2
     down, across = (side // (4 * final) if side > 8 * final else 1 for side, final in zip(part, size, strict=True))
-    middle = Image.new("RGB", (math.ceil(width / across), math.ceil(height / down)))
-    # tile by tile: the whole image in another mode takes many times the memory of the file
-    tall, wide = (factor * max(1, 512 // factor) for factor in (down, across))
-    for y in range(0, height, tall):
-        for x in range(0, width, wide):
-            tile = image.crop((left + x, top + y, left + min(x + wide, width), top + min(y + tall, height)))
-            middle.paste(_eight_bit(tile).reduce((across, down)), (x // across, y // down))
+    middle = _eight_bit(image.crop((left, top, left + width, top + height))).reduce((across, down))
     middle.info = image.info
     return middle
 
@@ -306,6 +284,11 @@ def measure_sides(data):
     """Width and height, as they are seen, of the bytes of a picture file that can be decoded."""
     image = _open_whole(data, WHITE, lambda brightest: None)
     return image.size[::-1] if _lies_on_its_side(image) else image.size
+
+
+def shrink_sides(sides, most):
+    """Width and height in the same ratio, as whole numbers of at most `most`."""
+    return [max(1, round(side * min(1, most / max(sides)))) for side in sides]
 
 
 def arrange(image, shape, fit):
@@ -324,27 +307,21 @@ def arrange(image, shape, fit):
     return np.asarray(middle).reshape(shape)
 
 
-def _decode(data, shape, white, fit, report):
-    image = _open_whole(data, white, report)
-    # a JPEG is decoded at 1/2, 1/4 or 1/8 of its size in a fraction of the time; twice the final size keeps the quality
-    image.draft(None, [2 * max(shape[:2])] * 2)
-    _check_pixels(*image.size)
-    return arrange(image, shape, fit)
-
-
 def decode(data, shape, white=WHITE, fit="crop", report=lambda brightest: None):
     """Decode the bytes of a picture file of any size and mode to uint8 of `shape`, (H, W, C), where C is 1 or 3.
 
     Takes the first frame, rotates it by its EXIF orientation, and resizes it bicubically (a = -0.5) with antialiasing if the
     size differs: its central part with the ratio of the sides of `shape` ("crop"), the whole of it on black ("pad") or
     stretched ("stretch"). Transparent parts become white. Of files with 16 bits, values from `white` on become 255, and
-    `report` gets the brightest one; floats of TIFF files are 0 ... 1. Raises DamagedPicture, also for a file of more than
-    64 MiB and for more pixels than `PIL.Image.MAX_IMAGE_PIXELS`, after JPEG's reduction.
+    `report` gets the brightest one; floats of TIFF files are 0 ... 1. Raises DamagedPicture, also for more pixels than
+    `PIL.Image.MAX_IMAGE_PIXELS`, after JPEG's reduction.
     """
-    if len(data) > MOST_BYTES:
-        raise DamagedPicture(f"a file of more than {MOST_BYTES >> 20} MB")
     try:
-        return _decode(data, shape, white, fit, report)
+        image = _open_whole(data, white, report)
+        # a JPEG is decoded at 1/2, 1/4 or 1/8 of its size in a fraction of the time; twice the final size keeps the quality
+        image.draft(None, [2 * max(shape[:2])] * 2)
+        _check_pixels(*image.size)
+        return arrange(image, shape, fit)
     except DamagedPicture:
         raise
     except UnidentifiedImageError:

@@ -187,7 +187,7 @@ class Judge:
         return likelihood.measure(candidate, self.held_out, self.real[:1000], self.seed)
 
     def compare(self, images, features, intervals=True):
-        """Comparison of a set of images with the held-out ones: numbers, and half the width of their 95 % intervals.
+        """Comparison of a set of images with the held-out ones: numbers, and their 95 % intervals.
 
         features: those of the images. intervals: whether these are computed, which takes twenty times as long as the numbers.
         """
@@ -203,7 +203,7 @@ class Judge:
         yield "n", len(images)
         yield from between(self.held_out_features, features).items()
         if intervals:
-            yield "half_widths", distances.jackknife(between, self.held_out_features, features)
+            yield "intervals", distances.jackknife(between, self.held_out_features, features)
         energies = (np.mean(metrics.gradient_energy(one)) for one in (images, self.held_out))
         yield "sharpness", float(np.divide(*energies))
         _, distance = distances.nearest(features, self.training_features)
