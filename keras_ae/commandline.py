@@ -76,10 +76,11 @@ RUNTIME = option("--runtime", choices=("auto", "onnx", "tensorflow"), default="a
 EXPORT = (MODEL, LABEL, RUNTIME, SEED, FORCE)
 
 
-def command(*options, prog=None):
+def command(*options, prog=None, keras=True):
     """Declare a command: the decorated `body(arguments)` becomes `main(argv=None)`, see `run`; `main.parser()` is its parser.
 
-    prog: how it is called, if not as a module of `keras_ae`. The docstring of its module is its description.
+    prog: how it is called, if not as a module of `keras_ae`. The docstring of its module is its description. keras: whether it
+    needs Keras, unless it has the option --runtime.
     """
 
     def declare(body):
@@ -92,7 +93,7 @@ def command(*options, prog=None):
             return made
 
         def main(argv=None):
-            run(parser(), body, argv)
+            run(parser(), body, argv, keras)
 
         main.parser = parser
         return main
@@ -197,8 +198,8 @@ def _explain(error, parser):
             return 2, f"error: {first_line(error)}"
 
 
-def _prepare_process(arguments):
-    """What a command may do with its process, and a function that others call may not."""
+def _prepare_process(arguments, keras):
+    """What a command may do with its process, and a function that others call may not. keras: see `command`."""
     for stream in (sys.stdout, sys.stderr):
         # names of files need not be text
         stream.reconfigure(errors="backslashreplace")
@@ -206,7 +207,7 @@ def _prepare_process(arguments):
     os.environ["KERAS_BACKEND"] = "tensorflow"
     for limit in ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH"):
         os.environ.pop(limit, None)
-    if "runtime" in arguments:
+    if "runtime" in arguments or not keras:
         # TensorFlow leaves Keras out: a third of its start, and exports do not need it
         os.environ.update(TENSORFLOW | {"TF_USE_LEGACY_KERAS": "1"} | dict(os.environ))
     else:
@@ -217,7 +218,7 @@ def _prepare_process(arguments):
         keras.config.set_image_data_format("channels_last")
 
 
-def run(parser, body, argv=None):
+def run(parser, body, argv=None, keras=True):
     """Parse the command line, run `body(arguments)`, and exit: 0, 2 with one line for a user's mistake, 130 after Ctrl-C.
 
     With `argv`, the process stays as it is: no environment variable and no handler of a signal changes.
@@ -244,7 +245,7 @@ def run(parser, body, argv=None):
                 # the export that users train first, or the one that the repository has
                 arguments.model = "exported/vae" if Path("exported/vae").is_dir() else "exported/cats"
             if argv is None:
-                _prepare_process(arguments)
+                _prepare_process(arguments, keras)
             body(arguments)
         finally:
             # nothing is left to be interrupted

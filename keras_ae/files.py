@@ -28,7 +28,7 @@ MARKS = {
     ".gif": re.compile(rb"!\xfe.keras_ae", re.DOTALL),
     ".html": re.compile(rb'<meta name="?generator"? content="?keras_ae'),
     ".json": re.compile(rb'\A\s*\{.*"keras_ae"\s*:', re.DOTALL),
-    ".csv": re.compile(rb"\Afile,(label,z0|mse)\b"),
+    ".csv": re.compile(rb"\Afile,(label,z0|mse|group,kind|cluster)\b|\Aquery,rank,"),
 }
 UNMARKED = (".pb", ".index", ".data-00000-of-00001", ".onnx", ".tflite", ".npz", "README.md")
 PARTIAL = ".keras_ae-"  # begins the names of folders with unfinished outputs

@@ -88,8 +88,8 @@ def test_copies_are_found_in_whichever_strips_they_lie():
 
 def test_images_are_never_farther_apart_in_what_is_compared_first_than_their_thumbnails():
     thumbnails = np.stack([copies.thumbnail(cat(index, 16)) for index in range(100)]).astype("float32")
-    positions = copies._positions(thumbnails)
-    mirrored = copies._positions(thumbnails.reshape(-1, copies.SIDE, copies.SIDE)[:, :, ::-1].reshape(thumbnails.shape))
+    positions = copies.positions(thumbnails)
+    mirrored = copies.positions(thumbnails.reshape(-1, copies.SIDE, copies.SIDE)[:, :, ::-1].reshape(thumbnails.shape))
     np.testing.assert_allclose(mirrored, positions, atol=1e-5)
     apart = np.sqrt(np.mean(np.square(thumbnails[:, None] - thumbnails[None]), axis=-1))
     assert (np.linalg.norm(positions[:, None] - positions[None], axis=-1) <= apart + 1e-5).all()

@@ -59,20 +59,20 @@ def _near(first, second):
     return np.maximum(np.mean(first * second, axis=-1), np.mean(first * mirrored, axis=-1)) > 1 - NEAR**2 / 2
 
 
-def _positions(thumbnails):
-    """Coordinates (n, FREQUENCIES**2 - 1) float32 that mirroring leaves as they are; all 0 for flat images."""
+def positions(thumbnails, count=FREQUENCIES):
+    """Coordinates of thumbnails, (n, count**2 - 1) float32, that mirroring leaves as they are; all 0 for flat images."""
     # SciPy is of no use to the processes that make thumbnails, which start in a fraction of the time without it
     from scipy.fft import dctn
 
-    positions = np.empty((len(thumbnails), FREQUENCIES**2 - 1), "float32")
+    found = np.empty((len(thumbnails), count**2 - 1), "float32")
     for start in range(0, len(thumbnails), BLOCK):
         block = thumbnails[start : start + BLOCK].astype("float32").reshape(-1, SIDE, SIDE)
-        frequencies = dctn(block, axes=(1, 2), norm="ortho")[:, :FREQUENCIES, :FREQUENCIES] / SIDE
+        frequencies = dctn(block, axes=(1, 2), norm="ortho")[:, :count, :count] / SIDE
         # mirroring changes the sign of every other horizontal frequency
         frequencies[:, :, 1::2] = np.abs(frequencies[:, :, 1::2])
-        positions[start : start + BLOCK] = frequencies.reshape(len(block), -1)[:, 1:]
+        found[start : start + BLOCK] = frequencies.reshape(len(block), -1)[:, 1:]
         release(thumbnails)
-    return positions
+    return found
 
 
 def _list_blocks(strip, along):
@@ -120,21 +120,21 @@ def near_pairs(thumbnails, crowd=CROWD):
 
     An image with more than `crowd` near-copies has no pairs. thumbnails may be an array on disk. Progress is shown for many.
     """
-    positions = _positions(thumbnails)
-    structured = np.flatnonzero(positions.any(axis=1))
+    places = positions(thumbnails)
+    structured = np.flatnonzero(places.any(axis=1))
     if len(structured) < 2:
         return np.empty((0, 2), int)
-    widest = np.argsort(-positions.std(axis=0))[:2]
-    strip, along = positions[structured][:, widest].T
+    widest = np.argsort(-places.std(axis=0))[:2]
+    strip, along = places[structured][:, widest].T
     strip = ((strip - strip.min()) / RADIUS).astype(int)
     sorting = np.lexsort((along, strip))
     order, strip, along = structured[sorting], strip[sorting], along[sorting]
-    positions = positions[order]
+    places = places[order]
     neighbours, pairs = np.zeros(len(order), int), [np.empty((0, 2), int)]
     hidden = None if len(order) > 20_000 else True
     with tqdm(None, "looking for near-copies", len(order), unit="image", disable=hidden) as progress:
         for first, last, start, end in _list_blocks(strip, along):
-            row, column = _find_close(positions, first, last, start, end)
+            row, column = _find_close(places, first, last, start, end)
             for n in range(0, len(row), PAIRS):
                 pairs.append(_confirm(row[n : n + PAIRS], column[n : n + PAIRS], thumbnails, order, neighbours, crowd))
             if start == first:
@@ -145,17 +145,20 @@ def near_pairs(thumbnails, crowd=CROWD):
     return np.unique(np.sort(pairs, axis=1), axis=0)
 
 
-def groups(thumbnails, crowd=CROWD):
-    """The smallest index in the group of each thumbnail, int (n,). Groups are the connected components of near-copies.
+def join(pairs, n, crowd=CROWD):
+    """The smallest index in the group of each of n images, int (n,). Groups are connected by the index pairs (pairs, 2).
 
-    The members of a group of more than `crowd` thumbnails each form a group of their own.
+    The members of a group of more than `crowd` images each form a group of their own.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    n = len(thumbnails)
-    first, second = near_pairs(thumbnails, crowd).T
-    graph = coo_array((np.ones(len(first), bool), (first, second)), shape=(n, n))
+    graph = coo_array((np.ones(len(pairs), bool), tuple(pairs.T)), shape=(n, n))
     _, component = connected_components(graph, directed=False)
     _, leaders, sizes = np.unique(component, return_index=True, return_counts=True)
     return np.where(sizes[component] > crowd, np.arange(n), leaders[component])
+
+
+def groups(thumbnails, crowd=CROWD):
+    """The smallest index in the group of each thumbnail, int (n,), see `join`. Groups are connected by near-copies."""
+    return join(near_pairs(thumbnails, crowd), len(thumbnails), crowd)

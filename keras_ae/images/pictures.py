@@ -28,6 +28,8 @@ MOST_BYTES = 64 * 2**20  # of a picture file
 # what is used of a picture whose sides have another ratio than those of the images, as messages say it
 FITS = {"crop": "the middle {part} of the picture", "pad": "the whole picture, on black,", "stretch": "the picture, stretched,"}
 WHITE = 65535  # the brightest value of 16 bits
+# of red, green and blue: JPEG's luminance and two colour differences
+LUMINANCE_AND_COLOURS = np.array([[0.299, -0.169, 0.5], [0.587, -0.331, -0.419], [0.114, 0.5, -0.081]], "float32")
 # what systems and disks write beside pictures, in lower case
 SYSTEM = {"thumbs.db", "ehthumbs.db", "desktop.ini", "__macosx", "@eadir", "$recycle.bin", "system volume information"}
 
@@ -273,11 +275,26 @@ def _reduce_middle(image, part, size):
     return middle
 
 
+def _lies_on_its_side(image):
+    # these EXIF orientations exchange height and width
+    return image.getexif().get(Base.Orientation) in (5, 6, 7, 8)
+
+
+def measure_sides(data):
+    """Width and height, as they are seen, of the bytes of a picture file that can be decoded."""
+    image = _open_whole(data, WHITE, lambda brightest: None)
+    return image.size[::-1] if _lies_on_its_side(image) else image.size
+
+
+def shrink_sides(sides, most):
+    """Width and height in the same ratio, as whole numbers of at most `most`."""
+    return [max(1, round(side * min(1, most / max(sides)))) for side in sides]
+
+
 def arrange(image, shape, fit):
     """A Pillow image cropped, padded or stretched to uint8 of `shape`, see `decode`."""
     height, width, channels = shape
-    # these EXIF orientations exchange height and width
-    turn = -1 if image.getexif().get(Base.Orientation) in (5, 6, 7, 8) else 1
+    turn = -1 if _lies_on_its_side(image) else 1
     part, size = (sides.tolist() for sides in place(np.array(image.size[::-1]), (height, width)[::turn], fit))
     middle = ImageOps.exif_transpose(_reduce_middle(image, part, size)).convert("L" if channels == 1 else "RGB")
     size = tuple(size[::-turn])

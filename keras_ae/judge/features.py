@@ -11,14 +11,13 @@ import tensorflow as tf
 from sklearn.covariance import ShrunkCovariance
 
 from keras_ae.errors import UserError
+from keras_ae.images.pictures import LUMINANCE_AND_COLOURS
 from keras_ae.priors.space import batched
 
 GRID = 4
 ORIENTATIONS = 4
 # energies far below this count as equal; about the noise of a JPEG file
 FLOOR = 0.02
-# JPEG's luminance and two colour differences
-LUMINANCE_AND_COLOURS = np.array([[0.299, -0.169, 0.5], [0.587, -0.331, -0.419], [0.114, 0.5, -0.081]], "float32")
 
 
 def _in_colour(images, side):
