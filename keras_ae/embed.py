@@ -3,11 +3,13 @@
 import csv
 import math
 import shlex
+from importlib.util import find_spec
 
 import numpy as np
 from PIL import Image
 
-from keras_ae.commandline import EXPORT, check_out, command, open_model, out, picture_options, read_batches
+from keras_ae.clusters import find_clusters
+from keras_ae.commandline import EXPORT, check_out, command, open_model, out, picture_options, read_batches, warn
 from keras_ae.files import write_folder
 from keras_ae.images import pictures
 from keras_ae.priors import space
@@ -24,21 +26,54 @@ PROJECTOR = """embeddings {
 
 
 def encode(model, paths, directory):
-    """The picture files that can be read and their codes, (n, latent_dim); and every k-th of their images, uint8, and k.
+    """The picture files that can be read, their codes (n, latent_dim), and the mean squared error of each (n,).
 
-    k is 1, or so large that the images take `MOST_BYTES` at most.
+    Also every k-th of their images, uint8, and k: 1, or so large that the images take `MOST_BYTES` at most. Errors are NaN for
+    models that rebuild images of another size.
     """
     every = math.ceil(len(paths) * math.prod(model.input_shape) / MOST_BYTES)
-    files, codes, shown = [], [], []
+    files, codes, errors, shown = [], [], [], []
     for here, images, labels in read_batches(model, paths, directory):
         shown.append(images[-len(files) % every :: every])
-        codes.append(model.encode(images, labels))
+        z = model.encode(images, labels)
+        missing = np.full(images.shape, np.nan, "float32")
+        if model.input_shape == model.shape:
+            missing = pictures.to_float(images) - model.decode(z, labels).clip(-1, 1)
+        codes.append(z)
+        errors.append(np.square(missing).reshape(len(here), -1).mean(axis=1))
         files += here
-    return files, np.concatenate(codes), np.concatenate(shown), every
+    return files, np.concatenate(codes), np.concatenate(errors), np.concatenate(shown), every
+
+
+def find_originals(files, directory):
+    """For each file the first that it is a copy or near-copy of, see `data.index`; None for the others."""
+    from keras_ae.data import index
+
+    named = [file for file in files if file.suffix.lower() in pictures.SUFFIXES]
+    if not named:
+        return [None] * len(files)
+    paths, entries = index.read(named, directory, warn)
+    originals = dict(zip(paths, (paths[leader] for leader in index.find_groups(entries)), strict=True))
+    return [None if originals.get(file, file) == file else pictures.printable(originals[file]) for file in files]
+
+
+def write_parquet(path, rows=10_000, **columns):
+    """A table in groups of rows. columns: file, label, embedding (n, d), x, y, error, cluster, copy_of, of n values each."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    kinds = {"embedding": pa.list_(pa.float32()), "cluster": pa.int32()}
+    kinds |= dict.fromkeys(("file", "label", "copy_of"), pa.string())
+    schema = pa.schema([(name, kinds.get(name, pa.float32())) for name in columns])
+    with parquet.ParquetWriter(path, schema) as writer:
+        for first in range(0, len(columns["file"]), rows):
+            part = {name: list(values[first : first + rows]) for name, values in columns.items()}
+            writer.write_table(pa.table(part, schema))
 
 
 def write_tables(folder, names, classes, z):
-    """codes.npz and codes.csv in `folder`: the printable name, class and code of each file."""
+    """codes.npy, codes.npz and codes.csv in `folder`: the printable name, class and code of each file."""
+    np.save(folder / "codes.npy", z)
     np.savez(folder / "codes.npz", files=np.array(names), labels=np.array(classes), z=z)
     with open(folder / "codes.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -76,7 +111,7 @@ def main(arguments):
 
     path = check_out(arguments)
     model = open_model(arguments)
-    files, z, images, every = encode(model, pictures.choose(arguments.pictures, arguments.data), arguments.data)
+    files, z, errors, images, every = encode(model, pictures.choose(arguments.pictures, arguments.data), arguments.data)
     names = [pictures.printable(file) for file in files]
     classes = pictures.classes(files, arguments.data) if arguments.data else [""] * len(files)
     classes = [pictures.printable(name) for name in classes]
@@ -85,12 +120,20 @@ def main(arguments):
         write_projector(folder / "projector", names[::every], classes[::every], images, z[::every])
         # more pictures would hide each other
         on_map = np.random.default_rng(arguments.seed).permutation(len(images))[:1500]
-        places, method = space.project(z[::every], arguments.seed)
+        places, method = space.project(z, arguments.seed)
+        if parquet := find_spec("pyarrow") is not None:
+            found = {"file": names, "label": classes, "embedding": z, "x": places[:, 0], "y": places[:, 1], "error": errors}
+            clusters, _ = find_clusters(z, None, arguments.seed)
+            copies = find_originals(files, arguments.data)
+            write_parquet(folder / "codes.parquet", **found, cluster=clusters, copy_of=copies)
         title = f"{method} of the codes of {len(on_map)} pictures"
-        figures.thumbnails(places[on_map], pictures.to_float(images[on_map]), folder / "map.png", title, method)
+        figures.thumbnails(places[::every][on_map], pictures.to_float(images[on_map]), folder / "map.png", title, method)
     if every > 1:
         print(f"the projector and the map show {len(images):,} of {len(z):,} pictures, evenly spaced")
-    print(f"codes of {len(z)} pictures, {z.shape[1]} numbers each -> {path}: codes.npz, codes.csv, map.png")
+    written = ["codes.npy", "codes.npz", "codes.csv", "map.png", *["codes.parquet"] * parquet]
+    print(f"codes of {len(z)} pictures, {z.shape[1]} numbers each -> {path}: {', '.join(written)}")
+    if not parquet:
+        print("codes.parquet needs pip install 'keras_ae[parquet]'")
     print(f"look    tensorboard --logdir {shlex.quote(str(path / 'projector'))}")
 
 

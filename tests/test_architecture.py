@@ -10,9 +10,9 @@ PACKAGE = ROOT / "keras_ae"
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 # lines and files, without __init__.py; a room imports only from rooms above it, and from the leaves
 ROOMS = {
-    "images": (845, 5),
+    "images": (850, 5),
     "priors": (670, 4),
-    "data": (1805, 8),
+    "data": (1790, 8),
     "models": (1540, 8),
     "judge": (890, 6),
     "exports": (1100, 6),
@@ -21,9 +21,9 @@ ROOMS = {
 }
 LEAVES = {"errors", "files"}
 # lines of Python, of the package with all rooms, of its top level (commands and leaves), of folders beside it
-PACKAGE_LINES, TOP_LINES, BESIDE = 9990, 1515, {"tests": 8430, "benchmarks": 1300}
+PACKAGE_LINES, TOP_LINES, BESIDE = 10_090, 1640, {"tests": 8470, "benchmarks": 1300}
 # files of the package, lines of JavaScript, CSS and templates, words of the documentation
-FILES, PAGE_LINES, WORDS = 71, 990, 16_600
+FILES, PAGE_LINES, WORDS = 73, 990, 16_600
 
 
 def lines_of(paths):
