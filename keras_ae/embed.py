@@ -1,12 +1,9 @@
-"""Write the codes of pictures as tables, for TensorBoard's projector, and as a map: python -m keras_ae.embed --data DIR"""
+"""Write the codes of pictures as tables and as a map: python -m keras_ae.embed --data DIR"""
 
 import csv
-import math
-import shlex
 from importlib.util import find_spec
 
 import numpy as np
-from PIL import Image
 
 from keras_ae.clusters import find_clusters
 from keras_ae.commandline import EXPORT, check_out, command, open_model, out, picture_options, read_batches, warn
@@ -14,24 +11,16 @@ from keras_ae.files import write_folder
 from keras_ae.images import pictures
 from keras_ae.priors import space
 
-# bytes of pictures that are kept for the projector and the map
-MOST_BYTES = 2**29
-PROJECTOR = """embeddings {
-  tensor_name: "codes"
-  tensor_path: "codes.tsv"
-  metadata_path: "metadata.tsv"
-  sprite { image_path: "sprite.png" single_image_dim: %(width)d single_image_dim: %(height)d }
-}
-"""
+ON_MAP = 1500  # more pictures would hide each other
 
 
 def encode(model, paths, directory):
     """The picture files that can be read, their codes (n, latent_dim), and the mean squared error of each (n,).
 
-    Also every k-th of their images, uint8, and k: 1, or so large that the images take `MOST_BYTES` at most. Errors are NaN for
-    models that rebuild images of another size.
+    Also every k-th of their images, uint8, and k: 1, or so large that the images are `ON_MAP` at most. Errors are NaN for
+    models that make images of another size.
     """
-    every = math.ceil(len(paths) * math.prod(model.input_shape) / MOST_BYTES)
+    every = -(-len(paths) // ON_MAP)
     files, codes, errors, shown = [], [], [], []
     for here, images, labels in read_batches(model, paths, directory):
         shown.append(images[-len(files) % every :: every])
@@ -82,25 +71,6 @@ def write_tables(folder, names, classes, z):
             writer.writerow([name, label, *(f"{value:.6g}" for value in code)])
 
 
-def write_projector(folder, names, classes, images, z):
-    """What `tensorboard --logdir FOLDER` shows under Projector: codes, names and classes, and a sprite of thumbnails."""
-    folder.mkdir()
-    columns = math.ceil(math.sqrt(len(images)))
-    # TensorBoard shows a sprite of at most 8,192 pixels a side
-    share = min(1, 8192 // columns / max(images.shape[1:3]))
-    height, width = (max(1, round(share * side)) for side in images.shape[1:3])
-    # the projector needs as many rows as columns
-    sprite = Image.new("RGB", (columns * width, columns * height), "white")
-    for index, image in enumerate(images):
-        thumbnail = pictures.to_pillow(image).resize((width, height), Image.Resampling.BICUBIC)
-        sprite.paste(thumbnail, (index % columns * width, index // columns * height))
-    pictures.save_png(folder / "sprite.png", sprite)
-    np.savetxt(folder / "codes.tsv", z, fmt="%.6g", delimiter="\t")
-    lines = [" ".join(f"{name}\t{label}".splitlines()) for name, label in zip(names, classes, strict=True)]
-    (folder / "metadata.tsv").write_text("\n".join(["file\tlabel", *lines, ""]), encoding="utf-8")
-    (folder / "projector_config.pbtxt").write_text(PROJECTOR % {"width": width, "height": height}, encoding="utf-8")
-
-
 @command(
     *picture_options(data="folder of picture files; the names of its sub-folders are their labels"),
     out("embedding", "folder to write"),
@@ -117,24 +87,18 @@ def main(arguments):
     classes = [pictures.printable(name) for name in classes]
     with write_folder(path, arguments.force) as folder:
         write_tables(folder, names, classes, z)
-        write_projector(folder / "projector", names[::every], classes[::every], images, z[::every])
-        # more pictures would hide each other
-        on_map = np.random.default_rng(arguments.seed).permutation(len(images))[:1500]
-        places, method = space.project(z, arguments.seed)
+        x, y = space.principal(z).T
         if parquet := find_spec("pyarrow") is not None:
-            found = {"file": names, "label": classes, "embedding": z, "x": places[:, 0], "y": places[:, 1], "error": errors}
-            clusters, _ = find_clusters(z, None, arguments.seed)
-            copies = find_originals(files, arguments.data)
-            write_parquet(folder / "codes.parquet", **found, cluster=clusters, copy_of=copies)
-        title = f"{method} of the codes of {len(on_map)} pictures"
-        figures.thumbnails(places[::every][on_map], pictures.to_float(images[on_map]), folder / "map.png", title, method)
+            found = {"file": names, "label": classes, "embedding": z, "x": x, "y": y, "error": errors}
+            numbers, _ = find_clusters(z, None, arguments.seed)
+            originals = find_originals(files, arguments.data)
+            write_parquet(folder / "codes.parquet", **found, cluster=numbers, copy_of=originals)
+        title = f"The codes of {len(images)} pictures"
+        figures.thumbnails(np.stack([x, y], axis=1)[::every], pictures.to_float(images), folder / "map.png", title)
     if every > 1:
-        print(f"the projector and the map show {len(images):,} of {len(z):,} pictures, evenly spaced")
-    written = ["codes.npy", "codes.npz", "codes.csv", "map.png", *["codes.parquet"] * parquet]
-    print(f"codes of {len(z)} pictures, {z.shape[1]} numbers each -> {path}: {', '.join(written)}")
-    if not parquet:
-        print("codes.parquet needs pip install 'keras_ae[parquet]'")
-    print(f"look    tensorboard --logdir {shlex.quote(str(path / 'projector'))}")
+        print(f"the map shows {len(images):,} of {len(z):,} pictures, evenly spaced")
+    print(f"codes of {len(z)} pictures, {z.shape[1]} numbers each -> {path}: codes.npy, .npz, .csv, map.png")
+    print(f"{path / 'codes.parquet'} is for other tools" if parquet else "codes.parquet needs pip install 'keras_ae[parquet]'")
 
 
 if __name__ == "__main__":

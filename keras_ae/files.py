@@ -30,19 +30,7 @@ MARKS = {
     ".json": re.compile(rb'\A\s*\{.*"keras_ae"\s*:', re.DOTALL),
     ".csv": re.compile(rb"\Afile,(label,z0|mse|group,kind|cluster)\b|\Aquery,rank,"),
 }
-UNMARKED = (
-    ".pb",
-    ".index",
-    ".data-00000-of-00001",
-    ".onnx",
-    ".tflite",
-    ".npz",
-    ".npy",
-    ".parquet",
-    ".tsv",
-    ".pbtxt",
-    "README.md",
-)
+UNMARKED = (".pb", ".index", ".data-00000-of-00001", ".onnx", ".tflite", ".npz", ".npy", ".parquet", "README.md")
 PARTIAL = ".keras_ae-"  # begins the names of folders with unfinished outputs
 
 

@@ -57,19 +57,9 @@ def rank_files(model, paths, directory, texture=None):
     return sorted(rows, key=rank, reverse=True), [np.stack(originals), np.stack(reconstructions)]
 
 
-def separation(rows, others):
-    """Areas under the ROC curve, {score: area}: the probability that one of `others` has a higher score than one of `rows`."""
-    from sklearn.metrics import roc_auc_score
-
-    truth = [0] * len(rows) + [1] * len(others)
-    names = [name for name in rows[0] if name != "file"]
-    return {name: float(roc_auc_score(truth, [row[name] for row in [*rows, *others]])) for name in names}
-
-
 @command(
     *picture_options(data="folder of picture files; its sub-folders are the classes for a conditional model"),
     option("--reference", metavar="DIR", help="folder of usual pictures: score the texture that is not reproduced, too"),
-    option("--against", metavar="DIR", help="folder of other pictures: how well the scores separate the two"),
     out("scores.csv", "table to write; a picture of the most unusual is written beside it"),
     *EXPORT,
 )
@@ -98,12 +88,6 @@ def main(arguments):
         missing = f"  texture {row['texture']:8.1f}" if "texture" in row else ""
         print(f"  mse {row['mse']:.4f} {nats}{missing}  {row['file']}")
     print(f"{len(rows)} pictures scored by {model.folder}, the most unusual first -> {path}, {drawing}")
-    if arguments.against:
-        others, _ = rank_files(model, pictures.find(arguments.against), arguments.against, texture)
-        print(f"A: {len(rows)} of {arguments.data or 'the given files'}; B: {len(others)} of {arguments.against}")
-        print("the probability that a picture of B scores higher than one of A (0.5: no difference, 1: always):")
-        for name, area in separation(rows, others).items():
-            print(f"ROC-AUC of {name} {area:.3f}")
 
 
 if __name__ == "__main__":

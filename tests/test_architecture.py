@@ -10,20 +10,20 @@ PACKAGE = ROOT / "keras_ae"
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 # lines and files, without __init__.py; a room imports only from rooms above it, and from the leaves
 ROOMS = {
-    "images": (850, 5),
-    "priors": (670, 4),
+    "images": (840, 5),
+    "priors": (655, 4),
     "data": (1790, 8),
     "models": (1540, 8),
-    "judge": (890, 6),
-    "exports": (1100, 6),
+    "judge": (875, 6),
+    "exports": (1020, 6),
     "training": (1480, 7),
-    "explorer": (150, 2),
+    "explorer": (155, 2),
 }
 LEAVES = {"errors", "files"}
 # lines of Python, of the package with all rooms, of its top level (commands and leaves), of folders beside it
-PACKAGE_LINES, TOP_LINES, BESIDE = 10_090, 1640, {"tests": 8470, "benchmarks": 1300}
+PACKAGE_LINES, TOP_LINES, BESIDE = 9935, 1580, {"tests": 8435, "benchmarks": 1300}
 # files of the package, lines of JavaScript, CSS and templates, words of the documentation
-FILES, PAGE_LINES, WORDS = 73, 990, 16_600
+FILES, PAGE_LINES, WORDS = 73, 1030, 16_600
 
 
 def lines_of(paths):
@@ -40,7 +40,7 @@ def test_a_room_stays_within_its_budget(room):
 def test_the_house_stays_within_its_budget():
     assert lines_of(PACKAGE.rglob("*.py")) <= PACKAGE_LINES and len(MODULES) <= FILES
     assert lines_of(PACKAGE.glob("*.py")) <= TOP_LINES
-    page = [path for path in PACKAGE.glob("*/assets/*") if path.suffix in (".js", ".html", ".css", ".md")]
+    page = [path for path in PACKAGE.glob("*/assets/*") if path.suffix in (".js", ".html", ".css", ".md", ".onnxtxt")]
     assert lines_of(page) <= PAGE_LINES
     for folder, most in BESIDE.items():
         assert lines_of((ROOT / folder).rglob("*.py")) <= most, folder

@@ -66,12 +66,3 @@ def test_the_nearest_reference_is_found_in_pieces_too():
     index, distance = distances.nearest(references[::-1] + 1e-6, references)
     assert np.array_equal(index, np.arange(300)[::-1])
     assert distance.max() < 1e-4
-
-
-def test_the_jackknife_covers_the_truth():
-    covered = 0
-    for _ in range(100):
-        sample = RANDOM.normal(size=(200, 1))
-        low, high = distances.jackknife(lambda x: {"mean": float(x.mean())}, sample)["mean"]
-        covered += low < 0 < high
-    assert 88 <= covered <= 100

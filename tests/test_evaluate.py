@@ -12,7 +12,7 @@ from keras_ae.data import pipeline
 from keras_ae.data.drawn_cats import draw, sample_factors
 from keras_ae.exports.load import Exported
 from keras_ae.images import pictures
-from keras_ae.judge import distances, likelihood, metrics
+from keras_ae.judge import likelihood, metrics
 from keras_ae.judge.judge import Candidate, Judge, fit_pca, load_images, read_likelihood, warn_of_other_data
 
 RANDOM = np.random.default_rng(0)
@@ -23,8 +23,8 @@ def quick():
     """Importance-weighted estimates of 8 images, and intervals from few resamples, only."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(likelihood, "measure", functools.partial(likelihood.measure, n=8))
-        patch.setattr(distances, "jackknife", functools.partial(distances.jackknife, groups=3))
-        patch.setattr(metrics, "intervals", functools.partial(metrics.intervals, resamples=100))
+        intervals = metrics.intervals
+        patch.setattr(metrics, "intervals", lambda *sets, groups=3: intervals(*sets, groups=3))
         yield
 
 

@@ -104,7 +104,7 @@ def test_an_interpolation_is_a_strip_from_the_first_frame_to_the_last_and_an_ani
 def test_thumbnails_stand_where_their_codes_lie(tmp_path):
     images = noise(3, 28, 1)
     places = np.array([[0.0, 0.0], [1.0, 5.0], [3.0, 1.0]])
-    figures.thumbnails(places, images, tmp_path / "map.png", "codes", "PCA")
+    figures.thumbnails(places, images, tmp_path / "map.png", "codes")
     picture = pixels(tmp_path / "map.png")
     (y0, x0, _), (y1, x1, _), (y2, x2, _) = (place(picture, image) for image in images)
     assert x0 < x1 < x2

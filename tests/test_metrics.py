@@ -82,12 +82,11 @@ def test_ms_ssim_is_one_for_equal_images_and_falls_with_blur():
     assert np.all(metrics.ms_ssim(images, once) > metrics.ms_ssim(images, twice))
 
 
-def test_bootstrap_intervals_cover_the_truth():
+def test_intervals_cover_the_truth():
     covered = 0
-    for trial in range(100):
-        values = {"mse": RANDOM.exponential(0.04, 80), "l1": np.ones(80), "energy": np.ones(80), "rebuilt_energy": np.ones(80)}
-        found = metrics.intervals(values, trial, resamples=200)
+    for _ in range(100):
+        found = metrics.intervals(lambda mse: {"psnr": metrics.psnr(mse.mean())}, RANDOM.exponential(0.04, 80), groups=20)
         low, high = found["psnr"]
         covered += low <= metrics.psnr(0.04) <= high
     assert covered >= 85
-    assert found["sharpness"] == found["l1"] == [1, 1]
+    assert metrics.intervals_of(metrics.means, {"l1": np.ones(80)}) == {"l1": [1, 1]}

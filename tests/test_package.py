@@ -20,7 +20,7 @@ EXPERIMENTS = sorted(path.stem for path in (ROOT / "experiments").glob("*.toml")
 SETUP = configparser.ConfigParser()
 SETUP.read(ROOT / "setup.cfg", encoding="utf-8")
 # import names that are not the names of their distributions
-DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "skimage": "scikit-image", "umap": "umap-learn"}
+DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "skimage": "scikit-image"}
 DISTRIBUTIONS |= {name: name.replace("_", "-") for name in ("tensorflow_datasets", "annotated_types", "lazy_loader")}
 # what tensorflow and tensorboard need themselves, and cannot be without
 BROUGHT = {"google": "tensorboard"}

@@ -1,6 +1,3 @@
-import sys
-import types
-
 import numpy as np
 import pytest
 from scipy import stats
@@ -93,19 +90,3 @@ def test_the_plane_holds_the_two_widest_directions():
     np.testing.assert_array_equal(space.principal(WIDE[:, :2]), WIDE[:, :2])
     np.testing.assert_array_equal(space.principal(WIDE[:, :1]), np.stack([WIDE[:, 0], np.zeros(200)], axis=1))
     np.testing.assert_allclose(space.principal(WIDE[:1]), [[0, 0]], atol=1e-12)
-
-
-def test_umap_is_used_where_it_is_installed(monkeypatch):
-    class UMAP:
-        def __init__(self, random_state):
-            self.seed = random_state
-
-        def fit_transform(self, z):
-            return np.full((len(z), 2), self.seed)
-
-    monkeypatch.setitem(sys.modules, "umap", types.SimpleNamespace(UMAP=UMAP))
-    places, name = space.project(WIDE, 7)
-    assert name == "UMAP" and np.all(places == 7)
-    assert [space.project(WIDE[:n], 7)[1] for n in (1, 3, 16)] == ["PCA"] * 3
-    monkeypatch.setitem(sys.modules, "umap", None)
-    assert space.project(WIDE, 7)[1] == "PCA"

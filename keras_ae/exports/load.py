@@ -9,7 +9,6 @@ import importlib.util
 import os
 import shlex
 import tempfile
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -17,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_ae.errors import UserError
+from keras_ae.errors import UserError, explain
 from keras_ae.exports.card import read_card
 from keras_ae.images import pictures
 from keras_ae.priors import philox, space
@@ -30,42 +29,28 @@ def load_savedmodel(folder, name):
     """The SavedModel `name` in `folder`. Raises UserError if it is damaged."""
     import tensorflow as tf
 
-    try:
-        with tempfile.TemporaryDirectory() as place:
-            # TensorFlow reads the brackets of a path as a pattern
-            link = Path(place) / "export"
-            link.symlink_to(Path(folder).resolve())
-            return tf.saved_model.load(str(link / name))
-    except Exception as error:
-        # a damaged protocol buffer raises almost anything
-        raise UserError(f"{Path(folder) / name} is not a SavedModel that loads; export the model again") from error
+    # a damaged protocol buffer raises almost anything
+    with (
+        explain(f"{Path(folder) / name} is not a SavedModel that loads; export the model again", Exception),
+        tempfile.TemporaryDirectory() as place,
+    ):
+        # TensorFlow reads the brackets of a path as a pattern
+        link = Path(place) / "export"
+        link.symlink_to(Path(folder).resolve())
+        return tf.saved_model.load(str(link / name))
 
 
 class Runtime:
     """What computes an export, with the networks that it opens when they are first used.
 
-    Raises ImportError where the package that computes is not installed, and UserError where files are damaged or not as the
-    card says.
+    Raises ImportError where the package that computes is not installed, and UserError where files are damaged or do not compute
+    what the card says.
     """
 
     def __init__(self, folder, card):
         self.folder, self.card = folder, card
         self._package = importlib.import_module(self.PACKAGE)
         self._open = functools.cache(self._open)
-
-    def _check(self, name, found):
-        """Raises UserError unless a network has the inputs and outputs of the card. found: {name: shape without the batch}."""
-        z, images = (self.card["latent_dim"],), tuple(self.card["image_shape"])
-        wanted = {
-            "encoder": {"images": tuple(self.card["input_shape"]), "z": z},
-            "decoder": {"z": z, "images": images},
-            "generator": {"first": (), "images": images, "z": z},
-            "velocity": {"x": z, "velocity": z},
-        }
-        wanted = wanted[name] | ({"label": ()} if self.card["labels"] else {})
-        found = {key: shape for key, shape in found.items() if key in (*wanted, "label")}
-        if found != wanted:
-            raise UserError(f"{self.folder}: card.json says {wanted} of {name}, which has {found}; export the model again")
 
 
 class TensorFlow(Runtime):
@@ -79,12 +64,7 @@ class TensorFlow(Runtime):
         return (self.folder / "generator").is_dir()
 
     def _open(self, name):
-        model, found = load_savedmodel(self.folder, name), {}
-        if function := model.signatures.get("fitted" if name == "generator" else "serving_default"):
-            tensors = {**function.structured_input_signature[1], **function.structured_outputs}
-            found = {key: tuple(tensor.shape[1:]) for key, tensor in tensors.items()}
-        self._check(name, found)
-        return model
+        return load_savedmodel(self.folder, name)
 
     def _tensors(self, **arrays):
         given = {name: values for name, values in arrays.items() if values is not None}
@@ -93,7 +73,9 @@ class TensorFlow(Runtime):
 
     def run(self, name, signature="serving_default", **arrays):
         """The outputs of a network, a dict of tensors; labels are None for a model that is not conditional."""
-        return self._open(name).signatures[signature](**self._tensors(**arrays))
+        network = self._open(name)
+        with explain(f"{self.folder / name} is not as card.json says; export the model again", Exception):
+            return network.signatures[signature](**self._tensors(**arrays))
 
     def draw(self, prior, first, n, seed, temperature, label):
         """{"images": uint8, "z"} of codes `first` ... of the seed's sequence from the prior "fitted" or "normal"."""
@@ -154,37 +136,30 @@ class Onnx(Runtime):
         path = self.folder / "onnx" / f"{name}.onnx"
         options = self._package.SessionOptions()
         options.log_severity_level = 4
-        try:
-            session = self._package.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except Exception as error:
-            # a damaged protocol buffer raises almost anything
-            raise UserError(f"{path} is not an ONNX file that loads; export the model again") from error
-        self._check(name, {value.name: tuple(value.shape[1:]) for value in (*session.get_inputs(), *session.get_outputs())})
-        return session
+        # a damaged protocol buffer raises almost anything
+        with explain(f"{path} is not an ONNX file that loads; export the model again", Exception):
+            return self._package.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def run(self, name, outputs=None, **arrays):
         """The outputs of a network, by default all but uint8 images, a dict of arrays; labels as those of `TensorFlow`."""
         session = self._open(name)
         outputs = outputs or [value.name for value in session.get_outputs() if value.name != "images_uint8"]
-        given = {value.name: np.asarray(arrays[value.name], TYPES[value.type]) for value in session.get_inputs()}
-        return dict(zip(outputs, session.run(outputs, given), strict=True))
+        with explain(f"{self.folder}/onnx/{name}.onnx is not as card.json says; export the model again", Exception):
+            given = {value.name: np.asarray(arrays[value.name], TYPES[value.type]) for value in session.get_inputs()}
+            return dict(zip(outputs, session.run(outputs, given), strict=True))
 
     @functools.cached_property
     def _samplers(self):
         """{"fitted": prior, "normal": prior}, see `priors.philox`."""
         path, normal = self.folder / "onnx" / "prior.npz", philox.normal_sampler(self.card["latent_dim"])
-        try:
-            with np.load(path) as file:
-                arrays = dict(file)
-            name = str(arrays.pop("prior"))
-            if name == "flow":
-                return {"fitted": philox.flow_sampler(arrays, self._velocity), "normal": normal}
-            return {"fitted": normal if name == "normal" else philox.mixture_sampler(arrays), "normal": normal}
-        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise UserError(f"{path} cannot be read; export the model again") from error
 
-    def _velocity(self, x, t, labels):
-        return self.run("velocity", x=x, t=t, label=labels)["velocity"]
+        def velocity(x, t, labels):
+            return self.run("velocity", x=x, t=t, label=labels)["velocity"]
+
+        with explain(f"{path} cannot be read; export the model again", Exception), np.load(path) as file:
+            samplers = {"normal": lambda _: normal, "mixture": philox.mixture_sampler}
+            samplers["flow"] = functools.partial(philox.flow_sampler, velocity=velocity)
+            return {"fitted": samplers[str(file["prior"])](dict(file)), "normal": normal}
 
     def draw(self, prior, first, n, seed, temperature, label):
         """{"images": uint8, "z"} of codes `first` ... of the seed's sequence from the prior "fitted" or "normal"."""

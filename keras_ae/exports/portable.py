@@ -136,57 +136,14 @@ def resize(images, shape, fit="crop"):
     return scale(tf.ensure_shape(tf.pad(pixels, margins), (None, *shape)))
 
 
-# tf2onnx has no form of antialiasing. The kernel is that of Keys 1981, as in TensorFlow
-RESIZE = """<ir_version: 8, opset_import: ["" : 18]>
-resize (uint8[batch, height, width, {channels}] images) => (float[batch, {height}, {width}, {channels}] resized)
-<int64[2] axes = {{1, 2}}, int64[2] wanted = {{{height}, {width}}}, int64[2] turn = {{1, 0}},
- int64 unit = {{1}}, int64 two = {{2}}, float low = {{0}}, float high = {{255}},
- float scale = {{{scale!r}}}, float one = {{1}}> {{
-    sides = Shape <start = 1, end = 3> (images)
-    inside_turned = Gather ({inside}, turn)
-    ratio_turned = Gather ({ratio}, turn)
-    products = Mul (inside_turned, {ratio})
-    doubled = Mul (products, two)
-    raised = Add (doubled, ratio_turned)
-    divisor = Mul (ratio_turned, two)
-    rounded = Div (raised, divisor)
-    positive = Max (rounded, unit)
-    largest = Min (positive, {inside})
-    cut = Sub (sides, {part})
-    first = Div (cut, two)
-    last = Add (first, {part})
-    middle = Slice (images, first, last, axes)
-    floats = Cast <to = 1> (middle)
-    planes = Transpose <perm = [0, 3, 1, 2]> (floats)
-    start = Shape <start = 0, end = 2> (planes)
-    shape = Concat <axis = 0> (start, {size})
-    small = Resize <mode = "cubic", cubic_coeff_a = -0.5, antialias = 1, exclude_outside = 1> (planes, , , shape)
-    whole = Round (small)
-    pixels = Clip (whole, low, high)
-    images_last = Transpose <perm = [0, 2, 3, 1]> (pixels)
-    margins = Sub (wanted, {size})
-    before = Div (margins, two)
-    behind = Sub (margins, before)
-    edges = Concat <axis = 0> (before, behind)
-    padded = Pad (images_last, edges, low, axes)
-    shifted = Mul (padded, scale)
-    resized = Sub (shifted, one)
-}}"""
-# the names of the four sizes in `images.pictures.place`; `largest` has the ratio of one pair of sides, and fits into another
-PLACES = {
-    "crop": {"inside": "sides", "ratio": "wanted", "part": "largest", "size": "wanted"},
-    "pad": {"inside": "wanted", "ratio": "sides", "part": "sides", "size": "largest"},
-    "stretch": {"inside": "wanted", "ratio": "sides", "part": "sides", "size": "wanted"},
-}
-
-
 def write_resize(path, shape, fit, document):
     """Write `resize` as the ONNX file `path`, from `images` to `resized`."""
     import onnx
 
     height, width, channels = shape
-    numbers = {"height": height, "width": width, "channels": channels, "scale": 1 / 127.5}
-    graph = onnx.parser.parse_model(RESIZE.format(**numbers, **PLACES[fit]))
+    # tf2onnx has no form of antialiasing
+    values = {"height": height, "width": width, "channels": channels, "scale": repr(1 / 127.5), "fit": fit}
+    graph = onnx.parser.parse_model(files.render(__package__, "resize.onnxtxt", **values))
     onnx.helper.set_model_props(graph, document)
     onnx.save(graph, path)
 

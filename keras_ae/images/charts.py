@@ -36,16 +36,10 @@ def shown_curves(rows):
     A quantity that is always 0 is left out, such as the KL of a plain autoencoder, and then the negative ELBO and the loss,
     which equal the reconstruction. With a refinement stage the loss is left out: that of its second stage is another sum.
     """
-
-    def is_zero(key):
-        return not any(row.get(key) for row in rows)
-
-    left_out = {key for key in CURVES if is_zero(key)}
+    left_out = {key for key in CURVES if not any(row.get(key) for row in rows)}
     if "kl" in left_out:
         left_out.add("neg_elbo")
-        if is_zero("adversarial"):
-            left_out.add("loss")
-    if "critic" not in left_out:
+    if {"kl", "adversarial"} <= left_out or "critic" not in left_out:
         left_out.add("loss")
     return [key for key in CURVES if key not in left_out]
 

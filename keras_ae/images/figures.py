@@ -140,8 +140,8 @@ def show(images: np.ndarray | dict[str, np.ndarray], columns: int | None = None)
     return _grey_if_colourless(_label_grid(pixels, per_row, labels))
 
 
-def thumbnails(places, images, path, title, method, side=780):
-    """Images at their places (n, 2) on a plane of `side` pixels that `method` made, each at most 32 pixels a side."""
+def thumbnails(places, images, path, title, side=780):
+    """Images, at most 32 pixels wide, at the first two principal components of their codes, (n, 2), in a square."""
     longer = max(images.shape[1:3])
     scale, reduced = max(1, 22 // longer), math.ceil(longer / 32)
     span = np.maximum(np.ptp(places, axis=0), 1e-12)
@@ -152,4 +152,4 @@ def thumbnails(places, images, path, title, method, side=780):
         across, down = (side - 2 * SPACE - length for length in thumbnail.size)
         body.paste(thumbnail, (SPACE + round(place[0] * across), SPACE + round((1 - place[1]) * down)))
     draw.rectangle((0, 0, side - 1, side - 1), outline=(110, 110, 110))
-    _save_titled(body, f"{title} ({method} of the codes: first axis to the right, second axis up)", path)
+    _save_titled(body, f"{title} (PCA of the codes: first axis to the right, second axis up)", path)

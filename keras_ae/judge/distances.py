@@ -77,18 +77,3 @@ def diversity(features, real):
 def nearest(queries, references):
     """Index (n,) of the nearest reference of each query, and its distance (n,)."""
     return pairwise_distances_argmin_min(queries, references)
-
-
-def jackknife(statistic, *sets, groups=20):
-    """The 95 % interval [low, high] of each number of `statistic(*sets)`, a dict, by leaving out one group at a time.
-
-    The delete-a-group jackknife (Kott 2001): a bootstrap would put copies of an image into a set, and these distances measure
-    copies as a lack of variety.
-    """
-    parts = [np.arange(len(features)) % groups for features in sets]
-    left = [statistic(*(x[part != group] for x, part in zip(sets, parts, strict=True))) for group in range(groups)]
-    intervals = {}
-    for name, value in statistic(*sets).items():
-        deviation = np.std([numbers[name] for numbers in left]) * np.sqrt(groups - 1)
-        intervals[name] = [float(value - 1.96 * deviation), float(value + 1.96 * deviation)]
-    return intervals

@@ -175,11 +175,12 @@ class Judge:
         return fit_pca(self._training(), latent_dim)
 
     def reconstruction(self, candidate, images):
-        """The numbers of `metrics.pool` with their 95 % bootstrap intervals."""
+        """The numbers of `metrics.pool` with their 95 % intervals."""
         parts = (images[first : first + BATCH] for first in range(0, len(images), BATCH))
         values = metrics.per_image((part, candidate.rebuild(part)) for part in parts)
+        yield "n", len(images)
         yield from metrics.pool(values).items()
-        yield "intervals", metrics.intervals(values, self.seed)
+        yield "intervals", metrics.intervals_of(metrics.pool, values)
 
     def likelihood(self, candidate):
         """The pairs of `likelihood.measure`."""
@@ -203,7 +204,7 @@ class Judge:
         yield "n", len(images)
         yield from between(self.held_out_features, features).items()
         if intervals:
-            yield "intervals", distances.jackknife(between, self.held_out_features, features)
+            yield "intervals", metrics.intervals(between, self.held_out_features, features, groups=20)
         energies = (np.mean(metrics.gradient_energy(one)) for one in (images, self.held_out))
         yield "sharpness", float(np.divide(*energies))
         _, distance = distances.nearest(features, self.training_features)

@@ -98,9 +98,8 @@ def importance_weighted(candidate, likelihood, images, z_mean, z_log_var, seed, 
     weights = np.stack([log_weights(*posterior, nats, draws, rng) for posterior in posteriors])
     found = neg_importance_weighted(weights, [1, *(k for k in ks if k <= draws)])
     estimates = {"neg_elbo" if k == 1 else f"neg_importance_weighted_{k}": values for k, values in found.items()}
-    means = {name: float(values.mean()) for name, values in estimates.items()}
-    intervals = {name: metrics.interval(np.mean, values, seed=seed) for name, values in estimates.items()}
-    numbers = {"n": len(images), "draws": draws, **means, "intervals": intervals}
+    means = metrics.means(estimates)
+    numbers = {"n": len(images), "draws": draws, **means, "intervals": metrics.intervals_of(metrics.means, estimates)}
     if getattr(likelihood, "is_density", True):
         # of the tightest estimate
         numbers["bits_per_dimension"] = bits_per_dimension([*means.values()][-1], images[0].size)
@@ -124,7 +123,7 @@ def measure(candidate, images, training_images, seed, n=128, draws=500, ks=(50, 
     neg_elbo = distortions + rates.sum(axis=1)
     yield "n", len(images)
     yield "neg_elbo", float(neg_elbo.mean())
-    yield "intervals", {"neg_elbo": metrics.interval(np.mean, neg_elbo, seed=seed)}
+    yield "intervals", metrics.intervals_of(metrics.means, {"neg_elbo": neg_elbo})
     yield "distortion", float(distortions.mean())
     yield from usage(z_mean, z_log_var).items()
     yield "variance", variance

@@ -4,7 +4,6 @@ Images are float32 (batch, height, width, channels) in [-1, 1]; reconstructions 
 """
 
 import numpy as np
-import scipy.stats
 import tensorflow as tf
 
 from keras_ae.images.pictures import psnr
@@ -65,44 +64,46 @@ def per_image(pairs):
     return {name: np.concatenate(values) for name, values in collected.items()}
 
 
+def means(values):
+    """The means of numbers of each image, {name: (n,)}."""
+    return {name: float(array.mean()) for name, array in values.items()}
+
+
 def pool(values):
     """Numbers of a whole set from those of `per_image`.
 
-    Returns n, mse, l1, psnr in dB of the pooled mse, ssim and ms_ssim where they are present, and sharpness: the gradient
+    Returns mse, l1, psnr in dB of the pooled mse, ssim and ms_ssim where they are present, and sharpness: the gradient
     energy of the reconstructions divided by that of the originals (1: equally sharp).
     """
-    mean = {name: float(array.mean()) for name, array in values.items()}
-    numbers = {"n": len(values["mse"]), "mse": mean["mse"], "l1": mean["l1"], "psnr": psnr(mean["mse"])}
-    numbers |= {name: mean[name] for name in ("ssim", "ms_ssim") if name in mean}
-    return numbers | {"sharpness": mean["rebuilt_energy"] / max(mean["energy"], 1e-12)}
+    mean = means(values)
+    numbers = {name: mean[name] for name in ("mse", "l1", "ssim", "ms_ssim") if name in mean}
+    return numbers | {"psnr": psnr(mean["mse"]), "sharpness": mean["rebuilt_energy"] / max(mean["energy"], 1e-12)}
 
 
-def interval(statistic, *samples, seed=0, resamples=1000):
-    """The 95 % percentile-bootstrap interval over images (Efron 1979) of `statistic(*samples, axis)`: [low, high].
+def intervals(statistic, *sets, groups=100):
+    """The 95 % interval [low, high] of each number of `statistic(*sets)`, a dict, by leaving out one group at a time.
 
-    samples: arrays (n,) of numbers of the same images.
+    sets: arrays (n, ...), each in its own groups. The delete-a-group jackknife (Kott 2001): a bootstrap would put copies of an
+    image into a set, and distances between sets measure copies as a lack of variety. None of a single image.
     """
-    options = {"n_resamples": resamples, "batch": 100, "method": "percentile", "paired": True, "vectorized": True}
-    found = scipy.stats.bootstrap(samples, statistic, rng=np.random.default_rng(seed), **options)
-    return [float(end) for end in found.confidence_interval]
+    groups = min(groups, *map(len, sets))
+    if groups < 2:
+        return {}
+    parts = [np.arange(len(values)) % groups for values in sets]
+    left = [statistic(*(x[part != group] for x, part in zip(sets, parts, strict=True))) for group in range(groups)]
+    found = {}
+    for name, value in statistic(*sets).items():
+        half = 1.96 * np.std([numbers[name] for numbers in left]) * np.sqrt(groups - 1)
+        found[name] = [float(value - half), float(value + half)]
+    return found
 
 
-def intervals(values, seed, resamples=1000):
-    """The `interval` of each number of `pool`, from those of `per_image`: {name: [low, high]}."""
-
-    def of(statistic, *names):
-        return interval(statistic, *(values[name] for name in names), seed=seed, resamples=resamples)
-
-    def decibels(mse, axis):
-        return 10 * np.log10(4 / np.maximum(mse.mean(axis), 1e-12))
-
-    def sharpness(rebuilt, original, axis):
-        return rebuilt.mean(axis) / np.maximum(original.mean(axis), 1e-12)
-
-    found = {name: of(np.mean, name) for name in ("mse", "l1", "ssim", "ms_ssim") if name in values}
-    return found | {"psnr": of(decibels, "mse"), "sharpness": of(sharpness, "rebuilt_energy", "energy")}
+def intervals_of(statistic, values):
+    """The `intervals` of a statistic, such as `pool`, of the numbers of each image, {name: (n,)}."""
+    return intervals(lambda *some: statistic(dict(zip(values, some, strict=True))), *values.values())
 
 
 def reconstruction(pairs):
-    """The numbers of `pool` for batches of images and their reconstructions, pairs (images, rebuilt)."""
-    return pool(per_image(pairs))
+    """The number n of images and those of `pool`, for batches of images and their reconstructions, pairs (images, rebuilt)."""
+    values = per_image(pairs)
+    return {"n": len(values["mse"])} | pool(values)

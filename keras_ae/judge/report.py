@@ -111,7 +111,7 @@ def draw(folder, models, arrays):
             folder / f"latent_map_{index}.png",
             f"{name}: {len(originals)} held-out images at the places of their codes",
         )
-        figures.thumbnails(principal(array["z"]), originals, path, title, "PCA")
+        figures.thumbnails(principal(array["z"]), originals, path, title)
         yield "map", path, title
 
 

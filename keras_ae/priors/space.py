@@ -98,17 +98,3 @@ def principal(z):
         places = centred @ directions[:2].T
     # a single code has one component
     return np.pad(places, ((0, 0), (0, 2 - places.shape[1])))
-
-
-def project(z, seed):
-    """Codes on a plane, (n, 2), and the name of the method: UMAP (McInnes et al. 2018) if it is installed, else PCA.
-
-    PCA for at most 16 codes, too, which are too few for UMAP, and for more than 50,000, which take it hours.
-    """
-    try:
-        from umap import UMAP
-    except ImportError:
-        return principal(z), "PCA"
-    if not 16 < len(z) <= 50_000:
-        return principal(z), "PCA"
-    return UMAP(random_state=seed).fit_transform(z), "UMAP"
