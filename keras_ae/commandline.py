@@ -49,7 +49,7 @@ def number(least, most, kind=float):
 
 def option(*flags, **settings):
     """An option or argument of a command: what `ArgumentParser.add_argument` takes; the default is appended to the help."""
-    if settings.get("default") not in (None, []):
+    if settings.get("default") not in (None, [], ""):
         settings["help"] += " (default: %(default)s)"
     return flags, settings
 
@@ -74,6 +74,8 @@ LABEL = option("--label", metavar="CLASS", help="class of a conditional model, b
 RUNTIME = option("--runtime", choices=("auto", "onnx", "tensorflow"), default="auto", help="auto is onnx where --model has it")
 # of commands that use one export
 EXPORT = (MODEL, LABEL, RUNTIME, SEED, FORCE)
+# of commands that compare pictures, and need no export
+CODES = (option("--model", default="", metavar="DIR", help="compare codes of this export (default: no model)"), LABEL, RUNTIME)
 
 
 def command(*options, prog=None, keras=True):
@@ -141,6 +143,20 @@ def read_pictures(model, arguments):
     paths = pictures.choose(arguments.pictures, arguments.data, arguments.n, arguments.seed)
     (batch,) = read_batches(model, paths, arguments.data, len(paths))
     return batch
+
+
+def read_looks(model, paths, directory):
+    """The picture files that can be read, and what they are compared by, float32 (n, d): codes, or looks without a model.
+
+    directory: see `read_batches`; the looks of its files are kept, see `data.index`. None: nothing is kept.
+    """
+    if model is None:
+        from keras_ae.data import index
+
+        paths, entries = index.read(paths, directory, warn)
+        return paths, entries["look"].astype("float32")
+    files, codes = zip(*((here, model.encode(*batch)) for here, *batch in read_batches(model, paths, directory)), strict=True)
+    return list(itertools.chain(*files)), np.concatenate(codes)
 
 
 def warn(text):

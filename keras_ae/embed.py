@@ -1,10 +1,12 @@
 """Write the codes of pictures as tables and as a map: python -m keras_ae.embed --data DIR"""
 
 import csv
+from importlib.util import find_spec
 
 import numpy as np
 
-from keras_ae.commandline import EXPORT, check_out, command, open_model, out, picture_options, read_batches
+from keras_ae.clusters import find_clusters
+from keras_ae.commandline import EXPORT, check_out, command, open_model, out, picture_options, read_batches, warn
 from keras_ae.files import write_folder
 from keras_ae.images import pictures
 from keras_ae.priors import space
@@ -13,21 +15,54 @@ ON_MAP = 1500  # more pictures would hide each other
 
 
 def encode(model, paths, directory):
-    """The picture files that can be read and their codes, (n, latent_dim); and every k-th of their images, uint8, and k.
+    """The picture files that can be read, their codes (n, latent_dim), and the mean squared error of each (n,).
 
-    k is 1, or so large that the images are `ON_MAP` at most.
+    Also every k-th of their images, uint8, and k: 1, or so large that the images are `ON_MAP` at most. Errors are NaN for
+    models that make images of another size.
     """
     every = -(-len(paths) // ON_MAP)
-    files, codes, shown = [], [], []
+    files, codes, errors, shown = [], [], [], []
     for here, images, labels in read_batches(model, paths, directory):
         shown.append(images[-len(files) % every :: every])
-        codes.append(model.encode(images, labels))
+        z = model.encode(images, labels)
+        missing = np.full(images.shape, np.nan, "float32")
+        if model.input_shape == model.shape:
+            missing = pictures.to_float(images) - model.decode(z, labels).clip(-1, 1)
+        codes.append(z)
+        errors.append(np.square(missing).reshape(len(here), -1).mean(axis=1))
         files += here
-    return files, np.concatenate(codes), np.concatenate(shown), every
+    return files, np.concatenate(codes), np.concatenate(errors), np.concatenate(shown), every
+
+
+def find_originals(files, directory):
+    """For each file the first that it is a copy or near-copy of, see `data.index`; None for the others."""
+    from keras_ae.data import index
+
+    named = [file for file in files if file.suffix.lower() in pictures.SUFFIXES]
+    if not named:
+        return [None] * len(files)
+    paths, entries = index.read(named, directory, warn)
+    originals = dict(zip(paths, (paths[leader] for leader in index.find_groups(entries)), strict=True))
+    return [None if originals.get(file, file) == file else pictures.printable(originals[file]) for file in files]
+
+
+def write_parquet(path, rows=10_000, **columns):
+    """A table in groups of rows. columns: file, label, embedding (n, d), x, y, error, cluster, copy_of, of n values each."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    kinds = {"embedding": pa.list_(pa.float32()), "cluster": pa.int32()}
+    kinds |= dict.fromkeys(("file", "label", "copy_of"), pa.string())
+    schema = pa.schema([(name, kinds.get(name, pa.float32())) for name in columns])
+    with parquet.ParquetWriter(path, schema) as writer:
+        for first in range(0, len(columns["file"]), rows):
+            part = {name: list(values[first : first + rows]) for name, values in columns.items()}
+            writer.write_table(pa.table(part, schema))
 
 
 def write_tables(folder, names, classes, z):
-    """codes.npz and codes.csv in `folder`: the printable name, class and code of each file."""
+    """codes.npy, codes.npz and codes.csv in `folder`: the printable name, class and code of each file."""
+    np.save(folder / "codes.npy", z)
     np.savez(folder / "codes.npz", files=np.array(names), labels=np.array(classes), z=z)
     with open(folder / "codes.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -46,17 +81,24 @@ def main(arguments):
 
     path = check_out(arguments)
     model = open_model(arguments)
-    files, z, images, every = encode(model, pictures.choose(arguments.pictures, arguments.data), arguments.data)
+    files, z, errors, images, every = encode(model, pictures.choose(arguments.pictures, arguments.data), arguments.data)
     names = [pictures.printable(file) for file in files]
     classes = pictures.classes(files, arguments.data) if arguments.data else [""] * len(files)
     classes = [pictures.printable(name) for name in classes]
     with write_folder(path, arguments.force) as folder:
         write_tables(folder, names, classes, z)
+        x, y = space.principal(z).T
+        if parquet := find_spec("pyarrow") is not None:
+            found = {"file": names, "label": classes, "embedding": z, "x": x, "y": y, "error": errors}
+            numbers, _ = find_clusters(z, None, arguments.seed)
+            originals = find_originals(files, arguments.data)
+            write_parquet(folder / "codes.parquet", **found, cluster=numbers, copy_of=originals)
         title = f"The codes of {len(images)} pictures"
-        figures.thumbnails(space.principal(z[::every]), pictures.to_float(images), folder / "map.png", title)
+        figures.thumbnails(np.stack([x, y], axis=1)[::every], pictures.to_float(images), folder / "map.png", title)
     if every > 1:
         print(f"the map shows {len(images):,} of {len(z):,} pictures, evenly spaced")
-    print(f"codes of {len(z)} pictures, {z.shape[1]} numbers each -> {path}: codes.npz, codes.csv, map.png")
+    print(f"codes of {len(z)} pictures, {z.shape[1]} numbers each -> {path}: codes.npy, .npz, .csv, map.png")
+    print(f"{path / 'codes.parquet'} is for other tools" if parquet else "codes.parquet needs pip install 'keras_ae[parquet]'")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ MARKS = {
     ".json": re.compile(rb'\A\s*\{.*"keras_ae"\s*:', re.DOTALL),
     ".csv": re.compile(rb"\Afile,(label,z0|mse|group,kind|cluster)\b|\Aquery,rank,"),
 }
-UNMARKED = (".pb", ".index", ".data-00000-of-00001", ".onnx", ".tflite", ".npz", "README.md")
+UNMARKED = (".pb", ".index", ".data-00000-of-00001", ".onnx", ".tflite", ".npz", ".npy", ".parquet", "README.md")
 PARTIAL = ".keras_ae-"  # begins the names of folders with unfinished outputs
 
 
@@ -47,6 +47,8 @@ def find_foreign(path):
     path = Path(path)
     files = [path] if not path.is_dir() else sorted(one for one in path.rglob("*") if one.is_symlink() or not one.is_dir())
     foreign = [file for file in files if not _is_marked(file)]
+    if _is_marked(path / "clusters.csv"):
+        foreign = [file for file in foreign if not file.is_symlink() or file.parts[-3] != "links"]
     if any(_is_marked(path / name) for name in ("card.json", "config.json", "codes.csv")):
         foreign = [file for file in foreign if file.is_symlink() or not file.name.endswith(UNMARKED)]
     return foreign[0] if foreign else None

@@ -6,8 +6,6 @@ the correlation of details, which different pictures of the same colours do not 
 picture to (y, x) of the second; coordinates are 0 in the middle, -1 and 1 at the edges.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from scipy.ndimage import uniform_filter
 from sklearn.neighbors import NearestNeighbors
@@ -22,14 +20,6 @@ ALIKE, DISTORTION = 0.87, 0.4
 NEIGHBOURS, RADIUS = 16, 0.5
 EDGE = 4  # pixels that are no part of the middle: what a crop leaves out, and the black corners of what was turned
 STEPS, PAIRS = 6, 1000  # of the method, and pairs that are compared together
-
-
-class Alignment(NamedTuple):
-    """How the pictures of n pairs lie on each other: how alike their details are (n,), maps (n, 2, 3), which are mirrored."""
-
-    alike: np.ndarray
-    maps: np.ndarray
-    mirrored: np.ndarray
 
 
 def _sample(pictures, places):
@@ -78,7 +68,10 @@ def _fit(first, second):
 
 
 def align(first, second):
-    """The `Alignment` of grey pictures (n, SIDE, SIDE) with others."""
+    """How grey pictures (n, SIDE, SIDE) and others lie on each other.
+
+    Returns how alike their details are (n,), maps (n, 2, 3), and which of the others are mirrored (n,).
+    """
     first, second = (part.astype("float32") for part in (first, second))
     flat = [_standardise(part.reshape(len(part), -1)) for part in (first, second, second[..., ::-1])]
     mirrored = (flat[0] * flat[2]).mean(axis=1) > (flat[0] * flat[1]).mean(axis=1)
@@ -88,7 +81,7 @@ def align(first, second):
     alike = (_standardise(_middle(first)) * _standardise(_sample(second, maps @ PLACES))).mean(axis=1)
     # how far a map is from a turn with a change of size
     distortion = np.hypot(maps[:, 0, 0] - maps[:, 1, 1], maps[:, 0, 1] + maps[:, 1, 0]) / 2
-    return Alignment(alike - DISTORTION * distortion, maps, mirrored)
+    return alike - DISTORTION * distortion, maps, mirrored
 
 
 def find_moved(pictures):
@@ -106,5 +99,6 @@ def find_moved(pictures):
     alike = np.zeros(len(pairs), bool)
     starts = range(0, len(pairs), PAIRS)
     for start in tqdm(starts, "comparing", unit="thousand pairs", disable=None, leave=False):
-        alike[start : start + PAIRS] = align(*(pictures[side] for side in pairs[start : start + PAIRS].T)).alike > ALIKE
+        likeness, *_ = align(*(pictures[side] for side in pairs[start : start + PAIRS].T))
+        alike[start : start + PAIRS] = likeness > ALIKE
     return pairs[alike]

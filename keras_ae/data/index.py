@@ -126,9 +126,3 @@ def find_groups(entries):
     smallest = np.full(len(first), len(entries))
     np.minimum.at(smallest, leaders, first)
     return smallest[leaders][same]
-
-
-def distances(queries, looks):
-    """Euclidean distances (m, n) of queries (m, d) from looks (n, d)."""
-    squared = (looks**2).sum(axis=1) + (queries**2).sum(axis=1)[:, None] - 2 * queries @ looks.T
-    return np.sqrt(np.maximum(squared, 0))

@@ -1,37 +1,33 @@
-"""One HTML page of picture files in sections, with the pictures inside: it opens without a server or network."""
+"""One HTML page of picture files in sections, and a table beside it: the page opens without a server or network."""
 
 import base64
+import csv
 import io
-from typing import NamedTuple
+import os
 
 from keras_ae.files import render
 from keras_ae.images import pictures
 
 
-class Card(NamedTuple):
-    """A picture file above lines of text; marked: whether it has a frame."""
-
-    path: str
-    lines: list
-    marked: bool = False
-
-
-class Section(NamedTuple):
-    """Cards under a heading."""
-
-    heading: str
-    cards: list
-
-
-def thumbnail(path, side=136):
-    """A picture file as the address of a JPEG of at most `side` pixels a side. Raises DamagedPicture or OSError."""
-    data = pictures.read_bytes(path)
-    width, height = pictures.shrink_sides(pictures.measure_sides(data), side)
+def thumbnail(path):
+    """A picture file as the address of a JPEG of at most 136 pixels a side. Raises DamagedPicture or OSError."""
     file = io.BytesIO()
-    pictures.to_pillow(pictures.decode(data, (height, width, 3), fit="stretch")).save(file, "jpeg", quality=85)
+    pictures.to_pillow(pictures.read_whole(path, 136)).save(file, "jpeg", quality=85)
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def cards_html(title, said, sections):
-    """The page as text. said: lines below the title. sections: `Section`s."""
-    return render(__package__, "cards.html", title=title, said=said, sections=sections, thumbnail=thumbnail)
+def write(path, rows, directory, said, sections):
+    """Write a table as the CSV file `path`, and a page on the folder `directory` beside it.
+
+    rows: of the table, the first its header. said: lines of text. sections: {heading: cards}; a card is a picture file and
+    lines of text, and has a frame if one of them is "kept".
+    """
+
+    def name_of(file):
+        return pictures.printable(os.path.relpath(file, directory))
+
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+    title = f"{path.stem.capitalize()}: {pictures.printable(directory)}"
+    page = render(__package__, "cards.html", title=title, said=said, sections=sections, thumbnail=thumbnail, name_of=name_of)
+    path.with_suffix(".html").write_text(page, encoding="utf-8")

@@ -286,11 +286,6 @@ def measure_sides(data):
     return image.size[::-1] if _lies_on_its_side(image) else image.size
 
 
-def shrink_sides(sides, most):
-    """Width and height in the same ratio, as whole numbers of at most `most`."""
-    return [max(1, round(side * min(1, most / max(sides)))) for side in sides]
-
-
 def arrange(image, shape, fit):
     """A Pillow image cropped, padded or stretched to uint8 of `shape`, see `decode`."""
     height, width, channels = shape
@@ -329,6 +324,14 @@ def decode(data, shape, white=WHITE, fit="crop", report=lambda brightest: None):
     except Exception as error:
         # Pillow's decoders raise many kinds of errors on broken bytes
         raise DamagedPicture(str(error).partition("\n")[0] or type(error).__name__) from error
+
+
+def read_whole(path, most, channels=3):
+    """A whole picture file as uint8 (H, W, channels) of up to `most` pixels a side. Raises DamagedPicture or OSError."""
+    data = read_bytes(path)
+    width, height = sides = measure_sides(data)
+    scale = min(1, most / max(sides))
+    return decode(data, (max(1, round(scale * height)), max(1, round(scale * width)), channels), fit="stretch")
 
 
 def judge_brightest(brightest, white):
