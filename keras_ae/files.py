@@ -92,15 +92,6 @@ def check_output(path, force=False, suffixes=()):
     return path
 
 
-def remove(path):
-    """Delete a file, or a folder with its contents; nothing if it is missing."""
-    path = Path(path)
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
 @contextlib.contextmanager
 def _beside(path):
     """Yield a new hidden folder beside `path`, for what will become it; the folder is removed at the end."""
@@ -130,10 +121,10 @@ def write_folder(path, force=False):
     """
     path = Path(os.path.realpath(check_output(path, force)))
     for left in path.parent.glob(f"{PARTIAL}*"):
-        # of a process that ends now
+        # one of a process that ends now may be gone
         with contextlib.suppress(FileNotFoundError):
-            if time.time() - left.stat().st_mtime > 24 * 60 * 60:
-                remove(left)
+            if time.time() - os.path.getmtime(left) > 24 * 60 * 60:
+                shutil.rmtree(left, ignore_errors=True)
     with _beside(path) as folder:
         partial, old = folder / "new", folder / "old"
         partial.mkdir()

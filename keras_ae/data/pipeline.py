@@ -74,7 +74,6 @@ def load(name="synthetic_cats", directory=None, size=None, channels=None, white=
     # a shell leaves ~ as it is after = and in files
     directory = os.path.expanduser(directory) if directory else None
     _shape(64 if size is None else size, channels or 3, fit)
-    directory = directory and os.path.expanduser(directory)
     source = sources.open_source(name, directory)
     shape = _shape((source.size or 64) if size is None else size, channels or source.channels or 3, fit)
     return cache.prepare(source, f"{name} {Path(directory).resolve() if directory else ''}", shape, white, fit)

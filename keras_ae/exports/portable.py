@@ -7,6 +7,7 @@ decoder.tflite are for phones and other small devices.
 """
 
 import os
+import shutil
 import warnings
 from unittest import mock
 
@@ -240,6 +241,6 @@ def write(folder, models, prior, card):
             about[kind] = {"weights": storage, "levels_of_difference": found}
         except Exception as error:
             # converters and runtimes raise errors of many kinds for what they do not know
-            files.remove(folder / kind)
+            shutil.rmtree(folder / kind)
             about[kind] = {"missing": first_line(error)}
     return about
