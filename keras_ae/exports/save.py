@@ -47,7 +47,10 @@ def _save(model, endpoints, folder):
     # Keras' ExportArchive writes every weight twice
     module = tf.Module()
     module.weights = [variable.value for variable in model.variables]
-    functions = {name: tf.function(_with_shapes(*endpoint), endpoint[1]) for name, endpoint in endpoints.items()}
+    # no conditions or loops of Python depend on tensors: AutoGraph would take a fifth of the time
+    functions = {
+        name: tf.function(_with_shapes(*endpoint), endpoint[1], autograph=False) for name, endpoint in endpoints.items()
+    }
     specs = {spec.name: spec for spec in endpoints["serving_default"][1]}
     alone = len(specs) == 1
 
@@ -55,7 +58,7 @@ def _save(model, endpoints, folder):
     def serve(inputs):
         return functions["serving_default"](*([inputs] if alone else [inputs[name] for name in specs]))
 
-    module.serve = tf.function(serve, list(specs.values()) if alone else [specs])
+    module.serve = tf.function(serve, list(specs.values()) if alone else [specs], autograph=False)
     signatures = {name: function.get_concrete_function() for name, function in functions.items()}
     tf.saved_model.save(module, str(folder), signatures)
 
@@ -100,7 +103,7 @@ def write_generator(decoder, prior, folder):
     standard = mixture.Normal(z_spec.shape[-1])
 
     # one function for all signatures, so that the SavedModel contains the network's graph and the prior once
-    @tf.function(input_signature=[z_spec, *label_spec])
+    @tf.function(input_signature=[z_spec, *label_spec], autograph=False)
     def decode(z, *label):
         n = tf.shape(z)[0]
         # convolutions of one image alone may round in another way
@@ -108,7 +111,7 @@ def write_generator(decoder, prior, folder):
         labels = [tf.broadcast_to(one, tf.shape(codes)[:1]) for one in label]
         return {"images": _apply(decoder, codes, *labels)["images_uint8"][:n], "z": z}
 
-    @tf.function(input_signature=specs)
+    @tf.function(input_signature=specs, autograph=False)
     def fitted(first, n, seed, temperature, *label):
         return decode(prior.sample(n, seed, temperature, first, *label), *label)
 
