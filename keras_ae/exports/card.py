@@ -10,24 +10,17 @@ from keras_ae.images.pictures import FITS
 FORMAT = 1
 
 
-def _is_shape(value):
-    return isinstance(value, list) and all(type(size) is int and 1 <= size <= 10**6 for size in value)
-
-
-def _is_image_shape(value):
-    return _is_shape(value) and len(value) == 3
+def _is_shape(value, length=None):
+    sizes = value if isinstance(value, list) and length in (None, len(value)) else [None]
+    return all(type(size) is int and 1 <= size <= 10**6 for size in sizes)
 
 
 def _are_texts(value):
     return isinstance(value, list) and all(isinstance(text, str) for text in value)
 
 
-def _is_table(value):
-    return isinstance(value, dict)
-
-
-def _are_tables(value):
-    return _is_table(value) and all(isinstance(table, dict | str) for table in value.values())
+def _is_table(value, kinds=object):
+    return isinstance(value, dict) and all(isinstance(one, kinds) for one in value.values())
 
 
 def _is_positive(value):
@@ -38,21 +31,20 @@ def _is_positive(value):
 CHECKS = {
     "format": lambda value: type(value) is int and value >= 1,
     "experiment": lambda value: isinstance(value, str),
-    "image_shape": _is_image_shape,
-    "input_shape": _is_image_shape,
+    "image_shape": lambda value: _is_shape(value, 3),
+    "input_shape": lambda value: _is_shape(value, 3),
     "latent_dim": lambda value: _is_shape([value]),
     "code_shape": _is_shape,
     "encoder_outputs": _are_texts,
     "labels": _are_texts,
     "fit": lambda value: value in list(FITS),
     "task": lambda value: _is_table(value) and isinstance(value.get("name"), str),
-    "configuration": _are_tables,
+    "configuration": lambda value: _is_table(value, dict | str),
     "data": _is_table,
     "held_out": lambda value: _is_table(value) and _is_positive(value.get("mse", 1)),
 }
 DEFAULTS = {"format": FORMAT, "labels": [], "task": {"name": "identity"}, "fit": "crop"}
-# a card need not have them
-OPTIONAL = {"configuration": {}, "data": {}, "held_out": {}}
+DEFAULTS |= dict.fromkeys(("configuration", "data", "held_out"), {})
 
 
 def read_card(folder):
@@ -66,7 +58,7 @@ def read_card(folder):
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise UserError(one_line(f"{path} cannot be read: {error}; export the model again")) from None
     for key, check in CHECKS.items():
-        if not check(value := card.get(key, OPTIONAL.get(key))):
+        if not check(value := card.get(key)):
             raise UserError(f"{path}: {key} cannot be {one_line(repr(value))[:80]}; export the model again")
     if card["format"] > FORMAT:
         raise UserError(f"{path}: a newer keras_ae wrote it (format {card['format']}); install that version")

@@ -221,7 +221,7 @@ class Exported:
         self.shape, self.input_shape = tuple(self.card["image_shape"]), tuple(self.card["input_shape"])
         self.latent_dim, self.code_shape = self.card["latent_dim"], tuple(self.card["code_shape"])
         self.task = self.card["task"]["name"]
-        data = self.card.get("configuration", {}).get("data", {})
+        data = self.card["configuration"].get("data", {})
         self.white = data.get("white", pictures.WHITE) if isinstance(data, dict) else pictures.WHITE
         self.fit = self.card["fit"]
         self.labels = tuple(self.card["labels"])

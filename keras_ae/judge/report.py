@@ -9,69 +9,29 @@ from keras_ae.files import render, versions, write_folder
 from keras_ae.images import charts, figures
 from keras_ae.priors.space import principal
 
-# columns of the tables, key in metrics.json: (heading, digits)
-COLUMNS = {
-    "reconstruction": {
-        "psnr": ("PSNR dB", 2),
-        "mse": ("MSE", 4),
-        "l1": ("L1", 4),
-        "ssim": ("SSIM", 3),
-        "ms_ssim": ("MS-SSIM", 3),
-        "sharpness": ("sharpness", 2),
-    },
-    "likelihood": {
-        "neg_elbo": ("negative ELBO", 1),
-        "distortion": ("distortion", 1),
-        "rate": ("rate", 1),
-        "aggregate_kl": ("aggregate KL", 1),
-        "active_units": ("active units", 0),
-        "latent_dim": ("of", 0),
-    },
-    "importance_weighted": {
-        "n": ("images", 0),
-        "neg_elbo": ("negative ELBO", 1),
-        "neg_importance_weighted_50": ("negative IW 50", 1),
-        "neg_importance_weighted_500": ("negative IW 500", 1),
-        "bits_per_dimension": ("bits/dim", 3),
-    },
-    "samples": {
-        "fid": ("FID", 1),
-        "kid": ("KID", 4),
-        "fd_gabor": ("fd_gabor", 2),
-        "kernel": ("kernel", 4),
-        "precision": ("precision", 2),
-        "recall": ("recall", 2),
-        "density": ("density", 2),
-        "coverage": ("coverage", 2),
-        "diversity": ("diversity", 2),
-        "sharpness": ("sharpness", 2),
-        "nearest_training": ("nearest", 2),
-    },
-}
+# of numbers on the page; of the others, two
+DIGITS = {"n": 0, "active_units": 0, "latent_dim": 0, "ssim": 3, "ms_ssim": 3, "bits_per_dimension": 3}
+DIGITS |= dict.fromkeys(("neg_elbo", "neg_importance_weighted_50", "neg_importance_weighted_500"), 1)
+DIGITS |= dict.fromkeys(("distortion", "rate", "aggregate_kl", "fid"), 1) | dict.fromkeys(("mse", "l1", "kid", "kernel"), 4)
 
 
-def _table(rows, columns):
-    """What the page shows of {name: numbers or None}: headings, and pairs of a name and its cells, (number, 95 % interval)."""
-    rows = {name: numbers for name, numbers in rows.items() if numbers}
-    columns = {key: column for key, column in columns.items() if any(key in numbers for numbers in rows.values())}
-
-    def show(numbers, key, digits):
-        value = numbers.get(key, math.nan)
-        low_high = numbers.get("intervals", {}).get(key, ())
-        return f"{value:.{digits}f}" if math.isfinite(value) else "-", " to ".join(f"{end:.{digits}f}" for end in low_high)
-
-    cells = [(name, [show(numbers, key, digits) for key, (_, digits) in columns.items()]) for name, numbers in rows.items()]
-    return {"headings": [heading for heading, _ in columns.values()], "rows": cells}
+def _format(numbers):
+    """The numbers of a model as the page shows them: {key: (number, 95 % interval or "")}."""
+    intervals, found = numbers.get("intervals", {}), {}
+    for key, value in numbers.items():
+        if isinstance(value, int | float):
+            digits = DIGITS.get(key, 2)
+            interval = " to ".join(f"{end:.{digits}f}" for end in intervals.get(key, ()))
+            found[key] = (f"{value:.{digits}f}" if math.isfinite(value) else "-", interval)
+    return found
 
 
 def page_html(protocol, models, real, drawn):
     """The whole document, from the contents of metrics.json and the pictures of `draw`."""
-    numbers = {key: {name: model[key] for name, model in models.items()} for key in ("reconstruction", "others", "likelihood")}
-    numbers["importance_weighted"] = {
-        name: (found or {}).get("importance_weighted") for name, found in numbers["likelihood"].items()
-    }
-    numbers["samples"] = {name: model["samples"] for name, model in models.items()} | {"real images": real}
-    tables = {key: _table(rows, COLUMNS.get(key, COLUMNS["reconstruction"])) for key, rows in numbers.items()}
+    rows = {key: {name: model[key] for name, model in models.items()} for key in ("reconstruction", "others", "likelihood")}
+    rows["importance_weighted"] = {name: (found or {}).get("importance_weighted") for name, found in rows["likelihood"].items()}
+    rows["samples"] = {name: model["samples"] for name, model in models.items()} | {"real images": real}
+    tables = {key: {name: _format(numbers) for name, numbers in row.items() if numbers} for key, row in rows.items()}
     pictures = collections.defaultdict(list)
     for section, path, text in drawn:
         pictures[section].append((text, base64.b64encode(path.read_bytes()).decode()))
