@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint docs notebooks dist explorer cats soak bench bench-peers bench-scale bench-small clean
+.PHONY: help install test lint docs notebooks dist explorer cats soak bench bench-peers bench-scale bench-small bench-folders clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {sub("%", "NAME", $$1); printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ bench-scale: $(READY) ## measure how 10,000 to 1,000,000 pictures are prepared a
 
 bench-small: $(READY) ## compare PCA, training from nothing and from exported/cats on small folders; CATS=DIR OTHER=DIR
 	$(BIN)/python benchmarks/small.py $(if $(CATS),--cats "$(CATS)") $(if $(OTHER),--other "$(OTHER)") $(ARGS)
+
+bench-folders: $(READY) ## find copies in pictures with known changes, beside imagededup where it is installed; DATA=DIR
+	$(BIN)/python benchmarks/folders.py --data "$(DATA)" $(ARGS)
 
 clean: ## remove the virtual environment and caches; runs and exports stay
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache
