@@ -97,8 +97,8 @@ def main(arguments):
         figures.thumbnails(np.stack([x, y], axis=1)[::every], pictures.to_float(images), folder / "map.png", title)
     if every > 1:
         print(f"the map shows {len(images):,} of {len(z):,} pictures, evenly spaced")
-    print(f"codes of {len(z)} pictures, {z.shape[1]} numbers each -> {path}: codes.npy, .npz, .csv, map.png")
-    print(f"{path / 'codes.parquet'} is for other tools" if parquet else "codes.parquet needs pip install 'keras_ae[parquet]'")
+    table = "codes.parquet" if parquet else "no codes.parquet without pip install 'keras_ae[parquet]'"
+    print(f"codes of {len(z)} pictures, {z.shape[1]} numbers each -> {path}: codes.npy, codes.npz, codes.csv, map.png, {table}")
 
 
 if __name__ == "__main__":
