@@ -133,6 +133,33 @@ def training_speed(measured, image_set):
     return {name: STEPS * batch / statistics.median(found) for name, found in seconds.items()}
 
 
+def refining_speed(measured, image_set):
+    """Images per second of the second stage and of its twin, alternately: medians, by name."""
+    import tensorflow as tf
+    import twins
+
+    from keras_ae.data import pipeline
+    from keras_ae.priors import mixture
+
+    batch = measured.second_stage.batch
+    images = next(iter(pipeline.training(image_set, batch, 0)))
+    networks = measured.networks(image_set.shape, precision=measured.precision)
+    model = measured.refined(*networks, mixture.Normal(measured.latent_dim), 100)
+    in_memory = tf.data.Dataset.from_tensors(images).repeat()
+
+    def train():
+        model.fit(in_memory, steps_per_epoch=STEPS, shuffle=False, verbose=0)
+
+    # the first one traces
+    train()
+    runs = {"keras_ae": lambda: timed(train), "PyTorch twin": twins.speed(measured, image_set.shape, STEPS, refining=True)}
+    seconds = {name: [] for name in runs}
+    for _ in range(ROUNDS):
+        for name, run in runs.items():
+            seconds[name].append(run())
+    return {name: STEPS * batch / statistics.median(found) for name, found in seconds.items()}
+
+
 def pipeline_speed(measured, image_set):
     """Images per second of the input pipeline alone."""
     from keras_ae.data import pipeline
@@ -158,11 +185,14 @@ def bench(arguments):
     source = measured.data
     image_set = pipeline.load(source.name, source.directory, source.size, source.channels, source.white, source.fit)
     speeds = training_speed(measured, image_set)
-    ours = speeds.pop("keras_ae")
-    beside = "; ".join(f"{name} {speed:.0f}: {ours / speed:.2f} times" for name, speed in speeds.items())
-    print(f"training          {ours:.0f} images/s ({measured.name}, {measured.precision}); {beside}")
+    first = speeds.pop("keras_ae")
+    beside = "; ".join(f"{name} {speed:.0f}: {first / speed:.2f} times" for name, speed in speeds.items())
+    print(f"training          {first:.0f} images/s ({measured.name}, {measured.precision}); {beside}")
+    if measured.second_stage.epochs and "PyTorch twin" in speeds:
+        ours, twin = refining_speed(measured, image_set).values()
+        print(f"second stage      {ours:.0f} images/s; PyTorch twin {twin:.0f}: {ours / twin:.2f} times")
     delivered = pipeline_speed(measured, image_set)
-    print(f"input pipeline    {delivered:.0f} images/s: {ours / delivered:.1%} of a training step")
+    print(f"input pipeline    {delivered:.0f} images/s: {first / delivered:.1%} of a training step")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak memory       {peak:.0f} MiB of this process, with two models and their optimizers")
 

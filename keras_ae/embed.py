@@ -61,9 +61,8 @@ def write_parquet(path, rows=10_000, **columns):
 
 
 def write_tables(folder, names, classes, z):
-    """codes.npy, codes.npz and codes.csv in `folder`: the printable name, class and code of each file."""
+    """codes.npy and codes.csv in `folder`: the printable name, class and code of each file."""
     np.save(folder / "codes.npy", z)
-    np.savez(folder / "codes.npz", files=np.array(names), labels=np.array(classes), z=z)
     with open(folder / "codes.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["file", "label", *(f"z{index}" for index in range(z.shape[1]))])
@@ -98,7 +97,7 @@ def main(arguments):
     if every > 1:
         print(f"the map shows {len(images):,} of {len(z):,} pictures, evenly spaced")
     table = "codes.parquet" if parquet else "no codes.parquet without pip install 'keras_ae[parquet]'"
-    print(f"codes of {len(z)} pictures, {z.shape[1]} numbers each -> {path}: codes.npy, codes.npz, codes.csv, map.png, {table}")
+    print(f"codes of {len(z)} pictures, {z.shape[1]} numbers each -> {path}: codes.npy, codes.csv, map.png, {table}")
 
 
 if __name__ == "__main__":

@@ -355,19 +355,19 @@ def test_embed_writes_codes_with_names_and_a_map(course, tmp_path, monkeypatch, 
     )
     embed.main(words)
     model = keras_ae.load(course / "vae", runtime="auto")
-    with np.load(out / "codes.npz") as arrays:
-        assert arrays["labels"].tolist() == ["left"] * 3 + ["right"] * 2
-        assert arrays["files"][-1] == str(tmp_path / "in" / "right" / r"caf\xe9.png")
-        expected = model.encode(pictures.read(arrays["files"][0], (8, 8, 1))[None])[0]
-        np.testing.assert_allclose(arrays["z"][0], expected, rtol=1e-4, atol=1e-5)
-    assert len((out / "codes.csv").read_text(encoding="utf-8").splitlines()) == 6
+    with open(out / "codes.csv", encoding="utf-8", newline="") as file:
+        _, *rows = csv.reader(file)
+    assert [row[1] for row in rows] == ["left"] * 3 + ["right"] * 2
+    assert rows[-1][0] == str(tmp_path / "in" / "right" / r"caf\xe9.png")
+    expected = model.encode(pictures.read(rows[0][0], (8, 8, 1))[None])[0]
+    for found in (np.load(out / "codes.npy")[0], np.array(rows[0][2:], "float32")):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     assert Image.open(out / "map.png").size[0] > 100
     # of very many pictures, some are shown
     monkeypatch.setattr(embed, "ON_MAP", 3)
     embed.main(words)
     assert "the map shows 3 of 5 pictures, evenly spaced" in capsys.readouterr().out
-    with np.load(out / "codes.npz") as arrays:
-        assert len(arrays["z"]) == 5
+    assert len(np.load(out / "codes.npy")) == 5
 
 
 def test_edit_moves_a_picture_along_an_attribute_and_its_middle_is_the_picture(course, tmp_path, capfd, fails):

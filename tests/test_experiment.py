@@ -61,7 +61,7 @@ def test_every_experiment_file_trains_a_step(file, precision):
     assert np.mean(changed) > 0.9
     assert all(weights.dtype == "float32" for weights in model.weights)
     if asked.second_stage.epochs:
-        second = asked.refined(model.encoder, model.decoder, mixture.Normal(asked.latent_dim))
+        second = asked.refined(model.encoder, model.decoder, mixture.Normal(asked.latent_dim), 10)
         second.run_eagerly = True
         before = second.decoder.get_weights()
         terms = second.train_on_batch(batch, return_dict=True)
@@ -315,7 +315,7 @@ def test_the_second_stage_keeps_the_meaning_of_the_first_stage_s_numbers(written
     overrides = [*SMALL, "objective.beta=4.0", "training.precision=float32"]
     asked = experiment.read(written(""), overrides)
     model, _ = asked.model((16, 16, 3), 10)
-    second = asked.refined(model.encoder, model.decoder, mixture.Normal(5))
+    second = asked.refined(model.encoder, model.decoder, mixture.Normal(5), 10)
     images = np.random.default_rng(0).uniform(-1, 1, (64, 16, 16, 3)).astype("float32")
     first, second = (stage.evaluate(images, verbose=0, return_dict=True) for stage in (model, second))
     for name in ("loss", "neg_elbo", "reconstruction", "kl"):

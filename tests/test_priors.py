@@ -119,6 +119,16 @@ def test_a_flow_draws_what_no_normal_distribution_does(flow):
     np.testing.assert_allclose(still, np.repeat(still[:1], 20, axis=0), atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["flow", "mixture", "normal"])
+def test_a_pool_has_the_distribution_of_the_prior_and_none_of_its_codes(kind, flow):
+    prior = {"flow": flow, "mixture": Mixture.fit(two_clusters(), components=[2]), "normal": Normal(2)}[kind]
+    pool, sampled = prior.pool(3000, 0), draw(prior, 3000)
+    np.testing.assert_array_equal(pool, prior.pool(3000, 0))
+    assert np.any(pool != prior.pool(3000, 1)) and not set(map(tuple, pool)) & set(map(tuple, sampled))
+    for axis in (0, 1):
+        assert stats.ks_2samp(pool[:, axis], sampled[:, axis]).pvalue > 1e-3
+
+
 def test_an_untrained_flow_is_the_normal_distribution_of_the_codes():
     drawn = draw(untrained(mean=2.0, scale=0.5), 4000)
     np.testing.assert_allclose(drawn.mean(axis=0), 2.0, atol=0.05)

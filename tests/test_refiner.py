@@ -29,8 +29,8 @@ def built(rate=5e-4, **arguments):
     keras.utils.set_random_seed(0)
     encoder = networks.conv_encoder(SHAPE, Gaussian(2), widths=[8, 16])
     decoder = networks.residual_decoder(SHAPE, 2, widths=[16, 16], blocks=[0])
-    critic = refiner.critic(SHAPE, widths=(16, 32))
-    return compiled(Refiner(encoder, decoder, critic, mixture.Normal(2), **arguments), rate)
+    critic = refiner.critic(SHAPE, critic_widths=(16, 32), critic_blocks=(1,))
+    return compiled(Refiner(encoder, decoder, critic, mixture.Normal(2), draws=64, **arguments), rate)
 
 
 def batches(images, batch=16):
@@ -55,7 +55,7 @@ def test_a_critic_brings_back_the_contrast_that_a_likelihood_blurs_away():
 
 
 def test_a_critic_with_classes_recognizes_images_of_another_class():
-    critic = refiner.critic(SHAPE, 2, widths=(16, 32))
+    critic = refiner.critic(SHAPE, 2, critic_widths=(16, 32))
     optimizer = keras.optimizers.Adam(3e-3)
     label = tf.constant([0, 1] * 16)
     images = 0.5 * (2 * tf.cast(label, tf.float32) - 1)[:, None, None, None] + tf.random.normal((32, *SHAPE), 0, 0.3, seed=1)
@@ -82,8 +82,8 @@ def test_a_conditional_decoder_is_trained_with_a_critic_of_its_classes():
         return networks.conv_decoder(SHAPE, latent_dim, widths=[8])
 
     encoder, decoder = networks.on_label(make_encoder, make_decoder, Gaussian(2), 3)
-    critic = refiner.critic(SHAPE, 3, widths=(8, 16))
-    model = compiled(Refiner(encoder, decoder, critic, mixture.Normal(2)))
+    critic = refiner.critic(SHAPE, 3, critic_widths=(8, 16))
+    model = compiled(Refiner(encoder, decoder, critic, mixture.Normal(2), draws=9))
     before = critic.get_weights()
     batch = {"images": tf.constant(stripes(9)), "label": tf.constant([0, 1, 2] * 3)}
     assert all(np.isfinite(value) for value in model.train_on_batch(batch, return_dict=True).values())
@@ -100,6 +100,37 @@ def test_the_encoder_stays_and_the_decoder_is_the_average_of_the_student():
     for before, kept, trained in zip(decoder, model.decoder.get_weights(), model.student.get_weights(), strict=True):
         np.testing.assert_allclose(kept, 0.75 * before + 0.25 * trained, atol=1e-6)
     assert any(np.any(before != now) for before, now in zip(decoder, model.student.get_weights(), strict=True))
+
+
+def test_the_losses_rank_an_image_and_what_is_decoded_in_opposite_ways():
+    real, rebuilt, drawn = np.array([[1.0], [0.0]]), np.array([[0.0], [0.0]]), np.array([[1.0], [2.0]])
+    found = [float(loss) for loss in refiner.rank(*map(tf.constant, (real, rebuilt, drawn)), 0.25)]
+
+    def mean(differences):
+        return np.mean(np.log1p(np.exp(differences)))
+
+    assert found[0] == pytest.approx(0.25 * mean(real - rebuilt) + 0.75 * mean(real - drawn))
+    assert found[1] == pytest.approx(mean(rebuilt - real) + mean(drawn - real))
+    # where all logits are the same, nobody is ahead
+    assert float(refiner.rank(*[tf.zeros((2, 1))] * 3, 0.5)[0]) == pytest.approx(np.log(2))
+
+
+def test_every_draw_of_the_pool_is_used_in_turn():
+    model = built()
+    found = [model.draw(tf.constant(step), 24)["z"].numpy() for step in range(8)]
+    np.testing.assert_array_equal(np.concatenate(found), np.tile(model.pool["z"], (3, 1)))
+
+
+def test_the_penalty_sees_real_rebuilt_and_drawn_images():
+    assert built().some(tf.constant(32)).numpy().tolist() == [0, 1, 16, 17, 32, 33, 64, 65]
+    assert built().some(tf.constant(2)).numpy().tolist() == [0, 1, 2, 4]
+
+
+def test_both_learning_rates_fall_along_half_a_cosine():
+    for optimizer, rate in zip(refiner.optimizers(0.1, 0.2, 100, final=0.02), (0.1, 0.2), strict=True):
+        for step, share in ((0, 1), (50, 0.51), (100, 0.02)):
+            optimizer.iterations.assign(step)
+            assert float(optimizer.learning_rate) == pytest.approx(share * rate)
 
 
 def test_the_penalty_is_the_squared_gradient_of_the_verdict():

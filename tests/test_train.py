@@ -17,7 +17,9 @@ from PIL import Image
 from keras_ae import export, train
 from keras_ae.data import pipeline
 from keras_ae.data.tasks import Variation
+from keras_ae.errors import UserError
 from keras_ae.exports.load import Exported
+from keras_ae.models import refiner
 from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder
 from keras_ae.models.optimizers import SCHEDULES
 from keras_ae.priors import mixture
@@ -505,6 +507,27 @@ def test_a_run_has_the_networks_of_the_export_and_begins_with_its_weights(tmp_pa
     card = json.loads((tmp_path / "out" / "card.json").read_text())
     assert card["started_from"]["experiment"] == "tiny"
     assert str(exported) not in json.dumps(card)
+
+
+def test_the_critic_of_an_export_goes_on(exported, tmp_path):
+    shutil.copytree(exported, tmp_path / "export")
+    path = tmp_path / "export" / "card.json"
+    card = json.loads(path.read_text())
+    card["configuration"]["refinement"] = {"critic_widths": [4, 8], "critic_blocks": [1], "epochs": 7}
+    path.write_text(json.dumps(card))
+    asked, origin = fit.adopt_networks(experiment.read("vae", [f"training.start_from={tmp_path / 'export'}"]))
+    # the critic as it was, trained as the experiment says
+    table = asked.tables["refinement"]
+    assert (table["critic_widths"], table["critic_blocks"], table["epochs"]) == ([4, 8], [1], 6)
+    one, other = (refiner.critic((16, 16, 3), critic_widths=[4, 8], critic_blocks=[1]) for _ in range(2))
+    fit.load_critic(other, origin)
+    assert not np.array_equal(one.get_weights()[0], other.get_weights()[0])
+    np.savez(tmp_path / "export" / "critic.npz", *[weights.astype("float16") for weights in one.get_weights()])
+    fit.load_critic(other, origin)
+    for here, there in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_allclose(here, there, rtol=1e-3, atol=1e-6)
+    with pytest.raises(UserError, match="the weights of its critic do not fit"):
+        fit.load_critic(refiner.critic((16, 16, 3)), origin)
 
 
 def test_the_shipped_export_is_one_to_start_from():

@@ -101,8 +101,12 @@ KEYS = {
     "feature_weight": "of the difference between the critic's features of images and reconstructions",
     "refinement.learning_rate": "of Muon for the decoder",
     "critic_learning_rate": "of Muon for the critic",
-    "penalty": "R1: weight of the critic's squared gradient at real images",
+    "refinement.final": "share of both learning rates that is left at the end, along half a cosine",
+    "critic_widths": "channels of the critic's maps after each halving",
+    "critic_blocks": "residual blocks of the critic on each map",
+    "penalty": "R1 and R2: weight of the critic's squared gradients at real and at decoded images",
     "average": "decay of the moving average of the decoder's weights, for each step",
+    "draws": "codes that are drawn from the prior when the stage begins, and used in turn",
 }
 
 

@@ -125,12 +125,12 @@ def write_generator(decoder, prior, folder):
     _save(decoder, endpoints, folder)
 
 
-def write(folder, encoder, decoder, prior, card, force=False):
+def write(folder, encoder, decoder, prior, card, force=False, critic=None):
     """Write a whole export to `folder`; it replaces an older one at the end.
 
     prior: density of the codes, see `priors.mixture`. card: what is known beside the facts of the networks; `labels` in it are
-    the names of the classes, used where the networks are conditional. Raises UserError if another process writes the folder, or
-    it contains something else, without `force`.
+    the names of the classes, used where the networks are conditional. critic: of the second stage. Raises UserError if another
+    process writes the folder, or it contains something else, without `force`.
     """
     folder, channels = files.check_output(folder, force), decoder.outputs[0].shape[-1]
     bands = pictures.describe_bands(channels)
@@ -157,6 +157,9 @@ def write(folder, encoder, decoder, prior, card, force=False):
         write_encoder(models["encoder"], card["fit"], partial / "encoder")
         write_decoder(models["decoder"], partial / "decoder")
         write_generator(models["decoder"], prior, partial / "generator")
+        if critic:
+            # for training that starts from the export
+            np.savez_compressed(partial / "critic.npz", *[weights.astype("float16") for weights in critic.get_weights()])
         card |= portable.write(partial, models, prior, card)
         (partial / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
         (partial / "README.md").write_text(readme(card), encoding="utf-8")

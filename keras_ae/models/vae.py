@@ -168,26 +168,23 @@ class Autoencoder(keras.Model):
 
     def make_train_function(self, force: bool = False) -> Callable:
         """Keras' function of a training step; its errors are those of `inputs`, as in the two below."""
-        if force or self.train_function is None:
-            super().make_train_function(force=True)
-            self.train_function = self._explaining(self.train_function)
-        return self.train_function
+        return self._make("train_function", force)
 
     def make_test_function(self, force: bool = False) -> Callable:
         """Keras' function of an evaluation step."""
-        if force or self.test_function is None:
-            super().make_test_function(force=True)
-            self.test_function = self._explaining(self.test_function)
-        return self.test_function
+        return self._make("test_function", force)
 
     def make_predict_function(self, force: bool = False) -> Callable:
         """Keras' function of a prediction."""
-        if force or self.predict_function is None:
-            super().make_predict_function(force=True)
-            self.predict_function = self._explaining(self.predict_function, counts=False)
-        return self.predict_function
+        return self._make("predict_function", force, counts=False)
 
-    def _explaining(self, function, counts=True):
+    def _make(self, name, force, counts=True):
+        if force or getattr(self, name) is None:
+            getattr(super(), f"make_{name}")(force=True)
+            setattr(self, name, self._explaining(getattr(self, name), counts))
+        return getattr(self, name)
+
+    def _explaining(self, function, counts):
         first = True
 
         def run(data):

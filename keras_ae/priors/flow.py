@@ -104,6 +104,26 @@ class Flow:
         labels = tf.broadcast_to(tf.convert_to_tensor(0 if label is None else label, tf.int32), (n,))
         return self._draw(n, seed, temperature, first, labels)
 
+    def pool(self, n: int, seed: int = 0, label: ArrayLike | None = None) -> np.ndarray:
+        """Draw n codes (n, latent_dim) at once, for training: many times as fast as `sample`, and other codes.
+
+        label: of a conditional model, class numbers (n,).
+        """
+        noise = np.random.default_rng((n, seed)).normal(size=(n, self.latent_dim)).astype("float32")
+        return np.asarray(self._follow(self.velocity(), tf.constant(noise), label))
+
+    def _follow(self, network, x, labels):
+        """The codes to which noise (n, latent_dim) flows."""
+
+        def velocity(x, t):
+            inputs = [x, tf.fill((tf.shape(x)[0], 1), t), *([labels] if self.classes else [])]
+            return normal_velocity(x, t) + network(inputs)
+
+        # a loop in the graph: it contains the network twice, not twenty times
+        for step in tf.range(STEPS):
+            x = advance(velocity, x, tf.cast(step, tf.float32))
+        return self.mean + x @ self.scale.T
+
     @functools.cached_property
     def _draw(self):
         # outside of a graph that draws: it would create the variables again in each
@@ -113,26 +133,21 @@ class Flow:
 
         @tf.function(input_signature=[number, number, real, number, numbers])
         def draw(n, seed, temperature, first, labels):
+            # in graphs of exports the weights stay float16
             weights = self._weights_of(network)
             begin = first // BLOCK
             blocks = (first + n - 1) // BLOCK - begin + 1
             before = first - begin * BLOCK
             labels = tf.pad(labels, [[before, blocks * BLOCK - before - n]])
 
+            def evaluate(inputs):
+                return network.stateless_call(weights, [], inputs)[0]
+
             def draw_block(index):
                 numbers = (begin + index) * BLOCK + tf.range(BLOCK)
                 noise = [tf.random.stateless_normal((self.latent_dim,), tf.stack([seed, numbers[row]])) for row in range(BLOCK)]
                 own_labels = tf.slice(labels, [index * BLOCK], [BLOCK])
-
-                def velocity(x, t):
-                    inputs = [x, tf.fill((BLOCK, 1), t), own_labels][: len(network.inputs)]
-                    return normal_velocity(x, t) + network.stateless_call(weights, [], inputs)[0]
-
-                x = temperature * tf.stack(noise)
-                # a loop in the graph: it contains the network twice, not twenty times
-                for step in tf.range(STEPS):
-                    x = advance(velocity, x, tf.cast(step, tf.float32))
-                return self.mean + x @ self.scale.T
+                return self._follow(evaluate, temperature * tf.stack(noise), own_labels)
 
             spec = tf.TensorSpec((BLOCK, self.latent_dim), tf.float32)
             codes = tf.map_fn(draw_block, tf.range(blocks), fn_output_signature=spec)

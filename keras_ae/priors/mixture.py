@@ -3,9 +3,10 @@
 Fitting a density to the codes after training repairs the samples of autoencoders and VAEs alike (Ghosh et al. 2020,
 arXiv:1903.12436). scikit-learn is needed for fitting only; drawing is plain TensorFlow and a pure function of the seed.
 
-A prior is a dataclass of arrays and numbers with `fit(codes, seed, labels, classes, **arguments)` and `sample(n, seed,
-temperature, first, label)`. `views` is the number of views of each image whose codes `fit` wants: the image itself, then images
-varied as in training. To add a prior, write the class and name it in `PRIORS`.
+A prior is a dataclass of arrays and numbers with `fit(codes, seed, labels, classes, **arguments)`, `sample(n, seed,
+temperature, first, label)`, and `pool(n, seed, label)`, which draws for training. `views` is the number of views of each image
+whose codes `fit` wants: the image itself, then images varied as in training. To add a prior, write the class and name it in
+`PRIORS`.
 """
 
 import dataclasses
@@ -111,6 +112,15 @@ class Mixture:
 
         return tf.map_fn(draw, first + tf.range(n), fn_output_signature=tf.TensorSpec(means.shape[1:], tf.float32))
 
+    def pool(self, n: int, seed: int = 0, label: ArrayLike | None = None) -> np.ndarray:
+        """Draw n codes (n, latent_dim) at once, for training: many times as fast as `sample`, and other codes."""
+        random = np.random.default_rng((n, seed))
+        weights = self.weights.astype("float64")
+        counts = random.multinomial(n, weights / weights.sum())
+        noise = np.split(random.normal(size=(n, self.latent_dim)).astype("float32"), np.cumsum(counts)[:-1])
+        parts = zip(self.means, self.scales, noise, strict=True)
+        return random.permutation(np.concatenate([mean + rows @ scale.T for mean, scale, rows in parts]))
+
 
 @dataclasses.dataclass(frozen=True)
 class Normal:
@@ -134,6 +144,10 @@ class Normal:
             return temperature * tf.random.stateless_normal((self.latent_dim,), tf.stack([seed, 2 * index + 1]))
 
         return tf.map_fn(draw, first + tf.range(n), fn_output_signature=tf.TensorSpec((self.latent_dim,), tf.float32))
+
+    def pool(self, n: int, seed: int = 0, label: ArrayLike | None = None) -> np.ndarray:
+        """Draw n codes (n, latent_dim) at once, as `Mixture.pool` does."""
+        return np.random.default_rng((n, seed)).normal(size=(n, self.latent_dim)).astype("float32")
 
 
 PRIORS = {"mixture": Mixture, "flow": Flow, "normal": Normal}

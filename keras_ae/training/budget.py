@@ -70,7 +70,7 @@ def time_stage(model, image_set, experiment, batch, variation):
 
 
 def time_prior(experiment, n):
-    """Seconds that a prior takes for codes of n images, from a short fit to normal ones."""
+    """Seconds that a prior takes for codes of n images and for the draws of a second stage, from a short fit to normal ones."""
     arguments = dict(experiment.tables["prior"])
     kind = mixture.PRIORS[arguments.pop("name")]
     if "steps" in arguments:
@@ -80,8 +80,11 @@ def time_prior(experiment, n):
         times, short = 20, {"components": [-(-arguments["components"][-1] // 2)], "iterations": 2}
     codes, began = np.random.default_rng(0).normal(size=(min(n, 10_000) // 4 + 1, experiment.latent_dim)), time.monotonic()
     with contextlib.redirect_stderr(io.StringIO()):
-        kind.fit(codes, 0, **arguments | short)
-    return times * (time.monotonic() - began)
+        prior = kind.fit(codes, 0, **arguments | short)
+    seconds, began = times * (time.monotonic() - began), time.monotonic()
+    if experiment.second_stage.epochs:
+        prior.pool(-(-experiment.tables["refinement"]["draws"] // 4))
+    return seconds + 4 * (time.monotonic() - began)
 
 
 def measure(experiment, image_set, strategy):
@@ -94,7 +97,7 @@ def measure(experiment, image_set, strategy):
     compiling, later = 0.0, 0.0
     if second.epochs:
         with strategy.scope():
-            model = experiment.refined(model.encoder, model.decoder, mixture.Normal(experiment.latent_dim), classes)
+            model = experiment.refined(model.encoder, model.decoder, mixture.Normal(experiment.latent_dim), 1000, classes)
         compiling, later, _ = time_stage(model, image_set, experiment, second.batch, variation.sharp)
     # codes of the prior and of PCA, held-out images with both; pictures
     passes = evaluating / batch * (2 * min(image_set.n_train, pipeline.SAMPLED) + 2 * image_set.n_test)

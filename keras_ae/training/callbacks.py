@@ -11,6 +11,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from keras_ae.images import pictures
+from keras_ae.models.networks import apply
 
 
 class Continue(keras.callbacks.Callback):
@@ -63,6 +64,25 @@ class Save(keras.callbacks.Callback):
         self.model.save_weights(partial)
         os.replace(partial, self.stage.weights(epoch + 1))
         self.stage.weights(epoch).unlink(missing_ok=True)
+
+
+class Scores(keras.callbacks.Callback):
+    """Logs what the critic of a second stage says of images, as "score_NAME": the mean of its logit for the whole image.
+
+    Where held-out images score as drawn ones do, and training images above both, the critic has memorized them (Karras et al.
+    2020, arXiv:2006.06676). images: by name, batches of `pipeline.first_batch`; drawn ones are added.
+    """
+
+    def __init__(self, images):
+        super().__init__()
+        self.images = images
+
+    def on_epoch_end(self, epoch, logs=None):
+        drawn = {name: values[:256] for name, values in self.model.pool.items() if values is not None}
+        batches = self.images | {"drawn": drawn | {"images": self.model.decode(drawn["z"], drawn)}}
+        for name, batch in batches.items():
+            judged = apply(self.model.critic, images=batch["images"], label=batch.get("label"))
+            logs[f"score_{name}"] = float(np.mean(judged["logits"][0]))
 
 
 class Progress(keras.callbacks.Callback):

@@ -32,7 +32,7 @@ from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder
 from keras_ae.models.latents import LATENTS
 from keras_ae.models.losses import RECONSTRUCTIONS, Likelihood
 from keras_ae.models.networks import CONDITIONS, DECODERS, ENCODERS, ImageShape, is_conditional
-from keras_ae.models.optimizers import OPTIMIZERS, SCHEDULES, Rate
+from keras_ae.models.optimizers import OPTIMIZERS, SCHEDULES, Rate, Share
 from keras_ae.models.refiner import Refiner, critic, optimizers
 from keras_ae.models.vae import VAE
 from keras_ae.priors.mixture import PRIORS, Flow, Mixture
@@ -114,12 +114,16 @@ class Training(Table):
 
 
 class SecondStage(Table):
-    """Length of the second stage: 0 epochs leave the decoder as the likelihood made it. `batch` counts real images."""
+    """Length of the second stage: 0 epochs leave the decoder as the likelihood made it. `batch` counts real images.
+
+    final: both learning rates fall along half a cosine to this share of what they are.
+    """
 
     epochs: Epochs = 0
     batch: Annotated[int, Ge(2), Le(65536)] = 32
     learning_rate: Rate = 5e-4
     critic_learning_rate: Rate = 1e-3
+    final: Share = 1.0
 
 
 class SmallData(Table):
@@ -159,7 +163,7 @@ NETWORKS = ("condition", "encoder", "decoder", "latent")
 
 # tables of keyword arguments alone
 SINGLE = {"uses": Uses, "data": Data, "training": Training, "small_data": SmallData}
-SINGLE |= {"refinement": table_of(Refiner, SecondStage)}
+SINGLE |= {"refinement": table_of(Refiner, table_of(critic, SecondStage))}
 
 
 def shown(value: Any) -> str:
@@ -320,15 +324,21 @@ class Experiment:
         model.optimizer.build(model.trainable_variables)
         return model, callbacks
 
-    def refined(self, encoder: keras.Model, decoder: keras.Model, prior: Flow | Mixture, classes: int = 0) -> Refiner:
+    def refined(
+        self, encoder: keras.Model, decoder: keras.Model, prior: Flow | Mixture, steps_per_epoch: int, classes: int = 0
+    ) -> Refiner:
         """The compiled second stage, from networks and a prior that the first stage made, for images in so many classes."""
         second, seed = self.second_stage, self.training.seed
-        numbers = {key: self.tables["refinement"][key] for key in table_of(Refiner).model_fields}
+        parts, numbers = (
+            {key: self.tables["refinement"][key] for key in table_of(function).model_fields} for function in (critic, Refiner)
+        )
         beta = self.tables["objective"].get("beta", 1.0)
         with _defaults(seed, self.precision):
-            judge = critic(decoder.output_shape[1:], classes if is_conditional(decoder) else 0)
+            judge = critic(decoder.output_shape[1:], classes if is_conditional(decoder) else 0, **parts)
             model = Refiner(encoder, decoder, judge, prior, self.likelihood(), beta=beta, seed=seed, **numbers)
-            model.compile(*optimizers(second.learning_rate, second.critic_learning_rate), jit_compile=False)
+            rates = second.learning_rate, second.critic_learning_rate
+            steps = max(1, steps_per_epoch * second.epochs)
+            model.compile(*optimizers(*rates, steps, second.final), jit_compile=devices.compiles())
         return model
 
     def _propose(self, **tables):

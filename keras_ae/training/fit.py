@@ -7,16 +7,18 @@ import shlex
 import tempfile
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_ae.data import pipeline
 from keras_ae.errors import UserError, explain
 from keras_ae.exports.load import Exported, load_savedmodel
 from keras_ae.files import versions
+from keras_ae.models import refiner
 from keras_ae.models.networks import sides
 from keras_ae.priors import mixture
 from keras_ae.training import budget, callbacks, devices, results
-from keras_ae.training.experiment import NETWORKS
+from keras_ae.training.experiment import NETWORKS, table_of
 from keras_ae.training.run import Run, Stage
 
 
@@ -99,7 +101,11 @@ def train(experiment, run, show=False, words=(), minutes=None):
         first = run.first.epochs
         if run.second.epochs < first + second.epochs and second.epochs:
             with strategy.scope():
-                model = experiment.refined(*run.best_networks(experiment.precision, stage=1), prior, classes)
+                model = experiment.refined(
+                    *run.best_networks(experiment.precision, stage=1), prior, image_set.n_train // second.batch, classes
+                )
+                if origin and not run.second.epochs:
+                    load_critic(model.critic, origin)
             # interpolated images would teach the critic that real ones are soft
             epochs, variation = (first, first + second.epochs, 0), experiment.data.variation.sharp
             fit_stage(run, run.second, model, image_set, experiment, epochs, second.batch, variation, show=show)
@@ -136,6 +142,9 @@ def fit_stage(run, stage, model, image_set, experiment, epochs, batch, variation
         strategy.scope(),
     ):
         todo = [keras.callbacks.TerminateOnNaN(raise_error=True), *counting, callbacks.Continue(seed, counting, saved)]
+        if stage is run.second:
+            shown = {"training": "train", "held_out": "test"}
+            todo.append(callbacks.Scores({name: pipeline.first_batch(image_set, side, 256) for name, side in shown.items()}))
         if chief:
             stage.forget_later_epochs()
             todo += [
@@ -259,7 +268,20 @@ def adopt_networks(experiment):
             raise UserError(f"cannot start from {folder} with {path}={ours}: the export has {theirs}")
     fit = {} if "data.fit" in experiment.chosen else {"fit": origin.fit}
     data = experiment.tables["data"] | taken["data"] | fit
-    return dataclasses.replace(experiment, tables=experiment.tables | networks | {"data": data}), origin
+    # its critic goes on, too
+    keys = table_of(refiner.critic).model_fields
+    critic = {key: value for key, value in described.get("refinement", {}).items() if key in keys}
+    tables = networks | {"data": data, "refinement": experiment.tables["refinement"] | critic}
+    return dataclasses.replace(experiment, tables=experiment.tables | tables), origin
+
+
+def load_critic(critic, exported):
+    """Give a critic the weights of that of an export, where it has one. Raises UserError where they do not fit."""
+    path = exported.folder / "critic.npz"
+    if path.exists():
+        unfit = f"cannot start from {exported.folder}: the weights of its critic do not fit"
+        with explain(unfit, ValueError), np.load(path) as file:
+            critic.set_weights([file[name].astype("float32") for name in file.files])
 
 
 def load_weights(model, exported):

@@ -144,6 +144,16 @@ class Run:
             VAE(encoder, decoder, experiment.likelihood()).load_weights(path)
         return encoder, decoder
 
+    def critic(self, prior):
+        """The critic of the second stage with its last weights; None without one. prior: of the run."""
+        if not self.second.epochs:
+            return None
+        config, experiment = self.read_json("config"), self.experiment()
+        networks = experiment.networks(tuple(config["data"]["shape"]), len(config["data"]["labels"]))
+        model = experiment.refined(*networks, prior, 1, len(config["data"]["labels"]))
+        model.load_weights(self.second.weights(self.second.epochs))
+        return model.critic
+
     def card(self):
         """What the card of an export says of a finished run: where the model comes from, and its held-out metrics."""
         config, measured = self.read_json("config"), self.read_json("metrics")
