@@ -25,7 +25,7 @@ def score(model, images, labels=None):
     rebuilt = np.clip(model.decode(codes["z"], labels), -1, 1)
     squared = np.square(pictures.to_float(images) - rebuilt).reshape(len(images), -1).astype("float64")
     scores = {"mse": squared.mean(axis=1)}
-    variance = model.card["held_out"].get("mse")
+    variance = model.card.get("held_out", {}).get("mse")
     if "z_log_var" in codes and variance:
         kl = space.kl(codes["z_mean"].astype("float64"), codes["z_log_var"].astype("float64")).sum(axis=1)
         scores["neg_elbo"] = space.nats(squared, variance).sum(axis=1) + kl

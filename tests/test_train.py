@@ -159,7 +159,8 @@ def test_both_stages_are_reported_and_counted_as_one(refined):
     assert all(re.search(r"negative ELBO +-?[\d.]+ nats  held out +-?[\d.]+  KL +[\d.]+  PSNR", line) for line in lines)
     # the critic has columns of its own
     first, second = refined.history()[0], refined.history()[-1]
-    assert set(second) - set(first) == {"adversarial", "critic"}
+    scores = {f"score_{name}" for name in ("training", "held_out", "drawn")}
+    assert set(second) - set(first) == {"adversarial", "critic", *scores}
 
 
 def test_ctrl_c_and_kill_9_lose_no_whole_epoch(tmp_path, command, refined, undrawn, monkeypatch, capfd):

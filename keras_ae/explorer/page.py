@@ -72,7 +72,7 @@ def describe(model, images, codes, seed, first):
 
 def noun_of(model):
     """What the page calls one picture."""
-    data = model.card["data"].get("name", "")
+    data = model.card.get("data", {}).get("name", "")
     return "cat" if "cat" in data else "digit" if data in ("digits", "mnist") else "picture"
 
 
@@ -97,7 +97,7 @@ def page_html(folder, seed=0, runtime="auto"):
         title=f"Explore the {noun_of(model)}s of {model.card['experiment']}",
         noun=noun_of(model),
         latent_dim=model.latent_dim,
-        psnr=model.card["held_out"].get("psnr"),
+        psnr=model.card.get("held_out", {}).get("psnr"),
         shown=pictures.describe_fit(model.input_shape, model.fit).replace("the picture", "your picture"),
         size=f"{width}x{height}{' in grey' * (channels == 1)}",
         ratio=f"{model.shape[1]} / {model.shape[0]}",

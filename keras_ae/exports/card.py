@@ -43,8 +43,8 @@ CHECKS = {
     "data": _is_table,
     "held_out": lambda value: _is_table(value) and _is_positive(value.get("mse", 1)),
 }
-DEFAULTS = {"format": FORMAT, "labels": [], "task": {"name": "identity"}, "fit": "crop"}
-DEFAULTS |= dict.fromkeys(("configuration", "data", "held_out"), {})
+DEFAULTS = {"format": FORMAT, "labels": [], "task": {"name": "identity"}, "fit": "crop", "configuration": {}}
+OPTIONAL = ("data", "held_out")
 
 
 def read_card(folder):
@@ -58,7 +58,7 @@ def read_card(folder):
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise UserError(one_line(f"{path} cannot be read: {error}; export the model again")) from None
     for key, check in CHECKS.items():
-        if not check(value := card.get(key)):
+        if not check(value := card.get(key, {} if key in OPTIONAL else None)):
             raise UserError(f"{path}: {key} cannot be {one_line(repr(value))[:80]}; export the model again")
     if card["format"] > FORMAT:
         raise UserError(f"{path}: a newer keras_ae wrote it (format {card['format']}); install that version")
