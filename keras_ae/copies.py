@@ -57,7 +57,7 @@ def list_groups(paths, entries, leaders):
     groups = np.split(order, np.flatnonzero(np.diff(leaders[order])) + 1)
     groups = [sorted(rows, key=rank) for rows in groups if len(rows) > 1]
     pairs = np.array([(rows[0], row) for rows in groups for row in rows[1:]], int).reshape(-1, 2)
-    kinds = dict(zip(pairs[:, 1], name_changes(*entries[pairs.T]).tolist(), strict=True))
+    kinds = dict(zip(pairs[:, 1], name_changes(*entries[pairs.T]).tolist(), strict=True)) if groups else {}
     # of equal files that are near-copies, one is
     _, first = np.unique(entries["digest"], return_index=True)
     kinds |= dict.fromkeys(set(pairs[:, 1]) - set(first), "identical")
@@ -87,6 +87,7 @@ def move(names, source, target):
     option("--move-to", metavar="DIR", help="move all files that are not kept to the same places in this folder, a new one"),
     option("--undo", action="store_true", help="move everything in --move-to back, and do nothing else"),
     FORCE,
+    keras=False,
 )
 def main(arguments):
     directory, target = Path(arguments.directory), Path(arguments.move_to or os.devnull)

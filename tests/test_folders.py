@@ -51,6 +51,15 @@ def everything(folder):
     return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def test_a_folder_without_copies_has_an_empty_table(tmp_path, capfd):
+    (tmp_path / "in").mkdir()
+    for number in range(3):
+        cat(number).save(tmp_path / "in" / f"{number}.jpg")
+    copies.main([str(tmp_path / "in"), "--out", str(tmp_path / "out")])
+    assert "3 pictures: 0 byte-for-byte copies and 0 near-copies in 0 groups" in capfd.readouterr().out
+    assert rows(tmp_path / "out" / "copies.csv") == []
+
+
 def test_each_kind_of_copy_is_found_and_named_and_the_original_is_kept(mixed, tmp_path, capfd):
     copies.main([str(mixed), "--out", str(tmp_path / "out")])
     printed = capfd.readouterr()
