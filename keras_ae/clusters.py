@@ -23,9 +23,8 @@ def find_clusters(looks, count, seed):
     from sklearn.cluster import MiniBatchKMeans
 
     count = min(count or min(50, round((len(looks) / 2) ** 0.5)) or 1, len(looks))
-    with warnings.catch_warnings():
-        # fewer different pictures than clusters
-        warnings.simplefilter("ignore")
+    # fewer different pictures than clusters
+    with warnings.catch_warnings(action="ignore"):
         search = MiniBatchKMeans(count, random_state=seed, n_init=3, batch_size=4096).fit(looks)
     _, numbers, sizes = np.unique(search.labels_, return_inverse=True, return_counts=True)
     places = np.argsort(np.argsort(-sizes, kind="stable"))

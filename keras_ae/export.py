@@ -12,8 +12,7 @@ def export_run(run, folder, license="unknown", force=False):
 
     card = run.card() | {"license": license}
     with native_lines_hidden():
-        prior = mixture.load_prior(run.prior)
-        path = save.write(folder, *run.best_networks(), prior, card, force, run.critic(prior))
+        path = save.write(folder, *run.best_networks(), mixture.load_prior(run.prior), card, force, run.critic())
     card = json.loads((path / "card.json").read_text(encoding="utf-8"))
     for kind in ("onnx", "litert"):
         if reason := card[kind].get("missing"):

@@ -158,12 +158,13 @@ def lock(path, message, wait=False):
 
 
 def render(package, name, **values):
-    """The text of the Jinja template `name` in the folder assets/ of a package; values are escaped where it is HTML."""
+    """The text of the Jinja template `name` in assets/ of a package, such as `keras_ae.judge`; values are escaped in HTML."""
     import jinja2
 
-    loader, escape = jinja2.PackageLoader(package, "assets"), jinja2.select_autoescape()
+    loader, escape = jinja2.PackageLoader("keras_ae", ""), jinja2.select_autoescape()
     options = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
-    return jinja2.Environment(loader=loader, autoescape=escape, **options).get_template(name).render(values)
+    environment = jinja2.Environment(loader=loader, autoescape=escape, **options)
+    return environment.get_template(f"{package.rpartition('.')[2]}/assets/{name}").render(values)
 
 
 def versions():

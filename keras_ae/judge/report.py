@@ -67,10 +67,8 @@ def draw(folder, models, arrays):
         figures.rows(lines, [], path, title)
         yield "smoothness", path, f"{title}, {len(lines)} rows of {len(lines[0])} images"
         originals = array["originals"]
-        path, title = (
-            folder / f"latent_map_{index}.png",
-            f"{name}: {len(originals)} held-out images at the places of their codes",
-        )
+        path = folder / f"latent_map_{index}.png"
+        title = f"{name}: {len(originals)} held-out images at the places of their codes"
         figures.thumbnails(principal(array["z"]), originals, path, title)
         yield "map", path, title
 

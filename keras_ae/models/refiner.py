@@ -15,7 +15,7 @@ from keras import layers, ops
 
 from keras_ae.models.losses import Reconstruction
 from keras_ae.models.networks import Counts, ImageShape, ResidualBlock, Widths, apply, class_count, is_conditional, stages
-from keras_ae.models.optimizers import Muon
+from keras_ae.models.optimizers import Muon, cosine
 from keras_ae.models.vae import Autoencoder, Tensors, draw, shared
 
 
@@ -129,9 +129,9 @@ class Refiner(Autoencoder):
         self.penalty = penalty
         self.average = average
         classes = class_count(encoder)
-        labels = np.arange(draws, dtype="int32") % classes if classes else None
+        labels = {"label": np.arange(draws, dtype="int32") % classes} if classes else {}
         # none of them is a code of `sample`: those that are judged or shown afterwards were not trained on
-        self.pool = {"z": prior.pool(draws, seed, labels), "label": labels}
+        self.pool = {"z": prior.pool(draws, seed, **labels), **labels}
         self.student = keras.models.clone_model(decoder)
         self.student.set_weights(decoder.get_weights())
 
@@ -186,7 +186,7 @@ class Refiner(Autoencoder):
         context = tf.distribute.get_replica_context()
         first = n * (step * context.num_replicas_in_sync + context.replica_id_in_sync_group)
         rows = (first + tf.range(n)) % len(self.pool["z"])
-        return {name: tf.gather(values, rows) for name, values in self.pool.items() if values is not None}
+        return {name: tf.gather(values, rows) for name, values in self.pool.items()}
 
     def some(self, n):
         """Rows of an eighth of the real images of a step, and of as many decoded ones: half rebuilt, half drawn."""
@@ -227,5 +227,5 @@ def optimizers(
     Over so many steps, both rates fall along half a cosine to `final` times what they are.
     """
     numbers = {"momentum": 0.9, "adam_beta_1": 0.5, "adam_beta_2": 0.99, "weight_decay": None, "adam_weight_decay": None}
-    rates = (keras.optimizers.schedules.CosineDecay(rate, steps, final) for rate in (learning_rate, critic_learning_rate))
-    return tuple(Muon(rate, **numbers) for rate in rates)
+    rates = learning_rate, critic_learning_rate
+    return tuple(Muon(cosine(steps, 1, learning_rate=rate, warmup_steps=0, final=final)[0], **numbers) for rate in rates)

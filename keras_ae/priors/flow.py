@@ -133,7 +133,6 @@ class Flow:
 
         @tf.function(input_signature=[number, number, real, number, numbers])
         def draw(n, seed, temperature, first, labels):
-            # in graphs of exports the weights stay float16
             weights = self._weights_of(network)
             begin = first // BLOCK
             blocks = (first + n - 1) // BLOCK - begin + 1

@@ -78,7 +78,7 @@ class Scores(keras.callbacks.Callback):
         self.images = images
 
     def on_epoch_end(self, epoch, logs=None):
-        drawn = {name: values[:256] for name, values in self.model.pool.items() if values is not None}
+        drawn = {name: values[:256] for name, values in self.model.pool.items()}
         batches = self.images | {"drawn": drawn | {"images": self.model.decode(drawn["z"], drawn)}}
         for name, batch in batches.items():
             judged = apply(self.model.critic, images=batch["images"], label=batch.get("label"))

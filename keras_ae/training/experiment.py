@@ -329,16 +329,14 @@ class Experiment:
     ) -> Refiner:
         """The compiled second stage, from networks and a prior that the first stage made, for images in so many classes."""
         second, seed = self.second_stage, self.training.seed
-        parts, numbers = (
-            {key: self.tables["refinement"][key] for key in table_of(function).model_fields} for function in (critic, Refiner)
-        )
+        table = self.tables["refinement"]
+        parts, numbers = ({key: table[key] for key in table_of(function).model_fields} for function in (critic, Refiner))
         beta = self.tables["objective"].get("beta", 1.0)
         with _defaults(seed, self.precision):
             judge = critic(decoder.output_shape[1:], classes if is_conditional(decoder) else 0, **parts)
             model = Refiner(encoder, decoder, judge, prior, self.likelihood(), beta=beta, seed=seed, **numbers)
             rates = second.learning_rate, second.critic_learning_rate
-            steps = max(1, steps_per_epoch * second.epochs)
-            model.compile(*optimizers(*rates, steps, second.final), jit_compile=devices.compiles())
+            model.compile(*optimizers(*rates, steps_per_epoch * second.epochs, second.final), jit_compile=devices.compiles())
         return model
 
     def _propose(self, **tables):

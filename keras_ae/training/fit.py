@@ -62,9 +62,8 @@ def train(experiment, run, show=False, words=(), minutes=None):
             if options.epochs > (before := run.experiment().training.epochs):
                 if out_of_patience(run.first, options):
                     raise UserError(f"training.patience ended the first stage of {run}; more epochs would not; train a new run")
-                schedule = (
-                    f"the {experiment.tables['schedule']['name']} schedule spans {options.epochs} epochs instead of {before}"
-                )
+                name = experiment.tables["schedule"]["name"]
+                schedule = f"the {name} schedule spans {options.epochs} epochs instead of {before}"
                 again = ", and the second stage begins anew" if second.epochs else ""
                 begins = f"continuing {run} after epoch {run.first.epochs}, {schedule}{again}"
                 if chief:
@@ -142,7 +141,7 @@ def fit_stage(run, stage, model, image_set, experiment, epochs, batch, variation
         strategy.scope(),
     ):
         todo = [keras.callbacks.TerminateOnNaN(raise_error=True), *counting, callbacks.Continue(seed, counting, saved)]
-        if stage is run.second:
+        if chief and stage is run.second:
             shown = {"training": "train", "held_out": "test"}
             todo.append(callbacks.Scores({name: pipeline.first_batch(image_set, side, 256) for name, side in shown.items()}))
         if chief:

@@ -20,6 +20,7 @@ from pathlib import Path
 from keras_ae import files
 from keras_ae.errors import UserError, explain
 from keras_ae.models.vae import VAE
+from keras_ae.priors import mixture
 from keras_ae.training.experiment import complete
 
 ROOT = Path("runs")
@@ -144,13 +145,14 @@ class Run:
             VAE(encoder, decoder, experiment.likelihood()).load_weights(path)
         return encoder, decoder
 
-    def critic(self, prior):
-        """The critic of the second stage with its last weights; None without one. prior: of the run."""
+    def critic(self):
+        """The critic of the second stage with its last weights; None without one."""
         if not self.second.epochs:
             return None
-        config, experiment = self.read_json("config"), self.experiment()
-        networks = experiment.networks(tuple(config["data"]["shape"]), len(config["data"]["labels"]))
-        model = experiment.refined(*networks, prior, 1, len(config["data"]["labels"]))
+        data, experiment = self.read_json("config")["data"], self.experiment()
+        networks = experiment.networks(tuple(data["shape"]), len(data["labels"]))
+        # nothing is drawn: any prior does
+        model = experiment.refined(*networks, mixture.Normal(experiment.latent_dim), 1, len(data["labels"]))
         model.load_weights(self.second.weights(self.second.epochs))
         return model.critic
 
