@@ -2,18 +2,8 @@
 
 import numpy as np
 
-from keras_ae.commandline import (
-    EXPORT,
-    check_out,
-    command,
-    import_tensorflow,
-    number,
-    open_model,
-    option,
-    out,
-    picture_options,
-    read_pictures,
-)
+from keras_ae import commandline
+from keras_ae.commandline import EXPORT, check_out, command, number, open_model, option, out, picture_options, read_pictures
 from keras_ae.images import pictures
 
 
@@ -29,7 +19,7 @@ def main(arguments):
     model.check_rebuilds()
     if arguments.refine:
         # without the lines of its start
-        import_tensorflow()
+        commandline.import_tensorflow()
     _, originals, labels = read_pictures(model, arguments)
     z = model.refine(originals, model.encode(originals, labels), arguments.refine, labels, progress="refining codes")
     rebuilt = pictures.to_uint8(model.decode(z, labels))
