@@ -21,9 +21,9 @@ ROOMS = {
 }
 LEAVES = {"errors", "files"}
 # lines of Python, of the package with all rooms, of its top level (commands and leaves), of folders beside it
-PACKAGE_LINES, TOP_LINES, BESIDE = 10119, 1570, {"tests": 8560, "benchmarks": 1550}
+PACKAGE_LINES, TOP_LINES, BESIDE = 10140, 1570, {"tests": 8690, "benchmarks": 1550}
 # files of the package, lines of JavaScript, CSS and templates, words of the documentation
-FILES, PAGE_LINES, WORDS = 73, 1050, 16_530
+FILES, PAGE_LINES, WORDS = 73, 1050, 16531
 
 
 def lines_of(paths):
