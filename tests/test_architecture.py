@@ -23,7 +23,7 @@ LEAVES = {"errors", "files"}
 # lines of Python, of the package with all rooms, of its top level (commands and leaves), of folders beside it
 PACKAGE_LINES, TOP_LINES, BESIDE = 10140, 1570, {"tests": 8690, "benchmarks": 1550}
 # files of the package, lines of JavaScript, CSS and templates, words of the documentation
-FILES, PAGE_LINES, WORDS = 73, 1050, 16531
+FILES, PAGE_LINES, WORDS = 73, 1050, 16286
 
 
 def lines_of(paths):
