@@ -13,7 +13,7 @@ ROOMS = {
     "images": (835, 5),
     "priors": (681, 4),
     "data": (1790, 8),
-    "models": (1562, 8),
+    "models": (1686, 8),
     "judge": (835, 6),
     "exports": (1017, 6),
     "training": (1522, 7),
@@ -21,9 +21,9 @@ ROOMS = {
 }
 LEAVES = {"errors", "files"}
 # lines of Python, of the package with all rooms, of its top level (commands and leaves), of folders beside it
-PACKAGE_LINES, TOP_LINES, BESIDE = 9999, 1570, {"tests": 8520, "benchmarks": 1550}
+PACKAGE_LINES, TOP_LINES, BESIDE = 10140, 1570, {"tests": 8690, "benchmarks": 1550}
 # files of the package, lines of JavaScript, CSS and templates, words of the documentation
-FILES, PAGE_LINES, WORDS = 73, 1050, 18_020
+FILES, PAGE_LINES, WORDS = 73, 1050, 18_140
 
 
 def lines_of(paths):
