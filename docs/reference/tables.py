@@ -80,7 +80,7 @@ KEYS = {
     "share": "of the KL that is left out",
     "iwae.draws": "codes for each image; a step decodes all of them",
     "norm": "weight of half of the squared norm of a code",
-    "decay": "weight of the squared weights of the decoder",
+    "rae.decay": "weight of the squared weights of the decoder",
     "rae.penalty": "weight of the squared Jacobian of the decoder, which takes a second gradient; 0: none",
     "form": "1: covariances of `z_mean`; 2: of draws",
     "off": "weight of squared covariances",
