@@ -10,8 +10,8 @@ sys.path.insert(0, str(ROOT))
 PAGE = Path(__file__).with_name("tables.md")
 HEAD = """# Tables and keys
 
-Every table of an [experiment file](experiments.md), its names, and every key with its default, its bounds and, where it is
-first used, its meaning. On the command line, `--set table.key=value`. `docs/reference/tables.py` writes this page.
+Every table of an [experiment file](experiments.md), its names, and every key with its default, bounds below 1,000 and, where it
+is first used, its meaning. On the command line, `--set table.key=value`. `docs/reference/tables.py` writes this page.
 """
 NAMES = {
     "identity": "the encoder gets the image itself: an autoencoder",
@@ -143,9 +143,10 @@ def bounds(schema, kinds):
     if "enum" in schema:
         return "of " + ", ".join(f"`{value}`" for value in schema["enum"])
     if "items" in schema:
-        return f"{kinds.get('array', 'each')} {bounds(schema['items'], {})}"
+        return f"{kinds.get('array', 'each')} {bounds(schema['items'], {})}".removesuffix("each ")
     words = kinds.get(schema.get("type"), "")
-    if "minimum" in schema or "exclusiveMinimum" in schema:
+    # larger ones stop mistakes alone
+    if schema.get("maximum", schema.get("exclusiveMaximum", 1000)) < 1000:
         low = f"[{schema['minimum']:g}" if "minimum" in schema else f"({schema['exclusiveMinimum']:g}"
         high = f"{schema['maximum']:g}]" if "maximum" in schema else f"{schema['exclusiveMaximum']:g})"
         words += f" in {low}, {high}"
