@@ -61,12 +61,3 @@ def test_inception_resizes_images_to_its_own_size(monkeypatch):
     monkeypatch.setattr(keras.applications, "InceptionV3", lambda **arguments: network)
     assert features.inception()(tf.zeros((2, 28, 28, 1))).shape == (2, 3)
     assert seen == [(2, 299, 299, 3)]
-
-
-def test_another_texture_than_the_usual_one_is_far():
-    usual, rebuilt = RANDOM.normal(0, 0.1, (2, 60, 64, 64, 3)).astype("float32")
-    texture = features.Texture(usual[:40], rebuilt[:40])
-    others = usual[40:] + waves(0)
-    assert texture(usual[40:], rebuilt[40:]).max() < texture(others, rebuilt[40:]).min()
-    with pytest.raises(UserError, match="19 usual images are too few"):
-        features.Texture(usual[:19], rebuilt[:19])

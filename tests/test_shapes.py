@@ -58,7 +58,7 @@ COMMANDS = {
     "interpolate": (interpolate, ["PHOTO", "PHOTO", "--steps", 3], "between.png", (76, 16)),
     "edit": (edit, ["PHOTO", "--attribute", "eye_size", "--examples", 10, "--steps", 2], "edited.png", (50, 16)),
     "side_light": (edit, ["--attribute", "side_light", "--examples", 50, "--steps", 2], "lit.png", (50, 16)),
-    "score": (score, ["--data", "FOLDER"], "scores.csv", None),
+    "score": (score, ["--data", "FOLDER"], "scores", None),
     "embed": (embed, ["--data", "FOLDER"], "embedding", None),
     "evaluate": (evaluate, ["--data", "FOLDER", "--n", 50, "--others", "FOLDER"], "report", None),
 }
