@@ -23,7 +23,7 @@ LEAVES = {"errors", "files"}
 # lines of Python, of the package with all rooms, of its top level (commands and leaves), of folders beside it
 PACKAGE_LINES, TOP_LINES, BESIDE = 10505, 1834, {"tests": 8836, "benchmarks": 1550}
 # files of the package, lines of JavaScript, CSS and templates, words of the documentation
-FILES, PAGE_LINES, WORDS = 76, 1070, 16_759
+FILES, PAGE_LINES, WORDS = 76, 1070, 16_850
 
 
 def lines_of(paths):
