@@ -113,6 +113,7 @@ KEYS = {
     "seed": "of weights, order, noise and samples",
     "precision": "`auto` takes the faster one where the hardware has it",
     "devices": "where to train ([scaling up](../scale.md))",
+    "track": "where curves go beside history.csv and TensorBoard ([tracking](../guides/tracking.md))",
     "start_from": "export whose networks and weights training begins with",
     "images": "below this many training images the other keys apply; 0: never",
     "small_data.steps": "of the first stage, at least",
