@@ -23,7 +23,7 @@ LEAVES = {"errors", "files"}
 # lines of Python, of the package with all rooms, of its top level (commands and leaves), of folders beside it
 PACKAGE_LINES, TOP_LINES, BESIDE = 10860, 1904, {"tests": 9022, "benchmarks": 1540}
 # files of the package, lines of JavaScript, CSS and templates, words of the documentation
-FILES, PAGE_LINES, WORDS = 77, 1064, 16_467
+FILES, PAGE_LINES, WORDS = 77, 1064, 16_487
 
 
 def lines_of(paths):
