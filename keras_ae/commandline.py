@@ -74,6 +74,7 @@ SEED = option("--seed", type=number(0, 2**31 - 1, int), default=0, help="seed of
 FORCE = option("--force", action="store_true", help="replace what is at --out, even if it is not from keras_ae")
 LABEL = option("--label", metavar="CLASS", help="class of a conditional model, by name or number")
 RUNTIME = option("--runtime", choices=("auto", "onnx", "tensorflow"), default="auto", help="auto is onnx where --model has it")
+SECONDS = option("--seconds", type=number(0.1, 3600), help="length of a film (default: 2 for each picture on the way)")
 # of commands that use one export
 EXPORT = (MODEL, LABEL, RUNTIME, SEED, FORCE)
 # of commands that compare pictures, and need no export
@@ -165,6 +166,19 @@ def read_looks(model, paths, directory):
         return paths, entries["look"].astype("float32")
     files, codes = zip(*((here, model.encode(*batch)) for here, *batch in read_batches(model, paths, directory)), strict=True)
     return list(itertools.chain(*files)), np.concatenate(codes)
+
+
+def write_film(model, path, codes, columns=1):
+    """Decode codes (n, cells, latent_dim) to a film, 30 frames a second, of a grid with so many columns.
+
+    The last codes are the first ones, and so are the frames to the bit, whatever a runtime rounds.
+    """
+    starts = tqdm(range(0, len(codes) - 1, 32), "decoding", unit="batch", disable=None, leave=False)
+    blocks = (codes[:-1][first : first + 32] for first in starts)
+    decoded = (np.split(pictures.to_uint8(model.decode(np.concatenate(block))), len(block)) for block in blocks)
+    frames = (pictures.grid(cells, columns) for block in decoded for cells in block)
+    first = next(frames)
+    pictures.write(path, itertools.chain([first], frames, [first]), milliseconds=1000 / 30)
 
 
 def warn(text):
