@@ -69,35 +69,27 @@ def read_masks(root, files, shape, fit):
     masks = np.zeros((len(files), *shape[:2]), bool)
     for mask, file in zip(masks, files, strict=True):
         place = root / "ground_truth" / file.parent.relative_to(root / "test")
-        for path in (place / f"{file.stem}_mask.png", place / f"{file.stem}.png"):
-            if path.exists():
-                mask[:] = pictures.read(path, (*shape[:2], 1), fit=fit)[..., 0] > 127
+        for path in filter(Path.exists, (place / f"{file.stem}_mask.png", place / f"{file.stem}.png")):
+            mask[:] = pictures.read(path, (*shape[:2], 1), fit=fit)[..., 0] > 127
     return masks
 
 
-def describe(rows, about):
-    """Lines on the result. rows: scores of each picture, the last ones with decisions if `about` says how they were learned."""
-    if not about:
-        return [f"{len(rows):,} pictures, the least likely first"]
-    count = sum(bool(row[-2]) for row in rows)
-    expected = f"of usual ones {about['expected_false_alarms']:.2%} are expected by {about['n_held_out']:,} held-out pictures"
-    return [f"{count:,} of {len(rows):,} pictures are anomalous", expected]
-
-
-def write_page(folder, names, rows, directory, said, shown):
-    """Write scores.csv and scores.html. rows: picture file and scores, the most unusual first. shown: see `pages.write`."""
-    table = [("file", *names, *(["heatmap"] if shown else []))]
-    sections = {"Anomalous": [], "Usual": []} if shown else {"Least likely first": []}
-    for file, *scores in rows:
-        written = [
-            ("no", "yes")[int(value)] if name == "anomalous" else f"{value:.5g}"
-            for name, value in zip(names, scores, strict=True)
-        ]
-        table.append((pictures.printable(file), *written, *([shown[file].relative_to(folder)] if shown else [])))
-        section = list(sections)[0 if not shown or scores[-2] else 1]
-        sections[section].append((file, [f"{names[-1]} {written[-1]}"]))
-    sections = {f"{name}: {len(cards):,}": cards[:SHOWN] for name, cards in sections.items()}
-    pages.write(folder / "scores.csv", table, directory, said, sections, shown)
+def write_page(folder, rows, directory, said, shown):
+    """Write scores.csv and scores.html. rows: dicts that begin with "file" and end with the score that ranks them."""
+    rows = sorted(rows, key=lambda row: list(row.values())[-1], reverse=True)
+    *_, name = rows[0]
+    parts = {"The least likely first": rows}
+    if shown:
+        parts = {
+            title: [row for row in rows if row["anomalous"] == word] for title, word in (("Anomalous", "yes"), ("Usual", "no"))
+        }
+    sections = {
+        f"{title}: {len(part):,}": [(row["file"], [f"{name} {row[name]:.4g}"]) for row in part[:SHOWN]]
+        for title, part in parts.items()
+    }
+    table = [(pictures.printable(row["file"]), *list(row.values())[1:]) for row in rows]
+    pages.write(folder / "scores.csv", [list(rows[0]), *table], directory, said, sections, shown)
+    return rows[0]["file"]
 
 
 @command(
@@ -128,30 +120,36 @@ def main(arguments):
         about = find.about
         if arguments.keep and (missing := keep(find, model)):
             warn(f"no onnx/anomaly.onnx: {missing}")
-    rows, maps, files, shown = [], [], [], {}
+    rows, maps, shown = [], [], {}
     with write_folder(path, arguments.force) as folder:
-        for here, images, labels in read_batches(model, paths, directory, 64):
+        for files, images, labels in read_batches(model, paths, directory, 64):
             scores = score(model, images, labels)
             if find:
                 found = find(images, labels)
-                scores |= {"anomalous": found["anomalous"], "score": found["score"]}
+                names = [
+                    f"heatmaps/{len(rows) + index:05}_{pictures.printable(file.stem)}.png" for index, file in enumerate(files)
+                ]
+                for file, name, image, heat in zip(files, names, images, found["map"], strict=True):
+                    shown[file] = folder / name
+                    pictures.write_png(folder / name, draw_heat(image, heat))
                 maps += [found["map"]] if laid_out else []
-                for image, heat, file in zip(images, found["map"], here, strict=True):
-                    shown[file] = folder / "heatmaps" / f"{len(shown):05}_{file.stem}.png"
-                    pictures.write_png(shown[file], draw_heat(image, heat))
-            files += here
-            rows += zip(*scores.values(), strict=True)
-        order = sorted(range(len(rows)), key=lambda row: rows[row][-1], reverse=True)
-        said = describe(rows, about)
-        if laid_out and len({file.parent.name == "good" for file in files}) == 2:
+                decisions = np.where(found["anomalous"], "yes", "no")
+                scores |= {"anomalous": decisions, "heatmap": names, "score": found["score"]}
+            rows += [dict(zip(("file", *scores), row, strict=True)) for row in zip(files, *scores.values(), strict=True)]
+        said = [f"{len(rows):,} pictures"]
+        if find:
+            chance = f"{about['expected_false_alarms']:.2%} of usual ones are expected"
+            said = [f"{sum(row['anomalous'] == 'yes' for row in rows):,} of {said[0]} are anomalous; {chance}"]
+        bad = [row["file"].parent.name != "good" for row in rows]
+        if laid_out and len(set(bad)) == 2:
             from keras_ae.judge.anomalies import measure
 
-            bad = [file.parent.name != "good" for file in files]
-            masks = read_masks(root, files, model.shape, model.fit)
-            figures = measure(*np.array(rows)[:, [-1, -2]].T, bad, np.concatenate(maps), masks)
+            masks = read_masks(root, [row["file"] for row in rows], model.shape, model.fit)
+            scores, decisions = [row["score"] for row in rows], [row["anomalous"] == "yes" for row in rows]
+            figures = measure(scores, decisions, bad, np.concatenate(maps), masks)
             said.append(", ".join(f"{name} {value:.3f}" for name, value in figures.items()))
-        write_page(folder, list(scores), [(files[row], *rows[row]) for row in order], directory or ".", said, shown)
-    print(f"{'; '.join(said)}; first {files[order[0]]} -> {path}: scores.csv, scores.html")
+        first = write_page(folder, rows, directory or ".", said, shown)
+    print(f"{'; '.join(said)}; first {pictures.printable(first)} -> {path}: scores.csv, scores.html")
 
 
 if __name__ == "__main__":

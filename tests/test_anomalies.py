@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import keras_ae
 from keras_ae import score
@@ -50,8 +51,9 @@ def test_distances_are_those_of_what_is_missing_given_the_reconstruction():
     context = RANDOM.normal(size=(4000, 2))
     missing = context @ [[1.0, 2.0], [0.0, 1.0]] + RANDOM.normal(size=(4000, 2)) * [0.5, 2.0]
     means, factors = anomalies.fit_gaussians(np.concatenate([context, missing], axis=1)[:, None, None].astype("float32"))
-    far = np.linalg.norm((np.array([1.0, 1.0, 1.0, 3.0 + 2.0]) - means[0, 0]) @ factors[0, 0])
-    assert far == pytest.approx(1.0, abs=0.1)
+    # from what is expected, two deviations of the first and three of the second
+    far = np.linalg.norm((np.array([1.0, 1.0, 1.0 + 2 * 0.5, 3.0 + 3 * 2.0]) - means[0, 0]) @ factors[0, 0])
+    assert far == pytest.approx(np.sqrt((2**2 + 3**2) / stats.chi2.ppf(0.99, 2)), rel=0.1)
 
 
 @pytest.fixture(scope="module")
