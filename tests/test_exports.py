@@ -344,6 +344,7 @@ def test_what_is_no_export_says_what_it_is(copy, run, tmp_path):
     with pytest.raises(UserError, match="has no onnx/decoder.onnx"):
         Exported(copy, runtime="onnx")
     assert isinstance(Exported(copy, runtime="auto")._runtime, load.TensorFlow)
+    assert Exported(copy, runtime="auto").generate(2)[0].shape == (2, 16, 16, 3)
 
 
 def test_onnx_files_and_a_card_are_enough(copy, monkeypatch):
@@ -436,21 +437,6 @@ def test_images_in_the_order_of_their_classes_are_all_in_the_prior(tmp_path, mon
     assert 0.2 < first < 0.8
 
 
-def test_networks_of_mixed_precision_are_exported_in_float32(tmp_path, not_portable):
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        mixed = small_vae()
-    finally:
-        keras.config.set_dtype_policy("float32")
-    model = save.save(mixed, tmp_path / "mixed", PIXELS, prior="normal")
-    whole = small_vae()
-    for network, other in ((whole.encoder, mixed.encoder), (whole.decoder, mixed.decoder)):
-        network.set_weights(other.get_weights())
-    np.testing.assert_allclose(model.encode(PIXELS), whole.encoder(pictures.to_float(PIXELS))["z_mean"], atol=1e-3)
-    z = RANDOM.standard_normal((3, 4), "float32")
-    np.testing.assert_allclose(model.decode(z), whole.decoder(z), atol=1e-4)
-
-
 @keras.saving.register_keras_serializable("tests")
 class OwnLikelihood:
     """Twice the squared error, with a configuration that is no JSON."""
@@ -462,9 +448,21 @@ class OwnLikelihood:
         return {"weight": np.float32(2)}
 
 
-def test_a_likelihood_of_ones_own_is_not_in_the_card(tmp_path, not_portable):
-    vae = small_vae()
-    model = save.save(VAE(vae.encoder, vae.decoder, OwnLikelihood()), tmp_path / "mine", PIXELS, prior="normal")
+def test_networks_of_mixed_precision_are_exported_in_float32_and_a_likelihood_of_ones_own_is_not_in_the_card(
+    tmp_path, not_portable
+):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        mixed = small_vae()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model = save.save(VAE(mixed.encoder, mixed.decoder, OwnLikelihood()), tmp_path / "mixed", PIXELS, prior="normal")
+    whole = small_vae()
+    for network, other in ((whole.encoder, mixed.encoder), (whole.decoder, mixed.decoder)):
+        network.set_weights(other.get_weights())
+    np.testing.assert_allclose(model.encode(PIXELS), whole.encoder(pictures.to_float(PIXELS))["z_mean"], atol=1e-3)
+    z = RANDOM.standard_normal((3, 4), "float32")
+    np.testing.assert_allclose(model.decode(z), whole.decoder(z), atol=1e-4)
     assert "reconstruction" not in model.card["configuration"]
 
 

@@ -93,12 +93,6 @@ def test_the_number_of_components_is_chosen_on_held_out_codes():
         Mixture.fit(codes, components=())
 
 
-def test_a_fit_that_does_not_converge_is_reported_in_one_line(capfd):
-    Mixture.fit(two_clusters(), components=[5], iterations=1)
-    (line,) = capfd.readouterr().err.splitlines()
-    assert line.startswith("warning: the fit of a mixture with 5 components did not converge")
-
-
 @pytest.mark.parametrize("n", [1, 7])
 @pytest.mark.parametrize("kind", [Mixture, Flow])
 def test_few_codes_and_constant_dimensions_are_no_obstacle(kind, n):
