@@ -7,6 +7,8 @@ from .exports.load import load as load
 from .exports.save import save as save
 from .images.figures import show as show
 from .models.adversarial_autoencoder import AdversarialAutoencoder as AdversarialAutoencoder
+from .models.latents import FSQ as FSQ
+from .models.latents import VQ as VQ
 from .models.latents import Features as Features
 from .models.latents import Gaussian as Gaussian
 from .models.latents import Point as Point

@@ -10,8 +10,8 @@ sys.path.insert(0, str(ROOT))
 PAGE = Path(__file__).with_name("tables.md")
 HEAD = """# Tables and keys
 
-Every table of an [experiment file](experiments.md), every name it may have, and every key with its bounds, its default and,
-where it is first used, its meaning. On the command line, `--set table.key=value`. `docs/reference/tables.py` writes this page.
+Every table of an [experiment file](experiments.md), its names, and every key with its default, its bounds and, where it is
+first used, its meaning. On the command line, `--set table.key=value`. `docs/reference/tables.py` writes this page.
 """
 NAMES = {
     "identity": "the encoder gets the image itself: an autoencoder",
@@ -27,6 +27,8 @@ NAMES = {
     "point": "one point for each image: an autoencoder",
     "gaussian": {"latent": "a mean and a variance for each number: a VAE", "reconstruction": "normal pixels: squared error"},
     "features": "the numbers that the encoder ends in",
+    "fsq": "a discrete code: every number is rounded to one of a few levels",
+    "vq": "a discrete code: every cell becomes the nearest entry of a learned codebook",
     "laplace": "L1 loss",
     "gaussian_optimal_variance": "squared error with the variance that is most likely for each batch",
     "bernoulli": "cross-entropy of grey pixels",
@@ -54,6 +56,11 @@ KEYS = {
     "halvings": "how often the side is halved",
     "doublings": "how often the side is doubled",
     "dim": "numbers of a code",
+    "levels": "of each number of a cell; their product is the number of entries",
+    "entries": "of the codebook",
+    "commitment": "weight of the squared distance of cells from their entries",
+    "decay": "of the moving averages that entries are",
+    "restart": "entries that are used less than this share of the mean are replaced by cells of the batch",
     "scale": "of the distribution",
     "variance": "of the pixels",
     "beta": "weight of the KL; 1 for the negative ELBO",
@@ -110,32 +117,35 @@ KEYS = {
 }
 
 
-def bounds(schema):
-    """What a JSON schema of a key says of its values, as words."""
+def bounds(schema, kinds):
+    """What a JSON schema of a key says of its values, as words. kinds: {JSON type: its name}."""
     if "anyOf" in schema:
-        return ", ".join(bounds(one) for one in schema["anyOf"] if one.get("type") != "null")
+        return " or ".join(bounds(one, kinds) for one in schema["anyOf"] if one.get("type") != "null")
     if "enum" in schema:
-        return " or ".join(f"`{value}`" for value in schema["enum"])
+        return "of " + ", ".join(f"`{value}`" for value in schema["enum"])
     if "items" in schema:
-        return f"list of {bounds(schema['items'])}"
-    kind = {"integer": "int", "number": "float", "string": "text", "boolean": "bool"}.get(schema.get("type"), "table")
-    if "minimum" not in schema and "exclusiveMinimum" not in schema:
-        return kind
-    low = f"[{schema['minimum']:g}" if "minimum" in schema else f"({schema['exclusiveMinimum']:g}"
-    high = f"{schema['maximum']:g}]" if "maximum" in schema else f"{schema['exclusiveMaximum']:g})"
-    return f"{kind} in {low}, {high}"
+        return f"{kinds.get('array', 'each')} {bounds(schema['items'], {})}"
+    words = kinds.get(schema.get("type"), "")
+    if "minimum" in schema or "exclusiveMinimum" in schema:
+        low = f"[{schema['minimum']:g}" if "minimum" in schema else f"({schema['exclusiveMinimum']:g}"
+        high = f"{schema['maximum']:g}]" if "maximum" in schema else f"{schema['exclusiveMaximum']:g})"
+        words += f" in {low}, {high}"
+    return words.strip()
 
 
 def key_lines(table, name, model, explained):
     """A line for each key of a pydantic model; its meaning where it was not said before."""
     for key, schema in model.model_json_schema().get("properties", {}).items():
-        default = "not set" if schema.get("default") is None else json.dumps(schema["default"])
-        line = f"    * `{key}`: {bounds(schema)}; {default}"
+        # a default shows the type
+        if schema.get("default") is None:
+            words = f"`{key}`, {bounds(schema, {'integer': 'int', 'string': 'text', 'array': 'list of int'})}"
+        else:
+            default = json.dumps(schema["default"], separators=(",", ":")).strip('"')
+            words = f"`{key}={default}` {bounds(schema, {})}".strip()
         meaning = next(KEYS[one] for one in (f"{name}.{key}", f"{table}.{key}", key) if one in KEYS)
-        if (key, meaning) not in explained:
-            explained.add((key, meaning))
-            line += f"; {meaning}"
-        yield line
+        new = (key, meaning) not in explained
+        explained.add((key, meaning))
+        yield f"    * {words}: {meaning}" if new else f"    * {words}"
 
 
 def page():

@@ -133,7 +133,8 @@ class SmallData(Table):
     dim: of the code, at most. variation: shift, scale and rotation of [data]. refined_from: least number of training images for
     a second stage, which then takes 600 steps, at least.
 
-    An experiment with `images` above 0 also takes a lower learning rate and 400 steps where it starts from an export.
+    An experiment with `images` above 0 also takes a lower learning rate, 400 steps, and 1,400 of a second stage where it starts
+    from an export: without the second stage its images would lose their sharpness.
     """
 
     images: Images = 0
@@ -361,7 +362,7 @@ class Experiment:
                 training={"batch": min(small.batch, max(1, n_train // 8))},
                 data=small.variation.model_dump(),
                 latent={} if starts else {"dim": min(small.dim, self.latent_dim)},
-                refinement={"epochs": 0} if n_train < small.refined_from else {},
+                refinement={"epochs": 0} if n_train < small.refined_from and not starts else {},
             )
             adapted = adapted._propose(
                 training={"epochs": max(self.training.epochs, epochs(adapted.training, small.steps))},
@@ -374,6 +375,8 @@ class Experiment:
             # its weights are near the end of their way, and a higher rate would lose them
             rate = {"learning_rate": 0.0005} if "learning_rate" in self.tables["schedule"] else {}
             adapted = adapted._propose(training={"epochs": epochs(adapted.training, 400)}, schedule=rate)
+            if second.epochs:
+                adapted = adapted._propose(refinement={"epochs": epochs(adapted.second_stage, 1400)})
         changes = [f"{path}={value:g}" for path, (_, value) in self.differences(adapted).items()]
         line = f"{' and '.join(reasons)}: {', '.join(changes)} ([small_data]; --set keeps yours)"
         return adapted, line if changes else None
