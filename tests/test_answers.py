@@ -42,15 +42,6 @@ def model():
     return built()
 
 
-def folder_dataset(path):
-    for name in ("cats", "dogs"):
-        (path / name).mkdir()
-        for index in range(8):
-            keras.utils.save_img(path / name / f"{index}.png", PIXELS[index], scale=False)
-    options = {"label_mode": None, "color_mode": "grayscale", "image_size": SHAPE[:2], "verbose": False}
-    return keras.utils.image_dataset_from_directory(str(path), **options)
-
-
 FORMS = {
     "array": lambda images: images,
     "tensor": tf.constant,
@@ -102,13 +93,6 @@ def test_xla_leaves_assertions_out_so_that_its_first_results_are_looked_at():
         # weights that were trained on such images would be no numbers
         if method != "fit":
             getattr(model, method)(IMAGES, batch_size=16, verbose=0)
-
-
-def test_the_first_thing_that_people_type(model, tmp_path):
-    dataset = folder_dataset(tmp_path)
-    refused(lambda: model.fit(dataset, verbose=0), r"scale them with images / 127.5 - 1")
-    scaled = dataset.map(lambda images: images / 127.5 - 1)
-    assert np.isfinite(model.fit(scaled, verbose=0).history["loss"][0])
 
 
 def test_images_that_all_lie_in_0_to_1_give_one_warning():

@@ -225,14 +225,6 @@ def test_the_shipped_model_is_small_and_draws_cats():
     assert np.abs(pictures.grid(drawn, 4).astype(int) - samples).max() <= 1
 
 
-def test_interpolation_joins_the_reconstructions_of_its_ends(made):
-    model = Exported(made)
-    for spherical in (False, True):
-        frames = model.interpolate(IMAGES[0], IMAGES[1], steps=7, spherical=spherical)
-        assert frames.shape == (7, 16, 16, 3)
-        np.testing.assert_allclose(frames[[0, -1]], model.reconstruct(IMAGES[:2]), atol=1e-4)
-
-
 def test_refined_codes_rebuild_images_better(made):
     model = Exported(made, runtime="onnx")
     z = model.encode(IMAGES)
@@ -377,17 +369,20 @@ class Hidden:
 
 
 sys.meta_path.insert(0, Hidden())
-from keras_ae import generate
+from keras_ae import generate, interpolate, reconstruct
 
 generate.main(["--model", sys.argv[1], "--n", "4", "--out", sys.argv[2]])
+interpolate.main(["--model", sys.argv[1], "--out", "b.gif", "--steps", "3", sys.argv[2], sys.argv[2]])
+reconstruct.main(["--model", sys.argv[1], "--out", "c.png", sys.argv[2]])
 assert {"tensorflow", "pydantic", "filelock"} <= absent
 """
 
 
-def test_generate_needs_numpy_pillow_tqdm_and_onnxruntime_alone(made, tmp_path):
+def test_commands_on_an_export_need_numpy_pillow_tqdm_and_onnxruntime_alone_and_print_one_line(made, tmp_path):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", ALONE, str(made), str(tmp_path / "a.png")]
-    subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert (done.returncode, done.stderr, len(done.stdout.splitlines())) == (0, "", 3)
     generate.main(["--model", str(made), "--n", "4", "--out", str(tmp_path / "b.png"), "--runtime", "tensorflow"])
     ours, theirs = (np.asarray(pictures.Image.open(tmp_path / f"{name}.png")).astype(int) for name in "ab")
     assert np.abs(ours - theirs).max() <= 1

@@ -101,8 +101,6 @@ def stages(image_shape, widths, blocks=(0,), least=0):
     super-resolution see, may have no map at all. Raises UserError for fewer maps than `least`, and where there is no number to
     repeat.
     """
-    if not (len(widths) and len(blocks)):
-        raise UserError(f"widths and blocks must have at least one number. Received: {min(widths, blocks, key=len)}")
     maps = sides(*image_shape[:2], len(widths))
     if len(maps) < least:
         raise refuse_sides(image_shape, "are even and at least 8", 2, 8)

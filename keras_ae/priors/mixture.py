@@ -19,7 +19,6 @@ import tensorflow as tf
 from annotated_types import Ge, Le, MaxLen, MinLen
 from numpy.typing import ArrayLike
 
-from keras_ae.errors import UserError
 from keras_ae.priors import philox
 from keras_ae.priors.flow import Flow, Number
 
@@ -57,8 +56,6 @@ class Mixture:
         the diagonals of the covariances, so that small data sets and unused dimensions stay well-conditioned. The first 10,000
         codes are used; labels and classes play no role. A fit ends after `iterations` at the latest.
         """
-        if not len(components):
-            raise UserError(f"components must have at least one number. Received: {components}")
         codes = np.asarray(codes)
         codes = codes.reshape(-1, codes.shape[-1])[:10_000].astype("float64")
         # scikit-learn takes no single code

@@ -77,7 +77,7 @@ def train(experiment, run, words=(), minutes=None):
             run.write_json("config", config)
 
         # the first stage
-        if not has_ended(run.first, options):
+        if run.first.epochs < options.epochs and not out_of_patience(run.first, options):
             if options.patience:
                 counting = [*counting, keras.callbacks.EarlyStopping("val_loss", patience=options.patience, mode="min")]
             epochs, variation = (0, options.epochs, second.epochs), experiment.data.variation
@@ -178,11 +178,6 @@ def out_of_patience(stage, options):
     losses = [row["val_loss"] for row in stage.rows()]
     waited = len(losses) - 1 - losses.index(min(losses)) if losses else 0
     return bool(options.patience) and waited >= options.patience
-
-
-def has_ended(stage, options):
-    """Whether a first stage has all its epochs, or patience ended it."""
-    return stage.epochs >= options.epochs or out_of_patience(stage, options)
 
 
 def check_data(experiment, image_set, replicas):
