@@ -372,7 +372,7 @@ sys.meta_path.insert(0, Hidden())
 from keras_ae import generate, interpolate, reconstruct
 
 generate.main(["--model", sys.argv[1], "--n", "4", "--out", sys.argv[2]])
-interpolate.main(["--model", sys.argv[1], "--out", "b.gif", "--steps", "3", sys.argv[2], sys.argv[2]])
+interpolate.main(["--model", sys.argv[1], "--out", "b.gif", "--steps", "3"])
 reconstruct.main(["--model", sys.argv[1], "--out", "c.png", sys.argv[2]])
 assert {"tensorflow", "pydantic", "filelock"} <= absent
 """

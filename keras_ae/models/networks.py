@@ -98,8 +98,7 @@ def stages(image_shape, widths, blocks=(0,), least=0):
     """((height, width), channels, number of blocks) of each feature map, from the largest to the smallest.
 
     The last number of `widths` and of `blocks` repeats where it is too short. Very small images, as encoders of
-    super-resolution see, may have no map at all. Raises UserError for fewer maps than `least`, and where there is no number to
-    repeat.
+    super-resolution see, may have no map at all. Raises UserError for fewer maps than `least`.
     """
     maps = sides(*image_shape[:2], len(widths))
     if len(maps) < least:
