@@ -92,7 +92,8 @@ def check_labels(label, classes: int | None) -> tf.Tensor:
     """Class numbers (batch,), from (batch,) or (batch, 1), asserted to be known: others would be encoded as no class at all."""
     label = ops.convert_to_tensor(label)
     kinds = {"string": "text", "bool": "booleans"}
-    if label.dtype.name in kinds or (label.shape.rank != 1 and label.shape[1:] != (1,)):
+    # TensorFlow may trace a step again for any shape
+    if label.dtype.name in kinds or (label.shape.rank not in (None, 1) and label.shape[1:] != (1,)):
         received = kinds.get(label.dtype.name, f"a batch of shape {tuple(label.shape)}")
         advice = "one-hot labels become np.argmax(labels, -1), names np.unique(names, return_inverse=True)[1]"
         raise ValueError(f"labels are class numbers of shape (n,). Received: {received}; {advice}")
