@@ -10,8 +10,8 @@ sys.path.insert(0, str(ROOT))
 PAGE = Path(__file__).with_name("tables.md")
 HEAD = """# Tables and keys
 
-Every table of an [experiment file](experiments.md), its names, and every key with its default, its bounds and, where it is
-first used, its meaning. On the command line, `--set table.key=value`. `docs/reference/tables.py` writes this page.
+Every table of an [experiment file](experiments.md), its names, and every key with its default, bounds below 1,000 and, where it
+is first used, its meaning. On the command line, `--set table.key=value`. `docs/reference/tables.py` writes this page.
 """
 NAMES = {
     "identity": "the encoder gets the image itself: an autoencoder",
@@ -34,6 +34,13 @@ NAMES = {
     "bernoulli": "cross-entropy of grey pixels",
     "vae": "reconstruction + beta * KL",
     "adversarial": "a discriminator makes the codes normal",
+    "factor": "FactorVAE: a discriminator estimates the total correlation of codes",
+    "dip": "DIP-VAE: covariances of codes",
+    "infovae": "InfoVAE: part of the KL, and the discrepancy of `wae`",
+    "iwae": "the importance-weighted bound",
+    "rae": "norms of codes and of the decoder's weights; for a `point` latent",
+    "vamp": "the prior is a mixture of the posteriors of learned images",
+    "wae": "the discrepancy (MMD) of codes from N(0, I) instead of the KL",
     "muon": "Muon for matrices and kernels of convolutions, Adam for the rest",
     "mixture": "a Gaussian mixture",
     "flow": "a flow, trained on the codes",
@@ -67,6 +74,18 @@ KEYS = {
     "warmup_steps": "steps in which the weight of the KL, or the learning rate, rises",
     "total_correlation": "additional weight of the total correlation of codes: beta - 1 of a beta-TCVAE",
     "weight": "nats for which the adversarial loss counts",
+    "factor.weight": "nats for a nat of total correlation, beside that within the KL",
+    "infovae.weight": "of the discrepancy",
+    "wae.weight": "of the discrepancy",
+    "share": "of the KL that is left out",
+    "iwae.draws": "codes for each image; a step decodes all of them",
+    "norm": "weight of half of the squared norm of a code",
+    "rae.decay": "weight of the squared weights of the decoder",
+    "rae.penalty": "weight of the squared Jacobian of the decoder, which takes a second gradient; 0: none",
+    "form": "1: covariances of `z_mean`; 2: of draws",
+    "off": "weight of squared covariances",
+    "on": "weight of squared distances of variances from 1",
+    "pseudo_inputs": "learned images; a step encodes all of them",
     "discriminator_learning_rate": "of the discriminator's Adam",
     "clip_norm": "limit of the global norm of the gradients; 0: none",
     "learning_rate": "of both networks",
@@ -124,9 +143,10 @@ def bounds(schema, kinds):
     if "enum" in schema:
         return "of " + ", ".join(f"`{value}`" for value in schema["enum"])
     if "items" in schema:
-        return f"{kinds.get('array', 'each')} {bounds(schema['items'], {})}"
+        return f"{kinds.get('array', 'each')} {bounds(schema['items'], {})}".removesuffix("each ")
     words = kinds.get(schema.get("type"), "")
-    if "minimum" in schema or "exclusiveMinimum" in schema:
+    # larger ones stop mistakes alone
+    if schema.get("maximum", schema.get("exclusiveMaximum", 1000)) < 1000:
         low = f"[{schema['minimum']:g}" if "minimum" in schema else f"({schema['exclusiveMinimum']:g}"
         high = f"{schema['maximum']:g}]" if "maximum" in schema else f"{schema['exclusiveMaximum']:g})"
         words += f" in {low}, {high}"

@@ -28,10 +28,10 @@ from keras_ae import training
 from keras_ae.data.tasks import TASKS, Variation, identity
 from keras_ae.errors import UserError, explain
 from keras_ae.images.pictures import WHITE
-from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder
 from keras_ae.models.latents import LATENTS
 from keras_ae.models.losses import RECONSTRUCTIONS, Likelihood
 from keras_ae.models.networks import CONDITIONS, DECODERS, ENCODERS, ImageShape, is_conditional
+from keras_ae.models.objectives import OBJECTIVES
 from keras_ae.models.optimizers import OPTIMIZERS, SCHEDULES, Rate, Share
 from keras_ae.models.refiner import Refiner, critic, optimizers
 from keras_ae.models.vae import VAE
@@ -153,7 +153,7 @@ CHOICES = {
     "decoder": (DECODERS, "conv"),
     "latent": (LATENTS, "gaussian"),
     "reconstruction": (RECONSTRUCTIONS, "gaussian_optimal_variance"),
-    "objective": ({"vae": VAE, "adversarial": AdversarialAutoencoder}, "vae"),
+    "objective": (OBJECTIVES, "vae"),
     "optimizer": (OPTIMIZERS, "adam"),
     "schedule": (SCHEDULES, "constant"),
     "prior": ({name: PRIORS[name].fit for name in ("mixture", "flow")}, "mixture"),
@@ -308,11 +308,15 @@ class Experiment:
         """The reconstruction likelihood: images, reconstructions -> nats (batch,)."""
         return Likelihood(**self.tables["reconstruction"])
 
+    def objective(self, encoder: keras.Model, decoder: keras.Model) -> VAE:
+        """The model of the first stage, from its networks."""
+        return self._make("objective", encoder, decoder, self.likelihood(), seed=self.training.seed)
+
     def model(self, shape: ImageShape, steps_per_epoch: int, classes: int = 0) -> tuple[VAE, list[keras.callbacks.Callback]]:
         """A compiled model, and the callbacks that its learning-rate schedule needs."""
         encoder, decoder = self.networks(shape, classes, self.precision)
         with _defaults(self.training.seed + 1, self.precision):
-            model = self._make("objective", encoder, decoder, self.likelihood(), seed=self.training.seed)
+            model = self.objective(encoder, decoder)
         learning_rate, callbacks = self._make("schedule", steps_per_epoch, self.training.epochs)
         # Keras' "auto" would try XLA on CPUs too
         model.compile(optimizer=self._make("optimizer", learning_rate), jit_compile=devices.compiles())

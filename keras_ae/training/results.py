@@ -40,21 +40,20 @@ def training_codes(encode, image_set, views, variation, task=None):
 
 
 def fit_prior(run, image_set):
-    """The prior of a run: fitted to the codes of the training images and saved, or read where it was saved before.
+    """The prior of a run: learned with the model, or fitted to the codes of the training images, and saved; or as it was saved.
 
     The second stage leaves the encoder as it is, so that the prior it began with stays valid.
     """
     if not run.prior.exists():
         experiment = run.experiment()
-        encoder, _ = run.best_networks()
-        arguments = dict(experiment.tables["prior"])
+        model, arguments = run.best_model(), dict(experiment.tables["prior"])
         kind = mixture.PRIORS[arguments.pop("name")]
-        encode = _compile(lambda batch: _encode(encoder, batch))
+        encode = _compile(lambda batch: _encode(model.encoder, batch))
         codes, labels = training_codes(encode, image_set, kind.views, experiment.data.variation, experiment.task())
         if len(labels) < image_set.n_train:
             print(f"the prior and PCA are fitted to {len(labels):,} of {image_set.n_train:,} training images")
-        known = (labels, len(image_set.labels)) if is_conditional(encoder) else (None, None)
-        prior = kind.fit(codes, experiment.training.seed, *known, **arguments)
+        known = (labels, len(image_set.labels)) if is_conditional(model.encoder) else (None, None)
+        prior = model.learned_prior() or kind.fit(codes, experiment.training.seed, *known, **arguments)
         with files.write_file(run.prior) as path:
             mixture.save_prior(prior, path)
     return mixture.load_prior(run.prior)
