@@ -11,8 +11,8 @@ from keras_ae.errors import UserError
 from keras_ae.priors import mixture
 from keras_ae.training import devices
 
-# of the steps that are timed, and of the held-out ones; seconds that pictures take
-STEPS, HELD_OUT, DRAWING = 20, 4, 20
+# of the steps that are timed, and of the held-out ones; seconds that the prior and the pictures take
+STEPS, HELD_OUT, OTHERS = 20, 4, 60
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,23 +53,6 @@ def time_stage(model, image_set, experiment, batch, variation):
     return compiling + starting, step * (image_set.n_train // batch) + evaluating * evaluated, evaluating
 
 
-def time_prior(experiment, n):
-    """Seconds that a prior takes for codes of n images and for the draws of a second stage, from a short fit to normal ones."""
-    arguments = dict(experiment.tables["prior"])
-    kind = mixture.PRIORS[arguments.pop("name")]
-    if "steps" in arguments:
-        times, short = arguments["steps"] / 20, {"steps": 20}
-    else:
-        # a quarter of the codes and half of the components; all trials and the last fit took 19 times as long
-        times, short = 20, {"components": [-(-arguments["components"][-1] // 2)], "iterations": 2}
-    codes, began = np.random.default_rng(0).normal(size=(min(n, 10_000) // 4 + 1, experiment.latent_dim)), time.monotonic()
-    prior = kind.fit(codes, 0, **arguments | short)
-    seconds, began = times * (time.monotonic() - began), time.monotonic()
-    if experiment.second_stage.epochs:
-        prior.pool(-(-experiment.tables["refinement"]["draws"] // 4))
-    return seconds + 4 * (time.monotonic() - began)
-
-
 def measure(experiment, image_set, strategy):
     """The `Speed` of an experiment on a data set."""
     began, second, classes = time.monotonic(), experiment.second_stage, len(image_set.labels)
@@ -82,10 +65,9 @@ def measure(experiment, image_set, strategy):
         with strategy.scope():
             model = experiment.refined(model.encoder, model.decoder, mixture.Normal(experiment.latent_dim), 1000, classes)
         compiling, later, _ = time_stage(model, image_set, experiment, second.batch, variation.sharp)
-    # codes of the prior and of PCA, held-out images with both; pictures
+    # codes of the prior and of PCA, held-out images with both
     passes = evaluating / batch * (2 * min(image_set.n_train, pipeline.SAMPLED) + 2 * image_set.n_test)
-    rest += compiling + passes + time_prior(experiment, image_set.n_train) + DRAWING
-    return Speed(time.monotonic() - began, first, later, rest)
+    return Speed(time.monotonic() - began, first, later, rest + compiling + passes + OTHERS)
 
 
 def choose(experiment, speed, minutes):
