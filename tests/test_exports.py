@@ -65,12 +65,13 @@ def made(pair, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def conditional(tmp_path_factory):
+def conditional(tmp_path_factory, portable_files):
     """An export of a conditional VAE for images (8, 8, 1) with the classes a, b, c, and a flow as prior."""
     pair = conv_networks((8, 8, 1), 3, classes=3)
     labels = np.arange(60) % 3
     prior = Flow.fit(RANDOM.normal(size=(60, 3)) + labels[:, None], 0, labels, width=16, blocks=1, steps=30)
-    return save.write(tmp_path_factory.mktemp("exports") / "conditional", *pair, prior, {"experiment": "c", "labels": [*"abc"]})
+    with portable_files("onnx"):
+        return save.write(tmp_path_factory.mktemp("e") / "conditional", *pair, prior, {"experiment": "c", "labels": [*"abc"]})
 
 
 @pytest.fixture
