@@ -329,12 +329,8 @@ def spatial_decoder(
     for _ in range(doublings - 1):
         x = layers.Conv2DTranspose(width, 4, strides=2, padding="same")(normalized(x))
     # the last doubling makes the pixels: feature maps of full size cost most and add least (Shi et al. 2016, arXiv:1609.05158)
-    last = (
-        layers.Conv2DTranspose(channels, 4, strides=2, padding="same")
-        if doublings
-        else layers.Conv2D(channels, 3, padding="same")
-    )
-    x = last(normalized(x))
+    last = layers.Conv2DTranspose if doublings else layers.Conv2D
+    x = last(channels, 4 if doublings else 3, strides=2 if doublings else 1, padding="same")(normalized(x))
     linear = layers.Conv2DTranspose(channels, 3 * 2**doublings, strides=2**doublings, padding="same")(coarse)
     x = layers.Add()([x, linear])
     return keras.Model(z, layers.Activation("tanh", dtype="float32")(x), name="decoder")

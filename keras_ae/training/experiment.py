@@ -270,11 +270,6 @@ class Experiment:
         """The same experiment with other values of these tables."""
         return dataclasses.replace(self, tables=self.tables | {name: self.tables[name] | tables[name] for name in tables})
 
-    def choose(self, **tables: dict[str, Any]) -> Self:
-        """The same experiment as if the user had given these values on the command line."""
-        chosen = {f"{name}.{key}" for name, keys in tables.items() for key in keys}
-        return dataclasses.replace(self.with_tables(**tables), chosen=self.chosen | chosen)
-
     def task(self) -> Callable[..., tf.Tensor] | None:
         """What the encoder is shown: images, seed -> inputs; None where it is the images themselves."""
         arguments = dict(self.tables["task"])

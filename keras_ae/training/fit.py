@@ -44,7 +44,8 @@ def train(experiment, run, words=(), minutes=None):
         else:
             check_data(experiment.adapt(image_set.n_train)[0], image_set, strategy.num_replicas_in_sync)
             first, later, within = budget.fit_into(experiment, image_set, strategy, minutes)
-        experiment = experiment.choose(training={"epochs": first}, refinement={"epochs": later})
+        experiment = experiment.with_tables(training={"epochs": first}, refinement={"epochs": later})
+        experiment = dataclasses.replace(experiment, chosen=experiment.chosen | {"training.epochs", "refinement.epochs"})
         words = [*words, "--set", f"training.epochs={first}", "--set", f"refinement.epochs={later}"]
     experiment, changes = experiment.adapt(image_set.n_train)
     check_data(experiment, image_set, strategy.num_replicas_in_sync)
