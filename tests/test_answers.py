@@ -48,6 +48,7 @@ FORMS = {
     "dataset": lambda images: tf.data.Dataset.from_tensor_slices(images).batch(8),
     "PyDataset": lambda images: Batches([images[:8], images[8:]]),
     "dict": lambda images: {"images": images},
+    "dataset of dicts": lambda images: tf.data.Dataset.from_tensor_slices({"image": images}).batch(8),
     "generator": lambda images: ((images[first : first + 8],) for first in (0, 8)),
 }
 RANGES = {

@@ -21,7 +21,7 @@ ROOMS = {
 }
 LEAVES = {"errors", "files"}
 # lines of Python, of the package with all rooms, of its top level (commands and leaves), of folders beside it
-PACKAGE_LINES, TOP_LINES, BESIDE = 10347, 1650, {"tests": 8667, "benchmarks": 1550}
+PACKAGE_LINES, TOP_LINES, BESIDE = 10347, 1650, {"tests": 8611, "benchmarks": 1550}
 # files of the package, lines of JavaScript, CSS and templates, words of the documentation
 FILES, PAGE_LINES, WORDS = 75, 1050, 16_475
 

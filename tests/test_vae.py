@@ -2,7 +2,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import Batches
 
 from keras_ae.models import losses
 from keras_ae.models.latents import Gaussian, Point
@@ -27,24 +26,6 @@ def built(latent=Gaussian, likelihood=losses.gaussian_optimal_variance, learning
     model = VAE(encoder, dense_decoder(SHAPE, 4, widths=[64]), likelihood, **objective)
     model.compile(optimizer=keras.optimizers.Adam(learning_rate), jit_compile=False)
     return model
-
-
-@pytest.fixture(scope="module")
-def model():
-    """A plain autoencoder as it was made, for every test of what Keras' methods take; its graphs are traced once."""
-    return built(Point, losses.gaussian)
-
-
-@pytest.fixture
-def untrained(model, untrained_weights):
-    model.set_weights(untrained_weights)
-    model.reset_metrics()
-    return model
-
-
-@pytest.fixture(scope="module")
-def untrained_weights(model):
-    return model.get_weights()
 
 
 def batches(images, batch=32):
@@ -129,8 +110,8 @@ def test_smaller_last_batches_count_less():
     assert evaluated(model, images, 32)["loss"] == pytest.approx(evaluated(model, images, 40)["loss"], rel=1e-5)
 
 
-def test_calling_the_model_rebuilds_from_mean_codes(model):
-    images = blobs(3)
+def test_calling_the_model_rebuilds_from_mean_codes():
+    model, images = built(), blobs(3)
     np.testing.assert_array_equal(model(images), model.decoder(model.encoder(images)["z_mean"]))
 
 
@@ -161,44 +142,6 @@ def test_draws_have_the_posterior_s_mean_and_variance_and_follow_the_seed():
     assert np.any(first != other)
     np.testing.assert_allclose(first.mean(axis=0), 0.7, atol=0.01)
     np.testing.assert_allclose(first.var(axis=0), np.exp(-1), rtol=0.02)
-
-
-def generator(images):
-    while True:
-        yield images[:16], images[:16]
-        yield images[16:], images[16:]
-
-
-# what Keras takes: the arguments of fit, evaluate and predict for 32 images
-FORMS = {
-    "array": lambda images: {"x": images},
-    "arrays": lambda images: {"x": images, "y": images},
-    "tensor": lambda images: {"x": tf.constant(images)},
-    "dict": lambda images: {"x": {"images": images}},
-    "dataset": lambda images: {"x": batches(images, 16)},
-    "dataset of dicts": lambda images: {"x": batches({"image": images}, 16)},
-    "generator": lambda images: {"x": generator(images), "steps": 2},
-    "PyDataset": lambda images: {"x": Batches([(half, half) for half in (images[:16], images[16:])])},
-}
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_keras_methods_take_images_in_every_form_and_agree(untrained, form):
-    images, model = blobs(32), untrained
-
-    def arguments(name):
-        given = FORMS[form](images)
-        if name == "fit" and "steps" in given:
-            given["steps_per_epoch"] = given.pop("steps")
-        batch = {"batch_size": 16} if not {"steps", "steps_per_epoch"} & set(given) and "data" not in form.lower() else {}
-        return given | batch | {"verbose": 0}
-
-    expected = model.evaluate(images, return_dict=True, verbose=0)
-    found = model.evaluate(**arguments("evaluate"), return_dict=True)
-    assert found == pytest.approx(expected, rel=1e-4)
-    rebuilt = model.predict(**{name: value for name, value in arguments("predict").items() if name != "y"})
-    np.testing.assert_allclose(rebuilt, model(images), atol=1e-5)
-    assert model.fit(**arguments("fit"), epochs=3, shuffle=False).history["loss"][-1] < expected["loss"]
 
 
 def test_options_of_compile_train_alike():
