@@ -67,7 +67,11 @@ def picture_options(most=None, text="picture files of any size and mode", data="
     return options
 
 
-MODEL = option("--model", metavar="DIR", help="folder of an export (default: exported/vae where it exists, else exported/cats)")
+MODEL = option(
+    "--model",
+    metavar="DIR",
+    help="folder of an export, or hf://NAME/MODEL (default: exported/vae if there, else exported/cats)",
+)
 SEED = option("--seed", type=number(0, 2**31 - 1, int), default=0, help="seed of everything random")
 FORCE = option("--force", action="store_true", help="replace what is at --out, even if it is not from keras_ae")
 LABEL = option("--label", metavar="CLASS", help="class of a conditional model, by name or number")
