@@ -68,9 +68,7 @@ def picture_options(most=None, text="picture files of any size and mode", data="
 
 
 MODEL = option(
-    "--model",
-    metavar="DIR",
-    help="folder of an export, or hf://NAME/MODEL (default: exported/vae if there, else exported/cats)",
+    "--model", metavar="DIR", help="folder of an export, or hf://NAME/MODEL (default: exported/vae, else the shipped cats)"
 )
 SEED = option("--seed", type=number(0, 2**31 - 1, int), default=0, help="seed of everything random")
 FORCE = option("--force", action="store_true", help="replace what is at --out, even if it is not from keras_ae")
@@ -116,6 +114,12 @@ def check_out(arguments, suffixes=()):
         if isinstance(value, str) and os.path.exists(value) and Path(value).resolve().is_relative_to(path.resolve()):
             raise UserError(f"--out {arguments.out} contains {value}, which is read; choose another --out")
     return path
+
+
+def find_model(names=("vae", "cats")):
+    """The export that users train first, else the shipped one: of the repository, or the portable files in the package."""
+    places = [*(f"exported/{name}" for name in names), str(Path(__file__).parent / "cats")]
+    return next((place for place in places if Path(place).is_dir()), "exported/cats")
 
 
 def open_model(arguments, task=None):
@@ -227,7 +231,8 @@ def _explain(error, parser):
             return 2, "error: not enough memory; use fewer or smaller images, or a smaller model or batch"
         case ModuleNotFoundError() if not (error.name or "keras_ae").startswith("keras_ae"):
             missing = error.name.partition(".")[0]
-            return 2, f"error: this needs the package {missing}, which is not installed; pip install {missing}"
+            extra = "folders" if missing in ("sklearn", "scipy", "joblib") else "train"
+            return 2, f"error: this needs the package {missing}, which is not installed; pip install 'keras_ae[{extra}]'"
         case _ if isinstance(error, tensorflow_error):
             return 2, f"error: {first_line(error)}"
 
@@ -276,8 +281,7 @@ def run(parser, body, argv=None, keras=True):
                 if isinstance(value, str) and value.startswith("~"):
                     setattr(arguments, name, os.path.expanduser(value))
             if getattr(arguments, "model", "") is None:
-                # the export that users train first, or the one that the repository has
-                arguments.model = "exported/vae" if Path("exported/vae").is_dir() else "exported/cats"
+                arguments.model = find_model()
             if argv is None:
                 _prepare_process(arguments, keras)
             body(arguments)
