@@ -68,7 +68,7 @@ def picture_options(most=None, text="picture files of any size and mode", data="
 
 
 MODEL = option(
-    "--model", metavar="DIR", help="folder of an export (default: exported/vae where it exists, else the shipped cats)"
+    "--model", metavar="DIR", help="folder of an export, or hf://NAME/MODEL (default: exported/vae, else the shipped cats)"
 )
 SEED = option("--seed", type=number(0, 2**31 - 1, int), default=0, help="seed of everything random")
 FORCE = option("--force", action="store_true", help="replace what is at --out, even if it is not from keras_ae")

@@ -141,9 +141,9 @@ def test_files_that_differ_from_the_networks_are_not_exported(tmp_path, monkeypa
     assert not (tmp_path / "onnx").exists()
 
 
-def test_litert_files_of_ones_own_layers_have_the_names_of_the_contract(tmp_path, portable_files):
+def test_litert_files_have_the_names_of_the_contract(tmp_path, portable_files):
     with portable_files("litert"):
-        assert "weights" in write_own(tmp_path, Squashed(), layers.Flatten(), Gaussian(4))["litert"]
+        assert "weights" in write_own(tmp_path, layers.Flatten(), Gaussian(4))["litert"]
     decoder, encoder = (tf.lite.Interpreter(str(tmp_path / "litert" / f"{name}.tflite")) for name in ("decoder", "encoder"))
     assert decoder.get_signature_list() == {"serving_default": {"inputs": ["z"], "outputs": ["images"]}}
     signature = encoder.get_signature_list()["serving_default"]

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_ae.errors import UserError, explain
+from keras_ae.exports import hub
 from keras_ae.exports.card import read_card
 from keras_ae.images import pictures
 from keras_ae.priors import philox, space
@@ -187,7 +188,7 @@ def check_folder(folder):
 
 
 class Exported:
-    """The export in `folder`.
+    """The export in `folder`, or at an address on the Hugging Face Hub, hf://NAME/MODEL or hf://NAME/MODEL@REVISION.
 
     card: the contents of card.json. shape: (H, W, C) of the images it makes. input_shape: of the images it takes. white:
     brightest value of picture files with 16 bits. fit: what becomes of files of another shape: "crop", "pad" or "stretch".
@@ -206,7 +207,8 @@ class Exported:
         label: str | int | None = None,
         runtime: Literal["tensorflow", "onnx", "auto"] = "tensorflow",
     ):
-        self.folder = Path(os.path.expanduser(folder))
+        published = str(folder).startswith("hf://")
+        self.folder = hub.fetch(str(folder)) if published else Path(os.path.expanduser(folder))
         check_folder(self.folder)
         self.card = read_card(self.folder)
         if runtime == "auto":
