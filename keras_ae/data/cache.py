@@ -164,24 +164,14 @@ def _summarize(source, damaged, repeated, near, n_train, n_test):
     return line + (f", {near:,} near-copies assigned to the side of their original" if near else "")
 
 
-def _copies_that_differ(names, digests, values):
-    """Pairs of names of byte-for-byte copies whose values differ, one for each picture; all in the order of the digests."""
-    begins = np.concatenate([[True], np.any(digests[1:] != digests[:-1], axis=1)])
-    first = np.maximum.accumulate(np.where(begins, np.arange(len(begins)), 0))
-    others = np.flatnonzero(values != values[first])
-    _, once = np.unique(first[others], return_index=True)
-    return [f"{names[first[other]]} = {names[other]}" for other in others[once]]
-
-
-def _list_warnings(source, names, digests, labels, sides):
-    """What is doubtful about usable files, byte-for-byte copies included, in the order of the digests. sides: -1 for none."""
-    warnings, given = [], sides[0] >= 0
-    if given and (pairs := _copies_that_differ(names, digests, sides)):
-        warnings.append(f"byte-for-byte copies across the sides: {len(pairs):,} ({list_some(pairs)})")
-    if pairs := _copies_that_differ(names, digests, labels):
-        counts = "all count" if given else "the first counts"
-        warnings.append(f"byte-for-byte copies in several classes, of which {counts}: {len(pairs):,} ({list_some(pairs)})")
-    return warnings
+def _list_doubtful(names, first, sides, labels):
+    """Warnings about byte-for-byte copies on several sides or in several classes. first: of the copies of each file."""
+    counts = "all count" if sides.max(initial=-1) >= 0 else "the first counts"
+    for where, values in {"across the sides": sides, f"in several classes, of which {counts}": labels}.items():
+        others = np.flatnonzero(values != values[first])
+        _, once = np.unique(first[others], return_index=True)
+        if pairs := [f"{names[first[other]]} = {names[other]}" for other in others[once]]:
+            yield f"byte-for-byte copies {where}: {len(pairs):,} ({list_some(pairs)})"
 
 
 def _describe(shape, white, fit):
@@ -216,12 +206,14 @@ def _build(source, shape, white, fit, preparing, whole):
     rows = np.flatnonzero(entries["reason"] == b"")
     rows = rows[_sort(entries["digest"][rows])]
     digests, sides = entries["digest"][rows], entries["side"][rows]
-    if len(rows):
-        names = [source.names[row] for row in rows]
-        warnings += _list_warnings(source, names, digests, entries["label"][rows], sides)
-    if len(rows) and sides[0] < 0:
-        # of byte-for-byte copies the first is used; within a split that the data set defines, all are
-        distinct = np.concatenate([[True], np.any(digests[1:] != digests[:-1], axis=1)])
+    # the first of the copies of each file
+    first = np.arange(len(rows))
+    first[1:] *= np.any(digests[1:] != digests[:-1], axis=1)
+    first = np.maximum.accumulate(first)
+    warnings += _list_doubtful([source.names[row] for row in rows], first, sides, entries["label"][rows])
+    if sides.max(initial=-1) < 0:
+        # within a split that the data set defines, all copies are used
+        distinct = np.unique(first)
         rows, digests, sides = rows[distinct], digests[distinct], sides[distinct]
     if len(rows) < 2:
         raise UserError(f"{source.name} has {len(rows)} distinct usable images; at least 2 are needed")
