@@ -7,10 +7,12 @@ that are added to `READERS` and `WRITERS`.
 import collections
 import contextlib
 import io
+import itertools
 import math
 import os
 import re
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -460,27 +462,59 @@ def write_grid(path, frames, columns=None, milliseconds=None):
     write_png(path, grid(frames, columns or math.ceil(math.sqrt(len(frames)))))
 
 
+def _size_shown(frame):
+    """Width and height of a film, up to three times those of its frames: small pictures are hard to see."""
+    height, width, _ = frame.shape
+    scale = max(1, min(3, 1024 // width))
+    return scale * width, scale * height
+
+
 def write_animation(path, frames, columns=None, milliseconds=60):
-    """A GIF, three times as large, that shows the frames forward and backward in an endless loop, each for `milliseconds`."""
-    shown = []
+    """A GIF or WebP of the frames in an endless loop, each for `milliseconds`; all are in memory."""
+    webp, shown, exif = Path(path).suffix.lower() == ".webp", [], Image.Exif()
     for frame in frames:
         image = to_pillow(frame)
         # colours are chosen once for each frame, of the small one: Pillow would choose the same for all that it is given
-        small = image.convert("P", palette=Image.Palette.ADAPTIVE) if image.mode == "RGB" else image
-        shown.append(small.resize((3 * small.width, 3 * small.height), Image.Resampling.NEAREST))
-    first, *others = [*shown, *shown[-2:0:-1]]
-    options = {"duration": milliseconds, "loop": 0, "optimize": False, "comment": "keras_ae"}
+        small = image.convert("P", palette=Image.Palette.ADAPTIVE) if image.mode == "RGB" and not webp else image
+        shown.append(small.resize(_size_shown(frame), Image.Resampling.BICUBIC if webp else Image.Resampling.NEAREST))
+    # a GIF counts in hundredths of a second, which add up to the whole time
+    times = np.rint(np.arange(len(shown) + 1) * milliseconds / 10).astype(int) * 10
+    exif[Base.Software] = "keras_ae"
+    options = {"quality": 85, "method": 2, "exif": exif} if webp else {"optimize": False, "comment": "keras_ae"}
     with write_file(path) as partial:
-        first.save(partial, "gif", save_all=True, append_images=others, **options)
+        shown[0].save(partial, save_all=True, append_images=shown[1:], duration=np.diff(times).tolist(), loop=0, **options)
+
+
+def write_film(path, frames, columns=None, milliseconds=60):
+    """An MP4 file (H.264) of the frames, one after another in memory. Raises ImportError without PyAV."""
+    # of the extra video
+    import av
+
+    frames = iter(frames)
+    first = next(frames)
+    with write_file(path) as partial, av.open(str(partial), "w", options={"movflags": "faststart"}) as film:
+        film.metadata["comment"] = "keras_ae"
+        rate = Fraction(1000 / milliseconds).limit_denominator(1000)
+        # x264's tree of macroblocks depends on memory that is not its own: the same frames would be other files
+        options = {"crf": "18", "preset": "veryfast", "x264-params": "mbtree=0"}
+        stream = film.add_stream("libx264", rate, options, pix_fmt="yuv420p")
+        # sides of H.264 are even
+        stream.width, stream.height = (side + side % 2 for side in _size_shown(first))
+        for frame in itertools.chain([first], frames):
+            whole = av.VideoFrame.from_ndarray(np.asarray(to_pillow(frame).convert("RGB")))
+            film.mux(stream.encode(whole.reformat(stream.width, stream.height, "yuv420p", interpolation="BICUBIC")))
+        film.mux(stream.encode())
 
 
 # by suffix, in lower case: (path, frames uint8 (n, height, width, channels), columns, milliseconds) -> None
-WRITERS = {".png": write_grid, ".gif": write_animation}
+WRITERS = {".png": write_grid, ".gif": write_animation, ".webp": write_animation, ".mp4": write_film}
+FILMS = (".gif", ".webp", ".mp4")
 
 
 def write(path, frames, columns=None, milliseconds=60):
     """Write frames, uint8 (n, height, width, channels), to a file of the kind that the suffix of `path` names; see `WRITERS`.
 
-    columns: of a PNG's grid. milliseconds: of each frame of a GIF. An existing file is replaced.
+    columns: of a PNG's grid. milliseconds: of each frame of a film, whose frames may be an iterator. An existing file is
+    replaced.
     """
     WRITERS[Path(path).suffix.lower()](path, frames, columns, milliseconds)
