@@ -91,10 +91,10 @@ def test_a_run_leaves_everything_that_a_person_needs(run):
     assert measured["reconstruction"]["psnr"] > 5 and measured["baseline"]["psnr"] > 5
     names = {path.name for path in kept.pictures.glob("*.*")}
     assert {"curves.png", "reconstructions.png", "samples_fitted.png", "samples_normal.png"} <= names
-    assert {"interpolation_linear.gif", "interpolation_spherical.png"} <= names
+    assert {"interpolation.gif", "interpolation.png"} <= names
     for path in (*kept.pictures.glob("*.png"), kept.preview):
         assert min(Image.open(path).size) > 40
-    assert Image.open(kept.pictures / "interpolation_linear.gif").n_frames > 40
+    assert Image.open(kept.pictures / "interpolation.gif").n_frames > 40
     assert all(any((kept.tensorboard / side).iterdir()) for side in ("train", "validation", "pictures"))
 
 

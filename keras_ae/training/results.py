@@ -104,12 +104,10 @@ def draw(run, image_set, folder):
         drawn = np.asarray(apply(decoder, z=z, label=classes))
         figures.samples(drawn, folder / f"samples_{file}.png", f"{name}: samples, codes from {label}")
 
-    for path in (space.linear, space.spherical):
-        # of a single held-out image, to itself
-        between = path(z_mean[0], z_mean[min(1, len(z_mean) - 1)], 50)
-        frames = np.asarray(apply(decoder, z=between, label=np.repeat(shown["label"][:1], len(between))))
-        title = f"{name}: {path.__name__} interpolation between two held-out images"
-        figures.interpolation(frames, folder / f"interpolation_{path.__name__}.png", title)
+    # of a single held-out image, to itself
+    between = space.curve(z_mean[[0, min(1, len(z_mean) - 1)]], points=49).astype("float32")
+    frames = np.asarray(apply(decoder, z=between, label=np.repeat(shown["label"][:1], len(between))))
+    figures.interpolation(frames, folder / "interpolation.png", f"{name}: from a held-out image to another")
 
 
 def finish(run, image_set):
