@@ -138,8 +138,10 @@ def advise(run, measured):
     below = reference["psnr"] - measured["reconstruction"]["psnr"]
     if experiment.task() or below <= (0.75 if experiment.second_stage.epochs else 0.0):
         return []
-    tries = ["--start-from exported/cats"] if not experiment.training.start_from else []
-    tries += [f"more pictures than {run.read_json('config')['data']['n_train']:,}"]
+    data, started = run.read_json("config")["data"], experiment.training.start_from
+    # the shipped model fits to photographs of its size
+    tries = ["--start-from exported/cats"] if not started and data["shape"] == [64, 64, 3] else []
+    tries += [f"more pictures than {data['n_train']:,}"]
     # patience may have ended it before
     if run.first.epochs == experiment.training.epochs:
         tries += [f"more epochs: {run.command('--set', f'training.epochs={2 * experiment.training.epochs}')}"]
