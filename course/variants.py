@@ -140,6 +140,8 @@ def measure(model, name, image_set, seed, n, draws):
     for place, (kind, prior) in enumerate({"own": own, "fitted": Mixture.fit(codes, seed, components=[10])}.items()):
         if prior:
             images = batched(model.decoder, prior.pool(len(held_out), seed))
+            # probabilities of white are no black and white images
+            images = np.sign(images) if image_set.name.startswith("binary") else images
             features, shown[8 * place : 8 * place + 8] = extract(images), images[:8]
             numbers[f"{kind}_fd"] = float(distances.frechet(real, features))
             overlap = distances.manifold(real, features)
