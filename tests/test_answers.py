@@ -1,4 +1,4 @@
-"""What people do elsewhere, tried here: it is right, or refused in one line. The kinds and threads: docs/reliability.md."""
+"""What people do elsewhere, tried here: it is right, or refused in one line. Some threads: docs/reliability.md."""
 
 import os
 import subprocess

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
@@ -25,6 +25,7 @@ from keras_ae.images import pictures
 
 COMMANDS = list(listing.commands())
 ROOT = Path(__file__).parents[1]
+CATS = ROOT / "exported" / "cats"
 
 
 def cat(path, index=0, side=16):
@@ -158,7 +159,7 @@ def test_a_command_on_an_export_starts_without_model_and_data_code_and_prints_no
 import sys
 from keras_ae import generate, interpolate, reconstruct
 generate.main(["--model", sys.argv[1], "--out", "a.png", "--n", "3"])
-interpolate.main(["--model", sys.argv[1], "--out", "b.gif", "--steps", "3"])
+interpolate.main(["--model", sys.argv[1], "--out", "b.gif", "--seconds", "0.1"])
 reconstruct.main(["--model", sys.argv[1], "--out", "c.png", "a.png"])
 assert not [name for name in sys.modules if name.startswith(("keras_ae.models", "keras_ae.data", "keras_ae.training"))]
 assert "tensorflow" not in sys.modules
@@ -191,7 +192,11 @@ assert "tensorflow" not in sys.modules
         (reconstruct.main, ["words.jpg"], "not a picture"),
         (reconstruct.main, ["nowhere.jpg"], "cannot read the picture nowhere.jpg"),
         (reconstruct.main, ["--refine", "-1", "a.png"], "must be a whole number from 0"),
-        (interpolate.main, ["words.jpg"], "needs two pictures. Received: 1"),
+        (interpolate.main, ["words.jpg"], "not a picture"),
+        (interpolate.main, ["--seeds", "0-3", "--grid", "4x2"], "needs two pictures for each walk. Received: 4 for 8"),
+        (interpolate.main, ["--seeds", "5-3"], "must be 2 to 10,000 numbers, such as 0-31 or 3,5,8. Received: 5-3"),
+        (interpolate.main, ["--seeds", "0-99999999999999999999"], "must be 2 to 10,000 numbers"),
+        (interpolate.main, ["--grid", "0x2"], "must be columns and rows up to 16, such as 4x2. Received: 0x2"),
         (edit.main, ["--attribute", "hat"], "unknown attribute 'hat'; name folders"),
         (edit.main, [], "no attribute given"),
         (edit.main, ["--with", "in"], "--with and --without belong together"),
@@ -331,6 +336,37 @@ def test_interpolation_begins_and_ends_at_the_reconstructions(exported, folder, 
     rebuilt = pictures.to_uint8(keras_ae.load(exported, runtime="auto").reconstruct(originals))
     assert np.abs(read(tmp_path / "a.png")[:, :16] - rebuilt[0]).max() <= 1
     assert np.abs(read(tmp_path / "a.png")[:, -16:] - rebuilt[1]).max() <= 1
+
+
+FILMS = {
+    "a.gif": (interpolate, ["--seeds", "0-1,7,9", "--grid", "2x1", "--seconds", "0.2"], 7, (3 * 130, 3 * 64)),
+    "a.webp": (interpolate, ["--seconds", "0.2"], 7, (3 * 64, 3 * 64)),
+    "a.mp4": (interpolate, ["--seconds", "0.2"], 7, (3 * 64, 3 * 64)),
+    "b.gif": (edit, ["--attribute", "brightness", "--examples", "20", "--seconds", "0.4"], 13, (3 * 64, 3 * 64)),
+}
+
+
+@pytest.mark.parametrize("name", FILMS)
+def test_a_film_has_the_length_asked_for_and_ends_with_its_first_frame(tmp_path, name):
+    command, words, frames, size = FILMS[name]
+    if name.endswith("mp4"):
+        pytest.importorskip("av")
+    command.main(["--model", str(CATS), *words, "--out", str(tmp_path / name)])
+    shown = read_film(tmp_path / name)
+    assert shown.shape == (frames, *size[::-1], 3)
+    assert np.abs(shown[0] - shown[-1]).mean() <= (0 if name.endswith("gif") else 3)
+
+
+def read_film(path):
+    """The frames of a film, int (n, h, w, 3)."""
+    if path.suffix == ".mp4":
+        import av
+
+        with av.open(str(path)) as film:
+            assert film.streams.video[0].average_rate == 30
+            return np.stack([frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]).astype(int)
+    with Image.open(path) as film:
+        return np.stack([np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(film)]).astype(int)
 
 
 @pytest.mark.parametrize(("command", "model"), [(denoise, "denoiser"), (upscale, "upscaler")])

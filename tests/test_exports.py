@@ -227,10 +227,25 @@ def test_the_shipped_model_is_small_and_draws_cats():
 
 def test_interpolation_joins_the_reconstructions_of_its_ends(made):
     model = Exported(made)
-    for spherical in (False, True):
-        frames = model.interpolate(IMAGES[0], IMAGES[1], steps=7, spherical=spherical)
-        assert frames.shape == (7, 16, 16, 3)
-        np.testing.assert_allclose(frames[[0, -1]], model.reconstruct(IMAGES[:2]), atol=1e-4)
+    frames = model.interpolate(IMAGES[0], IMAGES[1], steps=7)
+    assert frames.shape == (7, 16, 16, 3)
+    np.testing.assert_allclose(frames[[0, -1]], model.reconstruct(IMAGES[:2]), atol=1e-4)
+
+
+def test_a_walk_through_draws_of_the_shipped_model_is_even_closed_and_as_likely_as_they_are():
+    model = Exported(CATS, runtime="onnx")
+    z = model.generate(3)[1]
+    codes = model.walk(z, 61)
+    images = model.decode(codes).reshape(61, -1)
+    steps = np.linalg.norm(np.diff(images, axis=0), axis=1)
+    assert steps.max() < 1.5 * steps.mean()
+    np.testing.assert_allclose(codes[-1], codes[0], atol=1e-5)
+    lengths = np.linalg.norm(model.flow.trace(codes), axis=1)
+    assert 0.9 * 128**0.5 < lengths.min() and lengths.max() < 1.1 * 128**0.5
+    # every code that was asked for is on the way
+    nearest = np.linalg.norm(codes[:, None] - z, axis=-1).min(axis=0)
+    assert nearest.max() < np.linalg.norm(np.diff(codes, axis=0), axis=1).max()
+    assert Exported(CATS).flow is not None
 
 
 def test_refined_codes_rebuild_images_better(made):

@@ -12,7 +12,7 @@ from pathlib import Path
 import filelock
 import numpy as np
 import pytest
-from PIL import Image, PngImagePlugin
+from PIL import ExifTags, Image, PngImagePlugin
 
 from keras_ae.errors import UserError
 from keras_ae.files import PARTIAL, check_output, find_foreign, lock, versions, write_file, write_folder
@@ -30,6 +30,18 @@ def save_gif(path, comment=b""):
     frames[0].save(path, save_all=True, append_images=frames[1:], comment=comment, loop=0)
 
 
+def save_webp(path, software):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Software] = software
+    # more than is read at the beginning
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (700, 700, 3), "uint8"))
+    noise.save(path, exif=exif, lossless=True, method=0)
+
+
+def save_mp4(path, comment):
+    path.write_bytes(b"\0\0\0\x20ftypisom" + bytes(99) + b"\xa9cmt\0\0\0\x18data\0\0\0\1\0\0\0\0" + comment)
+
+
 def save_text(path, text):
     path.write_text(text)
 
@@ -37,6 +49,8 @@ def save_text(path, text):
 FILES = {
     "a.png": (save_png, "keras_ae", "Paint"),
     "a.gif": (save_gif, b"keras_ae", b"mine"),
+    "a.webp": (save_webp, "keras_ae", "Paint"),
+    "a.mp4": (save_mp4, b"keras_ae", b"mine"),
     "a.html": (save_text, '<!doctype html><meta name="generator" content="keras_ae 1">', "<p>keras_ae"),
     "a.json": (save_text, json.dumps({"versions": {"keras_ae": "0"}}), json.dumps(["keras_ae"])),
     "a.csv": (save_text, "file,mse\na,1\n", "file,price\na,1\n"),

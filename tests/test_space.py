@@ -57,6 +57,33 @@ def test_spherical_is_linear_where_there_is_no_arc(other):
     np.testing.assert_allclose(space.spherical(A, other, 4), space.linear(A, other, 4))
 
 
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_curve_goes_through_its_keys_without_corners_and_keeps_their_length(closed):
+    keys = RANDOM.normal(size=(5, 64))
+    keys /= np.linalg.norm(keys, axis=1, keepdims=True)
+    path = space.curve(keys, closed, points=50)
+    assert len(path) == 50 * (len(keys) - (not closed)) + 1
+    np.testing.assert_allclose(path[::50], [*keys, *keys[:closed]], atol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(path, axis=1), 1, atol=1e-12)
+    turns = np.linalg.norm(np.diff(path, 2, axis=0), axis=1) / np.linalg.norm(np.diff(path, axis=0), axis=1)[1:]
+    assert turns.max() < 0.3
+
+
+def test_a_curve_passes_near_zero_between_opposite_keys():
+    path = space.curve(np.array([[1.0, 0], [-1, 0.01]]), points=100)
+    assert np.linalg.norm(path, axis=1).min() < 0.1
+    assert np.linalg.norm(np.diff(path, axis=0), axis=1).max() < 0.1
+
+
+def test_even_codes_have_images_at_equal_distances():
+    path = np.linspace(0, 1, 100)[:, None] ** [[1, 2]]
+    codes = space.even(path, path[:, :, None] ** 3, 40)
+    np.testing.assert_allclose(codes[[0, -1]], path[[0, -1]])
+    steps = np.linalg.norm(np.diff(codes**3, axis=0), axis=1)
+    assert steps.max() < 1.1 * steps.mean()
+    np.testing.assert_array_equal(space.even(path[:1].repeat(5, 0), np.zeros((5, 2)), 3), np.zeros((3, 2)))
+
+
 def test_the_direction_of_a_linear_property_is_recovered():
     values = RANDOM.normal(3, 2, 5000)
     way = np.array([1.0, 0.0, -0.5])

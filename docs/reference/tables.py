@@ -113,6 +113,7 @@ KEYS = {
     "seed": "of weights, order, noise and samples",
     "precision": "`auto` takes the faster one where the hardware has it",
     "devices": "where to train ([scaling up](../scale.md))",
+    "track": "where curves go beside history.csv and TensorBoard ([tracking](../guides/tracking.md))",
     "start_from": "export whose networks and weights training begins with",
     "images": "below this many training images the other keys apply; 0: never",
     "small_data.steps": "of the first stage, at least",
@@ -172,16 +173,22 @@ def page():
     """The text of tables.md. Raises StopIteration for a key without a meaning."""
     from keras_ae.training import experiment
 
-    lines, explained = [HEAD], set()
+    lines, explained, written = [HEAD], set(), {}
     for table, (functions, default) in experiment.CHOICES.items():
         lines += [f"## {table}, by default {default}", ""]
         # a module of the user's own may have added others
         for name, function in ((n, f) for n, f in functions.items() if f.__module__.startswith("keras_ae.")):
+            model = experiment.table_of(function)
+            properties = model.model_json_schema().get("properties")
+            if properties and written.get(name) == properties:
+                lines.append(f"* `{name}`: as above")
+                continue
+            written[name] = properties
             meaning = NAMES.get(name, "")
             meaning = meaning[table] if isinstance(meaning, dict) else meaning
             lines.append(f"* `{name}`" + (f": {meaning}" if meaning and (name, meaning) not in explained else ""))
             explained.add((name, meaning))
-            lines += key_lines(table, name, experiment.table_of(function), explained)
+            lines += key_lines(table, name, model, explained)
         lines.append("")
     for table, model in experiment.SINGLE.items():
         lines += [f"## {table}", "", *(line[4:] for line in key_lines(table, table, model, explained)), ""]

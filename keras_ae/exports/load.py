@@ -3,6 +3,7 @@
 TensorFlow or onnxruntime is imported when an export is opened that needs it, so that this module imports quickly.
 """
 
+import contextlib
 import functools
 import importlib
 import importlib.util
@@ -153,7 +154,7 @@ class Onnx(Runtime):
             return dict(zip(outputs, session.run(outputs, given), strict=True))
 
     @functools.cached_property
-    def _samplers(self):
+    def samplers(self):
         """{"fitted": prior, "normal": prior}, see `priors.philox`."""
         path, normal = self.folder / "onnx" / "prior.npz", philox.normal_sampler(self.card["latent_dim"])
 
@@ -162,12 +163,12 @@ class Onnx(Runtime):
 
         with explain(f"{path} cannot be read; export the model again", Exception), np.load(path) as file:
             samplers = {"normal": lambda _: normal, "mixture": philox.mixture_sampler}
-            samplers["flow"] = functools.partial(philox.flow_sampler, velocity=velocity)
+            samplers["flow"] = functools.partial(philox.FlowSampler, velocity=velocity)
             return {"fitted": samplers[str(file["prior"])](dict(file)), "normal": normal}
 
     def draw(self, prior, first, n, seed, temperature, label):
         """{"images": uint8, "z"} of codes `first` ... of the seed's sequence from the prior "fitted" or "normal"."""
-        z = self._samplers[prior](n, seed, temperature, first, label)
+        z = self.samplers[prior](n, seed, temperature, first, label)
         return {"images": self.run("decoder", ["images_uint8"], z=z, label=label)["images_uint8"], "z": z}
 
 
@@ -341,13 +342,29 @@ class Exported:
         """Images (n, H, W, C) decoded from the mean codes of images (n, *input_shape)."""
         return self.decode(self.encode(images, labels), labels)
 
-    def interpolate(self, image_a: ArrayLike, image_b: ArrayLike, steps: int = 10, spherical: bool = False) -> np.ndarray:
-        """`steps` images (steps, H, W, C) decoded along a straight line, or an arc, between the codes of two images (H, W, C).
+    def interpolate(self, image_a: ArrayLike, image_b: ArrayLike, steps: int = 10) -> np.ndarray:
+        """`steps` images (steps, H, W, C) of a `walk` from the reconstruction of one image (H, W, C) to that of another."""
+        z = np.concatenate([self.encode(np.asarray(image)[None]) for image in (image_a, image_b)])
+        return self.decode(self.walk(z, steps, closed=False))
 
-        The first and the last are the reconstructions of the two images.
+    @functools.cached_property
+    def flow(self) -> philox.FlowSampler | None:
+        """The flow between noise and codes; None for another prior, and where onnx/ or onnxruntime is missing."""
+        with contextlib.suppress(ImportError, UserError):
+            runtime = self._runtime if isinstance(self._runtime, Onnx) else Onnx(self.folder, self.card)
+            fitted = runtime.samplers["fitted"]
+            return fitted if isinstance(fitted, philox.FlowSampler) else None
+
+    def walk(self, z: ArrayLike, steps: int, closed: bool = True) -> np.ndarray:
+        """`steps` codes (steps, latent_dim) on a path through codes z (k, latent_dim), whose images change at an even pace.
+
+        It goes through the noise that `flow` turns into the codes, so that what lies between them is as likely as they are;
+        without a flow, through the codes themselves. closed: back to the first code.
         """
-        z_a, z_b = (self.encode(np.asarray(image)[None])[0] for image in (image_a, image_b))
-        return self.decode((space.spherical if spherical else space.linear)(z_a, z_b, steps))
+        z, flow = np.asarray(z), self.flow
+        path = space.curve(flow.trace(z, self._labels_for(len(z), None)) if flow else z, closed)
+        codes = flow.follow(path, self._labels_for(len(path), None)) if flow else path
+        return space.even(codes, self.decode(codes), steps)
 
     @functools.cached_property
     def _with_gradients(self):

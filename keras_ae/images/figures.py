@@ -109,10 +109,10 @@ def reconstructions(kinds, path, title):
 
 
 def interpolation(frames, path, title, shown=10):
-    """`shown` images of a path from the first frame to the last, and beside the PNG file all frames as a GIF animation."""
+    """`shown` images of a path from the first frame to the last, and beside the PNG file a GIF there and back."""
     pixels = to_uint8(frames)
     _save_titled(_label_grid(pixels[np.linspace(0, len(frames) - 1, shown).round().astype(int)], shown), title, path)
-    pictures.write_animation(path.with_suffix(".gif"), pixels)
+    pictures.write_animation(path.with_suffix(".gif"), [*pixels, *pixels[-2:0:-1]])
 
 
 def _pixels(images):

@@ -106,26 +106,42 @@ def advance(velocity, x, step):
     return x + length / 2 * (first + velocity(x + length * first, time + length))
 
 
-def flow_sampler(arrays, velocity):
+class FlowSampler:
     """The prior `flow.Flow` with these arrays and its network, (x, t, labels) -> what it adds to `normal_velocity`."""
 
-    def follow(x, labels):
-        def whole_velocity(x, t):
-            x, times = x.astype("float32"), np.full((BLOCK, 1), t, "float32")
-            return normal_velocity(x, np.float32(t)) + velocity(x, times, labels)
+    def __init__(self, arrays, velocity):
+        self._mean, self._scale, self._velocity = arrays["mean"], arrays["scale"], velocity
 
+    def _advance(self, x, step, labels):
+        def velocity(x, t):
+            x, times = x.astype("float32"), np.full((len(x), 1), t, "float32")
+            return normal_velocity(x, np.float32(t)) + self._velocity(x, times, labels)
+
+        return advance(velocity, x, step)
+
+    def follow(self, noise, labels=None):
+        """The codes (n, latent_dim) to which noise (n, latent_dim) flows; labels: (n,) of a conditional model."""
         for step in range(STEPS):
-            x = advance(whole_velocity, x, step)
-        return arrays["mean"] + x.astype("float32") @ arrays["scale"].T
+            noise = self._advance(noise, step, labels)
+        return self._mean + noise.astype("float32") @ self._scale.T
 
-    def sample(n, seed, temperature, first, label):
+    def trace(self, codes, labels=None):
+        """The noise (n, latent_dim) that flows to codes (n, latent_dim), of pictures, too: the steps are undone one by one."""
+        x = np.linalg.solve(self._scale.astype("float64"), (codes - self._mean).T).T
+        for step in reversed(range(STEPS)):
+            after = x
+            # a step moves points by little, so that the iteration converges
+            for _ in range(16):
+                x = x + after - self._advance(x, step, labels)
+        return x
+
+    def __call__(self, n, seed, temperature, first, label):
+        """Codes as all priors draw them, see above."""
         before = first % BLOCK
         blocks = -(-(before + n) // BLOCK)
         labels = np.zeros(blocks * BLOCK, "int32")
         labels[before : before + n] = 0 if label is None else label
         numbers = first - before + np.arange(len(labels))
-        noise = np.float32(temperature) * normals(_pairs(seed, numbers), len(arrays["mean"]))
-        codes = [follow(*block) for block in zip(np.split(noise, blocks), np.split(labels, blocks), strict=True)]
+        noise = np.float32(temperature) * normals(_pairs(seed, numbers), len(self._mean))
+        codes = [self.follow(*block) for block in zip(np.split(noise, blocks), np.split(labels, blocks), strict=True)]
         return np.concatenate(codes)[before : before + n].astype("float32")
-
-    return sample

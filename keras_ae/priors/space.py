@@ -60,6 +60,33 @@ def spherical(z_a, z_b, steps):
     return (directions * ((1 - alpha) * lengths[0] + alpha * lengths[1])).astype("float32")
 
 
+def curve(keys, closed=False, points=24):
+    """A smooth path through keys (k, latent_dim): so many `points` from each on to the next, and at last a key.
+
+    Cubic, with the tangents of Catmull and Rom 1974. closed: back to the first key. Between keys the length of a code changes
+    at a constant rate, as codes of normal noise have nearly the same, but is at most doubled: few numbers pass near zero.
+    """
+    around = np.concatenate([keys[-1:], keys, keys[:2]] if closed else [keys[:1], keys, keys[-1:]])
+    before, start, end, after = (around[at : len(around) - 3 + at, None] for at in range(4))
+    t = np.linspace(0, 1, points, endpoint=False)[:, None]
+    bend = 2 * before - 5 * start + 4 * end - after + t * (3 * (start - end) + after - before)
+    path = start + t / 2 * (end - before + t * bend)
+    first, last, length = (np.linalg.norm(codes, axis=-1, keepdims=True) for codes in (start, end, path))
+    wanted = (1 - t) * first + t * last
+    path = path * (wanted / np.maximum(np.maximum(length, wanted / 2), 1e-12))
+    return np.concatenate([path.reshape(-1, keys.shape[1]), end[-1]])
+
+
+def even(path, images, steps):
+    """`steps` codes on a path (n, latent_dim) whose images lie equal distances apart; images: (n, ...), those of the path."""
+    lengths = np.linalg.norm(np.diff(images.reshape(len(images), -1), axis=0), axis=1)
+    places = np.concatenate([[0], np.cumsum(lengths)])
+    numbers = np.interp(np.linspace(0, places[-1], steps), places, np.arange(len(path)))
+    begin = np.minimum(numbers.astype(int), len(path) - 2)
+    alpha = (numbers - begin)[:, None]
+    return ((1 - alpha) * path[begin] + alpha * path[begin + 1]).astype("float32")
+
+
 def direction(codes, values):
     """The change of codes per standard deviation of a property, (latent_dim,): the regression of codes on values (n,).
 

@@ -102,6 +102,7 @@ class Training(Table):
 
     start_from: folder of an export whose networks and weights training begins with.
     devices: see `keras_ae.training.devices`; `batch` counts the images of all devices.
+    track: where curves go beside history.csv and TensorBoard, see `keras_ae.training.tracking`.
     """
 
     batch: Annotated[int, Ge(1), Le(65536)] = 64
@@ -111,6 +112,7 @@ class Training(Table):
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
     devices: Literal["one", "all", "workers"] = "one"
     start_from: Text | None = None
+    track: Literal["none", "mlflow", "wandb"] = "none"
 
 
 class SecondStage(Table):

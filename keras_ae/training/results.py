@@ -12,6 +12,7 @@ from keras_ae.judge import metrics
 from keras_ae.judge.judge import fit_pca
 from keras_ae.models.networks import apply, is_conditional
 from keras_ae.priors import mixture, space
+from keras_ae.training import tracking
 
 BATCH = 128
 
@@ -123,6 +124,8 @@ def finish(run, image_set):
     measured["training_seconds"] = round(sum(row["seconds"] for row in rows), 1)
     with files.write_folder(run.pictures, force=True) as partial:
         draw(run, image_set, partial)
+    numbers = {name: value for name, value in measured["reconstruction"].items() if name != "n"}
+    tracking.write_hyperparameters(run.tensorboard / "hparams", run.read_json("config")["tables"], numbers)
     run.write_json("metrics", measured)
 
 
