@@ -176,6 +176,9 @@ class Autoencoder(keras.Model):
 
     def make_train_function(self, force: bool = False) -> Callable:
         """Keras' function of a training step; its errors are those of `inputs`, as in the two below."""
+        # TensorFlow creates variables in the first call alone, which may be one that is refused
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
         return self._make("train_function", force)
 
     def make_test_function(self, force: bool = False) -> Callable:
