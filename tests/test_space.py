@@ -36,13 +36,6 @@ def test_kl_equals_a_monte_carlo_estimate_and_is_zero_at_the_prior():
     assert not space.kl(np.zeros((2, 3)), np.zeros((2, 3))).any()
 
 
-@pytest.mark.parametrize("variance", [0.01, 1.0, 7.0])
-def test_nats_equal_scipy(variance):
-    x, mean = RANDOM.normal(size=(2, 50))
-    expected = -stats.norm.logpdf(x, mean, np.sqrt(variance))
-    np.testing.assert_allclose(space.nats((x - mean) ** 2, variance), expected, rtol=1e-9)
-
-
 @pytest.mark.parametrize(
     ("path", "middle"), [(space.linear, [0.5, 1, 0]), (space.spherical, 1.5 * np.sqrt([0.5, 0.5, 0]))], ids=["linear", "arc"]
 )
