@@ -12,7 +12,7 @@ from keras import ops
 from numpy.typing import ArrayLike
 
 from keras_ae.models import inputs as check
-from keras_ae.models.losses import Likelihood, Reconstruction, kl, total_correlation
+from keras_ae.models.losses import Likelihood, Reconstruction, kl, log_normal, total_correlation
 from keras_ae.models.networks import apply, class_count, is_conditional, layers_of
 
 Beta = Annotated[float, Ge(0), Le(1e6)]
@@ -129,6 +129,10 @@ class Autoencoder(keras.Model):
         """The mean of values (batch,), multiplied by the sample weights of the batch where it has some, a scalar."""
         weight = batch["sample_weight"]
         return ops.mean(values if weight is None else values * ops.cast(weight, values.dtype))
+
+    def log_prior(self, z: tf.Tensor) -> tf.Tensor:
+        """The log density of the model's prior at codes z (batch, latent_dim), (batch,): that of N(0, I)."""
+        return log_normal(z)
 
     def learned_prior(self) -> Any:
         """The density of codes that was trained with the networks, see `priors.mixture`; None where it is N(0, I)."""
