@@ -68,7 +68,7 @@ def picture_options(most=None, text="picture files of any size and mode", data="
 
 
 MODEL = option(
-    "--model", metavar="DIR", help="folder of an export (default: exported/vae where it exists, else the shipped cats)"
+    "--model", metavar="DIR", help="folder of an export, or hf://NAME/MODEL (default: exported/vae, else the shipped cats)"
 )
 SEED = option("--seed", type=number(0, 2**31 - 1, int), default=0, help="seed of everything random")
 FORCE = option("--force", action="store_true", help="replace what is at --out, even if it is not from keras_ae")
@@ -291,13 +291,11 @@ def run(parser, body, argv=None, keras=True):
                 signal.signal(number, signal.SIG_IGN)
             # also what --help has printed
             sys.stdout.flush()
-    except SystemExit:
-        raise
     except BrokenPipeError:
         # Python flushes once more at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(UNREAD)
-    except BaseException as error:
+    except (Exception, KeyboardInterrupt) as error:
         # libraries replace the interruption of an import or of a graph by errors of their own
         explained = _explain(KeyboardInterrupt() if interrupted and not isinstance(error, KeyboardInterrupt) else error, parser)
         if explained is None:

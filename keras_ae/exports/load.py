@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_ae.errors import UserError, explain
+from keras_ae.exports import hub
 from keras_ae.exports.card import read_card
 from keras_ae.images import pictures
 from keras_ae.priors import philox, space
@@ -58,11 +59,6 @@ class TensorFlow(Runtime):
     """The SavedModels of an export."""
 
     PACKAGE = "tensorflow"
-
-    @property
-    def generates(self):
-        """Whether there is a generator."""
-        return (self.folder / "generator").is_dir()
 
     def _open(self, name):
         return load_savedmodel(self.folder, name)
@@ -132,11 +128,6 @@ class Onnx(Runtime):
         if not (folder / "onnx" / "decoder.onnx").exists():
             raise UserError(f"{folder} has no onnx/decoder.onnx; export the model again, or choose tensorflow as `runtime`")
 
-    @property
-    def generates(self):
-        """Whether there is a prior to draw codes from."""
-        return (self.folder / "onnx" / "prior.npz").exists()
-
     def _open(self, name):
         path = self.folder / "onnx" / f"{name}.onnx"
         options = self._package.SessionOptions()
@@ -197,7 +188,7 @@ def check_folder(folder):
 
 
 class Exported:
-    """The export in `folder`.
+    """The export in `folder`, or at an address on the Hugging Face Hub, hf://NAME/MODEL or hf://NAME/MODEL@REVISION.
 
     card: the contents of card.json. shape: (H, W, C) of the images it makes. input_shape: of the images it takes. white:
     brightest value of picture files with 16 bits. fit: what becomes of files of another shape: "crop", "pad" or "stretch".
@@ -216,7 +207,8 @@ class Exported:
         label: str | int | None = None,
         runtime: Literal["tensorflow", "onnx", "auto"] = "tensorflow",
     ):
-        self.folder = Path(os.path.expanduser(folder))
+        published = str(folder).startswith("hf://")
+        self.folder = hub.fetch(str(folder)) if published else Path(os.path.expanduser(folder))
         check_folder(self.folder)
         self.card = read_card(self.folder)
         if runtime == "auto":
@@ -282,11 +274,6 @@ class Exported:
         if self.input_shape != self.shape:
             small, large = ("x".join(map(str, shape[:2])) for shape in (self.input_shape, self.shape))
             raise UserError(f"{self.folder} makes {large} of {small}: it upscales pictures, it does not rebuild them")
-
-    @property
-    def generates(self) -> bool:
-        """Whether the export has a generator."""
-        return self._runtime.generates
 
     def _batched(self, function, n, labels, batch=128, progress=None):
         """Apply `function(rows, label)` to n rows in batches and join the results; labels: of all rows, or None."""
@@ -424,8 +411,6 @@ class Exported:
         seed: of 32 bits. temperature: scales the spread of the codes, at least 0. prior: "fitted" or "normal", the density that
         they are drawn from. A conditional model without a `label` draws its classes in turn. Raises UserError for others.
         """
-        if not self.generates:
-            raise UserError(f"{self.folder} has no generator; it can only encode and decode")
         if prior not in ("fitted", "normal"):
             raise UserError(f"unknown prior {prior!r}; choose fitted or normal")
         n = check_whole("n", n, 0, 2**31 - 1)

@@ -14,7 +14,6 @@ import re
 import sys
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -44,21 +43,6 @@ class DamagedPicture(ValueError):
     """Bytes that cannot be decoded to a usable image; the text is a short reason."""
 
 
-class Listing(NamedTuple):
-    """What is in a folder at any depth, by names relative to it, which take a tenth of the memory of paths.
-
-    names: of picture files. unread: what is not read, with its number.
-    """
-
-    names: list
-    unread: collections.Counter
-
-    def left_out(self):
-        """What is not read, such as "not read: 40 .heic, 3 .txt"; empty if all is."""
-        kinds = [f"{count:,} {kind}" for kind, count in self.unread.most_common()]
-        return f"not read: {list_some(kinds, 12)}" if kinds else ""
-
-
 def list_some(names, most=3):
     """The first names of a list as text."""
     return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
@@ -69,33 +53,38 @@ def _is_visible(name):
 
 
 def list_folder(directory):
-    """The `Listing` of a folder; what is hidden or of `SYSTEM` is skipped. Raises UserError if there is no picture file."""
+    """Picture files in a folder at any depth, by names relative to it, and what is not read, such as "; not read: 3 .txt".
+
+    Names take a tenth of the memory of paths. What is hidden or of `SYSTEM` is skipped. Raises UserError if there is no picture
+    file.
+    """
     if "://" in str(directory):
         raise UserError(f"cannot read {directory}: it is not a local folder; mount it as a folder, or copy it")
     if not os.path.isdir(directory):
         kind = "it is a file" if os.path.exists(directory) else "no such folder"
         raise UserError(f"cannot read pictures from {directory}: {kind}; name a folder of {', '.join(SUFFIXES)} files")
-    found = Listing([], collections.Counter())
+    found, unread = [], collections.Counter()
 
     def skip(error):
-        found.unread[f"folder {printable(os.path.relpath(error.filename, directory))} ({error.strerror})"] += 1
+        unread[f"folder {printable(os.path.relpath(error.filename, directory))} ({error.strerror})"] += 1
 
     for folder, folders, files in os.walk(directory, onerror=skip):
         inside = "" if folder == str(directory) else os.path.relpath(folder, directory)
         folders[:] = sorted(filter(_is_visible, folders))
         for name in folders:
             if os.path.islink(os.path.join(folder, name)):
-                found.unread[f"linked folder {printable(os.path.join(inside, name))}"] += 1
+                unread[f"linked folder {printable(os.path.join(inside, name))}"] += 1
         for name in sorted(filter(_is_visible, files)):
             if name.lower().endswith(SUFFIXES):
-                found.names.append(os.path.join(inside, name))
+                found.append(os.path.join(inside, name))
             else:
                 suffix = Path(name).suffix.lower()
-                found.unread[suffix if re.fullmatch(r"\.\w{1,12}", suffix) else "without a suffix"] += 1
-    if not found.names:
-        others = f"; {found.left_out()}" if found.unread else ""
-        raise UserError(f"no picture files in {directory}: looked for {', '.join(SUFFIXES)} at any depth{others}")
-    return found
+                unread[suffix if re.fullmatch(r"\.\w{1,12}", suffix) else "without a suffix"] += 1
+    kinds = [f"{count:,} {kind}" for kind, count in unread.most_common()]
+    left_out = f"; not read: {list_some(kinds, 12)}" if kinds else ""
+    if not found:
+        raise UserError(f"no picture files in {directory}: looked for {', '.join(SUFFIXES)} at any depth{left_out}")
+    return found, left_out
 
 
 def find(directory):
@@ -103,10 +92,10 @@ def find(directory):
 
     Raises UserError if there is no such folder or no picture file in it.
     """
-    found = list_folder(directory)
-    if found.unread:
-        print(f"{printable(directory)}: {len(found.names):,} images; {found.left_out()}", file=sys.stderr)
-    return [Path(directory) / name for name in found.names]
+    names, left_out = list_folder(directory)
+    if left_out:
+        print(f"{printable(directory)}: {len(names):,} images{left_out}", file=sys.stderr)
+    return [Path(directory) / name for name in names]
 
 
 def choose(paths, directory, n=None, seed=0):
