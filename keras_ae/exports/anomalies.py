@@ -42,7 +42,7 @@ class Detector(tf.Module):
         size = np.prod(describe.get_concrete_function().output_shapes[1:])
         features = _apply(describe, usual[: max(FEWEST, anomalies.MOST // size)], labels[0], "learning")
         fitted = anomalies.fit_gaussians(features, lambda cells: tqdm(cells, "cells", disable=None, leave=False))
-        self.means, self.factors = map(tf.constant, fitted)
+        self.means, self.factors = (tf.Variable(values, trainable=False) for values in fitted)
         self.threshold = tf.Variable(1.0)
         scores = _apply(self.find, held_out, labels[1], "threshold")["score"]
         threshold, expected = anomalies.choose_threshold(scores, false_alarms)
@@ -89,10 +89,17 @@ def keep(detector, model):
         tf.saved_model.save(detector, str(folder), detector.find)
     missing, path = "", model.folder / "onnx" / "anomaly.onnx"
     try:
+        import onnxruntime
         import tf2onnx
 
         with files.write_file(path) as partial:
             tf2onnx.convert.from_function(detector.find, detector.find.input_signature, opset=17, output_path=str(partial))
+            session = onnxruntime.InferenceSession(partial, providers=["CPUExecutionProvider"])
+            given = {"images": np.zeros((2, *model.shape), "float32")}
+            given |= {"label": np.zeros(2, "int32")} if model.labels else {}
+            expected, (score,) = detector.find(*given.values())["score"], session.run(["score"], given)
+            if not np.allclose(score, expected, rtol=0.01):
+                raise UserError(f"it finds {score[0]:.4g} instead of {expected[0]:.4g}")
     except Exception as error:
         # converters raise errors of many kinds for what they do not know
         missing = first_line(error)

@@ -396,6 +396,8 @@ class Exported:
             raise UserError(
                 f"{self.folder} knows no usual pictures; python -m keras_ae.score --reference DIR --keep learns them"
             )
+        if isinstance(self._runtime, Onnx) and not (self.folder / "onnx" / "anomaly.onnx").exists():
+            return Exported(self.folder, self.label).find_anomalies(images, labels)
         return self._run("anomaly", labels, images=self._floats(images))
 
     def generate(

@@ -27,11 +27,12 @@ def _pool(maps, side):
 def describe(images, rebuilt):
     """Features of cells, (n, H // CELL, W // CELL, d), of images and reconstructions (n, H, W, C) in [-1, 1], tensors.
 
-    The first half describes the reconstruction: mean colours and log energies of Gabor filters of up to three scales; the
-    second half what it lacks: log errors of the colours, and log energies of the error.
+    The first half describes the reconstruction: means of colours and of their squares, and log energies of Gabor filters of up
+    to three scales; the second half what it lacks: mean errors of colours, logs of their sizes, and log energies of the error.
     """
     missing = images - rebuilt
-    halves = [[_pool(rebuilt, CELL)], [tf.math.log(_pool(tf.abs(missing), CELL) + FLOOR)]]
+    lacking = [_pool(missing, CELL), tf.math.log(_pool(tf.abs(missing), CELL) + FLOOR)]
+    halves = [[_pool(rebuilt, CELL), _pool(tf.square(rebuilt), CELL)], lacking]
     for half, maps in zip(halves, (rebuilt, missing), strict=True):
         grey, side = tf.reduce_mean(maps, axis=-1, keepdims=True), CELL
         # a filter reaches 4 pixels beyond the edge, which are mirrored
