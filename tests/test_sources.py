@@ -271,10 +271,11 @@ def test_load_data_says_what_it_took(tmp_path, capsys, monkeypatch):
     make_files(tmp_path / "mnist", [*numbered("10", 5), *numbered("9", 5)])
     make_files(tmp_path, ["digits/0.png"])
     monkeypatch.chdir(tmp_path)
-    pipeline.load_data("mnist", size=16)
+    (_, train_labels), (_, test_labels) = pipeline.load_data("mnist", size=16)
+    assert sorted([*train_labels, *test_labels]) == [0] * 5 + [1] * 5
     lines = capsys.readouterr().err
     assert "the folder ./mnist is read, not a data set of that name" in lines and "; classes 9, 10\n" in lines
-    pipeline.load_data("digits")
+    assert len(pipeline.load_data("digits")[0][0]) > 1000
     assert capsys.readouterr().err.startswith("the data set digits is read, not the folder ./digits\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert pipeline.load("folder", "~/mnist", 16).n_test == pipeline.load("folder", "mnist", 16).n_test
