@@ -291,13 +291,11 @@ def run(parser, body, argv=None, keras=True):
                 signal.signal(number, signal.SIG_IGN)
             # also what --help has printed
             sys.stdout.flush()
-    except SystemExit:
-        raise
     except BrokenPipeError:
         # Python flushes once more at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(UNREAD)
-    except BaseException as error:
+    except (Exception, KeyboardInterrupt) as error:
         # libraries replace the interruption of an import or of a graph by errors of their own
         explained = _explain(KeyboardInterrupt() if interrupted and not isinstance(error, KeyboardInterrupt) else error, parser)
         if explained is None:

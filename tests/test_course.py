@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 import keras_ae
-from course import disentanglement, editing
+from course import disentanglement, editing, variants
 from course.__main__ import STUDIES, main
 from course.codes import as_images, code_noise
-from keras_ae.data import pipeline
+from keras_ae.data import pipeline, tasks
 from keras_ae.data.drawn_cats import RANGES
 from keras_ae.images import properties
 from keras_ae.images.pictures import write_png
@@ -105,6 +105,33 @@ def test_every_study_is_run_by_the_makefile():
     arguments = ["make", "--no-print-directory", "--dry-run", "-C", "course"]
     commands = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert set(re.findall(r"-m course (\w+) ", commands)) == set(STUDIES)
+
+
+def test_the_study_of_variants_trains_what_is_missing_and_writes_a_table(tmp_path, monkeypatch, fails):
+    dense = [f"{network}.{key}" for network in ("encoder", "decoder") for key in ("name=dense", "widths=[8]")]
+    monkeypatch.setitem(variants.DATA, "digits", ("vae_mnist", ["data.name=digits", *dense, "latent.dim=2"]))
+    words = ["digits", "--variants", "VampPrior", "RAE", "--n", "40", "--draws", "3", "--out", str(tmp_path), "--minutes"]
+    variants.main([*words, "0.001"])
+    table = (tmp_path / "variants.md").read_text()
+    assert [line.split(" | ")[0] for line in table.splitlines()[2:]] == ["| VampPrior", "| RAE"]
+    found = json.loads((tmp_path / "VampPrior-0.json").read_text())
+    assert found["bound"] < found["neg_elbo"] and found["own_fd"] > 0 and found["images"] >= 128
+    assert not {"own_fd", "bound"} & set(json.loads((tmp_path / "RAE-0.json").read_text()))
+    # what is there is not trained again, and is not mixed with what was trained otherwise
+    monkeypatch.setattr(variants, "train", None)
+    variants.main([*words, "0.001"])
+    assert (tmp_path / "variants.md").read_text() == table
+    assert "VampPrior-0.json is of" in fails(variants.main, *words, "0.002")
+
+
+def test_means_in_bold_differ_by_more_than_the_spread_of_seeds():
+    found = {
+        "VAE": [{"psnr": 20.0}, {"psnr": 20.2}],
+        "near": [{"psnr": 20.1}, {"psnr": 20.4}],
+        "far": [{"psnr": 18.0}, {"psnr": 18.1}],
+    }
+    *_, near, far = variants.table(found, 10).splitlines()
+    assert "| near | - | 20.25 ± 0.21 |" in near and "| far | - | **18.05 ± 0.07** |" in far
 
 
 @pytest.fixture(scope="module")
@@ -238,30 +265,13 @@ def test_denoising_is_measured_on_the_noise_of_the_task(studied):
     assert min(held_out["total variation"]["psnr"], held_out["non local means"]["psnr"]) > held_out["noisy"]["psnr"]
 
 
-def keys(x, a=-0.5):
-    """The cubic kernel of Keys 1981."""
-    x = np.abs(x)
-    inner, outer = (a + 2) * x**3 - (a + 3) * x**2 + 1, a * (x**3 - 5 * x**2 + 8 * x - 4)
-    return np.where(x <= 1, inner, np.where(x < 2, outer, 0))
-
-
-def resizing(side, new, antialias):
-    """The matrix (new, side) that resizes a row of pixels with centres at half-integers."""
-    stretch = max(1.0, side / new) if antialias else 1.0
-    centres = (np.arange(new) + 0.5) * side / new - 0.5
-    weights = keys((centres[:, None] - np.arange(side)) / stretch)
-    return weights / weights.sum(axis=1, keepdims=True)
-
-
-def test_bicubic_numbers_are_those_of_the_cubic_kernel(studied):
+def test_super_resolution_is_measured_on_the_inputs_of_the_task(studied):
     done = studied("upscaling")
-    images = pipeline.examples(done.image_set, "test", 500).astype("float64")
-    down, up = resizing(8, 4, True), resizing(4, 8, False)
-    small = np.clip(np.einsum("ri,nijc,sj->nrsc", down, images, down), -1, 1)
-    large = np.clip(np.einsum("ri,nijc,sj->nrsc", up, small, up), -1, 1)
-    assert done.numbers["held_out"]["upscaler"]["bicubic"]["psnr"] == pytest.approx(psnr(images, large), abs=1e-3)
-    rebuilt = done.models["upscaler"].reconstruct(small.astype("float32"))
-    assert done.numbers["held_out"]["upscaler"]["model"]["psnr"] == pytest.approx(psnr(images, rebuilt), abs=1e-2)
+    images = pipeline.examples(done.image_set, "test", 500)
+    small = np.asarray(tasks.downscale(images))
+    large, held_out = np.asarray(tasks.enlarge(small, images.shape[1:])), done.numbers["held_out"]["upscaler"]
+    assert held_out["bicubic"]["psnr"] == pytest.approx(psnr(images, large), abs=1e-3)
+    assert held_out["model"]["psnr"] == pytest.approx(psnr(images, done.models["upscaler"].reconstruct(small)), abs=1e-2)
 
 
 def test_sizes_are_compared_by_the_numbers_of_the_cards(studied):

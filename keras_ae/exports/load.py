@@ -60,11 +60,6 @@ class TensorFlow(Runtime):
 
     PACKAGE = "tensorflow"
 
-    @property
-    def generates(self):
-        """Whether there is a generator."""
-        return (self.folder / "generator").is_dir()
-
     def _open(self, name):
         return load_savedmodel(self.folder, name)
 
@@ -132,11 +127,6 @@ class Onnx(Runtime):
         super().__init__(folder, card)
         if not (folder / "onnx" / "decoder.onnx").exists():
             raise UserError(f"{folder} has no onnx/decoder.onnx; export the model again, or choose tensorflow as `runtime`")
-
-    @property
-    def generates(self):
-        """Whether there is a prior to draw codes from."""
-        return (self.folder / "onnx" / "prior.npz").exists()
 
     def _open(self, name):
         path = self.folder / "onnx" / f"{name}.onnx"
@@ -285,11 +275,6 @@ class Exported:
             small, large = ("x".join(map(str, shape[:2])) for shape in (self.input_shape, self.shape))
             raise UserError(f"{self.folder} makes {large} of {small}: it upscales pictures, it does not rebuild them")
 
-    @property
-    def generates(self) -> bool:
-        """Whether the export has a generator."""
-        return self._runtime.generates
-
     def _batched(self, function, n, labels, batch=128, progress=None):
         """Apply `function(rows, label)` to n rows in batches and join the results; labels: of all rows, or None."""
 
@@ -414,8 +399,6 @@ class Exported:
         seed: of 32 bits. temperature: scales the spread of the codes, at least 0. prior: "fitted" or "normal", the density that
         they are drawn from. A conditional model without a `label` draws its classes in turn. Raises UserError for others.
         """
-        if not self.generates:
-            raise UserError(f"{self.folder} has no generator; it can only encode and decode")
         if prior not in ("fitted", "normal"):
             raise UserError(f"unknown prior {prior!r}; choose fitted or normal")
         n = check_whole("n", n, 0, 2**31 - 1)

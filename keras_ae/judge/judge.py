@@ -72,8 +72,7 @@ def export_candidate(model, name, refinement_steps=0):
 
     if refinement_steps:
         return Candidate(name, model.latent_dim, lambda x: {"z": model.encode(x)}, model.decode, refine=refine)
-    generates = generate if model.generates else None
-    return Candidate(name, model.latent_dim, model.codes, model.decode, generates, read_likelihood(model.card))
+    return Candidate(name, model.latent_dim, model.codes, model.decode, generate, read_likelihood(model.card))
 
 
 def name_folders(folders):
