@@ -95,7 +95,8 @@ def test_arguments_of_library_errors_become_options_where_the_command_has_them(f
         (MemoryError(), 2, "error: not enough memory"),
         (KeyboardInterrupt(), 130, "interrupted"),
         (KeyboardInterrupt("interrupted: continue with --resume"), 130, ": interrupted: continue with --resume"),
-        (ModuleNotFoundError("x", name="tensorboard.plugins"), 2, "pip install tensorboard"),
+        (ModuleNotFoundError("x", name="tensorboard.plugins"), 2, "pip install 'keras_ae[train]'"),
+        (ModuleNotFoundError("x", name="av"), 2, "pip install 'keras_ae[video]'"),
     ],
 )
 def test_errors_that_a_user_understands_are_one_line(capfd, error, status, line):
