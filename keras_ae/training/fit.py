@@ -15,6 +15,7 @@ from keras_ae.errors import UserError, explain
 from keras_ae.exports.load import Exported, load_savedmodel
 from keras_ae.files import versions
 from keras_ae.models import refiner
+from keras_ae.models.latents import LATENTS, Discrete
 from keras_ae.models.networks import sides
 from keras_ae.priors import mixture
 from keras_ae.training import budget, callbacks, devices, results
@@ -202,6 +203,9 @@ def check_data(experiment, image_set, replicas):
         raise UserError(f"data.shift must be smaller than the sides of the images, {shown} pixels. Received: {shift:g}")
     if any(side % factor for side in sides_of_images):
         raise UserError(f"task.factor must divide the sides of the images, {shown} pixels. Received: {factor}")
+    latent, prior = (experiment.tables[table]["name"] for table in ("latent", "prior"))
+    if prior == "autoregressive" and not issubclass(LATENTS[latent], Discrete):
+        raise UserError(f"prior.name = autoregressive needs a discrete code: latent.name = fsq or vq. Received: {latent}")
     # these halve the sides; what they cannot halve they would pass to the latent as it is
     small = [side // factor for side in sides_of_images]
     if factor > 1 and experiment.tables["encoder"]["name"] in ("conv", "residual") and not sides(*small, 1):
