@@ -54,6 +54,7 @@ VERBS = {
     "generate": "--model @export --n 2",
     "interpolate": "--model @export --data @pictures",
     "reconstruct": "--model @export --data @pictures --n 2",
+    "restore": "--model @export --mask @pictures/0.png",
     "score": "--model @export --data @pictures",
     "train": "@broken.toml --data @pictures",
     "upscale": "--model @export --data @pictures",

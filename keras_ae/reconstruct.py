@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_ae import commandline
 from keras_ae.commandline import EXPORT, check_out, command, number, open_model, option, out, picture_options, read_pictures
 from keras_ae.images import pictures
 
@@ -16,6 +17,9 @@ def main(arguments):
     path = check_out(arguments, tuple(pictures.WRITERS))
     model = open_model(arguments)
     model.check_rebuilds()
+    if arguments.refine:
+        # without the lines of its start
+        commandline.import_tensorflow()
     _, originals, labels = read_pictures(model, arguments)
     z = model.refine(originals, model.encode(originals, labels), arguments.refine, labels, progress="refining codes")
     rebuilt = pictures.to_uint8(model.decode(z, labels))

@@ -18,7 +18,7 @@ from sklearn.metrics import roc_auc_score
 
 import keras_ae
 from keras_ae import __main__ as listing
-from keras_ae import commandline, denoise, edit, embed, generate, interpolate, reconstruct, score, upscale
+from keras_ae import commandline, denoise, edit, embed, generate, interpolate, reconstruct, restore, score, upscale
 from keras_ae.data.drawn_cats import draw, sample_factors
 from keras_ae.errors import UserError
 from keras_ae.images import pictures
@@ -443,3 +443,28 @@ def test_the_score_is_the_negative_elbo_at_the_mean_code(exported, folder):
     kl = 0.5 * np.sum(codes["z_mean"] ** 2 + np.exp(codes["z_log_var"]) - 1 - codes["z_log_var"])
     assert scores["neg_elbo"][0] == pytest.approx(kl - log_likelihood, rel=1e-4)
     assert scores["mse"][0] == pytest.approx(np.mean((image - rebuilt) ** 2), rel=1e-4)
+
+
+def test_restore_keeps_what_is_visible_and_gives_different_answers_to_the_rest(exported, tmp_path, fails):
+    for name, shape, white in (("half", (40, 60), np.s_[:, 30:]), ("none", (40, 60), np.s_[:0]), ("small", (20, 30), np.s_[:])):
+        mask = np.zeros((*shape, 1), "uint8")
+        mask[white] = 255
+        pictures.write_png(tmp_path / f"{name}.png", mask)
+    picture = cat(tmp_path / "cat.png", 3, side=60)
+    Image.open(picture).crop((0, 10, 60, 50)).save(picture)
+    words = ["--model", exported, picture, "--mask"]
+    assert "the mask marks nothing" in fails(restore.main, *words, tmp_path / "none.png", "--out", tmp_path / "no")
+    assert "the size of the picture, 60x40. Received: 30x20" in fails(restore.main, *words, tmp_path / "small.png")
+    restore.main([*map(str, words), str(tmp_path / "half.png"), "--out", str(tmp_path / "restored")])
+    expected, answers = pictures.read(picture, (16, 16, 3)), [read(tmp_path / "restored" / f"{n}.png") for n in (1, 2, 3)]
+    assert {path.name for path in (tmp_path / "restored").iterdir()} == {"1.png", "2.png", "3.png", "comparison.png"}
+    for index, answer in enumerate(answers):
+        np.testing.assert_array_equal(answer[:, :7], expected[:, :7])
+        assert (answer[:, 9:] != answers[index - 1][:, 9:]).any()
+
+
+def test_what_is_hidden_has_no_influence_on_what_fills_it(exported):
+    model, image = keras_ae.load(exported), draw(sample_factors(7, 5), 16)
+    hidden = np.arange(16) * np.ones((16, 1)) > 9
+    other = np.where(hidden[..., None], np.uint8(90), image)
+    np.testing.assert_array_equal(*(restore.fill(model, one, hidden, 1, steps=5)[0][hidden] for one in (image, other)))

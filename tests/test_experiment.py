@@ -368,4 +368,7 @@ def test_a_start_from_an_export_keeps_its_code_and_takes_400_steps_at_a_lower_ra
     assert adapted.tables["schedule"]["learning_rate"] == 0.0005
     steps = n_train // adapted.training.batch
     assert 400 <= adapted.training.epochs * steps < 400 + steps
+    # at any size, or its images would lose their sharpness
+    steps = n_train // adapted.second_stage.batch
+    assert 1400 <= adapted.second_stage.epochs * steps < 1400 + steps
     assert "training starts from exported/cats" in line

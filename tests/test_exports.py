@@ -245,6 +245,10 @@ def test_refined_codes_rebuild_images_better(made):
     assert errors(better).mean() < errors(z).mean()
     np.testing.assert_allclose(model.refine(IMAGES[2:3], z[2:3], 10), better[2:3], atol=1e-4)
     assert model.refine(IMAGES, z, 0) is z
+    # nothing to see, or a strong pull: codes stay where they begin
+    held = model.refine(IMAGES, z, 10, pull=1e6 * np.eye(z.shape[1]))
+    np.testing.assert_array_equal(model.refine(IMAGES, z, 10, visible=0.0), z)
+    assert np.abs(held - z).max() < np.abs(better - z).max() / 10
 
 
 def test_a_label_is_given_by_name_by_number_or_for_each_image(conditional, made):

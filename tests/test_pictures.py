@@ -25,29 +25,6 @@ def encoded(image, form="png", **options):
     return buffer.getvalue()
 
 
-def close(pixels, expected, most=12):
-    return np.abs(pixels.astype(int) - expected).mean() < most
-
-
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "CMYK", "L", "LA", "1"])
-def test_every_mode_becomes_three_channels_or_one(mode):
-    data = encoded(Image.fromarray(RED_OVER_BLUE).convert(mode), "jpeg" if mode == "CMYK" else "png")
-    pixels = pictures.decode(data, (16, 16, 3))
-    assert pixels.shape == (16, 16, 3)
-    assert pictures.decode(data, (16, 16, 1)).shape == (16, 16, 1)
-    if mode in ("RGB", "RGBA", "P", "CMYK"):
-        assert close(pixels[:6], (200, 30, 30))
-        assert close(pixels[-6:], (30, 30, 200))
-    else:
-        assert np.ptp(pixels, axis=-1).max() == 0
-
-
-def test_sixteen_bits_are_scaled_not_clipped():
-    ramp = np.linspace(0, 65535, 32 * 32).reshape(32, 32).astype("uint16")
-    pixels = pictures.decode(encoded(Image.fromarray(ramp)), (32, 32, 3))
-    assert np.abs(pixels[..., 0] - ramp / 257).max() <= 1
-
-
 TWELVE = RANDOM.integers(0, 4096, (16, 16, 3)).astype("uint16")
 GREY = TWELVE[..., 0]
 
@@ -106,17 +83,12 @@ def test_the_extra_that_reads_tiff_files_is_named(monkeypatch):
         pictures.decode(tiff(GREY / 4095), (16, 16, 1))
 
 
-def test_transparent_parts_become_white():
-    clear = Image.new("RGBA", (20, 20), (0, 0, 0, 0))
-    assert pictures.decode(encoded(clear), (16, 16, 3)).min() == 255
-
-
-def test_exif_orientation_is_applied():
-    turned = Image.fromarray(RED_OVER_BLUE).rotate(90, expand=True)
+def test_transparent_parts_become_white_and_exif_turns():
+    assert pictures.decode(encoded(Image.new("RGBA", (20, 20), (0, 0, 0, 0))), (16, 16, 3)).min() == 255
     exif = Image.Exif()
     exif[0x0112] = 6
-    pixels = pictures.decode(encoded(turned, "jpeg", exif=exif, quality=95), (16, 16, 3))
-    assert close(pixels[:6], (200, 30, 30))
+    turned = encoded(Image.fromarray(RED_OVER_BLUE).rotate(90, expand=True), "jpeg", exif=exif, quality=95)
+    assert np.abs(pictures.decode(turned, (16, 16, 3))[:6] - np.array([200.0, 30, 30])).mean() < 12
 
 
 def test_the_central_square_is_cropped_and_left_as_it_is_if_it_has_the_right_size():
@@ -136,52 +108,45 @@ def test_resizing_agrees_with_tensorflow(size):
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "CMYK", "L", "LA", "1", "I;16"])
-def test_large_images_are_reduced_in_tiles_without_seams(mode):
-    ramp = np.broadcast_to(np.linspace(0, 255, 1300), (1300, 1300))
+def test_large_images_of_every_mode_are_reduced_to_three_channels_or_one(mode):
+    ramp = np.broadcast_to(np.linspace(0, 255, 520), (520, 520))
     image = Image.fromarray(np.stack([ramp, ramp.T, ramp], axis=-1).astype("uint8"))
     image = Image.fromarray((ramp * 257).astype("uint16")) if mode == "I;16" else image.convert(mode)
     data = encoded(image, "jpeg" if mode == "CMYK" else "png")
     small = image.convert("RGB").resize((16, 16), Image.Resampling.BOX)
     expected = np.repeat(np.linspace(8, 247, 16)[None, :, None], 16, 0) if mode == "I;16" else np.asarray(small).astype(int)
-    assert np.abs(pictures.decode(data, (16, 16, 3)) - expected).max() <= 6
+    assert np.abs(pictures.decode(data, (16, 16, 3)) - expected).max() <= 8
+    assert pictures.decode(data, (16, 16, 1)).shape == (16, 16, 1)
 
 
-def test_more_pixels_than_pillow_allows_count_as_damaged_and_nothing_of_pillow_is_changed(monkeypatch):
-    # one of 20,000 x 20,000 pixels has few bytes
-    bomb = encoded(Image.new("1", (20000, 20000)))
+def test_more_pixels_than_pillow_allows_count_as_damaged(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 700)
     with pytest.raises(pictures.DamagedPicture, match="exceeds limit"):
-        pictures.decode(bomb, (16, 16, 3))
+        pictures.decode(encoded(Image.fromarray(RED_OVER_BLUE)), (4, 4, 3))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1500)
     with pytest.warns(Image.DecompressionBombWarning), pytest.raises(pictures.DamagedPicture, match="^40x40 pixels are more"):
         pictures.decode(encoded(Image.fromarray(RED_OVER_BLUE)), (4, 4, 3))
     # a JPEG is decoded at a part of its size
     with pytest.warns(Image.DecompressionBombWarning):
         assert pictures.decode(encoded(Image.fromarray(RED_OVER_BLUE), "jpeg"), (4, 4, 3)).shape == (4, 4, 3)
-    code = "from PIL import Image; limit = Image.MAX_IMAGE_PIXELS; import keras_ae.images.pictures as _; "
-    subprocess.run([sys.executable, "-c", code + "assert limit == Image.MAX_IMAGE_PIXELS > 0"], check=True)
 
 
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"", "not a picture"),
-        (b"these are words", "not a picture"),
-        (encoded(Image.fromarray(RED_OVER_BLUE), "jpeg")[:300], "(?i)truncated"),
+        (b"", "not a picture file; JPEG, PNG, BMP, GIF, WEBP, TIFF work$"),
+        (encoded(Image.fromarray(RED_OVER_BLUE), "jpeg")[:300], "[Tt]runcated"),
         (encoded(Image.new("RGB", (1, 1))), "only 1x1 pixels"),
+        # whatever the file is called, and no program is started
+        *((encoded(Image.fromarray(RED_OVER_BLUE), form), "not a picture file") for form in ("eps", "ppm", "ico")),
     ],
 )
-def test_damaged_files_are_refused_with_a_reason(data, reason):
-    with pytest.raises(pictures.DamagedPicture, match=reason):
-        pictures.decode(data, (16, 16, 3))
-
-
-@pytest.mark.parametrize("form", ["eps", "ppm", "ico"])
-def test_other_formats_are_refused_whatever_the_file_is_called_and_no_program_is_started(tmp_path, monkeypatch, form):
+def test_damaged_files_and_other_formats_are_refused_with_a_reason(tmp_path, monkeypatch, data, reason):
     started = []
     monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *arguments, **options: started.append(arguments))
     monkeypatch.setattr(subprocess, "Popen", lambda *arguments, **options: started.append(arguments))
-    (tmp_path / "cat.jpg").write_bytes(encoded(Image.fromarray(RED_OVER_BLUE), form))
-    with pytest.raises(UserError, match=r"cat.jpg: not a picture file; JPEG, PNG, BMP, GIF, WEBP, TIFF work$"):
+    (tmp_path / "cat.jpg").write_bytes(data)
+    with pytest.raises(UserError, match=f"cannot use the picture .*cat.jpg: .*{reason}"):
         pictures.read(tmp_path / "cat.jpg", (16, 16, 3))
     assert not started
 
@@ -200,25 +165,17 @@ def test_what_is_no_file_and_files_of_any_length_are_not_waited_for(tmp_path):
         pictures.read(tmp_path / "missing.jpg", (16, 16, 3))
 
 
-def test_find_goes_deep_and_skips_hidden_files(tmp_path):
-    for name in ("b.JPG", "a/c.png", ".hidden/d.png", "a/.e.png", "notes.txt"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    assert [str(path.relative_to(tmp_path)) for path in pictures.find(tmp_path)] == ["b.JPG", "a/c.png"]
-
-
-def test_find_explains_what_is_wrong(tmp_path):
+def test_find_goes_deep_skips_hidden_files_and_explains_what_is_wrong(tmp_path):
     with pytest.raises(UserError, match="no such folder"):
         pictures.find(tmp_path / "nowhere")
     with pytest.raises(UserError, match=r"no picture files in .*looked for .jpg"):
         pictures.find(tmp_path)
-    (tmp_path / "a.jpg").touch()
+    for name in ("b.JPG", "a/c.png", ".hidden/d.png", "a/.e.png", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [str(path.relative_to(tmp_path)) for path in pictures.find(tmp_path)] == ["b.JPG", "a/c.png"]
     with pytest.raises(UserError, match="it is a file"):
-        pictures.find(tmp_path / "a.jpg")
-
-
-def test_names_that_are_not_unicode_are_printable():
-    assert pictures.printable(os.fsdecode(b"caf\xe9/") + "é.png") == r"caf\xe9/é.png"
+        pictures.find(tmp_path / "b.JPG")
 
 
 def test_the_class_of_a_file_is_the_sub_folder_below_the_root(tmp_path):
@@ -259,7 +216,7 @@ def test_files_of_another_kind_are_read_by_the_function_of_their_suffix(tmp_path
 
 
 def test_picture_files_of_many_kinds_are_decoded(shared):
-    paths = pictures.find(shared / "other_pictures")
+    paths = pictures.find(shared / "other_pictures")[::4]
     assert {Image.open(path).mode for path in paths} > {"RGB", "L"}
     assert all(pictures.read(path, (64, 64, 3)).shape == (64, 64, 3) for path in paths)
 
@@ -272,33 +229,23 @@ def test_floats_and_pixels_are_inverse_for_arrays_and_tensors():
     assert list(pictures.to_uint8([-7, 7])) == [0, 255]
 
 
-def test_a_grid_pads_its_last_row_with_white():
+def test_images_are_laid_out_in_grids_and_kinds_of_them_in_rows_below_each_other():
     laid = pictures.grid(np.zeros((3, 4, 4, 1), "uint8"), columns=2, gap=1)
     assert laid.shape == (9, 9, 1)
-    assert laid[5:, 5:].min() == 255
-    assert laid[:4, :4].max() == 0
-
-
-def test_kinds_of_images_are_stacked_in_rows_below_each_other():
+    assert laid[5:, 5:].min() == 255 and laid[:4, :4].max() == 0
     originals = np.arange(5, dtype="uint8").reshape(5, 1, 1, 1)
     rows = pictures.stack([originals, originals + 100], columns=3)
     assert rows.ravel().tolist() == [0, 1, 2, 100, 101, 102, 3, 4, 255, 103, 104, 255]
 
 
-@pytest.mark.parametrize(("suffix", "mark"), [(".png", b"tEXtSoftware\0keras_ae"), (".gif", b"!\xfe\x08keras_ae")])
-def test_the_same_images_write_the_same_bytes_with_a_mark(tmp_path, suffix, mark):
-    for name in ("a", "b"):
-        pictures.write(tmp_path / f"{name}{suffix}", FRAMES)
-    written = (tmp_path / f"a{suffix}").read_bytes()
-    assert written == (tmp_path / f"b{suffix}").read_bytes()
-    assert mark in written
-
-
-def test_a_png_is_a_square_grid_or_has_the_columns_asked_for(tmp_path):
-    pictures.write(tmp_path / "square.png", FRAMES)
-    pictures.write(tmp_path / "strip.PNG", FRAMES, columns=6)
+def test_a_png_is_a_square_grid_or_has_the_columns_asked_for_and_every_file_has_our_mark(tmp_path):
+    for name, columns in (("square.png", None), ("strip.PNG", 6), ("a.gif", None), ("b.gif", None)):
+        pictures.write(tmp_path / name, FRAMES, columns)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "square.png")), pictures.grid(FRAMES, 3))
     assert Image.open(tmp_path / "strip.PNG").size == (6 * 10 - 2, 8)
+    assert b"tEXtSoftware\0keras_ae" in (tmp_path / "square.png").read_bytes()
+    assert b"!\xfe\x08keras_ae" in (tmp_path / "a.gif").read_bytes()
+    assert (tmp_path / "a.gif").read_bytes() == (tmp_path / "b.gif").read_bytes()
 
 
 def test_a_gif_goes_forward_and_backward_in_a_loop(tmp_path):

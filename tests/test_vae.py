@@ -97,7 +97,7 @@ def test_the_weight_of_the_total_correlation_makes_numbers_independent():
 
 
 def test_the_total_correlation_needs_posteriors():
-    with pytest.raises(ValueError, match="total_correlation needs a Gaussian latent. Received: 2 with a point"):
+    with pytest.raises(ValueError, match="total_correlation needs a Gaussian latent. Received: a point"):
         built(Point, total_correlation=2.0)
 
 

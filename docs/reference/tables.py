@@ -10,8 +10,8 @@ sys.path.insert(0, str(ROOT))
 PAGE = Path(__file__).with_name("tables.md")
 HEAD = """# Tables and keys
 
-Every table of an [experiment file](experiments.md), every name it may have, and every key with its bounds, its default and,
-where it is first used, its meaning. On the command line, `--set table.key=value`. `docs/reference/tables.py` writes this page.
+Every table of an [experiment file](experiments.md), its names, and every key with its default, bounds below 1,000 and, where it
+is first used, its meaning. On the command line, `--set table.key=value`. `docs/reference/tables.py` writes this page.
 """
 NAMES = {
     "identity": "the encoder gets the image itself: an autoencoder",
@@ -34,6 +34,13 @@ NAMES = {
     "bernoulli": "cross-entropy of grey pixels",
     "vae": "reconstruction + beta * KL",
     "adversarial": "a discriminator makes the codes normal",
+    "factor": "FactorVAE: a discriminator estimates the total correlation of codes",
+    "dip": "DIP-VAE: covariances of codes",
+    "infovae": "InfoVAE: part of the KL, and the discrepancy of `wae`",
+    "iwae": "the importance-weighted bound",
+    "rae": "norms of codes and of the decoder's weights; for a `point` latent",
+    "vamp": "the prior is a mixture of the posteriors of learned images",
+    "wae": "the discrepancy (MMD) of codes from N(0, I) instead of the KL",
     "muon": "Muon for matrices and kernels of convolutions, Adam for the rest",
     "mixture": "a Gaussian mixture",
     "flow": "a flow, trained on the codes",
@@ -70,6 +77,18 @@ KEYS = {
     "warmup_steps": "steps in which the weight of the KL, or the learning rate, rises",
     "total_correlation": "additional weight of the total correlation of codes: beta - 1 of a beta-TCVAE",
     "weight": "nats for which the adversarial loss counts",
+    "factor.weight": "nats for a nat of total correlation, beside that within the KL",
+    "infovae.weight": "of the discrepancy",
+    "wae.weight": "of the discrepancy",
+    "share": "of the KL that is left out",
+    "iwae.draws": "codes for each image; a step decodes all of them",
+    "norm": "weight of half of the squared norm of a code",
+    "rae.decay": "weight of the squared weights of the decoder",
+    "rae.penalty": "weight of the squared Jacobian of the decoder, which takes a second gradient; 0: none",
+    "form": "1: covariances of `z_mean`; 2: of draws",
+    "off": "weight of squared covariances",
+    "on": "weight of squared distances of variances from 1",
+    "pseudo_inputs": "learned images; a step encodes all of them",
     "discriminator_learning_rate": "of the discriminator's Adam",
     "clip_norm": "limit of the global norm of the gradients; 0: none",
     "learning_rate": "of both networks",
@@ -98,6 +117,7 @@ KEYS = {
     "seed": "of weights, order, noise and samples",
     "precision": "`auto` takes the faster one where the hardware has it",
     "devices": "where to train ([scaling up](../scale.md))",
+    "track": "where curves go beside history.csv and TensorBoard ([tracking](../guides/tracking.md))",
     "start_from": "export whose networks and weights training begins with",
     "images": "below this many training images the other keys apply; 0: never",
     "small_data.steps": "of the first stage, at least",
@@ -121,48 +141,58 @@ KEYS = {
 }
 
 
-def bounds(schema):
-    """What a JSON schema of a key says of its values, as words."""
+def bounds(schema, kinds):
+    """What a JSON schema of a key says of its values, as words. kinds: {JSON type: its name}."""
     if "anyOf" in schema:
-        return ", ".join(bounds(one) for one in schema["anyOf"] if one.get("type") != "null")
+        return " or ".join(bounds(one, kinds) for one in schema["anyOf"] if one.get("type") != "null")
     if "enum" in schema:
-        return " or ".join(f"`{value}`" for value in schema["enum"])
+        return "of " + ", ".join(f"`{value}`" for value in schema["enum"])
     if "items" in schema:
-        return f"list of {bounds(schema['items'])}"
-    kind = {"integer": "int", "number": "float", "string": "text", "boolean": "bool"}.get(schema.get("type"), "table")
-    if "minimum" not in schema and "exclusiveMinimum" not in schema:
-        return kind
-    low = f"[{schema['minimum']:g}" if "minimum" in schema else f"({schema['exclusiveMinimum']:g}"
-    high = f"{schema['maximum']:g}]" if "maximum" in schema else f"{schema['exclusiveMaximum']:g})"
-    return f"{kind} in {low}, {high}"
+        return f"{kinds.get('array', 'each')} {bounds(schema['items'], {})}".removesuffix("each ")
+    words = kinds.get(schema.get("type"), "")
+    # larger ones stop mistakes alone
+    if schema.get("maximum", schema.get("exclusiveMaximum", 1000)) < 1000:
+        low = f"[{schema['minimum']:g}" if "minimum" in schema else f"({schema['exclusiveMinimum']:g}"
+        high = f"{schema['maximum']:g}]" if "maximum" in schema else f"{schema['exclusiveMaximum']:g})"
+        words += f" in {low}, {high}"
+    return words.strip()
 
 
 def key_lines(table, name, model, explained):
     """A line for each key of a pydantic model; its meaning where it was not said before."""
     for key, schema in model.model_json_schema().get("properties", {}).items():
-        default = "not set" if schema.get("default") is None else json.dumps(schema["default"])
-        line = f"    * `{key}`: {bounds(schema)}; {default}"
+        # a default shows the type
+        if schema.get("default") is None:
+            words = f"`{key}`, {bounds(schema, {'integer': 'int', 'string': 'text', 'array': 'list of int'})}"
+        else:
+            default = json.dumps(schema["default"], separators=(",", ":")).strip('"')
+            words = f"`{key}={default}` {bounds(schema, {})}".strip()
         meaning = next(KEYS[one] for one in (f"{name}.{key}", f"{table}.{key}", key) if one in KEYS)
-        if (key, meaning) not in explained:
-            explained.add((key, meaning))
-            line += f"; {meaning}"
-        yield line
+        new = (key, meaning) not in explained
+        explained.add((key, meaning))
+        yield f"    * {words}: {meaning}" if new else f"    * {words}"
 
 
 def page():
     """The text of tables.md. Raises StopIteration for a key without a meaning."""
     from keras_ae.training import experiment
 
-    lines, explained = [HEAD], set()
+    lines, explained, written = [HEAD], set(), {}
     for table, (functions, default) in experiment.CHOICES.items():
         lines += [f"## {table}, by default {default}", ""]
         # a module of the user's own may have added others
         for name, function in ((n, f) for n, f in functions.items() if f.__module__.startswith("keras_ae.")):
+            model = experiment.table_of(function)
+            properties = model.model_json_schema().get("properties")
+            if properties and written.get(name) == properties:
+                lines.append(f"* `{name}`: as above")
+                continue
+            written[name] = properties
             meaning = NAMES.get(name, "")
             meaning = meaning[table] if isinstance(meaning, dict) else meaning
             lines.append(f"* `{name}`" + (f": {meaning}" if meaning and (name, meaning) not in explained else ""))
             explained.add((name, meaning))
-            lines += key_lines(table, name, experiment.table_of(function), explained)
+            lines += key_lines(table, name, model, explained)
         lines.append("")
     for table, model in experiment.SINGLE.items():
         lines += [f"## {table}", "", *(line[4:] for line in key_lines(table, table, model, explained)), ""]

@@ -9,9 +9,7 @@ While files are decoded, images, thumbnails and one ENTRY for each file lie in a
 entry is written after its image, so the number of entries is where the next process goes on if this one is killed.
 """
 
-import contextlib
 import dataclasses
-import errno
 import glob
 import hashlib
 import itertools
@@ -28,7 +26,7 @@ from tqdm import tqdm
 
 from keras_ae import files
 from keras_ae.data import copies, sources
-from keras_ae.errors import UserError
+from keras_ae.errors import UserError, explain
 from keras_ae.images import pictures
 from keras_ae.images.pictures import list_some
 
@@ -75,16 +73,17 @@ def decode_piece(folder, first, items, shape, white, fit):
     entries = np.zeros(len(items), ENTRY)
     images, thumbnails = np.zeros((len(items), *shape), "uint8"), np.zeros((len(items), copies.SIDE**2), "float16")
     for number, (data, label, side) in enumerate(items):
-        digest, brightest, reason = bytes(32), [0], b""
+        digest, brightest, reason = bytes(32), 0, b""
         try:
             data = data if isinstance(data, bytes) else pictures.read_bytes(data)
             digest = hashlib.sha256(data).digest()
-            images[number] = pictures.decode(data, shape, white, fit, brightest.append)
+            picture, brightest = pictures.open_picture(data, white)
+            images[number] = pictures.arrange(picture, shape, fit)
             thumbnails[number] = copies.thumbnail(copies.trim(images[number]) if fit == "pad" else images[number])
         except pictures.DamagedPicture as error:
             reason = str(error).encode(errors="replace")
         side = SIDES.index(side) if side else -1
-        entries[number] = np.frombuffer(digest, "u1"), label, side, max(brightest), reason
+        entries[number] = np.frombuffer(digest, "u1"), label, side, brightest, reason
     for name, rows in (("pixels", images), ("thumbnails", thumbnails)):
         with open(folder / name, "r+b") as file:
             file.seek(first * rows[0].nbytes)
@@ -107,7 +106,7 @@ def _decode(source, shape, white, fit, folder):
         for name, size in (("pixels", math.prod(shape)), ("thumbnails", 2 * copies.SIDE**2)):
             with open(folder / name, "ab") as file:
                 file.truncate(count * size)
-        items = source.items(done)
+        items = itertools.islice(source.items(), done, None)
         pieces = ((first, list(itertools.islice(items, piece))) for first in range(done, count, piece))
         # all of a round is handed out at once: joblib would read the source in a thread of its own, where errors are lost
         options = {"return_as": "generator", "pre_dispatch": "all", "batch_size": 1, "idle_worker_timeout": 10}
@@ -189,19 +188,6 @@ def _list_warnings(source, names, digests, labels, sides):
     return warnings
 
 
-def _check_classes(source, labels, test):
-    """Warnings about classes with hardly any images. labels, test: of all images that are used."""
-    n = len(source.labels)
-    counts = {"training": np.bincount(labels[~test], minlength=n), "held-out": np.bincount(labels[test], minlength=n)}
-    lacking = {f"without a {side} image": np.flatnonzero(count[:n] == 0) for side, count in counts.items()}
-    lacking["of one image"] = np.flatnonzero(sum(counts.values())[:n] == 1)
-    return [
-        f"classes {what}: {list_some([source.labels[number] for number in numbers])}"
-        for what, numbers in lacking.items()
-        if len(numbers)
-    ]
-
-
 def _describe(shape, white, fit):
     """What the pixels of a file depend on, as text; the usual values are left out."""
     return " ".join([str(shape), *([str(white)] if white != pictures.WHITE else []), *([fit] if fit != "crop" else [])])
@@ -249,10 +235,10 @@ def _build(source, shape, white, fit, preparing, whole):
     test, near = _split(digests, sides, lambda: _copy_rows(thumbnails, rows, preparing / "sorted.npy"))
     if test.all() or not test.any():
         raise UserError(f"{source.name} has no images to {'train on' if test.all() else 'hold out'}")
-    warnings += _check_classes(source, entries["label"][rows], test)
     brightest = int(entries["brightest"][rows].max())
-    if text := pictures.judge_brightest(brightest, white):
-        least = 2 ** brightest.bit_length() - 1
+    if brightest and not white // 2 < brightest <= white:
+        looks, least = "too bright" if brightest > white else "dark", 2 ** brightest.bit_length() - 1
+        text = f"the brightest value of 16-bit files is {brightest} of {white}, so that they are {looks}"
         warnings.append(f"{text}; data.white = {least} (`white` of load_data) makes {least} white")
     for side, chosen in zip(SIDES, (~test, test), strict=True):
         _copy_rows(pixels, rows[chosen], whole / f"{side}.npy")
@@ -283,25 +269,9 @@ def _open(folder):
             classes = {side: columns["label"][columns["test"] == (side == "test")] for side in SIDES}
         # open until this process ends: another one may replace the cache meanwhile
         images = {side: np.load(folder / f"{side}.npy", mmap_mode="r") for side in SIDES}
-        image_set = ImageSet(**index, folder=folder, images=images, classes=classes)
-    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile):
+        return ImageSet(**index, folder=folder, images=images, classes=classes)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-    wanted = {"train": image_set.n_train, "test": image_set.n_test}
-    fits = all(images[side].shape == (n, *image_set.shape) and len(classes[side]) == n for side, n in wanted.items())
-    return image_set if fits else None
-
-
-@contextlib.contextmanager
-def _writing(root):
-    """A block that writes into the folder `root`; UserError if that is impossible."""
-    try:
-        yield
-    except OSError as error:
-        inside = error.filename and Path(os.fsdecode(error.filename)).is_relative_to(root.parent)
-        if not inside and error.errno != errno.ENOSPC:
-            raise
-        reason = f"cannot write the cache of decoded images in {root}: {error.strerror}"
-        raise UserError(f"{reason}; name another folder in the environment variable KERAS_AE_CACHE") from error
 
 
 def prepare(source, place, shape, white=pictures.WHITE, fit="crop"):
@@ -319,8 +289,10 @@ def prepare(source, place, shape, white=pictures.WHITE, fit="crop"):
     root = sources.cache_root() / "images"
     folder = root / f"{name}-{state}"
     preparing = root / f".{folder.name}.preparing"
-    waiting = f"waiting: another process is preparing {source.name}"
-    with _writing(root), files.lock(root / f".{name}.lock", waiting, wait=True):
+    elsewhere = "name another folder in the environment variable KERAS_AE_CACHE"
+    with explain(f"cannot write the cache of decoded images; {elsewhere}", OSError):
+        held = files.lock(root / f".{name}.lock", f"waiting: another process is preparing {source.name}", wait=True)
+    with held:
         image_set = _open(folder)
         if not image_set:
             if folder.exists():

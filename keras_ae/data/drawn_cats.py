@@ -6,6 +6,7 @@ its last bit between processors, which changes a pixel in some images.
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -279,29 +280,45 @@ def _whiskers(image, x, y, factors, cover):
         paint(image, 0.85 * cover(distance - 0.011 * (1 - 0.6 * part)), (0.98, 0.98, 0.96))
 
 
-def draw(factors, size=64):
-    """Draw the cat of `factors`: uint8 (size, size, 3)."""
-    random = np.random.default_rng(factors.texture)
+def plane(size):
+    """x and y of the pixels of an image, (size, size) each: from -1 to 1, right and down."""
     axis = (np.arange(size) + 0.5) / size * 2 - 1
-    image_x, image_y = np.meshgrid(axis, axis)
+    return np.meshgrid(axis, axis)
+
+
+def place_body(factors, x, y):
+    """Points of the image as points of the cat's plane: x, y."""
+    scale = 1.12 * factors.scale
+    return (x - factors.x) / scale, (y - factors.y - 0.1) / scale
+
+
+def place_head(factors, x, y, depth=0.0):
+    """Points of the image as points of the head, for parts at height `depth` above the face: x, y.
+
+    Turning the head shifts them against the outline.
+    """
+    angle, (x, y) = np.deg2rad(factors.roll), place_body(factors, x, y)
+    turned_x, turned_y = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
+    return turned_x - 0.13 * depth * factors.yaw, turned_y - 0.09 * depth * factors.pitch
+
+
+def draw(factors, size=64, without=""):
+    """Draw the cat of `factors`: uint8 (size, size, 3). without: "ears", "muzzle" or "eyes" are left out."""
+    random = np.random.default_rng(factors.texture)
+    image_x, image_y = plane(size)
     image = _background(image_x, image_y, factors, random)
-    angle, scale = np.deg2rad(factors.roll), 1.12 * factors.scale
-    moved_x, moved_y = (image_x - factors.x) / scale, (image_y - factors.y - 0.1) / scale
-    x = np.cos(angle) * moved_x + np.sin(angle) * moved_y
-    y = np.cos(angle) * moved_y - np.sin(angle) * moved_x
-    pixel = 2 / size / scale
+    turn = functools.partial(place_head, factors, image_x, image_y)
+    (moved_x, moved_y), (x, y) = place_body(factors, image_x, image_y), turn(0)
+    pixel = 2 / size / (1.12 * factors.scale)
 
     def cover(distance, soft=1.0):
         return np.clip(0.5 - distance / (pixel * soft), 0, 1)
 
-    def turn(depth):
-        """Coordinates of the parts at height `depth` above the face: turning the head shifts them against the outline."""
-        return x - 0.13 * depth * factors.yaw, y - 0.09 * depth * factors.pitch
-
     main, second, ear, muzzle = _coat_colours(factors)
     body = ellipse(moved_x, moved_y - 1.05, 0.72, 0.72)
     paint(image, cover(body, soft=2), 0.72 * main)
-    _ears(image, *turn(-0.5), factors, cover, main, ear)
+    if without != "ears":
+        _ears(image, *turn(-0.5), factors, cover, main, ear)
 
     skull = ellipse(x, y + 0.02, 0.6, 0.5)
     cheeks = ellipse(np.abs(x) - 0.24, y - 0.2, 0.36, 0.3)
@@ -315,8 +332,10 @@ def draw(factors, size=64):
     light_x, light_y = np.sin(1.1 * factors.light_angle), -0.75
     shade = (x / 0.62 * light_x + y / 0.52 * light_y) * factors.light_strength
     image *= (1 + whole * (0.3 * shade - 0.05))[..., None]
-    _muzzle(image, *turn(1.5), factors, cover, muzzle)
-    _eyes(image, *turn(1.0), factors, cover)
+    if without != "muzzle":
+        _muzzle(image, *turn(1.5), factors, cover, muzzle)
+    if without != "eyes":
+        _eyes(image, *turn(1.0), factors, cover)
     _whiskers(image, *turn(1.5), factors, cover)
     return np.rint(255 * np.clip(image, 0, 1)).astype("uint8")
 

@@ -53,8 +53,9 @@ def describe(paths):
     for entry, image, path in zip(entries, images, paths, strict=True):
         try:
             data = pictures.read_bytes(path)
-            image[:] = pictures.decode(data, image.shape, fit="stretch")
-            entry["digest"], entry["sides"] = hashlib.sha256(data).digest(), pictures.measure_sides(data)
+            picture, _ = pictures.open_picture(data)
+            entry["digest"], entry["sides"] = hashlib.sha256(data).digest(), pictures.measure_sides(picture)
+            image[:] = pictures.arrange(picture, image.shape, "stretch")
             reasons.append("")
         except (pictures.DamagedPicture, OSError) as error:
             reasons.append(str(error))
@@ -72,11 +73,6 @@ def _open_kept(file):
         return {}, np.zeros(0, ENTRY)
 
 
-def _stamp(path):
-    status = os.stat(path) if os.path.exists(path) else os.lstat(path)
-    return status.st_size, status.st_mtime_ns
-
-
 def read(paths, place, report):
     """Those of the picture files that can be used, a list, and their entries (n,); shows progress.
 
@@ -88,7 +84,7 @@ def read(paths, place, report):
     known, kept = _open_kept(file if place else "")
     rows, entries = np.array([known.get(name, -1) for name in names]), np.zeros(len(paths), ENTRY)
     entries[rows >= 0] = kept[rows[rows >= 0]]
-    stamps = np.array([_stamp(path) for path in paths])
+    stamps = np.array([pictures.stamp(path) for path in paths])
     ready = (rows >= 0) & (entries["bytes"] == stamps[:, 0]) & (entries["modified"] == stamps[:, 1])
     todo = np.flatnonzero(~ready)
     pieces = [todo[first : first + PIECE] for first in range(0, len(todo), PIECE)]

@@ -11,7 +11,6 @@ import difflib
 import functools
 import hashlib
 import io
-import itertools
 import os
 import re
 import sys
@@ -32,8 +31,7 @@ CATS = "spandan2/cats-faces-64x64-for-generative-models"
 # its files, 6,444 of which repeat others byte for byte
 CAT_FILES = 15_747
 # folders of a split that is given, and the sides that they are
-SIDES_OF = dict.fromkeys(("train", "training"), "train")
-SIDES_OF |= dict.fromkeys(("val", "valid", "validation", "test", "testing"), "test")
+SIDES_OF = {"train": "train", "training": "train"} | dict.fromkeys(("val", "valid", "validation", "test", "testing"), "test")
 NUMBER = re.compile(r"-?\d+")
 
 
@@ -47,7 +45,7 @@ class Encoded(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """A data set before decoding: `items(first)` is a new stream of its Encoded images from number `first` on.
+    """A data set before decoding: `items()` is a new stream of its Encoded images.
 
     names: of all images. stamp: changes with their contents. labels: names of the classes, if any. size, channels: those of its
     images, or None if the images differ. said, warnings: what follows the line that counts images, and lines of their own.
@@ -85,12 +83,8 @@ def _list_files(root, names):
     """A digest of the names, sizes and modification times of files in the folder `root`."""
     listed = hashlib.sha256()
     for name in names:
-        try:
-            status = os.stat(os.path.join(root, name))
-        except OSError:
-            # a link to nothing
-            status = os.lstat(os.path.join(root, name))
-        listed.update(os.fsencode(name) + f"\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        size, changed = pictures.stamp(os.path.join(root, name))
+        listed.update(os.fsencode(name) + f"\0{size}\0{changed}\n".encode())
     return listed.hexdigest()
 
 
@@ -98,21 +92,6 @@ def _class_of(name, depth):
     """The folder of a file that is its class: the one at the top, or below so many others; "" if there is none."""
     parts = name.split(os.sep, depth + 1)
     return parts[depth] if len(parts) > depth + 1 else ""
-
-
-def _side_of(folder):
-    """The side that a folder of this name is; None if it is neither."""
-    # also train2017/
-    return SIDES_OF.get(folder.lower().rstrip("0123456789_-"))
-
-
-def _find_splits(folders):
-    """Folders directly above a folder for each side, such as "" for train/ and val/."""
-    sides = collections.defaultdict(set)
-    for folder in folders:
-        above, name = os.path.split(folder)
-        sides[above].add(_side_of(name))
-    return [above for above, found in sides.items() if found >= {"train", "test"}]
 
 
 def _sort_classes(names):
@@ -131,29 +110,26 @@ def folder(directory):
     found, warnings, said, depth = pictures.list_folder(directory), [], [], 0
     paths, names = found.names, [pictures.printable(name) for name in found.names]
     tops = dict.fromkeys(_class_of(name, 0) for name in names)
-    sides = {top: side for top in tops if (side := _side_of(top))} if _find_splits(tops) else {}
-    if sides:
+    # also train2017/
+    sides = {top: side for top in tops if (side := SIDES_OF.get(top.lower().rstrip("0123456789_-")))}
+    if len(set(sides.values())) < 2:
+        sides = {}
+    else:
         depth, given = 1, " and ".join(f"{top}/" for top in sorted(sides, key=sides.get, reverse=True))
         said.append(f"split as given by {given}")
         if outside := [name for name in names if _class_of(name, 0) not in sides]:
             warnings.append(f"images outside of {given} are left out: {len(outside):,} ({list_some(outside)})")
             paths = [path for path in paths if _class_of(path, 0) in sides]
             names = [name for name in names if _class_of(name, 0) in sides]
-    elif deeper := [pictures.printable(above) for above in _find_splits(found.folders) if above]:
-        warnings.append(f"the split in {list_some(deeper)} is not used, because it is not directly in the folder")
     classes = {_class_of(name, depth) for name in names}
     labels = () if len(classes) < 2 or "" in classes else tuple(_sort_classes(classes))
     if len(classes) > 2 and "" in classes:
         stray, others = [name for name in names if not _class_of(name, depth)], list_some(_sort_classes(classes - {""}))
         warnings.append(f"the sub-folders {others} are no classes, because of images beside them: {list_some(stray)}")
-    kept = [pictures.printable(name) for name in found.folders if not sides or _class_of(name, 0) in sides]
-    empty = {_class_of(os.path.join(name, ""), depth) for name in kept} - classes - {""}
-    if empty and "" not in classes:
-        warnings.append(f"sub-folders without an image that is read are no classes: {list_some(_sort_classes(empty))}")
     numbers = {label: number for number, label in enumerate(labels)}
 
-    def items(first=0):
-        for path, name in itertools.islice(zip(paths, names, strict=True), first, None):
+    def items():
+        for path, name in zip(paths, names, strict=True):
             # each file is read where it is decoded
             label, side = numbers.get(_class_of(name, depth), 0), sides.get(_class_of(name, 0))
             yield Encoded(os.path.join(directory, path), label, side)
@@ -198,10 +174,10 @@ def synthetic_cats(directory, name="synthetic_cats", simple=False):
     # training and held-out cats come from different sequences of factors
     numbers = [(0, index, simple) for index in range(8400)] + [(1, index, simple) for index in range(1000)]
 
-    def items(first=0):
+    def items():
         import tensorflow as tf
 
-        for (side, *_), (factors, image) in zip(numbers[first:], drawn_cats.draw_all(numbers[first:]), strict=True):
+        for (side, *_), (factors, image) in zip(numbers, drawn_cats.draw_all(numbers), strict=True):
             # the digests of these bytes are part of the fingerprint
             yield Encoded(tf.io.encode_png(image).numpy(), factors.pattern, ("train", "test")[side])
 
@@ -216,8 +192,8 @@ def digits(directory):
     bundle = load_digits()
     images = np.rint(bundle.images * (255 / 16)).astype("uint8")
 
-    def items(first=0):
-        for image, label in zip(images[first:], bundle.target[first:], strict=True):
+    def items():
+        for image, label in zip(images, bundle.target, strict=True):
             yield Encoded(encode_png(image), int(label))
 
     labels = tuple(str(name) for name in bundle.target_names)
@@ -263,11 +239,10 @@ def public(name, directory):
     height, width, channels = features["image"].shape
     sides = {"train": "train", "test": "test"} if {"train", "test"} <= set(splits) else {split: None for split in splits}
 
-    def items(first=0):
+    def items():
         for split, side in sides.items():
             examples = builder.as_dataset(split=split, decoders={"image": tfds.decode.SkipDecoding()}, shuffle_files=False)
-            skipped, first = first, max(0, first - splits[split].num_examples)
-            for example in tfds.as_numpy(examples.skip(skipped)):
+            for example in tfds.as_numpy(examples):
                 yield Encoded(_encode(example["image"], CROPS.get(name)), int(example["label"]) if labelled else 0, side)
 
     return Source(

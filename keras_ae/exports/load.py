@@ -81,21 +81,25 @@ class TensorFlow(Runtime):
         """{"images": uint8, "z"} of codes `first` ... of the seed's sequence from the prior "fitted" or "normal"."""
         return self.run("generator", prior, first=first, n=n, seed=seed, temperature=temperature, label=label)
 
-    def refine(self, images, z, steps, label):
+    def refine(self, images, z, steps, label, visible, pull):
         """Codes after so many steps of gradient descent, see `Exported.refine`."""
-        tensors = self._tensors(z=z, images=images)
-        return self._descend(*tensors.values(), self._package.constant(steps), self._tensors(label=label))
+        floats = (np.asarray(values, "float32") for values in (z, images, visible, pull))
+        return self._descend(*map(self._package.constant, (*floats, steps)), self._tensors(label=label))
 
     @functools.cached_property
     def _descend(self):
         tf, decode = self._package, self._open("decoder").signatures["serving_default"]
 
-        def errors(z, images, label):
-            return tf.reduce_sum(tf.square(decode(z=z, **label)["images"] - images), axis=[1, 2, 3])
-
         @tf.function(reduce_retracing=True)
-        def descend(z, images, steps, label):
+        def descend(z, images, visible, pull, steps, label):
             """The codes with the least squared error on the way of Adam (Kingma & Ba 2015), which begins with z."""
+            begin = z
+
+            def errors(z):
+                away = z - begin
+                pixels = tf.reduce_sum(visible * tf.square(decode(z=z, **label)["images"] - images), axis=[1, 2, 3])
+                return pixels + tf.reduce_sum(away @ pull * away, axis=1)
+
             deviation = tf.math.reduce_std(z, axis=1, keepdims=True)
             # the numbers of a short code may be alike
             rate = 0.05 * tf.maximum(deviation, tf.sqrt(tf.reduce_mean(tf.square(z), axis=1, keepdims=True)) / 2) + 1e-6
@@ -104,7 +108,7 @@ class TensorFlow(Runtime):
             for step in tf.range(1, steps + 1):
                 with tf.GradientTape() as tape:
                     tape.watch(z)
-                    error = errors(z, images, label)
+                    error = errors(z)
                 gradient = tape.gradient(error, z)
                 better = error < least
                 best, least = tf.where(better[:, None], z, best), tf.minimum(error, least)
@@ -112,7 +116,7 @@ class TensorFlow(Runtime):
                 second = 0.99 * second + 0.01 * tf.square(gradient)
                 count = tf.cast(step, tf.float32)
                 z -= rate * first / (1 - 0.9**count) / (tf.sqrt(second / (1 - 0.99**count)) + 1e-12)
-            return tf.where((errors(z, images, label) < least)[:, None], z, best)
+            return tf.where((errors(z) < least)[:, None], z, best)
 
         return descend
 
@@ -361,19 +365,24 @@ class Exported:
         steps: int = 20,
         labels: ArrayLike | None = None,
         progress: str | None = None,
+        visible: ArrayLike = 1.0,
+        pull: ArrayLike = 0.0,
     ) -> np.ndarray:
         """Codes (n, latent_dim) that rebuild images (n, H, W, C) better than codes z do, after `steps` of gradient descent.
 
         An encoder answers at once, and for images unlike its training images not well: the distance from its code to the best
         one is the amortization gap (Cremer et al. 2018, arXiv:1801.03558). No code becomes worse, and each depends on its own
         image alone. progress: text of a progress bar on stderr. Gradients need TensorFlow, whatever the runtime is.
+
+        visible: weights of the squared errors of pixels, which broadcast to (H, W, C). pull: a symmetric matrix (latent_dim,
+        latent_dim); a step d away from z counts as much as a squared error of d @ pull @ d, in units of [-1, 1], summed.
         """
         if not (len(z) and steps):
             return z
-        images = self._floats(images)
+        images, square = self._floats(images), np.broadcast_to(pull, (self.latent_dim, self.latent_dim))
 
         def refine_rows(rows, label):
-            return self._with_gradients.refine(images[rows], z[rows], steps, label)
+            return self._with_gradients.refine(images[rows], z[rows], steps, label, visible, square)
 
         return self._batched(refine_rows, len(z), self._labels_for(len(z), labels), 32, progress)
 

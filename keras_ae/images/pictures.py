@@ -5,6 +5,7 @@ that are added to `READERS` and `WRITERS`.
 """
 
 import collections
+import contextlib
 import io
 import math
 import os
@@ -44,11 +45,10 @@ class DamagedPicture(ValueError):
 class Listing(NamedTuple):
     """What is in a folder at any depth, by names relative to it, which take a tenth of the memory of paths.
 
-    names: of picture files. folders: those at the top, and directly inside of them. unread: what is not read, with its number.
+    names: of picture files. unread: what is not read, with its number.
     """
 
     names: list
-    folders: list
     unread: collections.Counter
 
     def left_out(self):
@@ -73,7 +73,7 @@ def list_folder(directory):
     if not os.path.isdir(directory):
         kind = "it is a file" if os.path.exists(directory) else "no such folder"
         raise UserError(f"cannot read pictures from {directory}: {kind}; name a folder of {', '.join(SUFFIXES)} files")
-    found = Listing([], [], collections.Counter())
+    found = Listing([], collections.Counter())
 
     def skip(error):
         found.unread[f"folder {printable(os.path.relpath(error.filename, directory))} ({error.strerror})"] += 1
@@ -82,11 +82,8 @@ def list_folder(directory):
         inside = "" if folder == str(directory) else os.path.relpath(folder, directory)
         folders[:] = sorted(filter(_is_visible, folders))
         for name in folders:
-            place = os.path.join(inside, name)
             if os.path.islink(os.path.join(folder, name)):
-                found.unread[f"linked folder {printable(place)}"] += 1
-            elif place.count(os.sep) < 2:
-                found.folders.append(place)
+                found.unread[f"linked folder {printable(os.path.join(inside, name))}"] += 1
         for name in sorted(filter(_is_visible, files)):
             if name.lower().endswith(SUFFIXES):
                 found.names.append(os.path.join(inside, name))
@@ -135,6 +132,12 @@ def printable(path):
     return os.fsencode(path).decode(errors="backslashreplace")
 
 
+def stamp(path):
+    """Size in bytes and time of change in ns of a file, or of a link to nothing."""
+    status = os.stat(path) if os.path.exists(path) else os.lstat(path)
+    return status.st_size, status.st_mtime_ns
+
+
 def read_bytes(path):
     """The bytes of the file `path`.
 
@@ -160,8 +163,10 @@ def _check_pixels(width, height):
         raise DamagedPicture(f"{width}x{height} pixels are more than Pillow's limit of {most / 10**6:.0f} million")
 
 
-def _scale_deep(values, white, report):
-    """Whole numbers 0 ... `white` or floats 0 ... 1 as a Pillow image with 8 bits. Raises DamagedPicture for other values.
+def _scale_deep(values, white):
+    """Whole numbers 0 ... `white` or floats 0 ... 1 as a Pillow image with 8 bits, and the brightest number, of floats 0.
+
+    Raises DamagedPicture for other values.
 
     values: (h, w), or (h, w, 1 ... 4), the last of 2 or 4 is the opacity, whose greatest value is not `white`.
     """
@@ -175,14 +180,13 @@ def _scale_deep(values, white, report):
     brightest = np.full(channels, 1 if kind == "f" else white)
     if channels in (2, 4):
         brightest[-1] = greatest
-    if kind != "f":
-        report(int(values[..., : 3 if channels > 2 else 1].max()))
     scaled = np.rint(np.minimum(values, brightest) * (255 / brightest)).astype("uint8")
-    return Image.fromarray(scaled[..., 0] if channels == 1 else scaled)
+    image = Image.fromarray(scaled[..., 0] if channels == 1 else scaled)
+    return image, 0 if kind == "f" else int(values[..., : 3 if channels > 2 else 1].max())
 
 
-def _read_tiff(data, white, report):
-    """The first image of a TIFF that Pillow cannot read, or not with all its bits, as a Pillow image with 8 bits."""
+def _read_tiff(data, white):
+    """The first image of a TIFF that Pillow cannot read, or not with all its bits, as `_scale_deep` returns it."""
     try:
         import tifffile
     except ImportError:
@@ -195,41 +199,58 @@ def _read_tiff(data, white, report):
         values = page.asarray()
         orientation = page.tags.valueof("Orientation", 1)
     values = np.moveaxis(values, 0, -1) if page.axes == "SYX" else values
-    image = Image.fromarray(values) if values.dtype == np.uint8 else _scale_deep(values, white, report)
+    image, brightest = (Image.fromarray(values), 0) if values.dtype == np.uint8 else _scale_deep(values, white)
     image = ImageOps.invert(image) if page.photometric.name == "MINISWHITE" else image
     exif = Image.Exif()
     exif[Base.Orientation] = orientation
     image.info["exif"] = exif.tobytes()
-    return image
+    return image, brightest
 
 
-def _open_whole(data, white, report):
-    """The Pillow image of a file, with 8 bits where Pillow would cut off bits or values."""
+@contextlib.contextmanager
+def _naming_damage():
+    """Pillow's decoders raise many kinds of errors on broken bytes: all become DamagedPicture."""
+    try:
+        yield
+    except DamagedPicture:
+        raise
+    except UnidentifiedImageError:
+        raise DamagedPicture(f"not a picture file; {', '.join(FORMATS)} work") from None
+    except Exception as error:
+        raise DamagedPicture(str(error).partition("\n")[0] or type(error).__name__) from error
+
+
+@_naming_damage()
+def open_picture(data, white=WHITE):
+    """The bytes of a picture file as a Pillow image with 8 bits, for `arrange`, and the brightest value of 16 bits, or else 0.
+
+    Of files with 16 bits, values from `white` on become 255; floats of TIFF files are 0 ... 1. Raises DamagedPicture.
+    """
     try:
         image = open_image(io.BytesIO(data))
     except UnidentifiedImageError:
         if data[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
             raise
-        return _read_tiff(data, white, report)
+        return _read_tiff(data, white)
     deep = image.mode[0] in "IF"
     if image.format == "TIFF":
         # of colours Pillow keeps 8 bits, and of deep images whose 0 is white it says nothing
         if max(image.tag_v2.get(258, [8])) > 8 and (not deep or image.tag_v2.get(262) == 0):
-            return _read_tiff(data, white, report)
+            return _read_tiff(data, white)
         _check_pixels(*image.size)
         # which turns it by its orientation
         image.load()
     # the depth of a PNG in its header
     coloured = image.format == "PNG" and data[24] == 16 and not deep
     if not (deep or coloured):
-        return image
+        return image, 0
     _check_pixels(*image.size)
     if coloured:
         # Pillow keeps 8 bits
         from tensorflow.io import decode_png
-    scaled = _scale_deep(decode_png(data, dtype="uint16").numpy() if coloured else np.asarray(image), white, report)
+    scaled, brightest = _scale_deep(decode_png(data, dtype="uint16").numpy() if coloured else np.asarray(image), white)
     scaled.info = {key: image.info[key] for key in image.info if key == "exif"}
-    return scaled
+    return scaled, brightest
 
 
 def _eight_bit(image):
@@ -280,15 +301,18 @@ def _lies_on_its_side(image):
     return image.getexif().get(Base.Orientation) in (5, 6, 7, 8)
 
 
-def measure_sides(data):
-    """Width and height, as they are seen, of the bytes of a picture file that can be decoded."""
-    image = _open_whole(data, WHITE, lambda brightest: None)
+def measure_sides(image):
+    """Width and height of a Pillow image as they are seen."""
     return image.size[::-1] if _lies_on_its_side(image) else image.size
 
 
+@_naming_damage()
 def arrange(image, shape, fit):
     """A Pillow image cropped, padded or stretched to uint8 of `shape`, see `decode`."""
     height, width, channels = shape
+    # a JPEG is decoded at 1/2, 1/4 or 1/8 of its size in a fraction of the time; twice the final size keeps the quality
+    image.draft(None, [2 * max(height, width)] * 2)
+    _check_pixels(*image.size)
     turn = -1 if _lies_on_its_side(image) else 1
     part, size = (sides.tolist() for sides in place(np.array(image.size[::-1]), (height, width)[::turn], fit))
     middle = ImageOps.exif_transpose(_reduce_middle(image, part, size)).convert("L" if channels == 1 else "RGB")
@@ -302,54 +326,32 @@ def arrange(image, shape, fit):
     return np.asarray(middle).reshape(shape)
 
 
-def decode(data, shape, white=WHITE, fit="crop", report=lambda brightest: None):
+def decode(data, shape, white=WHITE, fit="crop"):
     """Decode the bytes of a picture file of any size and mode to uint8 of `shape`, (H, W, C), where C is 1 or 3.
 
     Takes the first frame, rotates it by its EXIF orientation, and resizes it bicubically (a = -0.5) with antialiasing if the
     size differs: its central part with the ratio of the sides of `shape` ("crop"), the whole of it on black ("pad") or
-    stretched ("stretch"). Transparent parts become white. Of files with 16 bits, values from `white` on become 255, and
-    `report` gets the brightest one; floats of TIFF files are 0 ... 1. Raises DamagedPicture, also for more pixels than
-    `PIL.Image.MAX_IMAGE_PIXELS`, after JPEG's reduction.
+    stretched ("stretch"). Transparent parts become white. white: see `open_picture`. Raises DamagedPicture, also for more
+    pixels than `PIL.Image.MAX_IMAGE_PIXELS`, after JPEG's reduction.
     """
-    try:
-        image = _open_whole(data, white, report)
-        # a JPEG is decoded at 1/2, 1/4 or 1/8 of its size in a fraction of the time; twice the final size keeps the quality
-        image.draft(None, [2 * max(shape[:2])] * 2)
-        _check_pixels(*image.size)
-        return arrange(image, shape, fit)
-    except DamagedPicture:
-        raise
-    except UnidentifiedImageError:
-        raise DamagedPicture(f"not a picture file; {', '.join(FORMATS)} work") from None
-    except Exception as error:
-        # Pillow's decoders raise many kinds of errors on broken bytes
-        raise DamagedPicture(str(error).partition("\n")[0] or type(error).__name__) from error
+    return arrange(open_picture(data, white)[0], shape, fit)
 
 
 def read_whole(path, most, channels=3):
     """A whole picture file as uint8 (H, W, channels) of up to `most` pixels a side. Raises DamagedPicture or OSError."""
-    data = read_bytes(path)
-    width, height = sides = measure_sides(data)
+    image, _ = open_picture(read_bytes(path))
+    width, height = sides = measure_sides(image)
     scale = min(1, most / max(sides))
-    return decode(data, (max(1, round(scale * height)), max(1, round(scale * width)), channels), fit="stretch")
+    return arrange(image, (max(1, round(scale * height)), max(1, round(scale * width)), channels), "stretch")
 
 
-def judge_brightest(brightest, white):
-    """What is wrong with the brightest value of 16-bit files, as text; None if it is in the upper half of 0 ... `white`."""
-    if brightest > white:
-        return f"16-bit files have values up to {brightest}, and all above white = {white} are white"
-    if 0 < brightest <= white // 2:
-        return f"the brightest value of 16-bit files is {brightest} of {white}, so that they are dark"
-    return None
-
-
-def read(path, shape, white=WHITE, fit="crop", report=lambda brightest: None):
+def read(path, shape, white=WHITE, fit="crop"):
     """`decode` the file `path`, or read it by the function of its suffix in `READERS`. Raises UserError."""
     reader = READERS.get(Path(path).suffix.lower())
     if not reader and shape[-1] not in (1, 3):
         raise UserError(f"the model takes images of {shape[-1]} bands, picture files have 1 or 3; give it arrays in Python")
     try:
-        image = reader(path) if reader else decode(read_bytes(path), shape, white, fit, report)
+        image = reader(path) if reader else decode(read_bytes(path), shape, white, fit)
     except DamagedPicture as error:
         raise UserError(f"cannot use the picture {printable(path)}: {error}") from None
     except OSError as error:
@@ -362,13 +364,12 @@ def read(path, shape, white=WHITE, fit="crop", report=lambda brightest: None):
 def read_each(paths, shape, report, white=WHITE, fit="crop"):
     """`read` each file that can be read: pairs (index, uint8 of `shape`). `report(text)` gets the other files.
 
-    It also hears of 16-bit files that are darker or brighter than `white` lets expect. Raises UserError with the first reason
-    if no file can be read.
+    Raises UserError with the first reason if no file can be read.
     """
-    found, reasons, brightest = False, [], [0]
+    found, reasons = False, []
     for index, path in enumerate(paths):
         try:
-            pixels = read(path, shape, white, fit, brightest.append)
+            pixels = read(path, shape, white, fit)
         except UserError as error:
             reasons.append(str(error))
         else:
@@ -378,8 +379,6 @@ def read_each(paths, shape, report, white=WHITE, fit="crop"):
             report(reasons.pop(0))
     if not found:
         raise UserError(f"none of these picture files can be read: {reasons[0]}")
-    if text := judge_brightest(max(brightest), white):
-        report(f"{text}; the model was trained with data.white = {white}")
 
 
 def read_all(paths, shape, report, white=WHITE, fit="crop"):

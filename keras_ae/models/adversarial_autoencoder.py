@@ -1,4 +1,4 @@
-"""The adversarial autoencoder: a discriminator instead of the KL makes the distribution of all codes match N(0, I)."""
+"""Models with a discriminator of codes: the adversarial autoencoder, which has it instead of the KL, and FactorVAE."""
 
 from typing import Annotated, Any
 
@@ -15,7 +15,7 @@ Weight = Annotated[float, Ge(0), Le(1e9)]
 
 
 def discriminator(latent_dim, widths=(512, 512)):
-    """Tells draws of N(0, I) from codes: z (batch, latent_dim) -> logits (batch, 1), positive for draws."""
+    """Distinguishes draws, such as those of N(0, I), from codes: z (batch, latent_dim) -> logits (batch, 1), > 0 for draws."""
     z = keras.Input((latent_dim,), name="z")
     x = z
     for width in widths:
@@ -36,6 +36,8 @@ class AdversarialAutoencoder(VAE):
     """
 
     monitor = None
+    # in the loss
+    kl_weight = 0.0
     logged = (*VAE.logged, "adversarial", "discriminator")
     numbers = ("weight", "discriminator_learning_rate", "seed")
 
@@ -49,7 +51,7 @@ class AdversarialAutoencoder(VAE):
         discriminator_learning_rate: Rate = 5e-4,
         seed: int = 0,
     ):
-        super().__init__(encoder, decoder, reconstruction, seed=seed)
+        super().__init__(encoder, decoder, reconstruction, beta=self.kl_weight, seed=seed)
         self.weight = weight
         self.discriminator_learning_rate = discriminator_learning_rate
         self.discriminator = discriminator(decoder.inputs[0].shape[1])
@@ -64,8 +66,11 @@ class AdversarialAutoencoder(VAE):
     def terms(self, batch: Batch, training: bool = False) -> tuple[Tensors, Tensors, tf.Tensor]:
         """As for `VAE`, with the loss reconstruction + weight * adversarial, which weights of examples leave as it is."""
         terms, codes, decoded = super().terms(batch, training)
-        loss = terms["reconstruction"] + self.weight * self.adversarial(codes["z"]) + sum(self.losses)
-        return terms | {"loss": loss}, codes, decoded
+        return terms | {"loss": terms["loss"] + self.weight * self.adversarial(codes["z"])}, codes, decoded
+
+    def draw(self, z: tf.Tensor) -> tf.Tensor:
+        """What the discriminator is to distinguish codes z from: as many draws of N(0, I)."""
+        return keras.random.normal(ops.shape(z), seed=self.seed_generator)
 
     def adversarial(self, z: tf.Tensor) -> tf.Tensor:
         """The loss of codes z (batch, latent_dim) that should be classified as draws of N(0, I), a scalar."""
@@ -76,9 +81,8 @@ class AdversarialAutoencoder(VAE):
         with tf.GradientTape(persistent=True) as tape:
             terms, codes, decoded = self.terms(batch, training=True)
             loss = self.optimizer.scale_loss(shared(terms["loss"]))
-            drawn = keras.random.normal(ops.shape(codes["z"]), seed=self.seed_generator)
-            of_draws = self.discriminator(drawn)
-            of_codes = self.discriminator(tf.stop_gradient(codes["z"]))
+            z = tf.stop_gradient(codes["z"])
+            of_draws, of_codes = self.discriminator(self.draw(z)), self.discriminator(z)
             confusion = ops.mean(ops.softplus(-of_draws)) + ops.mean(ops.softplus(of_codes))
             discriminator_loss = shared(confusion)
         gradients = tape.gradient(loss, self.trainable_variables)
@@ -89,3 +93,24 @@ class AdversarialAutoencoder(VAE):
         self.optimizer.apply(gradients, self.trainable_variables)
         self.discriminator_optimizer.apply(discriminating, self.discriminator.trainable_variables)
         return self.log(terms, batch, decoded)
+
+
+@keras.saving.register_keras_serializable("keras_ae")
+class FactorVAE(AdversarialAutoencoder):
+    """Minimizes the negative ELBO + weight * total correlation of the codes: Kim & Mnih 2018 (arXiv:1802.05983).
+
+    The discriminator distinguishes the codes of a batch from codes whose numbers each come from another of its images. Its
+    logit is then the logarithm of a ratio of densities, whose mean over codes is minus the total correlation. The arguments are
+    those of `AdversarialAutoencoder`.
+    """
+
+    kl_weight = 1.0
+
+    def draw(self, z: tf.Tensor) -> tf.Tensor:
+        """Codes z with each of their numbers permuted over the batch."""
+        order = ops.argsort(keras.random.uniform(ops.shape(z), seed=self.seed_generator), axis=0)
+        return ops.take_along_axis(z, order, axis=0)
+
+    def adversarial(self, z: tf.Tensor) -> tf.Tensor:
+        """The total correlation of codes z (batch, latent_dim) in nats, as the discriminator estimates it, a scalar."""
+        return -ops.mean(self.discriminator(z))

@@ -212,6 +212,12 @@ def check_numbers(**numbers: float) -> None:
             raise ValueError(f"{name} must be a number from 0. Received: {value}")
 
 
+def check_posterior(encoder: keras.Model, what: str) -> None:
+    """Raise ValueError for an encoder without posteriors; `what` needs them."""
+    if "z_log_var" not in encoder.output:
+        raise ValueError(f"{what} needs a Gaussian latent. Received: a point")
+
+
 def check_keras() -> None:
     """Raise UserError unless Keras has channels last, as everything here does."""
     if keras.config.image_data_format() != "channels_last":

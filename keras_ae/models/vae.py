@@ -113,21 +113,25 @@ class Autoencoder(keras.Model):
         of the batch.
         """
         weight = batch["sample_weight"]
-
-        def mean(values):
-            return ops.mean(values if weight is None else values * ops.cast(weight, values.dtype))
-
         weighted = [weight] if isinstance(self.reconstruction, Likelihood) else []
         nats = self.reconstruction(batch["images"], decoded, *weighted)
-        reconstruction = mean(check.check_nats(nats, decoded))
-        divergence = mean(kl(**codes)) if "z_log_var" in codes else ops.zeros((), "float32")
+        reconstruction = self.mean(check.check_nats(nats, decoded), batch)
+        divergence = self.mean(kl(**codes), batch) if "z_log_var" in codes else ops.zeros((), "float32")
         return {
             "loss": reconstruction + self.beta * divergence,
             "neg_elbo": reconstruction + divergence,
             "reconstruction": reconstruction,
             "kl": divergence,
-            "mse": mean(ops.mean(ops.square(batch["images"] - decoded), axis=(1, 2, 3))),
+            "mse": self.mean(ops.mean(ops.square(batch["images"] - decoded), axis=(1, 2, 3)), batch),
         }
+
+    def mean(self, values: tf.Tensor, batch: Batch) -> tf.Tensor:
+        """The mean of values (batch,), multiplied by the sample weights of the batch where it has some, a scalar."""
+        weight = batch["sample_weight"]
+        return ops.mean(values if weight is None else values * ops.cast(weight, values.dtype))
+
+    def learned_prior(self) -> Any:
+        """The density of codes that was trained with the networks, see `priors.mixture`; None where it is N(0, I)."""
 
     def terms(self, batch: Batch, training: bool = False) -> tuple[Tensors, Tensors, tf.Tensor]:
         """The terms of a batch, see `compare`; the codes with their draw "z"; and the reconstructions."""
@@ -247,8 +251,8 @@ class VAE(Autoencoder):
         self.warmup_steps = warmup_steps
         self.total_correlation = total_correlation
         check.check_numbers(warmup_steps=warmup_steps, total_correlation=total_correlation)
-        if total_correlation and "z_log_var" not in self.encoder.output:
-            raise ValueError(f"total_correlation needs a Gaussian latent. Received: {total_correlation:g} with a point")
+        if total_correlation:
+            check.check_posterior(self.encoder, "total_correlation")
 
     def get_config(self) -> dict[str, Any]:
         """Networks, likelihood and numbers, from which `from_config` makes the model again."""

@@ -28,10 +28,10 @@ from keras_ae import training
 from keras_ae.data.tasks import TASKS, Variation, identity
 from keras_ae.errors import UserError, explain
 from keras_ae.images.pictures import WHITE
-from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder
 from keras_ae.models.latents import LATENTS
 from keras_ae.models.losses import RECONSTRUCTIONS, Likelihood
 from keras_ae.models.networks import CONDITIONS, DECODERS, ENCODERS, ImageShape, is_conditional
+from keras_ae.models.objectives import OBJECTIVES
 from keras_ae.models.optimizers import OPTIMIZERS, SCHEDULES, Rate, Share
 from keras_ae.models.refiner import Refiner, critic, optimizers
 from keras_ae.models.vae import VAE
@@ -102,6 +102,7 @@ class Training(Table):
 
     start_from: folder of an export whose networks and weights training begins with.
     devices: see `keras_ae.training.devices`; `batch` counts the images of all devices.
+    track: where curves go beside history.csv and TensorBoard, see `keras_ae.training.tracking`.
     """
 
     batch: Annotated[int, Ge(1), Le(65536)] = 64
@@ -111,6 +112,7 @@ class Training(Table):
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
     devices: Literal["one", "all", "workers"] = "one"
     start_from: Text | None = None
+    track: Literal["none", "mlflow", "wandb"] = "none"
 
 
 class SecondStage(Table):
@@ -133,7 +135,8 @@ class SmallData(Table):
     dim: of the code, at most. variation: shift, scale and rotation of [data]. refined_from: least number of training images for
     a second stage, which then takes 600 steps, at least.
 
-    An experiment with `images` above 0 also takes a lower learning rate and 400 steps where it starts from an export.
+    An experiment with `images` above 0 also takes a lower learning rate, 400 steps, and 1,400 of a second stage where it starts
+    from an export: without the second stage its images would lose their sharpness.
     """
 
     images: Images = 0
@@ -152,7 +155,7 @@ CHOICES = {
     "decoder": (DECODERS, "conv"),
     "latent": (LATENTS, "gaussian"),
     "reconstruction": (RECONSTRUCTIONS, "gaussian_optimal_variance"),
-    "objective": ({"vae": VAE, "adversarial": AdversarialAutoencoder}, "vae"),
+    "objective": (OBJECTIVES, "vae"),
     "optimizer": (OPTIMIZERS, "adam"),
     "schedule": (SCHEDULES, "constant"),
     "prior": ({name: PRIORS[name].fit for name in ("mixture", "flow", "autoregressive")}, "mixture"),
@@ -313,11 +316,15 @@ class Experiment:
         """The reconstruction likelihood: images, reconstructions -> nats (batch,)."""
         return Likelihood(**self.tables["reconstruction"])
 
+    def objective(self, encoder: keras.Model, decoder: keras.Model) -> VAE:
+        """The model of the first stage, from its networks."""
+        return self._make("objective", encoder, decoder, self.likelihood(), seed=self.training.seed)
+
     def model(self, shape: ImageShape, steps_per_epoch: int, classes: int = 0) -> tuple[VAE, list[keras.callbacks.Callback]]:
         """A compiled model, and the callbacks that its learning-rate schedule needs."""
         encoder, decoder = self.networks(shape, classes, self.precision)
         with _defaults(self.training.seed + 1, self.precision):
-            model = self._make("objective", encoder, decoder, self.likelihood(), seed=self.training.seed)
+            model = self.objective(encoder, decoder)
         learning_rate, callbacks = self._make("schedule", steps_per_epoch, self.training.epochs)
         # Keras' "auto" would try XLA on CPUs too
         model.compile(optimizer=self._make("optimizer", learning_rate), jit_compile=devices.compiles())
@@ -368,7 +375,7 @@ class Experiment:
                 training={"batch": min(small.batch, max(1, n_train // 8))},
                 data=small.variation.model_dump(),
                 latent={} if starts else {"dim": min(small.dim, self.latent_dim)},
-                refinement={"epochs": 0} if n_train < small.refined_from else {},
+                refinement={"epochs": 0} if n_train < small.refined_from and not starts else {},
             )
             adapted = adapted._propose(
                 training={"epochs": max(self.training.epochs, epochs(adapted.training, small.steps))},
@@ -381,6 +388,8 @@ class Experiment:
             # its weights are near the end of their way, and a higher rate would lose them
             rate = {"learning_rate": 0.0005} if "learning_rate" in self.tables["schedule"] else {}
             adapted = adapted._propose(training={"epochs": epochs(adapted.training, 400)}, schedule=rate)
+            if second.epochs:
+                adapted = adapted._propose(refinement={"epochs": epochs(adapted.second_stage, 1400)})
         changes = [f"{path}={value:g}" for path, (_, value) in self.differences(adapted).items()]
         line = f"{' and '.join(reasons)}: {', '.join(changes)} ([small_data]; --set keeps yours)"
         return adapted, line if changes else None

@@ -18,7 +18,7 @@ from keras_ae.models import refiner
 from keras_ae.models.latents import LATENTS, Discrete
 from keras_ae.models.networks import sides
 from keras_ae.priors import mixture
-from keras_ae.training import budget, callbacks, devices, results
+from keras_ae.training import budget, callbacks, devices, results, tracking
 from keras_ae.training.experiment import NETWORKS, table_of
 from keras_ae.training.run import Run, Stage
 
@@ -34,6 +34,7 @@ def train(experiment, run, show=False, words=(), minutes=None):
     """
     strategy = devices.open_strategy(experiment.training.devices)
     chief = devices.is_chief(strategy)
+    tracking.check_installed(experiment.training.track)
 
     # the data, and what is trained on so much of it
     experiment, origin = adopt_networks(experiment)
@@ -152,6 +153,8 @@ def fit_stage(run, stage, model, image_set, experiment, epochs, batch, variation
                 keras.callbacks.TensorBoard(str(run.tensorboard), write_graph=False),
                 callbacks.Preview(run, pipeline.first_batch(image_set, "test", 64, task), seed, show),
             ]
+            if experiment.training.track != "none":
+                todo.append(tracking.Track(experiment.training.track, run))
         # the weights are read from all workers, so that all of them save, and only the chief to the run
         into = run if chief else Run(elsewhere)
         if model.monitor:
@@ -234,7 +237,8 @@ def check_unchanged(run, experiment, config):
         f"{path} was {before!r}, now {now!r}"
         for path, (before, now) in run.experiment().differences(experiment).items()
         # a folder may have moved: its contents are compared below; the same batches on other devices are the same training
-        if path not in ("data.directory", "training.devices") and not (path == "training.epochs" and now > before)
+        if path not in ("data.directory", "training.devices", "training.track")
+        and not (path == "training.epochs" and now > before)
     ]
     if begun["data"]["fingerprint"] != config["data"]["fingerprint"]:
         changed.append("the data set is not the same")

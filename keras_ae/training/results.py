@@ -12,6 +12,7 @@ from keras_ae.judge import metrics
 from keras_ae.judge.judge import fit_pca
 from keras_ae.models.networks import apply, codebook, is_conditional
 from keras_ae.priors import mixture, space
+from keras_ae.training import tracking
 
 BATCH = 128
 
@@ -40,21 +41,20 @@ def training_codes(encode, image_set, views, variation, task=None):
 
 
 def fit_prior(run, image_set):
-    """The prior of a run: fitted to the codes of the training images and saved, or read where it was saved before.
+    """The prior of a run: learned with the model, or fitted to the codes of the training images, and saved; or as it was saved.
 
     The second stage leaves the encoder as it is, so that the prior it began with stays valid.
     """
     if not run.prior.exists():
         experiment = run.experiment()
-        encoder, _ = run.best_networks()
-        arguments = dict(experiment.tables["prior"])
+        model, arguments = run.best_model(), dict(experiment.tables["prior"])
         kind = mixture.PRIORS[arguments.pop("name")]
-        encode = _compile(lambda batch: _encode(encoder, batch))
+        encode = _compile(lambda batch: _encode(model.encoder, batch))
         codes, labels = training_codes(encode, image_set, kind.views, experiment.data.variation, experiment.task())
         if len(labels) < image_set.n_train:
             print(f"the prior and PCA are fitted to {len(labels):,} of {image_set.n_train:,} training images")
-        known = (labels, len(image_set.labels)) if is_conditional(encoder) else (None, None)
-        prior = kind.fit(codes, experiment.training.seed, *known, codebook(encoder), **arguments)
+        known = (labels, len(image_set.labels)) if is_conditional(model.encoder) else (None, None)
+        prior = model.learned_prior() or kind.fit(codes, experiment.training.seed, *known, codebook(model.encoder), **arguments)
         with files.write_file(run.prior) as path:
             mixture.save_prior(prior, path)
     return mixture.load_prior(run.prior)
@@ -138,6 +138,8 @@ def finish(run, image_set):
     measured["training_seconds"] = round(sum(row["seconds"] for row in rows), 1)
     with files.write_folder(run.pictures, force=True) as partial:
         draw(run, image_set, partial)
+    numbers = {name: value for name, value in measured["reconstruction"].items() if name != "n"}
+    tracking.write_hyperparameters(run.tensorboard / "hparams", run.read_json("config")["tables"], numbers)
     run.write_json("metrics", measured)
 
 

@@ -130,7 +130,12 @@ class Run:
         return complete(config["experiment"], config["tables"])
 
     def best_networks(self, precision="float32", stage=2):
-        """Encoder and decoder with the weights that count, to compute in the dtype policy `precision`.
+        """Encoder and decoder of `best_model`."""
+        model = self.best_model(precision, stage)
+        return model.encoder, model.decoder
+
+    def best_model(self, precision="float32", stage=2):
+        """The model with the weights that count, to compute in the dtype policy `precision`; a `VAE` after the second stage.
 
         stage: 1 for those that the second stage began with. Raises UserError where the weights do not fit.
         """
@@ -142,8 +147,10 @@ class Run:
         path = self.best_weights if best else last.weights(last.epochs)
         wrote = f"version {config['versions']['keras_ae']} wrote it"
         with explain(f"{path} does not fit the present networks, or is damaged; {wrote}", OSError, KeyError, ValueError):
-            VAE(encoder, decoder, experiment.likelihood()).load_weights(path)
-        return encoder, decoder
+            first = last is self.first
+            model = experiment.objective(encoder, decoder) if first else VAE(encoder, decoder, experiment.likelihood())
+            model.load_weights(path)
+        return model
 
     def critic(self):
         """The critic of the second stage with its last weights; None without one."""
