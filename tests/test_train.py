@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import keras
@@ -603,12 +604,12 @@ def test_discrete_codes_are_counted_and_drawn_alike_by_both_runtimes(words, tmp_
         np.testing.assert_allclose(drawn, codes, atol=1e-6)
         assert np.abs(pixels.astype(int) - others).max() <= 1
     assert len(np.unique(codes.reshape(-1, 2), axis=0)) == 6
-    images = pipeline.examples(pipeline.load("digits"), "test", 40)
-    cells = tensorflow.encode(images).reshape(-1, 1, 2)
+    held_out = pipeline.examples(pipeline.load("digits"), "test", 10_000)
+    cells = tensorflow.encode(held_out).reshape(-1, 1, 2)
     assert np.abs(cells - np.unique(codes.reshape(-1, 2), axis=0)).max(axis=2).min(axis=1).max() < 1e-5
-    candidate = judge.export_candidate(tensorflow, "made")
-    numbers = dict(judge.Judge(pipeline.load("digits"), 8).codes(candidate))
-    assert numbers == pytest.approx({key: measured[key] for key in numbers})
+    judging = types.SimpleNamespace(held_out=held_out)
+    numbers = dict(judge.Judge.codes(judging, judge.export_candidate(tensorflow, "made")))
+    assert numbers == pytest.approx({key: measured[key] for key in ("entries", "used", "perplexity", "bits")})
 
 
 def test_a_prior_over_entries_needs_discrete_codes(words, fails):

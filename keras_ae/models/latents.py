@@ -184,8 +184,8 @@ class VQ(Discrete):
 
     def discretize(self, cells: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
         codebook = ops.stop_gradient(self.codebook)
-        # of the squared distance, what differs between entries
-        nearest = ops.argmin(ops.sum(ops.square(codebook), axis=1) - 2 * ops.matmul(cells, ops.transpose(codebook)), axis=1)
+        # of the squared distance, what differs between entries; Keras' argmin has no ONNX form
+        nearest = tf.argmin(ops.sum(ops.square(codebook), axis=1) - 2 * ops.matmul(cells, ops.transpose(codebook)), axis=1)
         entries = ops.take(codebook, nearest, axis=0)
         if training and self.trainable:
             distance = ops.mean(ops.square(cells - entries))
