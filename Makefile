@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt --editable
 
 .DEFAULT_GOAL := help
-.PHONY: help install test lint docs notebooks dist explorer cats soak bench bench-peers bench-scale bench-small bench-folders clean
+.PHONY: help install test lint docs notebooks dist explorer cats soak bench bench-gpu bench-peers bench-scale bench-small bench-folders clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {sub("%", "NAME", $$1); printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,11 @@ soak: $(READY) ## random wrong inputs and killed trainings; SOAK=MINUTES (20), S
 bench: $(READY) ## measure training and decoding beside PyTorch, onnxruntime and a plain Keras loop (installs PyTorch)
 	$(INSTALL) '.[bench]'
 	$(BIN)/python benchmarks/bench.py $(ARGS)
+
+bench-gpu: $(READY) ## measure a GPU: both stages, memory, losses, decoding, beside PyTorch and the processor (10 minutes)
+	$(INSTALL) '.[gpu]'
+	$(INSTALL) '.[bench]'
+	$(BIN)/python benchmarks/gpu.py $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 bench-peers: $(READY) ## train and judge keras_ae beside pythae, a plain Keras loop and PCA (installs PyTorch; about an hour)
 	$(INSTALL) '.[peers]'

@@ -1,7 +1,8 @@
 """Both stages of an experiment with plain networks in PyTorch, and the first in a bare Keras loop, for bench.py and peers.py.
 
 The PyTorch twin has the same layers, widths, initializers, likelihood, optimizer, schedule, clipping and batches; channels-last
-memory and bfloat16 autocast, which are PyTorch's fastest way on CPUs; `torch.optim.Muon` and the fused `torch.optim.Adam`.
+memory and bfloat16 autocast, which are PyTorch's fastest way on CPUs; `torch.optim.Muon` and the fused `torch.optim.Adam`. It
+is on the GPU where PyTorch finds one.
 """
 
 import copy
@@ -11,6 +12,10 @@ import time
 import numpy as np
 import torch
 from torch import nn
+
+# where there is a GPU, everything is made on it
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+torch.set_default_device(DEVICE)
 
 
 def plain_model(encoder, decoder, reconstruction, optimizer):
@@ -76,7 +81,7 @@ class Encoder(nn.Module):
 
     def forward(self, images):
         features = self.features(images)
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(DEVICE, enabled=False):
             features = features.float()
             return self.mean(features), self.log_var(features).clamp(-12, 6)
 
@@ -127,7 +132,7 @@ class Critic(nn.Module):
             features.append(x)
         patches, seen = self.activation(self.patch(x)), self.activation(self.narrow(x)).flatten(1)
         seen = self.activation(self.seen(seen))
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(DEVICE, enabled=False):
             patches = torch.nn.functional.conv2d(patches.float(), self.patches.weight)
             return [self.whole(seen.float()), patches.flatten(1)], features
 
@@ -193,7 +198,7 @@ class Twin:
         """One step on images (batch, C, H, W) in [-1, 1], channels-last."""
         for parameter in self.parameters:
             parameter.grad = None
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.low):
+        with torch.autocast(DEVICE, torch.bfloat16, enabled=self.low):
             mean, log_var = self.encoder(images)
             decoded = self.decoder(mean + torch.exp(log_var / 2) * torch.randn_like(mean))
         squared = (images - decoded).square()
@@ -209,13 +214,13 @@ class Twin:
     @torch.no_grad()
     def codes(self, images):
         """Mean codes and log-variances of images (n, H, W, C), as NumPy arrays."""
-        mean, log_var = self.encoder(to_torch(images))
-        return {"z": mean.numpy(), "z_mean": mean.numpy(), "z_log_var": log_var.numpy()}
+        mean, log_var = (values.cpu().numpy() for values in self.encoder(to_torch(images)))
+        return {"z": mean, "z_mean": mean, "z_log_var": log_var}
 
     @torch.no_grad()
     def decode(self, z):
         """Images (n, H, W, C) of codes (n, latent_dim)."""
-        return self.decoder(torch.from_numpy(np.array(z, "float32"))).permute(0, 2, 3, 1).numpy()
+        return self.decoder(torch.from_numpy(np.array(z, "float32")).to(DEVICE)).permute(0, 2, 3, 1).cpu().numpy()
 
 
 class RefinerTwin:
@@ -254,7 +259,7 @@ class RefinerTwin:
         n, softplus, table = len(images), nn.functional.softplus, self.table
         rows = (self.steps * n + torch.arange(n)) % len(self.pool)
         self.steps += 1
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.low):
+        with torch.autocast(DEVICE, torch.bfloat16, enabled=self.low):
             mean, log_var = self.encoder(images)
             z = mean + torch.exp(log_var / 2) * torch.randn_like(mean)
             decoded = self.student(torch.cat([z, self.pool[rows]]))
@@ -290,7 +295,7 @@ class RefinerTwin:
 
 def to_torch(images):
     """Images (n, H, W, C) of any array type as a channels-last tensor (n, C, H, W)."""
-    return torch.from_numpy(np.array(images, "float32")).permute(0, 3, 1, 2)
+    return torch.from_numpy(np.array(images, "float32")).to(DEVICE).permute(0, 3, 1, 2)
 
 
 def speed(experiment, shape, steps, refining=False):
@@ -303,6 +308,8 @@ def speed(experiment, shape, steps, refining=False):
         began = time.perf_counter()
         for _ in range(steps):
             twin.step(images)
+        if DEVICE == "cuda":
+            torch.cuda.synchronize()
         return time.perf_counter() - began
 
     seconds()

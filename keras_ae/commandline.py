@@ -67,11 +67,14 @@ def picture_options(most=None, text="picture files of any size and mode", data="
     return options
 
 
-MODEL = option("--model", metavar="DIR", help="folder of an export (default: exported/vae where it exists, else exported/cats)")
+MODEL = option(
+    "--model", metavar="DIR", help="folder of an export, or hf://NAME/MODEL (default: exported/vae, else the shipped cats)"
+)
 SEED = option("--seed", type=number(0, 2**31 - 1, int), default=0, help="seed of everything random")
 FORCE = option("--force", action="store_true", help="replace what is at --out, even if it is not from keras_ae")
 LABEL = option("--label", metavar="CLASS", help="class of a conditional model, by name or number")
 RUNTIME = option("--runtime", choices=("auto", "onnx", "tensorflow"), default="auto", help="auto is onnx where --model has it")
+SECONDS = option("--seconds", type=number(0.1, 3600), help="length of a film (default: 2 for each picture on the way)")
 # of commands that use one export
 EXPORT = (MODEL, LABEL, RUNTIME, SEED, FORCE)
 # of commands that compare pictures, and need no export
@@ -111,6 +114,12 @@ def check_out(arguments, suffixes=()):
         if isinstance(value, str) and os.path.exists(value) and Path(value).resolve().is_relative_to(path.resolve()):
             raise UserError(f"--out {arguments.out} contains {value}, which is read; choose another --out")
     return path
+
+
+def find_model(names=("vae", "cats")):
+    """The export that users train first, else the shipped one: of the repository, or the portable files in the package."""
+    places = [*(f"exported/{name}" for name in names), str(Path(__file__).parent / "cats")]
+    return next((place for place in places if Path(place).is_dir()), "exported/cats")
 
 
 def open_model(arguments, task=None):
@@ -157,6 +166,19 @@ def read_looks(model, paths, directory):
         return paths, entries["look"].astype("float32")
     files, codes = zip(*((here, model.encode(*batch)) for here, *batch in read_batches(model, paths, directory)), strict=True)
     return list(itertools.chain(*files)), np.concatenate(codes)
+
+
+def write_film(model, path, codes, columns=1):
+    """Decode codes (n, cells, latent_dim) to a film, 30 frames a second, of a grid with so many columns.
+
+    The last codes are the first ones, and so are the frames to the bit, whatever a runtime rounds.
+    """
+    starts = tqdm(range(0, len(codes) - 1, 32), "decoding", unit="batch", disable=None, leave=False)
+    blocks = (codes[:-1][first : first + 32] for first in starts)
+    decoded = (np.split(pictures.to_uint8(model.decode(np.concatenate(block))), len(block)) for block in blocks)
+    frames = (pictures.grid(cells, columns) for block in decoded for cells in block)
+    first = next(frames)
+    pictures.write(path, itertools.chain([first], frames, [first]), milliseconds=1000 / 30)
 
 
 def warn(text):
@@ -209,7 +231,8 @@ def _explain(error, parser):
             return 2, "error: not enough memory; use fewer or smaller images, or a smaller model or batch"
         case ModuleNotFoundError() if not (error.name or "keras_ae").startswith("keras_ae"):
             missing = error.name.partition(".")[0]
-            return 2, f"error: this needs the package {missing}, which is not installed; pip install {missing}"
+            extra = "folders" if missing in ("sklearn", "scipy", "joblib") else "train"
+            return 2, f"error: this needs the package {missing}, which is not installed; pip install 'keras_ae[{extra}]'"
         case _ if isinstance(error, tensorflow_error):
             return 2, f"error: {first_line(error)}"
 
@@ -258,8 +281,7 @@ def run(parser, body, argv=None, keras=True):
                 if isinstance(value, str) and value.startswith("~"):
                     setattr(arguments, name, os.path.expanduser(value))
             if getattr(arguments, "model", "") is None:
-                # the export that users train first, or the one that the repository has
-                arguments.model = "exported/vae" if Path("exported/vae").is_dir() else "exported/cats"
+                arguments.model = find_model()
             if argv is None:
                 _prepare_process(arguments, keras)
             body(arguments)
@@ -269,13 +291,11 @@ def run(parser, body, argv=None, keras=True):
                 signal.signal(number, signal.SIG_IGN)
             # also what --help has printed
             sys.stdout.flush()
-    except SystemExit:
-        raise
     except BrokenPipeError:
         # Python flushes once more at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.exit(UNREAD)
-    except BaseException as error:
+    except (Exception, KeyboardInterrupt) as error:
         # libraries replace the interruption of an import or of a graph by errors of their own
         explained = _explain(KeyboardInterrupt() if interrupted and not isinstance(error, KeyboardInterrupt) else error, parser)
         if explained is None:

@@ -1,8 +1,8 @@
-"""Move a picture along an attribute and draw the strip: python -m keras_ae.edit PICTURE --attribute eye_size"""
+"""Move a picture along an attribute, as a strip or a film: python -m keras_ae.edit PICTURE --attribute eye_size"""
 
 import numpy as np
 
-from keras_ae.commandline import EXPORT, check_out, command, number, open_model, option, out, warn
+from keras_ae.commandline import EXPORT, SECONDS, check_out, command, number, open_model, option, out, warn, write_film
 from keras_ae.data import drawn_cats
 from keras_ae.errors import UserError
 from keras_ae.images import pictures
@@ -49,7 +49,8 @@ def find_direction(model, arguments):
     option("--strength", type=number(0.1, 20), default=3.0, help="standard deviations to each side of the middle"),
     option("--steps", type=number(2, 50, int), default=7, help="number of pictures in the strip"),
     option("--examples", type=number(10, 100_000, int), default=1000, help="pictures that an attribute is learned from"),
-    out("edit.png", ".png strip, or animated .gif"),
+    SECONDS,
+    out("edit.png", ".png strip, or film (.gif, .webp, .mp4) there and back"),
     *EXPORT,
 )
 def main(arguments):
@@ -60,11 +61,15 @@ def main(arguments):
         z = model.encode(pictures.read(arguments.picture, model.input_shape, model.white, model.fit)[None])[0]
     else:
         z = model.generate(1, arguments.seed)[1][0]
-    strengths = np.linspace(-arguments.strength, arguments.strength, arguments.steps)
-    strip = pictures.to_uint8(model.decode(space.move(z, find_direction(model, arguments), strengths)))
-    pictures.write(path, strip, columns=len(strip), milliseconds=120)
     name, most = arguments.attribute or f"{arguments.having} against {arguments.without}", arguments.strength
-    print(f"{len(strip)} pictures, {name} from {-most:g} to {most:g} standard deviations, by {model.folder} -> {path}")
+    film = path.suffix.lower() in pictures.FILMS
+    steps = round(15 * (arguments.seconds or 4)) + 1 if film else arguments.steps
+    codes = space.move(z, find_direction(model, arguments), np.linspace(-most, most, steps))
+    if film:
+        write_film(model, path, np.concatenate([codes, codes[-2::-1]])[:, None])
+    else:
+        pictures.write(path, pictures.to_uint8(model.decode(codes)), columns=steps)
+    print(f"{steps} pictures, {name} from {-most:g} to {most:g} standard deviations, by {model.folder} -> {path}")
 
 
 if __name__ == "__main__":

@@ -29,9 +29,9 @@ def export_run(run, folder, license="unknown", force=False):
     *(SEED, FORCE),
 )
 def main(arguments):
-    from keras_ae.training.run import find_complete_run
+    from keras_ae.training.run import find_run
 
-    run = find_complete_run(arguments.model)
+    run = find_run(arguments.model, complete=True)
     export_run(run, arguments.out or f"exported/{run.experiment().name}", arguments.license, arguments.force)
 
 

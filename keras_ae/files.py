@@ -5,8 +5,9 @@ killed process leaves what was there before. A symbolic link as output is follow
 
 An existing output is replaced only if it is visibly ours, or with `force`. Ours is
 
-- a file with the mark of its kind near its beginning (`MARKS`): a PNG with the text `Software: keras_ae`, a GIF with the
-  comment `keras_ae`, an HTML page with the generator keras_ae, a JSON object with the key "keras_ae", our header of a table;
+- a file with the mark of its kind near its beginning or at its end (`MARKS`): a PNG or WebP with the text `Software: keras_ae`,
+  a GIF or MP4 with the comment `keras_ae`, an HTML page with the generator keras_ae, a JSON object with the key "keras_ae", our
+  header of a table;
 - a folder in which each file has such a mark, an empty one too; beside a card.json, config.json or codes.csv with a mark, files
   of kinds that are hardly written by hand (`UNMARKED`) need none. Symbolic links inside are not ours.
 """
@@ -26,6 +27,8 @@ from keras_ae.errors import UserError
 MARKS = {
     ".png": re.compile(rb"tEXtSoftware\0keras_ae"),
     ".gif": re.compile(rb"!\xfe.keras_ae", re.DOTALL),
+    ".webp": re.compile(rb"\ARIFF.*EXIF.*keras_ae", re.DOTALL),
+    ".mp4": re.compile(rb"\A....ftyp.*data.{8}keras_ae", re.DOTALL),
     ".html": re.compile(rb'<meta name="?generator"? content="?keras_ae'),
     ".json": re.compile(rb'\A\s*\{.*"keras_ae"\s*:', re.DOTALL),
     ".csv": re.compile(rb"\Afile,(label,z0|mse|group,kind|cluster)\b|\Aquery,rank,"),
@@ -39,7 +42,9 @@ def _is_marked(path):
     if not mark or path.is_symlink() or not path.is_file():
         return False
     with open(path, "rb") as file:
-        return mark.search(file.read(2**20)) is not None
+        beginning = file.read(2**20)
+        file.seek(max(file.tell(), path.stat().st_size - 2**10))
+        return mark.search(beginning + file.read()) is not None
 
 
 def find_foreign(path):

@@ -64,7 +64,6 @@ def open_run(name, out, resume, workers):
         const="",
         help="export the run when it is complete, with a picture of samples (default folder: exported/NAME)",
     ),
-    option("--open", action="store_true", help="open the preview picture when the first epoch has ended"),
     option(
         "--resume",
         action="store_true",
@@ -106,7 +105,7 @@ def main(arguments):
     words += [word for override in overrides for word in ("--set", override)]
     try:
         if not run.complete or extends:
-            fit.train(chosen, run, arguments.open, words, arguments.minutes)
+            fit.train(chosen, run, words, arguments.minutes)
         if exported is not None and devices.is_chief(devices.open_strategy(chosen.training.devices)):
             export.export_run(run, exported, force=arguments.force)
     except KeyboardInterrupt:

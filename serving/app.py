@@ -1,6 +1,6 @@
 """An HTTP service for an export: new pictures, codes of pictures, pictures of codes.
 
-    pip install 'keras_ae[onnx]' -r serving/requirements.txt
+    pip install keras_ae -r serving/requirements.txt
     EXPORT=exported/cats uvicorn app:app --app-dir serving
 
 Rows of requests that arrive while others are computed are computed together. `/docs` describes the calls.

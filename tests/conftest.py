@@ -172,8 +172,8 @@ def exported(once, run, portable_files):
 
 @pytest.fixture(scope="session")
 def course(once, short, portable_files):
-    """A folder of exports, one for each of COURSE, hardly trained, with ONNX files."""
-    with short(), portable_files("onnx"):
+    """A folder of exports, one for each of COURSE, hardly trained, without portable files."""
+    with short(), portable_files():
         return once("course", train_course)
 
 

@@ -69,7 +69,7 @@ def test_a_name_or_an_argument_that_is_gone_is_found(source, expected):
     assert expected in " ".join(mistakes(source))
 
 
-@pytest.mark.parametrize("name", ["bench", "folders", "peers", "scale", "small", "soak"])
+@pytest.mark.parametrize("name", ["bench", "folders", "gpu", "peers", "scale", "small", "soak"])
 def test_a_benchmark_prints_its_help(name):
     command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--help"]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=BENCHMARKS.parent, env=os.environ | PATH, timeout=60)

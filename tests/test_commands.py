@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
@@ -25,6 +25,7 @@ from keras_ae.images import pictures
 
 COMMANDS = list(listing.commands())
 ROOT = Path(__file__).parents[1]
+CATS = ROOT / "exported" / "cats"
 
 
 def cat(path, index=0, side=16):
@@ -53,7 +54,7 @@ import importlib, sys
 for name in {COMMANDS}:
     text = importlib.import_module("keras_ae." + name).main.parser().format_help()
     assert text.startswith("usage: python -m keras_ae." + name), text
-    assert ("--seed" in text or name in ("copies", "search")) and "--out" in text
+    assert ("--seed" in text or name in ("copies", "publish", "search")) and ("--out" in text or name == "publish")
 assert not {{"tensorflow", "keras", "matplotlib", "pydantic", "sklearn"}} & set(sys.modules)
 """
     began = time.perf_counter()
@@ -136,8 +137,7 @@ def test_a_reader_that_has_ended_ends_a_command_without_a_word(words):
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_during_the_start_ends_in_one_line(exported, tmp_path, number):
+def test_a_signal_during_the_start_ends_in_one_line(exported, tmp_path):
     # which takes seconds to start
     command = ["-m", "keras_ae.generate", "--runtime", "tensorflow", "--model", str(exported), "--out", str(tmp_path / "a.png")]
     running = subprocess.Popen([sys.executable, *command], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
@@ -146,25 +146,11 @@ def test_a_signal_during_the_start_ends_in_one_line(exported, tmp_path, number):
         time.sleep(0.05)
         handled = int(re.search(r"SigCgt:\s*(\w+)", status.read_text())[1], 16)
     time.sleep(0.5)
-    running.send_signal(number)
+    running.send_signal(signal.SIGINT)
     _, errors = running.communicate(timeout=60)
     assert running.returncode in (0, 130)
     assert running.returncode == 0 or errors == "python -m keras_ae.generate: interrupted\n"
     assert running.returncode == 0 or not any(tmp_path.iterdir())
-
-
-def test_a_command_on_an_export_starts_without_model_and_data_code_and_prints_nothing_else(exported, tmp_path):
-    program = """
-import sys
-from keras_ae import generate, interpolate, reconstruct
-generate.main(["--model", sys.argv[1], "--out", "a.png", "--n", "3"])
-interpolate.main(["--model", sys.argv[1], "--out", "b.gif", "--steps", "3"])
-reconstruct.main(["--model", sys.argv[1], "--out", "c.png", "a.png"])
-assert not [name for name in sys.modules if name.startswith(("keras_ae.models", "keras_ae.data", "keras_ae.training"))]
-assert "tensorflow" not in sys.modules
-"""
-    done = process("-c", program, str(exported), cwd=tmp_path)
-    assert (done.returncode, done.stderr, len(done.stdout.splitlines())) == (0, "", 3)
 
 
 # wrong models, inputs and outputs
@@ -191,7 +177,11 @@ assert "tensorflow" not in sys.modules
         (reconstruct.main, ["words.jpg"], "not a picture"),
         (reconstruct.main, ["nowhere.jpg"], "cannot read the picture nowhere.jpg"),
         (reconstruct.main, ["--refine", "-1", "a.png"], "must be a whole number from 0"),
-        (interpolate.main, ["words.jpg"], "needs two pictures. Received: 1"),
+        (interpolate.main, ["words.jpg"], "not a picture"),
+        (interpolate.main, ["--seeds", "0-3", "--grid", "4x2"], "needs two pictures for each walk. Received: 4 for 8"),
+        (interpolate.main, ["--seeds", "5-3"], "must be 2 to 10,000 numbers, such as 0-31 or 3,5,8. Received: 5-3"),
+        (interpolate.main, ["--seeds", "0-99999999999999999999"], "must be 2 to 10,000 numbers"),
+        (interpolate.main, ["--grid", "0x2"], "must be columns and rows up to 16, such as 4x2. Received: 0x2"),
         (edit.main, ["--attribute", "hat"], "unknown attribute 'hat'; name folders"),
         (edit.main, [], "no attribute given"),
         (edit.main, ["--with", "in"], "--with and --without belong together"),
@@ -205,12 +195,6 @@ def test_a_mistake_is_one_line_and_writes_nothing(exported, tmp_path, monkeypatc
     (tmp_path / "words.jpg").write_text("words")
     assert message in fails(main, *([] if "--model" in words else ["--model", exported]), *words)
     assert os.listdir(tmp_path) == ["words.jpg"]
-
-
-def test_folders_that_are_no_export_are_refused(run, tmp_path, fails):
-    (tmp_path / "empty").mkdir()
-    assert "is not an export" in fails(generate.main, "--model", tmp_path / "empty")
-    assert f"python -m keras_ae.export --model {run}" in fails(generate.main, "--model", run)
 
 
 def test_what_is_not_ours_is_kept_unless_forced_and_what_is_read_is_never_replaced(exported, tmp_path, fails):
@@ -331,6 +315,37 @@ def test_interpolation_begins_and_ends_at_the_reconstructions(exported, folder, 
     rebuilt = pictures.to_uint8(keras_ae.load(exported, runtime="auto").reconstruct(originals))
     assert np.abs(read(tmp_path / "a.png")[:, :16] - rebuilt[0]).max() <= 1
     assert np.abs(read(tmp_path / "a.png")[:, -16:] - rebuilt[1]).max() <= 1
+
+
+FILMS = {
+    "a.gif": (interpolate, ["--seeds", "0-1,7,9", "--grid", "2x1", "--seconds", "0.2"], 7, (3 * 130, 3 * 64)),
+    "a.webp": (interpolate, ["--seconds", "0.2"], 7, (3 * 64, 3 * 64)),
+    "a.mp4": (interpolate, ["--seconds", "0.2"], 7, (3 * 64, 3 * 64)),
+    "b.gif": (edit, ["--attribute", "brightness", "--examples", "20", "--seconds", "0.4"], 13, (3 * 64, 3 * 64)),
+}
+
+
+@pytest.mark.parametrize("name", FILMS)
+def test_a_film_has_the_length_asked_for_and_ends_with_its_first_frame(tmp_path, name):
+    command, words, frames, size = FILMS[name]
+    if name.endswith("mp4"):
+        pytest.importorskip("av")
+    command.main(["--model", str(CATS), *words, "--out", str(tmp_path / name)])
+    shown = read_film(tmp_path / name)
+    assert shown.shape == (frames, *size[::-1], 3)
+    assert np.abs(shown[0] - shown[-1]).mean() <= (0 if name.endswith("gif") else 3)
+
+
+def read_film(path):
+    """The frames of a film, int (n, h, w, 3)."""
+    if path.suffix == ".mp4":
+        import av
+
+        with av.open(str(path)) as film:
+            assert film.streams.video[0].average_rate == 30
+            return np.stack([frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]).astype(int)
+    with Image.open(path) as film:
+        return np.stack([np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(film)]).astype(int)
 
 
 @pytest.mark.parametrize(("command", "model"), [(denoise, "denoiser"), (upscale, "upscaler")])

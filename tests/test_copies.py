@@ -31,8 +31,7 @@ def grouped_by_hand(thumbnails, crowd):
 
 
 # 1: one image, one pair at a time
-@pytest.mark.parametrize("piece", [1, 1000])
-@pytest.mark.parametrize("crowd", [2, 4, copies.CROWD])
+@pytest.mark.parametrize(("piece", "crowd"), [(1, 4), (1000, 2), (1000, copies.CROWD)])
 def test_groups_equal_those_of_a_comparison_of_all_pairs(crowd, piece, monkeypatch):
     for name in ("BLOCK", "WIDE", "PAIRS"):
         monkeypatch.setattr(copies, name, piece)
@@ -51,43 +50,35 @@ def test_groups_equal_those_of_a_comparison_of_all_pairs(crowd, piece, monkeypat
     assert 3 < len(set(found)) < len(found)
 
 
-def test_different_images_are_not_near_copies():
-    thumbnails = np.stack([copies.thumbnail(cat(index)) for index in range(200)])
-    assert len(copies.near_pairs(thumbnails)) <= 2
-
-
-def test_flat_images_are_not_one_group():
+def test_flat_images_and_one_image_are_groups_of_their_own():
     flat = np.stack([copies.thumbnail(np.full((16, 16, 3), grey, "uint8")) for grey in range(200)])
     assert len(set(copies.groups(flat))) == 200
-
-
-def test_one_image_is_its_own_group():
     np.testing.assert_array_equal(copies.groups(copies.thumbnail(cat(0))[None]), [0])
 
 
 def test_a_crowd_of_similar_images_is_not_one_group():
     random, frame = np.random.default_rng(0), cat(0, 32).astype(int)
-    frames = [np.clip(frame + random.integers(-8, 9, frame.shape), 0, 255).astype("uint8") for _ in range(1500)]
+    frames = [np.clip(frame + random.integers(-8, 9, frame.shape), 0, 255).astype("uint8") for _ in range(500)]
     thumbnails = np.stack([copies.thumbnail(image) for image in [*frames, cat(1), cat(1)[:, ::-1]]])
     found = copies.groups(thumbnails)
-    assert len(set(found[:1500])) == 1500
-    assert found[1500] == found[1501]
+    assert len(set(found[:500])) == 500
+    assert found[500] == found[501]
 
 
 def test_copies_are_found_in_whichever_strips_they_lie():
     random = np.random.default_rng(0)
-    images = [cat(index, 16) for index in range(300)]
+    images = [cat(index, 16) for index in range(150)]
     images += [np.clip(image[:, ::-1] + random.integers(-20, 21, image.shape), 0, 255).astype("uint8") for image in images]
     thumbnails = np.stack([copies.thumbnail(image) for image in images])
     pairs = {tuple(pair) for pair in copies.near_pairs(thumbnails)}
     rows = thumbnails.astype("float32")
     near = copies._near(rows[:, None], rows[None])
     assert pairs == {(a, b) for a, b in np.argwhere(near).tolist() if a < b}
-    assert len(pairs) >= 300
+    assert len(pairs) >= 150
 
 
 def test_images_are_never_farther_apart_in_what_is_compared_first_than_their_thumbnails():
-    thumbnails = np.stack([copies.thumbnail(cat(index, 16)) for index in range(100)]).astype("float32")
+    thumbnails = np.stack([copies.thumbnail(cat(index, 16)) for index in range(50)]).astype("float32")
     positions = copies.positions(thumbnails)
     mirrored = copies.positions(thumbnails.reshape(-1, copies.SIDE, copies.SIDE)[:, :, ::-1].reshape(thumbnails.shape))
     np.testing.assert_allclose(mirrored, positions, atol=1e-5)

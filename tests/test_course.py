@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import keras_ae
-from course import disentanglement, editing
+from course import disentanglement, editing, variants
 from course.__main__ import STUDIES, main
 from course.codes import as_images, code_noise
 from keras_ae.data import pipeline
@@ -105,6 +105,33 @@ def test_every_study_is_run_by_the_makefile():
     arguments = ["make", "--no-print-directory", "--dry-run", "-C", "course"]
     commands = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert set(re.findall(r"-m course (\w+) ", commands)) == set(STUDIES)
+
+
+def test_the_study_of_variants_trains_what_is_missing_and_writes_a_table(tmp_path, monkeypatch, fails):
+    dense = [f"{network}.{key}" for network in ("encoder", "decoder") for key in ("name=dense", "widths=[8]")]
+    monkeypatch.setitem(variants.DATA, "digits", ("vae_mnist", ["data.name=digits", *dense, "latent.dim=2"]))
+    words = ["digits", "--variants", "VampPrior", "RAE", "--n", "40", "--draws", "3", "--out", str(tmp_path), "--minutes"]
+    variants.main([*words, "0.001"])
+    table = (tmp_path / "variants.md").read_text()
+    assert [line.split(" | ")[0] for line in table.splitlines()[2:]] == ["| VampPrior", "| RAE"]
+    found = json.loads((tmp_path / "VampPrior-0.json").read_text())
+    assert found["bound"] < found["neg_elbo"] and found["own_fd"] > 0 and found["images"] >= 128
+    assert not {"own_fd", "bound"} & set(json.loads((tmp_path / "RAE-0.json").read_text()))
+    # what is there is not trained again, and is not mixed with what was trained otherwise
+    monkeypatch.setattr(variants, "train", None)
+    variants.main([*words, "0.001"])
+    assert (tmp_path / "variants.md").read_text() == table
+    assert "VampPrior-0.json is of" in fails(variants.main, *words, "0.002")
+
+
+def test_means_in_bold_differ_by_more_than_the_spread_of_seeds():
+    found = {
+        "VAE": [{"psnr": 20.0}, {"psnr": 20.2}],
+        "near": [{"psnr": 20.1}, {"psnr": 20.4}],
+        "far": [{"psnr": 18.0}, {"psnr": 18.1}],
+    }
+    *_, near, far = variants.table(found, 10).splitlines()
+    assert "| near | - | 20.25 ± 0.21 |" in near and "| far | - | **18.05 ± 0.07** |" in far
 
 
 @pytest.fixture(scope="module")

@@ -106,8 +106,6 @@ def test_one_device_has_the_default_strategy():
     for name in ("one", "all"):
         strategy = devices.open_strategy(name)
         assert strategy is tf.distribute.get_strategy() and devices.is_chief(strategy)
-    batches = tf.data.Dataset.range(3).batch(2)
-    assert devices.share(batches, strategy) is batches
 
 
 class Stand:

@@ -164,20 +164,15 @@ def test_the_same_evaluation_twice_writes_the_same_report_and_says_that_the_samp
         assert f"{samples[key]:.2f} ±{np.ptp(samples['intervals'][key]) / 2:.2f}" in line
 
 
-def test_models_are_compared_with_refined_codes_and_pictures_from_elsewhere_even_one_without_a_generator(
-    exported, folder, tmp_path, capfd
-):
-    silent = shutil.copytree(exported, tmp_path / "silent", ignore=shutil.ignore_patterns("generator", "onnx"))
+def test_models_are_compared_with_refined_codes_and_pictures_from_elsewhere(exported, folder, tmp_path, capfd):
     for index, image in enumerate(np.random.default_rng(0).integers(0, 256, (9, 16, 16, 3), "uint8")):
         pictures.write_png(tmp_path / "others" / f"{index}.png", image)
-    words = ["--compare", exported, silent, "--data", folder, "--others", tmp_path / "others", "--refine", "5", "--n", "50"]
+    words = ["--compare", exported, "--data", folder, "--others", tmp_path / "others", "--refine", "5", "--n", "50"]
     evaluate.main([*map(str, words), "--out", str(tmp_path / "report")])
     found = json.loads((tmp_path / "report" / "metrics.json").read_text())
     assert found["protocol"]["n_others"] == 9
-    plain, other, refined, pca = (found["models"][name] for name in ("tiny", "silent", "tiny, 5 steps", "PCA-6"))
-    assert plain["samples"]["n"] == 50
-    assert other["samples"] is None and refined["samples"] is None
-    assert other["reconstruction"]["psnr"] == pytest.approx(plain["reconstruction"]["psnr"], abs=1e-3)
+    plain, refined, pca = (found["models"][name] for name in ("tiny", "tiny, 5 steps", "PCA-6"))
+    assert plain["samples"]["n"] == 50 and refined["samples"] is None
     for side in ("reconstruction", "others"):
         assert refined[side]["psnr"] > plain[side]["psnr"]
     # noise is harder to rebuild than what a model was trained on

@@ -1,6 +1,5 @@
 import json
 import random
-import re
 import types
 from pathlib import Path
 
@@ -36,15 +35,13 @@ def written(tmp_path):
     return write
 
 
-@pytest.mark.parametrize(
-    ("file", "precision"),
-    [(file, "mixed_bfloat16") for file in FILES] + [(file, "float32") for file in FILES if file.stem in ("ae", "vae")],
-    ids=lambda value: getattr(value, "stem", value),
-)
-def test_every_experiment_file_trains_a_step(file, precision):
-    asked = experiment.read(file, [f"training.precision={precision}"])
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_experiment_file_trains_a_step(file):
+    asked = experiment.read(file, ["training.precision=mixed_bfloat16"])
     assert asked.name == file.stem
-    shape = SHAPES.get(asked.data.name, (64, 64, 3))
+    # a code that is a map fits images of one size, others are trained on smaller ones here
+    side = 64 if asked.tables["encoder"]["name"] == "spatial" else 32
+    shape = SHAPES.get(asked.data.name, (side, side, 3))
     model, _ = asked.model(shape, steps_per_epoch=10, classes=5)
     pictures = np.random.default_rng(0).uniform(-1, 1, (2, *shape)).astype("float32")
     batch = {"images": tf.constant(pictures), "label": tf.constant([0, 4])}
@@ -70,14 +67,6 @@ def test_every_experiment_file_trains_a_step(file, precision):
         assert np.mean(changed) > 0.5
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_every_experiment_file_says_its_command_time_and_number(file):
-    header = "".join(line for line in file.read_text().splitlines(keepends=True) if line.startswith("#"))
-    assert f"make train-{file.stem}" in header
-    assert re.search(r"\d min", header)
-    assert re.search(r"PSNR [\d.]+ dB", header)
-
-
 def test_defaults_fill_every_table_and_can_be_written_as_json(written):
     tables = experiment.read(written("")).tables
     assert tables["training"]["batch"] == 64
@@ -100,57 +89,40 @@ def test_overrides_win_and_are_read_as_toml(written):
 HUGE = "9" * 400
 MISTAKES = {
     # names
-    "[latent]\nname = 'gausian'": "unknown latent 'gausian'; did you mean 'gaussian'? choose one of features, gaussian, point",
+    "[latent]\nname = 'gausian'": "unknown latent 'gausian'; did you mean 'gaussian'? choose one of features, fsq, gaussian",
     "[encoder]\nwidhts = [8]": "unknown key in [encoder] conv: 'widhts'; did you mean 'widths'? choose one of widths",
     "[trainning]\nepochs = 3": "unknown table 'trainning'; did you mean 'training'?",
     "[refinement]\nseed = 7": "unknown key in [refinement] 'seed'",
-    "[optimizer]\nbeta_2 = 1.5": "unknown key in [optimizer] adam: 'beta_2'",
     "[condition]\nx = 1": "unknown key in [condition] none: 'x'; it has no keys",
     "[training]\nprecision = 'float8'": "precision must be 'auto', 'float32' or 'mixed_bfloat16'. Received: 'float8'",
     '[latent]\n"d\\nim" = 1': r"unknown key in [latent] gaussian: 'd\nim'; did you mean 'dim'",
     '"\\u001b[31m" = 1': r"unknown table '\x1b[31m'; choose one of",
-    "[latent]\nname = [[[[[[1]]]]]]": "unknown latent [[[[[[1]]]]]]; choose one of",
     "[latent]\nname = '" + "x" * 10**5 + "'": "unknown latent 'xxxx",
-    ".".join(["latent"] * 5000) + " = 1": "unknown key in [latent] gaussian: 'latent'",
     "[uses]\nmodule = 'nothing.there'": "(python -m keras_ae.train finds those of the current folder): No module named",
-    "[uses]\nmodule = '..'": "[uses] module = '..' cannot be imported",
     # types
     "training = 3": "[training] must be a table of keys and values. Received: 3",
     "[training]\nepochs = 'many'": "[training] epochs must be a valid integer. Received: 'many'",
-    "[training]\nepochs = 2.5": "epochs must be a valid integer. Received: 2.5",
     "[training]\nepochs = true": "epochs must be a valid integer. Received: True",
-    "[data]\nflip = 1": "flip must be a valid boolean. Received: 1",
     "[encoder]\nwidths = [8, 'a']": "[encoder] conv: widths must be a valid integer. Received: 'a'",
-    "[encoder]\nwidths = 'abc'": "[encoder] conv: widths: ",
     "[objective]\nbeta = nan": "beta must be a finite number. Received: nan",
-    "[objective]\nbeta = -inf": "beta must be a finite number. Received: -inf",
     "[objective]\nbeta = 2020-01-01": "beta must be a valid number. Received: datetime.date(2020, 1, 1)",
-    "[objective]\nbeta = [1.0]": "beta must be a valid number. Received: [1.0]",
     f"[objective]\nbeta = {HUGE}": "beta must be a valid number. Received: 9999",
     "[small_data]\nvariation = { shift = 'x' }": "[small_data] variation.shift must be a valid number. Received: 'x'",
     # bounds
     "[training]\nbatch = 0": "[training] batch must be greater than or equal to 1. Received: 0",
-    "[objective]\nbeta = -1.0": "beta must be greater than or equal to 0. Received: -1.0",
     "[encoder]\nwidths = []": "[encoder] conv: widths: Value should have at least 1 item after validation, not 0. Received: []",
-    "[encoder]\nwidths = [8, 0]": "widths must be greater than or equal to 1. Received: 0",
     "[encoder]\nwidths = [" + "8," * 17 + "]": "at most 16 items after validation, not 17. Received: [8, 8",
     "[data]\nsize = 7": "size must be a whole number from 8 to 256, or two: [height, width]. Received: 7",
-    "[data]\nsize = [64]": "size must be a whole number from 8 to 256, or two: [height, width]. Received: [64]",
     "[data]\nsize = [64, 300]": "or two: [height, width]. Received: [64, 300]",
-    "[data]\nsize = '64x96'": "or two: [height, width]. Received: '64x96'",
-    "[data]\nfit = 'cut'": "[data] fit must be 'crop', 'pad' or 'stretch'. Received: 'cut'",
     "[refinement]\naverage = 7": "average must be less than 1. Received: 7",
     "[schedule]\nlearning_rate = 0": "learning_rate must be greater than 0. Received: 0",
-    "[latent]\ndim = 1000000000": "dim must be less than or equal to 65536. Received: 1000000000",
     f"[latent]\ndim = 0x{'f' * 9000}": "dim must be less than or equal to 65536. Received: an integer of thousands of digits",
-    "[training]\nseed = 4294967296": "seed must be less than or equal to 2147483647",
     "[data]\nname = '" + "x" * 5000 + "'": "name: String should have at most 4096 characters. Received: 'xxx",
     '[data]\ndirectory = "a\\u0000b"': r"directory: String should match pattern '^[^\x00]*$'. Received: 'a\x00b'",
     # no TOML
     "[training": "mine.toml is not valid TOML",
     "a = '\x00'": r"is not valid TOML: Found invalid character '\x00'",
     "a = " + "[" * 5000: "mine.toml is not valid TOML: maximum recursion depth exceeded",
-    "a = " + "{a = " * 5000 + "1" + "}" * 5000: "mine.toml is not valid TOML: maximum recursion depth exceeded",
     f"[latent]\ndim = {'9' * 5000}": "Exceeds the limit (4300 digits) for integer string conversion: value has 5000 digits",
 }
 
@@ -164,18 +136,17 @@ def test_a_mistake_in_a_file_is_one_short_line_with_what_was_received(written, t
     assert str(refused.value).isprintable()
 
 
-@pytest.mark.parametrize("override", ["training", "epochs=3", "=3", "training.epochs", "latent.\n=3", ".x=1", "a" * 10**5])
-def test_a_mistake_in_an_override_is_one_short_line(written, override):
-    with pytest.raises(UserError, match="an override is table.key=value|unknown table") as refused:
+NO_OVERRIDES = ["training", "training=3", "epochs=3", "training.epochs", "latent.\n=3", "a" * 10**5]
+OVERRIDES = dict.fromkeys(NO_OVERRIDES, "an override is table.key=value") | {".x=1": "unknown table"}
+ODD = ["[" * 5000, "9" * 5000, "0x" + "f" * 9000, HUGE, "{", "\udcff", "5\nb = 6", "1979-05-27"]
+OVERRIDES |= {f"objective.beta={value}": r"\[objective\] vae: beta must be a valid number" for value in ODD}
+
+
+@pytest.mark.parametrize(("override", "message"), OVERRIDES.items(), ids=range(len(OVERRIDES)))
+def test_a_mistake_in_an_override_is_one_short_line(written, override, message):
+    with pytest.raises(UserError, match=message) as refused:
         experiment.read(written(""), [override])
     assert len(str(refused.value)) < 400 and str(refused.value).isprintable()
-
-
-@pytest.mark.parametrize("value", ["[" * 5000, "9" * 5000, "0x" + "f" * 9000, HUGE, "{", "\udcff", "5\nb = 6", "1979-05-27"])
-def test_odd_values_of_overrides_are_answered_in_one_short_line(written, value):
-    with pytest.raises(UserError, match=r"\[objective\] vae: beta must be a valid number") as refused:
-        experiment.read(written(""), [f"objective.beta={value}"])
-    assert len(str(refused.value)) < 250 and str(refused.value).isprintable()
 
 
 def test_a_file_that_is_not_text_or_is_none_is_refused(tmp_path):
@@ -186,45 +157,10 @@ def test_a_file_that_is_not_text_or_is_none_is_refused(tmp_path):
         experiment.read("/dev/zero")
 
 
-MUTANTS = ["[", "]", "{", '"', "'", "\n", "\0", "=", ".", "#", "nan", "-inf", "1e999", "true", "07:32:00", "9" * 5000, "a.b."]
-MUTANTS += ["0x" + "f" * 5000, "[" * 5000, "[[", "\\u0000", "é", "\x7f", "_", "-", "0", "99999999999", "[]", "{}", 3 * "'"]
-
-
-def mutant(rng):
-    """The text of an experiment file with one to four places cut, doubled, or replaced by something odd."""
-    text = rng.choice(FILES).read_text()
-    for _ in range(rng.randint(1, 4)):
-        begin = rng.randrange(len(text) + 1)
-        end = min(len(text), begin + rng.choice([0, 0, 1, 1, 5, 40]))
-        text = text[:begin] + rng.choice(["", text[begin:end] * 2, *MUTANTS]) + text[end:]
-    # values, where a place by chance is mostly in a comment
-    places = [match.span(1) for match in re.finditer(r"^\w+ = (.*)$", text, re.MULTILINE)]
-    if places and rng.random() < 0.7:
-        begin, end = rng.choice(places)
-        text = text[:begin] + rng.choice(MUTANTS) + text[end:]
-    return text
-
-
-def test_mutated_files_raise_nothing_but_user_errors(written, tmp_path):
-    rng = random.Random(0)
-    refused = 0
-    for _ in range(300):
-        path = written(mutant(rng))
-        try:
-            experiment.read(path)
-        except UserError as error:
-            refused += 1
-            assert len(str(error)) < 500 + len(str(tmp_path))
-            assert str(error).isprintable()
-    assert 100 < refused < 300
-
-
 @pytest.mark.parametrize(
     ("overrides", "side", "message"),
     [
-        (["data.shift=8"], 8, "data.shift must be smaller than the sides of the images, 8x8 pixels. Received: 8"),
         (["task.name=downscale", "task.factor=3"], 28, "task.factor must divide the sides of the images, 28x28 pixels"),
-        (["task.name=downscale", "task.factor=4"], 28, "leaves 7x7 pixels, too few for the encoder; lower it"),
         (["training.batch=101"], 28, "100 training images are fewer than a batch of 101; add some, or lower training.batch"),
         (["training.batch=1"], 28, "training.batch must be at least the number of devices, 2. Received: 1"),
     ],
@@ -253,11 +189,6 @@ def test_what_cannot_be_built_is_one_line_that_names_table_and_key(written, monk
     with pytest.raises(UserError, match=r"^\[encoder\] name = 'conv', widths = \[8\] cannot be built: \S.{20,200}$") as refused:
         asked.networks((16, 16, 1))
     assert str(refused.value).isprintable()
-
-
-def test_widths_of_any_number_can_be_normalized(written):
-    asked = experiment.read(written(""), ["encoder.name=residual", "encoder.widths=[10, 13]", "encoder.blocks=[1]"])
-    assert asked.networks((16, 16, 1))[0](tf.zeros((1, 16, 16, 1)))["z_mean"].shape == (1, 128)
 
 
 def test_experiments_go_by_name_in_any_folder_and_a_near_name_is_proposed(tmp_path, monkeypatch):

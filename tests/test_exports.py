@@ -65,12 +65,13 @@ def made(pair, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def conditional(tmp_path_factory):
+def conditional(tmp_path_factory, portable_files):
     """An export of a conditional VAE for images (8, 8, 1) with the classes a, b, c, and a flow as prior."""
     pair = conv_networks((8, 8, 1), 3, classes=3)
     labels = np.arange(60) % 3
     prior = Flow.fit(RANDOM.normal(size=(60, 3)) + labels[:, None], 0, labels, width=16, blocks=1, steps=30)
-    return save.write(tmp_path_factory.mktemp("exports") / "conditional", *pair, prior, {"experiment": "c", "labels": [*"abc"]})
+    with portable_files("onnx"):
+        return save.write(tmp_path_factory.mktemp("e") / "conditional", *pair, prior, {"experiment": "c", "labels": [*"abc"]})
 
 
 @pytest.fixture
@@ -227,10 +228,25 @@ def test_the_shipped_model_is_small_and_draws_cats():
 
 def test_interpolation_joins_the_reconstructions_of_its_ends(made):
     model = Exported(made)
-    for spherical in (False, True):
-        frames = model.interpolate(IMAGES[0], IMAGES[1], steps=7, spherical=spherical)
-        assert frames.shape == (7, 16, 16, 3)
-        np.testing.assert_allclose(frames[[0, -1]], model.reconstruct(IMAGES[:2]), atol=1e-4)
+    frames = model.interpolate(IMAGES[0], IMAGES[1], steps=7)
+    assert frames.shape == (7, 16, 16, 3)
+    np.testing.assert_allclose(frames[[0, -1]], model.reconstruct(IMAGES[:2]), atol=1e-4)
+
+
+def test_a_walk_through_draws_of_the_shipped_model_is_even_closed_and_as_likely_as_they_are():
+    model = Exported(CATS, runtime="onnx")
+    z = model.generate(3)[1]
+    codes = model.walk(z, 61)
+    images = model.decode(codes).reshape(61, -1)
+    steps = np.linalg.norm(np.diff(images, axis=0), axis=1)
+    assert steps.max() < 1.5 * steps.mean()
+    np.testing.assert_allclose(codes[-1], codes[0], atol=1e-5)
+    lengths = np.linalg.norm(model.flow.trace(codes), axis=1)
+    assert 0.9 * 128**0.5 < lengths.min() and lengths.max() < 1.1 * 128**0.5
+    # every code that was asked for is on the way
+    nearest = np.linalg.norm(codes[:, None] - z, axis=-1).min(axis=0)
+    assert nearest.max() < np.linalg.norm(np.diff(codes, axis=0), axis=1).max()
+    assert Exported(CATS).flow is not None
 
 
 def test_refined_codes_rebuild_images_better(made):
@@ -348,6 +364,7 @@ def test_what_is_no_export_says_what_it_is(copy, run, tmp_path):
     with pytest.raises(UserError, match="has no onnx/decoder.onnx"):
         Exported(copy, runtime="onnx")
     assert isinstance(Exported(copy, runtime="auto")._runtime, load.TensorFlow)
+    assert Exported(copy, runtime="auto").generate(2)[0].shape == (2, 16, 16, 3)
 
 
 def test_onnx_files_and_a_card_are_enough(copy, monkeypatch):
@@ -376,17 +393,20 @@ class Hidden:
 
 
 sys.meta_path.insert(0, Hidden())
-from keras_ae import generate
+from keras_ae import generate, interpolate, reconstruct
 
 generate.main(["--model", sys.argv[1], "--n", "4", "--out", sys.argv[2]])
+interpolate.main(["--model", sys.argv[1], "--out", "b.gif", "--seconds", "0.1"])
+reconstruct.main(["--model", sys.argv[1], "--out", "c.png", sys.argv[2]])
 assert {"tensorflow", "pydantic", "filelock"} <= absent
 """
 
 
-def test_generate_needs_numpy_pillow_tqdm_and_onnxruntime_alone(made, tmp_path):
+def test_commands_on_an_export_need_numpy_pillow_tqdm_and_onnxruntime_alone_and_print_one_line(made, tmp_path):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", ALONE, str(made), str(tmp_path / "a.png")]
-    subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert (done.returncode, done.stderr, len(done.stdout.splitlines())) == (0, "", 3)
     generate.main(["--model", str(made), "--n", "4", "--out", str(tmp_path / "b.png"), "--runtime", "tensorflow"])
     ours, theirs = (np.asarray(pictures.Image.open(tmp_path / f"{name}.png")).astype(int) for name in "ab")
     assert np.abs(ours - theirs).max() <= 1
@@ -440,21 +460,6 @@ def test_images_in_the_order_of_their_classes_are_all_in_the_prior(tmp_path, mon
     assert 0.2 < first < 0.8
 
 
-def test_networks_of_mixed_precision_are_exported_in_float32(tmp_path, not_portable):
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        mixed = small_vae()
-    finally:
-        keras.config.set_dtype_policy("float32")
-    model = save.save(mixed, tmp_path / "mixed", PIXELS, prior="normal")
-    whole = small_vae()
-    for network, other in ((whole.encoder, mixed.encoder), (whole.decoder, mixed.decoder)):
-        network.set_weights(other.get_weights())
-    np.testing.assert_allclose(model.encode(PIXELS), whole.encoder(pictures.to_float(PIXELS))["z_mean"], atol=1e-3)
-    z = RANDOM.standard_normal((3, 4), "float32")
-    np.testing.assert_allclose(model.decode(z), whole.decoder(z), atol=1e-4)
-
-
 @keras.saving.register_keras_serializable("tests")
 class OwnLikelihood:
     """Twice the squared error, with a configuration that is no JSON."""
@@ -466,9 +471,21 @@ class OwnLikelihood:
         return {"weight": np.float32(2)}
 
 
-def test_a_likelihood_of_ones_own_is_not_in_the_card(tmp_path, not_portable):
-    vae = small_vae()
-    model = save.save(VAE(vae.encoder, vae.decoder, OwnLikelihood()), tmp_path / "mine", PIXELS, prior="normal")
+def test_networks_of_mixed_precision_are_exported_in_float32_and_a_likelihood_of_ones_own_is_not_in_the_card(
+    tmp_path, not_portable
+):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        mixed = small_vae()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model = save.save(VAE(mixed.encoder, mixed.decoder, OwnLikelihood()), tmp_path / "mixed", PIXELS, prior="normal")
+    whole = small_vae()
+    for network, other in ((whole.encoder, mixed.encoder), (whole.decoder, mixed.decoder)):
+        network.set_weights(other.get_weights())
+    np.testing.assert_allclose(model.encode(PIXELS), whole.encoder(pictures.to_float(PIXELS))["z_mean"], atol=1e-3)
+    z = RANDOM.standard_normal((3, 4), "float32")
+    np.testing.assert_allclose(model.decode(z), whole.decoder(z), atol=1e-4)
     assert "reconstruction" not in model.card["configuration"]
 
 

@@ -26,7 +26,9 @@ def place(picture, image):
     """(top, left, scale) of the only place where the picture shows the image, each pixel as a square of whole pixels."""
     image = np.broadcast_to(to_uint8(image), (*image.shape[:2], 3)).astype(int)
     found = []
-    for top, left in np.argwhere(np.all(picture == image[0, 0], axis=-1)):
+    first = np.pad(np.all(picture == image[0, 0], axis=-1), ((1, 0), (1, 0)))
+    # the corners of squares of the colour of the first pixel
+    for top, left in np.argwhere(first[1:, 1:] & ~first[:-1, 1:] & ~first[1:, :-1]):
         for scale in range(1, 17):
             shown = picture[top : top + scale * len(image), left : left + scale * len(image)]
             if np.array_equal(shown[::scale, ::scale], image) and np.array_equal(shown, enlarged(image, scale)):
@@ -47,7 +49,7 @@ DRAWN = {
 }
 
 
-@pytest.mark.parametrize(("side", "channels"), [(8, 1), (28, 1), (64, 3), (128, 3)])
+@pytest.mark.parametrize(("side", "channels"), [(8, 3), (64, 1), (128, 3)])
 @pytest.mark.parametrize("kind", DRAWN)
 def test_every_pixel_of_every_image_is_a_square_of_whole_pixels(tmp_path, kind, side, channels):
     images = noise(8, side, channels)
@@ -113,27 +115,18 @@ def test_thumbnails_stand_where_their_codes_lie(tmp_path):
     assert y1 < y2 < y0
 
 
-def test_curves_show_psnr_and_leave_out_what_is_always_zero(tmp_path):
-    rows = [
-        {"epoch": 1, "loss": 3.0, "neg_elbo": 3.0, "reconstruction": 3.0, "kl": 0.0, "psnr": 10.0, "val_psnr": 9.0},
-        {"epoch": 2, "loss": 2.0, "neg_elbo": 2.0, "reconstruction": 2.0, "kl": 0.0, "psnr": 12.0, "val_psnr": 11.0},
-    ]
+def test_curves_leave_out_what_is_always_zero_and_the_loss_of_a_refinement_whose_meaning_changes(tmp_path):
+    values = {"loss": 3.0, "neg_elbo": 3.0, "reconstruction": 3.0, "kl": 0.0, "psnr": 10.0}
+    rows = [{"epoch": epoch, "val_psnr": 9.0} | values for epoch in (1, 2)]
     # without KL the negative ELBO is the reconstruction
     assert charts.shown_curves(rows) == ["reconstruction", "psnr"]
-    charts.curves(rows, tmp_path / "curves.png")
-    assert Image.open(tmp_path / "curves.png").size[0] > 400
-
-
-def test_curves_of_a_refinement_leave_out_the_loss_whose_meaning_changes():
     keys = ("loss", "neg_elbo", "kl", "adversarial", "critic")
     assert charts.shown_curves([dict.fromkeys(keys[:3], 1.0), dict.fromkeys(keys, 2.0)]) == list(keys[1:])
-
-
-def test_the_same_chart_gives_the_same_bytes(tmp_path):
+    charts.curves(rows, tmp_path / "curves.png")
     for name in ("one.png", "two.png"):
         charts.kl_per_dimension({"a": np.arange(4.0)}, tmp_path / name)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
-    assert Image.open(tmp_path / "one.png").size[0] > 200
+    assert all(Image.open(tmp_path / f"{name}.png").size[0] > 200 for name in ("one", "curves"))
 
 
 @pytest.mark.parametrize(

@@ -130,8 +130,8 @@ def test_a_known_map_is_found():
 
 
 def test_different_cats_are_no_copies(tmp_path):
-    images = np.stack([np.asarray(cat(number, 32).convert("L")) for number in range(300)])
-    assert len(alignment.find_moved(images)) <= 2
+    images = np.stack([np.asarray(cat(number, 32).convert("L")) for number in range(100)])
+    assert len(alignment.find_moved(images)) <= 1
 
 
 def test_groups_of_copies_are_those_of_the_split_and_what_was_moved(mixed):

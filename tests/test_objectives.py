@@ -96,6 +96,7 @@ def linear_model(latent_dim, seed=0):
         decode=lambda z, batch, training: tf.reshape(tf.matmul(z, weights), (-1, *SHAPE)),
         reconstruction=lambda images, decoded: losses.gaussian(images, decoded, variance=0.3),
         mean=lambda values, batch: tf.reduce_mean(values),
+        log_prior=losses.log_normal,
     )
 
 

@@ -77,10 +77,18 @@ def test_every_prior_draws_the_same_codes_in_numpy(name):
         prior = _flow(3 if name == "conditional flow" else 0)
         labels = np.arange(50, dtype="int32") % 3 if prior.classes else None
         network = prior.velocity()
-        sample = philox.flow_sampler(
+        sample = philox.FlowSampler(
             {"mean": prior.mean, "scale": prior.scale}, lambda *inputs: network(inputs[: len(network.inputs)]).numpy()
         )
     expected = prior.sample(50, 9, 0.7, 30, labels).numpy()
     np.testing.assert_allclose(sample(50, 9, 0.7, 30, labels), expected, atol=2e-5)
     later = sample(7, 9, 0.7, 73, None if labels is None else labels[43:])
     np.testing.assert_array_equal(later, sample(50, 9, 0.7, 30, labels)[43:])
+
+
+def test_codes_are_traced_back_to_the_noise_that_flows_to_them():
+    prior = _flow(3)
+    network, labels = prior.velocity(), np.arange(20, dtype="int32") % 3
+    flow = philox.FlowSampler({"mean": prior.mean, "scale": 2 * prior.scale}, lambda *inputs: network(inputs).numpy())
+    noise = RANDOM.normal(size=(20, 4))
+    np.testing.assert_allclose(flow.trace(flow.follow(noise, labels), labels), noise, atol=1e-4)

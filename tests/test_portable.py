@@ -1,7 +1,6 @@
 """ONNX and LiteRT files: that they compute what the networks do, also networks of a user's own layers."""
 
 import io
-import json
 
 import keras
 import numpy as np
@@ -10,8 +9,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from keras_ae.exports import portable, save
-from keras_ae.exports.load import Exported
+from keras_ae.exports import portable
 from keras_ae.images import pictures
 from keras_ae.models.latents import Gaussian, Point
 from keras_ae.priors.mixture import Normal
@@ -29,14 +27,14 @@ class Squashed(layers.Layer):
 
 
 OWN = {
-    "normalization": [layers.Conv2D(4, 3, 2, "same"), layers.BatchNormalization(), layers.LeakyReLU(0.2)],
-    "group normalization": [layers.Conv2D(8, 3), layers.GroupNormalization(4), layers.GroupNormalization(2, scale=False)],
-    "odd strides": [layers.Conv2D(4, 3, 2, "valid"), layers.Conv2DTranspose(2, 3, 2, "same", activation="elu")],
-    "upsampling": [layers.UpSampling2D(2), layers.UpSampling2D(2, interpolation="bilinear")],
-    "layer normalization": [layers.Flatten(), layers.Dense(9, "softplus"), layers.LayerNormalization()],
-    "flat kernels": [layers.Conv2D(4, (16, 1)), layers.Conv2D(5, (1, 4), (1, 2), padding="same", activation="relu")],
-    "dilation": [layers.Conv2D(6, 3, dilation_rate=2), layers.Dropout(0.5), layers.DepthwiseConv2D(3), layers.ReLU()],
-    "sequence": [layers.Reshape((64, 12)), layers.Dense(8, "silu"), layers.Permute((2, 1)), layers.Softmax()],
+    "normalization": [
+        *(layers.Conv2D(8, 3, 2, "same"), layers.BatchNormalization(), layers.LeakyReLU(0.2)),
+        *(layers.GroupNormalization(4), layers.GroupNormalization(2, scale=False), layers.LayerNormalization()),
+    ],
+    "sizes": [
+        *(layers.Conv2D(4, 3, 2, "valid"), layers.Conv2DTranspose(2, 3, 2, "same", activation="elu")),
+        *(layers.UpSampling2D(2), layers.UpSampling2D(2, interpolation="bilinear"), layers.DepthwiseConv2D(3)),
+    ],
     "own layer": [layers.Conv2D(4, 3), Squashed(), layers.GlobalAveragePooling2D()],
 }
 
@@ -96,8 +94,8 @@ def test_pictures_of_any_size_are_resized_as_encode_uint8_and_files_are(tmp_path
             np.testing.assert_allclose(found, middle, atol=1e-6)
 
 
-def export_own(folder, *stack, steep=1.0):
-    """Export an encoder that ends in these layers and a linear decoder; the card of the export."""
+def write_own(folder, *stack, steep=1.0):
+    """Write the portable files of an encoder that ends in these layers and of a linear decoder; what the card says of them."""
     images = keras.Input((16, 16, 3))
     x = images
     for layer in stack:
@@ -105,39 +103,31 @@ def export_own(folder, *stack, steep=1.0):
     z = keras.Input((4,))
     kernel = keras.initializers.RandomNormal(stddev=steep, seed=0)
     decoder = keras.Model(z, layers.Reshape((16, 16, 3))(layers.Dense(16 * 16 * 3, "tanh", kernel_initializer=kernel)(z)))
-    save.write(folder, keras.Model(images, x), decoder, Normal(4), {"experiment": "own"})
-    return json.loads((folder / "card.json").read_text())
+    outputs = ["z", "z_mean", "z_log_var"] if "z_log_var" in x else ["z"]
+    card = {"experiment": "own", "input_shape": (16, 16, 3), "fit": "crop", "labels": [], "latent_dim": 4}
+    models = portable.name_networks(keras.Model(images, x), decoder, Normal(4), outputs)
+    return portable.write(folder, models, Normal(4), card)
 
 
 def test_weights_stay_in_float32_where_float16_would_change_pictures(tmp_path):
-    card = export_own(tmp_path / "own", layers.Flatten(), Point(4), steep=10)
+    about = write_own(tmp_path, layers.Flatten(), Point(4), steep=10)
     for kind in ("onnx", "litert"):
-        assert card[kind]["weights"] == "float32"
-        assert max(card[kind]["levels_of_difference"].values()) <= 1
+        assert about[kind]["weights"] == "float32"
+        assert max(about[kind]["levels_of_difference"].values()) <= 1
 
 
-def test_a_layer_of_ones_own_is_exported_in_every_form(tmp_path):
-    card = export_own(tmp_path / "own", Squashed(), layers.Flatten(), Gaussian(4))
-    assert "weights" in card["onnx"]
-    models = [Exported(tmp_path / "own", runtime=runtime) for runtime in ("tensorflow", "onnx")]
-    codes = [model.encode(IMAGES) for model in models]
-    np.testing.assert_allclose(*codes, atol=0.01 * np.abs(codes[0]).max())
-
-
-def test_an_export_without_portable_files_says_why_and_works_otherwise(tmp_path, monkeypatch):
+def test_files_that_cannot_be_written_are_left_out_and_the_card_says_why(tmp_path, monkeypatch):
     def fail(*_):
         raise NotImplementedError("no such operation\nmore lines")
 
     monkeypatch.setattr(portable, "write_litert_files", fail)
     # tf2onnx has no form of the exact error function
-    card = export_own(tmp_path / "own", layers.Activation("gelu"), layers.Flatten(), Point(4))
-    assert card["onnx"] == {"missing": "no ONNX form of Erfc"}
-    assert card["litert"] == {"missing": "no such operation"}
-    assert not (tmp_path / "own" / "onnx").exists() and not (tmp_path / "own" / "litert").exists()
-    assert Exported(tmp_path / "own", runtime="auto").generate(2)[0].shape == (2, 16, 16, 3)
+    about = write_own(tmp_path, layers.Activation("gelu"), layers.Flatten(), Point(4))
+    assert about == {"onnx": {"missing": "no ONNX form of Erfc"}, "litert": {"missing": "no such operation"}}
+    assert not list(tmp_path.iterdir())
 
 
-def test_files_that_differ_from_the_networks_are_not_exported(tmp_path, monkeypatch):
+def test_files_that_differ_from_the_networks_are_not_exported(tmp_path, monkeypatch, portable_files):
     written = portable.write_onnx
 
     def write_other(model, path, half, document):
@@ -145,16 +135,16 @@ def test_files_that_differ_from_the_networks_are_not_exported(tmp_path, monkeypa
         written(model, path, half, document)
 
     monkeypatch.setattr(portable, "write_onnx", write_other)
-    card = export_own(tmp_path / "own", layers.Flatten(), Point(4))
-    assert card["onnx"]["missing"].startswith("pictures differ from those of the networks, in levels of 255 by")
-    assert not (tmp_path / "own" / "onnx").exists()
+    with portable_files("onnx"):
+        about = write_own(tmp_path, layers.Flatten(), Point(4))
+    assert about["onnx"]["missing"].startswith("pictures differ from those of the networks, in levels of 255 by")
+    assert not (tmp_path / "onnx").exists()
 
 
-def test_litert_files_have_the_names_of_the_contract(tmp_path):
-    export_own(tmp_path / "own", layers.Flatten(), Gaussian(4))
-    decoder, encoder = (
-        tf.lite.Interpreter(str(tmp_path / "own" / "litert" / f"{name}.tflite")) for name in ("decoder", "encoder")
-    )
+def test_litert_files_have_the_names_of_the_contract(tmp_path, portable_files):
+    with portable_files("litert"):
+        assert "weights" in write_own(tmp_path, layers.Flatten(), Gaussian(4))["litert"]
+    decoder, encoder = (tf.lite.Interpreter(str(tmp_path / "litert" / f"{name}.tflite")) for name in ("decoder", "encoder"))
     assert decoder.get_signature_list() == {"serving_default": {"inputs": ["z"], "outputs": ["images"]}}
     signature = encoder.get_signature_list()["serving_default"]
     assert (signature["inputs"], set(signature["outputs"])) == (["images"], {"z", "z_mean", "z_log_var"})

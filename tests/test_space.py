@@ -36,25 +36,37 @@ def test_kl_equals_a_monte_carlo_estimate_and_is_zero_at_the_prior():
     assert not space.kl(np.zeros((2, 3)), np.zeros((2, 3))).any()
 
 
-@pytest.mark.parametrize("variance", [0.01, 1.0, 7.0])
-def test_nats_equal_scipy(variance):
-    x, mean = RANDOM.normal(size=(2, 50))
-    expected = -stats.norm.logpdf(x, mean, np.sqrt(variance))
-    np.testing.assert_allclose(space.nats((x - mean) ** 2, variance), expected, rtol=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("path", "middle"), [(space.linear, [0.5, 1, 0]), (space.spherical, 1.5 * np.sqrt([0.5, 0.5, 0]))], ids=["linear", "arc"]
-)
-def test_paths_begin_and_end_at_the_given_codes(path, middle):
-    codes = path(A, B, 3)
+def test_a_line_begins_and_ends_at_the_given_codes():
+    codes = space.linear(A, B, 3)
     assert (codes.shape, codes.dtype) == ((3, 3), "float32")
-    np.testing.assert_allclose(codes, [A, middle, B], atol=1e-6)
+    np.testing.assert_allclose(codes, [A, [0.5, 1, 0], B], atol=1e-6)
 
 
-@pytest.mark.parametrize("other", [np.zeros(3, "float32"), 2 * A])
-def test_spherical_is_linear_where_there_is_no_arc(other):
-    np.testing.assert_allclose(space.spherical(A, other, 4), space.linear(A, other, 4))
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_curve_goes_through_its_keys_without_corners_and_keeps_their_length(closed):
+    keys = RANDOM.normal(size=(5, 64))
+    keys /= np.linalg.norm(keys, axis=1, keepdims=True)
+    path = space.curve(keys, closed, points=50)
+    assert len(path) == 50 * (len(keys) - (not closed)) + 1
+    np.testing.assert_allclose(path[::50], [*keys, *keys[:closed]], atol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(path, axis=1), 1, atol=1e-12)
+    turns = np.linalg.norm(np.diff(path, 2, axis=0), axis=1) / np.linalg.norm(np.diff(path, axis=0), axis=1)[1:]
+    assert turns.max() < 0.3
+
+
+def test_a_curve_passes_near_zero_between_opposite_keys():
+    path = space.curve(np.array([[1.0, 0], [-1, 0.01]]), points=100)
+    assert np.linalg.norm(path, axis=1).min() < 0.1
+    assert np.linalg.norm(np.diff(path, axis=0), axis=1).max() < 0.1
+
+
+def test_even_codes_have_images_at_equal_distances():
+    path = np.linspace(0, 1, 100)[:, None] ** [[1, 2]]
+    codes = space.even(path, path[:, :, None] ** 3, 40)
+    np.testing.assert_allclose(codes[[0, -1]], path[[0, -1]])
+    steps = np.linalg.norm(np.diff(codes**3, axis=0), axis=1)
+    assert steps.max() < 1.1 * steps.mean()
+    np.testing.assert_array_equal(space.even(path[:1].repeat(5, 0), np.zeros((5, 2)), 3), np.zeros((3, 2)))
 
 
 def test_the_direction_of_a_linear_property_is_recovered():

@@ -62,7 +62,7 @@ def test_both_stages_are_one_run_of_a_tracker(name, tmp_path, monkeypatch):
 
 def test_a_tracker_that_is_missing_is_named(monkeypatch):
     monkeypatch.setattr(tracking.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match="training.track=wandb needs the package wandb: pip install wandb"):
+    with pytest.raises(UserError, match="training.track=wandb needs the package wandb: pip install"):
         tracking.check_installed("wandb")
     tracking.check_installed("none")
 

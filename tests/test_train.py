@@ -92,11 +92,11 @@ def test_a_run_leaves_everything_that_a_person_needs(run):
     assert measured["reconstruction"]["n"] == config["data"]["n_test"]
     assert measured["reconstruction"]["psnr"] > 5 and measured["baseline"]["psnr"] > 5
     names = {path.name for path in kept.pictures.glob("*.*")}
-    assert {"curves.png", "reconstructions.png", "samples_fitted.png", "samples_normal.png", "priors.png"} <= names
-    assert {"interpolation_linear.gif", "interpolation_spherical.png"} <= names
+    assert {"curves.png", "reconstructions.png", "samples_fitted.png", "samples_normal.png"} <= names
+    assert {"interpolation.gif", "interpolation.png"} <= names
     for path in (*kept.pictures.glob("*.png"), kept.preview):
         assert min(Image.open(path).size) > 40
-    assert Image.open(kept.pictures / "interpolation_linear.gif").n_frames > 40
+    assert Image.open(kept.pictures / "interpolation.gif").n_frames > 40
     assert all(any((kept.tensorboard / side).iterdir()) for side in ("train", "validation", "pictures"))
 
 
@@ -127,21 +127,35 @@ def sets(overrides):
     return [word for override in overrides for word in ("--set", override)]
 
 
-def test_a_run_that_is_killed_anywhere_resumes_to_the_same_end(tmp_path, command, refined, undrawn):
-    words = command("run", *TWO_STAGES)
-    run = Run(tmp_path / "run")
-    with killed(keras.callbacks.CSVLogger, "on_epoch_end", 2):
-        # the line of the second epoch is written, its weights are not
-        train.main(words)
-    assert run.epochs == 1
+def test_a_run_that_is_killed_anywhere_resumes_to_the_same_end(tmp_path, command, refined, undrawn, monkeypatch, capfd):
+    words, run = command("stopped run", *TWO_STAGES), Run(tmp_path / "stopped run")
+    begun = [sys.executable, "-u", "-m", "keras_ae.train", *words]
+    with subprocess.Popen(begun, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        next(line for line in process.stdout if "epoch   1/4" in line)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL and 1 <= run.epochs < 4
     words.append("--resume")
     with killed(mixture, "save_prior", 1, after=False):
         # between the stages
         train.main(words)
     assert (run.epochs, run.second.epochs) == (2, 0)
     with killed(keras.callbacks.CSVLogger, "on_epoch_end", 1):
+        # the line of the epoch is written, its weights are not
         train.main(words)
     assert run.second.epochs == 0
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    # Ctrl-C in the middle of an epoch
+    capfd.readouterr()
+    with monkeypatch.context() as patch, pytest.raises(SystemExit, match="130"):
+        patch.setattr(callbacks.Progress, "on_train_batch_end", interrupt)
+        train.main(words)
+    errors = capfd.readouterr().err
+    assert "Traceback" not in errors and "2 whole epochs are saved" in errors
+    continues = shlex.split(errors.splitlines()[-1].partition("continue with")[2])
+    assert continues[:4] == ["python", "-m", "keras_ae.train", words[0]] and sorted(continues[3:]) == sorted(words)
     with killed(results, "measure", 1):
         train.main(words)
     assert run.epochs == 4 and not run.complete
@@ -163,32 +177,6 @@ def test_both_stages_are_reported_and_counted_as_one(refined):
     first, second = refined.history()[0], refined.history()[-1]
     scores = {f"score_{name}" for name in ("training", "held_out", "drawn")}
     assert set(second) - set(first) == {"adversarial", "critic", *scores}
-
-
-def test_ctrl_c_and_kill_9_lose_no_whole_epoch(tmp_path, command, refined, undrawn, monkeypatch, capfd):
-    words, stopped = command("stopped run", *TWO_STAGES), Run(tmp_path / "stopped run")
-    begun = [sys.executable, "-u", "-m", "keras_ae.train", *words]
-    with subprocess.Popen(begun, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        next(line for line in process.stdout if "epoch   1/4" in line)
-        process.kill()
-    assert process.returncode == -signal.SIGKILL
-    assert 1 <= stopped.epochs < 4
-
-    def interrupt(*_, **__):
-        raise KeyboardInterrupt
-
-    # Ctrl-C in the middle of the next epoch
-    with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
-        patch.setattr(callbacks.Progress, "on_train_batch_end", interrupt)
-        train.main([*words, "--resume"])
-    assert ended.value.code == 130
-    errors = capfd.readouterr().err
-    assert "Traceback" not in errors
-    continues = errors.splitlines()[-1].partition("continue with")[2]
-    assert shlex.split(continues)[:4] == ["python", "-m", "keras_ae.train", words[0]]
-    assert sorted(shlex.split(continues)[3:]) == sorted([*words, "--resume"])
-    train.main([*words, "--resume"])
-    assert_same(refined, stopped)
 
 
 def test_more_epochs_of_a_finished_run(tmp_path, folder, undrawn, fails, capfd):
@@ -232,13 +220,9 @@ SPEED = budget.Speed(spent=10, first=20, second=50, rest=60)
         ((24, 6), 100, (24, 6)),
         # 600 - 70 = 530 seconds: 12 x 20 + 3 x 50 = 390, 16 x 20 + 4 x 50 = 520
         ((24, 6), 10, (16, 4)),
-        ((24, 6), 3, (3, 1)),
-        ((24, 0), 10, (24, 0)),
         ((24, 0), 3, (5, 0)),
         # a second stage does not fit
         ((24, 6), 2.5, (2, 0)),
-        ((24, 6), 1.5, (1, 0)),
-        ((1, 6), 5, (1, 4)),
         ((1, 6), 1.6, (1, 0)),
     ],
 )
@@ -266,10 +250,9 @@ def test_a_budget_in_minutes_becomes_epochs_that_repeat(tmp_path, command, undra
     run, printed = Run(tmp_path / "run"), capfd.readouterr().out
     assert [row["stage"] for row in run.history()] == [1, 1, 2]
     (repeats,) = (line for line in printed.splitlines() if line.startswith("repeat"))
-    again = shlex.split(repeats)[4:]
-    train.main([*again, "--out", str(tmp_path / "again")])
-    assert_same(run, Run(tmp_path / "again"))
-    assert Run(tmp_path / "again").experiment().tables == run.experiment().tables
+    experiment_file, data, folder, *settings = shlex.split(repeats)[4:]
+    again = experiment.read(experiment_file, settings[1::2]).with_tables(data={"name": "folder", "directory": folder})
+    assert data == "--data" and again.tables == run.experiment().tables
 
 
 def test_the_speed_of_both_stages_is_measured(folder, tiny):
@@ -347,9 +330,12 @@ def test_priors_are_fitted_to_a_sample(run, folder, monkeypatch, capsys, tmp_pat
 
 def test_export_exports_the_run_that_was_trained(tmp_path, command, undrawn, not_portable, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
-    words = [*command("runs/other", *QUICK, "training.epochs=1", "latent.dim=3")]
+    few = ["small_data.images=1000", "small_data.batch=16", "small_data.dim=3"]
+    words = [*command("runs/other", *QUICK, "training.epochs=1", *few)]
     train.main([*words, "--export"])
-    assert f"{tmp_path}/runs/other -> exported/tiny" in capfd.readouterr().out
+    printed = capfd.readouterr().out
+    assert "training images are few: latent.dim=3, data.shift=3" in printed
+    assert f"{tmp_path}/runs/other -> exported/tiny" in printed
     assert Exported("exported/tiny").latent_dim == 3
     assert Image.open("exported/tiny/samples.png").size[0] > 60
     # a complete run is exported without training
@@ -417,14 +403,14 @@ def test_a_run_that_cannot_continue_says_why(tmp_path, command, folder, run, fai
     [
         (["--set", "training.batch=1000"], "fewer than a batch of 1000"),
         (["--set", "latent.name=gausian"], "unknown latent 'gausian'"),
-        (["--set", "training.epochs=x"], "must be a valid integer"),
         (["--seed", "-1"], "must be a whole number from 0"),
         (["--resume"], "no run in"),
         (["--set", "condition.name=on_label"], "needs images with labels"),
         (["--set", "latent.name=features"], "has latent.dim 6, but the encoder ends in"),
         (["--set", "training.devices=two"], "devices must be 'one', 'all' or 'workers'"),
-        (["--set", "training.devices=workers"], "the workers of a training need TF_CONFIG="),
         (["--export", "/"], "contains the current folder"),
+        # a letter that is a single byte to Python, as under LC_ALL=C
+        (["--out", "lauf \udcfc"], "set PYTHONUTF8=1"),
     ],
 )
 def test_wrong_requests_leave_no_run_folder(tmp_path, command, fails, more, message):
@@ -455,11 +441,6 @@ def test_what_keras_is_set_to_elsewhere_does_not_matter_to_a_command(tmp_path, c
     done = subprocess.run([sys.executable, "-m", "keras_ae.train", *words], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert Run(tmp_path / "run {a} [1] \u00fc").best_weights.exists()
-    # letters that are single bytes to Python, and that TensorFlow cannot write
-    environment |= {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    words = command("lauf \u00fc", *QUICK)
-    done = subprocess.run([sys.executable, "-m", "keras_ae.train", *words], env=environment, capture_output=True, text=True)
-    assert done.returncode == 2 and "set PYTHONUTF8=1" in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
 
 
 def test_a_loss_that_is_no_number_is_explained(tmp_path, command, fails):
@@ -561,19 +542,6 @@ def test_exports_that_do_not_suit_are_refused_before_a_run_exists(tmp_path, othe
     (plain / "card.json").write_text(json.dumps(card | {"configuration": tables}))
     assert "the weights of its encoder do not fit: " in fails(train.main, *words, plain)
     assert not (tmp_path / "run").exists()
-
-
-def test_a_run_on_a_handful_of_pictures_works_and_says_what_was_chosen(tmp_path, folder, tiny, capfd, undrawn):
-    small = tmp_path / "small"
-    small.mkdir()
-    for path in sorted(folder.iterdir())[:20]:
-        (small / path.name).symlink_to(path)
-    file = tmp_path / "small.toml"
-    file.write_text(tiny.read_text() + "[small_data]\nimages = 100\nsteps = 6\nbatch = 8\ndim = 4\n")
-    train.main([str(file), "--data", str(small), "--out", str(tmp_path / "run"), *sets(QUICK)])
-    assert "training images are few: latent.dim=4" in capfd.readouterr().out
-    run = Run(tmp_path / "run")
-    assert (run.experiment().training.batch, run.experiment().latent_dim, run.complete) == (2, 4, True)
 
 
 SPATIAL = ["encoder.name=spatial", "encoder.width=8", "encoder.blocks=0", "encoder.halvings=2", "decoder.name=spatial"]

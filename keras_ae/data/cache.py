@@ -5,8 +5,8 @@ digests alone: an image is held out if the last 64 bits of its digest are below 
 set; index.npz has one row for each image, both sides together in the order of the digests: `digest` uint8 (n, 32), `label`,
 `test` (whether it is held out), and `names`, the UTF-8 bytes of the file names with a NUL between two.
 
-While files are decoded, images, thumbnails and one ENTRY for each file lie in a hidden folder, in the order of the source. An
-entry is written after its image, so the number of entries is where the next process goes on if this one is killed.
+While files are decoded, images, thumbnails and an ENTRY for each file are arrays in a hidden folder, in the order of the
+source. An entry is written after its image, so that the next process knows what is left to do if this one is killed.
 """
 
 import dataclasses
@@ -31,13 +31,15 @@ from keras_ae.images import pictures
 from keras_ae.images.pictures import list_some
 
 # raise when the files of a cache change, so that old ones are not read
-VERSION = 9
+VERSION = 10
 # raise when the pixels or the split of the same files change: it is part of the fingerprint that runs and exports keep
 CONTENTS = 3
 HELD_OUT = 0.1
 SIDES = ("train", "test")
 # brightest: value of a file of 16 bits, or 0. reason: why a file is damaged, or empty
-ENTRY = np.dtype([("digest", "u1", 32), ("label", "<i4"), ("side", "i1"), ("brightest", "<u2"), ("reason", "S89")])
+ENTRY = np.dtype(
+    [("done", "?"), ("digest", "u1", 32), ("label", "<i4"), ("side", "i1"), ("brightest", "<u2"), ("reason", "S89")]
+)
 # number of files up to which starting processes takes longer than they save
 FEW = 1000
 # pieces of up to 64 files for each core that are handed out at once
@@ -65,13 +67,17 @@ class ImageSet:
     classes: dict = dataclasses.field(compare=False, repr=False)
 
 
+def _open_arrays(folder, mode="r"):
+    """What is decoded so far: images uint8 (n, H, W, C), thumbnails (n, SIDE * SIDE) and entries (n,)."""
+    return [np.load(folder / f"{name}.npy", mode) for name in ("pixels", "thumbnails", "entries")]
+
+
 def decode_piece(folder, first, items, shape, white, fit):
-    """Decode Encoded `items` and write them as rows `first`, `first` + 1 ... of the arrays in `folder`: bytes of their entries.
+    """Decode Encoded `items` to rows `first`, `first` + 1 ... of the arrays in `folder`; their number.
 
     Raises OSError if a file cannot be read.
     """
-    entries = np.zeros(len(items), ENTRY)
-    images, thumbnails = np.zeros((len(items), *shape), "uint8"), np.zeros((len(items), copies.SIDE**2), "float16")
+    images, thumbnails, entries = (array[first : first + len(items)] for array in _open_arrays(folder, "r+"))
     for number, (data, label, side) in enumerate(items):
         digest, brightest, reason = bytes(32), 0, b""
         try:
@@ -83,43 +89,36 @@ def decode_piece(folder, first, items, shape, white, fit):
         except pictures.DamagedPicture as error:
             reason = str(error).encode(errors="replace")
         side = SIDES.index(side) if side else -1
-        entries[number] = np.frombuffer(digest, "u1"), label, side, brightest, reason
-    for name, rows in (("pixels", images), ("thumbnails", thumbnails)):
-        with open(folder / name, "r+b") as file:
-            file.seek(first * rows[0].nbytes)
-            file.write(rows)
-    return entries.tobytes()
+        entries[number] = True, np.frombuffer(digest, "u1"), label, side, brightest, reason
+    return len(items)
 
 
 def _decode(source, shape, white, fit, folder):
-    """Decode the images of a source that are not in `folder` yet, on all cores, with a progress bar; their entries."""
+    """Decode the images of a source that are not in `folder` yet, on all cores, with a progress bar: its `_open_arrays`."""
     # takes a moment to import, and is of use only here
     import joblib
 
     count, piece = len(source.names), max(1, min(64, 2**23 // math.prod(shape)))
-    with open(folder / "entries", "ab") as entries:
-        # the last entry may be cut
-        done = entries.tell() // ENTRY.itemsize
-        entries.truncate(done * ENTRY.itemsize)
-        if done:
-            print(f"{source.name}: {done:,} of {count:,} images were decoded before", file=sys.stderr)
-        for name, size in (("pixels", math.prod(shape)), ("thumbnails", 2 * copies.SIDE**2)):
-            with open(folder / name, "ab") as file:
-                file.truncate(count * size)
-        items = itertools.islice(source.items(), done, None)
-        pieces = ((first, list(itertools.islice(items, piece))) for first in range(done, count, piece))
-        # all of a round is handed out at once: joblib would read the source in a thread of its own, where errors are lost
-        options = {"return_as": "generator", "pre_dispatch": "all", "batch_size": 1, "idle_worker_timeout": 10}
-        with (
-            joblib.Parallel(1 if count - done <= FEW else -1, "loky", **options) as parallel,
-            tqdm(None, f"decoding {source.name}", count, initial=done, unit="image", disable=None) as progress,
-        ):
-            while together := list(itertools.islice(pieces, ROUND * joblib.cpu_count())):
-                for decoded in parallel(joblib.delayed(decode_piece)(folder, *one, shape, white, fit) for one in together):
-                    entries.write(decoded)
-                    entries.flush()
-                    progress.update(len(decoded) // ENTRY.itemsize)
-    return np.fromfile(folder / "entries", ENTRY)
+    if not (folder / "entries.npy").exists():
+        kinds = {"pixels": ("uint8", shape), "thumbnails": ("float16", (copies.SIDE**2,)), "entries": (ENTRY, ())}
+        for name, (kind, of_each) in kinds.items():
+            np.lib.format.open_memmap(folder / f"{name}.npy", "w+", kind, (count, *of_each))
+    done = _open_arrays(folder)[-1]["done"]
+    if before := int(done.sum()):
+        print(f"{source.name}: {before:,} of {count:,} images were decoded before", file=sys.stderr)
+    items = source.items()
+    pieces = ((first, list(itertools.islice(items, piece))) for first in range(0, count, piece))
+    pieces = ((first, some) for first, some in pieces if not done[first : first + piece].all())
+    # all of a round is handed out at once: joblib would read the source in a thread of its own, where errors are lost
+    options = {"return_as": "generator", "pre_dispatch": "all", "batch_size": 1, "idle_worker_timeout": 10}
+    with (
+        joblib.Parallel(1 if count - before <= FEW else -1, "loky", **options) as parallel,
+        tqdm(None, f"decoding {source.name}", count, initial=before, unit="image", disable=None) as progress,
+    ):
+        while together := list(itertools.islice(pieces, ROUND * joblib.cpu_count())):
+            for decoded in parallel(joblib.delayed(decode_piece)(folder, *one, shape, white, fit) for one in together):
+                progress.update(decoded)
+    return _open_arrays(folder)
 
 
 def _sort(digests):
@@ -157,35 +156,22 @@ def _split(digests, sides, thumbnails):
 def _summarize(source, damaged, repeated, near, n_train, n_test):
     """A line for the user. The numbers add up: files - damaged - copies = training + held out."""
     count = len(source.names)
-    line = f"{source.name}: {count:,} images"
-    if damaged:
-        line += f" - {damaged:,} damaged"
-    if repeated:
-        line += f" - {repeated:,} byte-for-byte copies"
+    removed = {"damaged": damaged, "byte-for-byte copies": repeated}
+    line = f"{source.name}: {count:,} images" + "".join(f" - {number:,} {what}" for what, number in removed.items() if number)
     if damaged or repeated:
         line += f" = {count - damaged - repeated:,} distinct images"
     line += f"; {n_train:,} training + {n_test:,} held out"
     return line + (f", {near:,} near-copies assigned to the side of their original" if near else "")
 
 
-def _copies_that_differ(names, digests, values):
-    """Pairs of names of byte-for-byte copies whose values differ, one for each picture; all in the order of the digests."""
-    begins = np.concatenate([[True], np.any(digests[1:] != digests[:-1], axis=1)])
-    first = np.maximum.accumulate(np.where(begins, np.arange(len(begins)), 0))
-    others = np.flatnonzero(values != values[first])
-    _, once = np.unique(first[others], return_index=True)
-    return [f"{names[first[other]]} = {names[other]}" for other in others[once]]
-
-
-def _list_warnings(source, names, digests, labels, sides):
-    """What is doubtful about usable files, byte-for-byte copies included, in the order of the digests. sides: -1 for none."""
-    warnings, given = [], sides[0] >= 0
-    if given and (pairs := _copies_that_differ(names, digests, sides)):
-        warnings.append(f"byte-for-byte copies across the sides: {len(pairs):,} ({list_some(pairs)})")
-    if pairs := _copies_that_differ(names, digests, labels):
-        counts = "all count" if given else "the first counts"
-        warnings.append(f"byte-for-byte copies in several classes, of which {counts}: {len(pairs):,} ({list_some(pairs)})")
-    return warnings
+def _list_doubtful(names, first, sides, labels):
+    """Warnings about byte-for-byte copies on several sides or in several classes. first: of the copies of each file."""
+    counts = "all count" if sides.max(initial=-1) >= 0 else "the first counts"
+    for where, values in {"across the sides": sides, f"in several classes, of which {counts}": labels}.items():
+        others = np.flatnonzero(values != values[first])
+        _, once = np.unique(first[others], return_index=True)
+        if pairs := [f"{names[first[other]]} = {names[other]}" for other in others[once]]:
+            yield f"byte-for-byte copies {where}: {len(pairs):,} ({list_some(pairs)})"
 
 
 def _describe(shape, white, fit):
@@ -215,23 +201,22 @@ def _copy_rows(source, rows, path):
 
 def _build(source, shape, white, fit, preparing, whole):
     """Decode a source in the folder `preparing`, where an earlier call may have ended anywhere; fill the folder `whole`."""
-    entries = _decode(source, shape, white, fit, preparing)
+    pixels, thumbnails, entries = _decode(source, shape, white, fit, preparing)
     warnings = _check_damage(source, [(i, entries["reason"][i].decode()) for i in np.flatnonzero(entries["reason"] != b"")])
     rows = np.flatnonzero(entries["reason"] == b"")
     rows = rows[_sort(entries["digest"][rows])]
     digests, sides = entries["digest"][rows], entries["side"][rows]
-    if len(rows):
-        names = [source.names[row] for row in rows]
-        warnings += _list_warnings(source, names, digests, entries["label"][rows], sides)
-    if len(rows) and sides[0] < 0:
-        # of byte-for-byte copies the first is used; within a split that the data set defines, all are
-        distinct = np.concatenate([[True], np.any(digests[1:] != digests[:-1], axis=1)])
+    # the first of the copies of each file
+    first = np.arange(len(rows))
+    first[1:] *= np.any(digests[1:] != digests[:-1], axis=1)
+    first = np.maximum.accumulate(first)
+    warnings += _list_doubtful([source.names[row] for row in rows], first, sides, entries["label"][rows])
+    if sides.max(initial=-1) < 0:
+        # within a split that the data set defines, all copies are used
+        distinct = np.unique(first)
         rows, digests, sides = rows[distinct], digests[distinct], sides[distinct]
     if len(rows) < 2:
         raise UserError(f"{source.name} has {len(rows)} distinct usable images; at least 2 are needed")
-    count = len(entries)
-    pixels = np.memmap(preparing / "pixels", "uint8", "r", shape=(count, *shape))
-    thumbnails = np.memmap(preparing / "thumbnails", "float16", "r", shape=(count, copies.SIDE**2))
     test, near = _split(digests, sides, lambda: _copy_rows(thumbnails, rows, preparing / "sorted.npy"))
     if test.all() or not test.any():
         raise UserError(f"{source.name} has no images to {'train on' if test.all() else 'hold out'}")
@@ -254,7 +239,7 @@ def _build(source, shape, white, fit, preparing, whole):
         "shape": shape,
         "labels": source.labels,
         "fingerprint": _fingerprint(_describe(shape, white if brightest else pictures.WHITE, fit), digests, test),
-        "summary": [_summarize(source, damaged, count - damaged - len(rows), near, n_train, n_test)],
+        "summary": [_summarize(source, damaged, len(entries) - damaged - len(rows), near, n_train, n_test)],
         "warnings": warnings,
     }
     (whole / "index.json").write_text(json.dumps(index), encoding="utf-8")

@@ -139,8 +139,7 @@ def noise(random, cells):
     def field(x, y):
         column, row = np.clip((x + 2) / 4, 0, 0.9999) * (cells - 1), np.clip((y + 2) / 4, 0, 0.9999) * (cells - 1)
         left, top = column.astype(int), row.astype(int)
-        right, down = column - left, row - top
-        right, down = right * right * (3 - 2 * right), down * down * (3 - 2 * down)
+        right, down = smooth_step(0, 1, column - left), smooth_step(0, 1, row - top)
         upper = table[top, left] * (1 - right) + table[top, left + 1] * right
         lower = table[top + 1, left] * (1 - right) + table[top + 1, left + 1] * right
         return upper * (1 - down) + lower * down

@@ -107,8 +107,8 @@ def folder(directory):
     """
     if directory is None:
         raise UserError("which folder? name it with `directory`")
-    found, warnings, said, depth = pictures.list_folder(directory), [], [], 0
-    paths, names = found.names, [pictures.printable(name) for name in found.names]
+    paths, left_out = pictures.list_folder(directory)
+    names, warnings, said, depth = [pictures.printable(name) for name in paths], [], "", 0
     tops = dict.fromkeys(_class_of(name, 0) for name in names)
     # also train2017/
     sides = {top: side for top in tops if (side := SIDES_OF.get(top.lower().rstrip("0123456789_-")))}
@@ -116,7 +116,7 @@ def folder(directory):
         sides = {}
     else:
         depth, given = 1, " and ".join(f"{top}/" for top in sorted(sides, key=sides.get, reverse=True))
-        said.append(f"split as given by {given}")
+        said = f"; split as given by {given}"
         if outside := [name for name in names if _class_of(name, 0) not in sides]:
             warnings.append(f"images outside of {given} are left out: {len(outside):,} ({list_some(outside)})")
             paths = [path for path in paths if _class_of(path, 0) in sides]
@@ -134,9 +134,8 @@ def folder(directory):
             label, side = numbers.get(_class_of(name, depth), 0), sides.get(_class_of(name, 0))
             yield Encoded(os.path.join(directory, path), label, side)
 
-    said = "".join(f"; {part}" for part in [*said, found.left_out()] if part)
     name, stamp = pictures.printable(Path(directory).resolve().name), _list_files(directory, paths)
-    return Source(name, names, stamp, items, labels, said=said, warnings=tuple(warnings))
+    return Source(name, names, stamp, items, labels, said=said + left_out, warnings=tuple(warnings))
 
 
 def download_cats():
@@ -149,7 +148,7 @@ def download_cats():
         import kagglehub
 
         found = Path(kagglehub.dataset_download(CATS))
-        if (count := len(pictures.list_folder(found).names)) != CAT_FILES:
+        if (count := len(pictures.list_folder(found)[0])) != CAT_FILES:
             raise UserError(f"{count:,} pictures came instead of {CAT_FILES:,}")
     except Exception as error:
         # of the import, of its network library, of Kaggle, or of the disk

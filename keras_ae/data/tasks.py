@@ -111,7 +111,7 @@ def _warp(images, variation, seed):
 def assert_within(values, least, most, bounds, message):
     """A tensor whose graph fails with `message`, `least` and `most`, its extremes, unless these lie within `bounds`.
 
-    `models.inputs.explain` makes one line of the error.
+    `models.inputs.in_one_line` makes one line of the error.
     """
     low, high = bounds
     # a comparison with NaN is false

@@ -21,10 +21,12 @@ def find_principal(images, codes, count):
     images: float32 (n, H, W, C), of codes (n, latent_dim). The codes are regressed on the leading components of the images, so
     that the first direction is that which changes most pixels.
     """
-    from sklearn.decomposition import PCA
-
-    scores = PCA(count, svd_solver="randomized", random_state=0).fit_transform(images.reshape(len(images), -1))
-    return space.separate(codes, scores)
+    centred = images.reshape(len(images), -1) - images.reshape(len(images), -1).mean(axis=0)
+    # by the Gram matrix, as large as the number of images: scikit-learn is not part of a small installation
+    variances, scores = np.linalg.eigh(centred @ centred.T)
+    scores = scores[:, : -count - 1 : -1] * np.sqrt(np.maximum(variances[: -count - 1 : -1], 0))
+    # the sign of an eigenvector is that of its greatest number
+    return space.separate(codes, scores * np.sign(scores[np.abs(scores).argmax(axis=0), range(count)]))
 
 
 def find(images, codes, count=6):

@@ -3,6 +3,7 @@
 TensorFlow or onnxruntime is imported when an export is opened that needs it, so that this module imports quickly.
 """
 
+import contextlib
 import functools
 import importlib
 import importlib.util
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_ae.errors import UserError, explain
+from keras_ae.exports import hub
 from keras_ae.exports.card import read_card
 from keras_ae.images import pictures
 from keras_ae.priors import philox, space
@@ -57,11 +59,6 @@ class TensorFlow(Runtime):
     """The SavedModels of an export."""
 
     PACKAGE = "tensorflow"
-
-    @property
-    def generates(self):
-        """Whether there is a generator."""
-        return (self.folder / "generator").is_dir()
 
     def _open(self, name):
         return load_savedmodel(self.folder, name)
@@ -131,11 +128,6 @@ class Onnx(Runtime):
         if not (folder / "onnx" / "decoder.onnx").exists():
             raise UserError(f"{folder} has no onnx/decoder.onnx; export the model again, or choose tensorflow as `runtime`")
 
-    @property
-    def generates(self):
-        """Whether there is a prior to draw codes from."""
-        return (self.folder / "onnx" / "prior.npz").exists()
-
     def _open(self, name):
         path = self.folder / "onnx" / f"{name}.onnx"
         options = self._package.SessionOptions()
@@ -153,7 +145,7 @@ class Onnx(Runtime):
             return dict(zip(outputs, session.run(outputs, given), strict=True))
 
     @functools.cached_property
-    def _samplers(self):
+    def samplers(self):
         """{"fitted": prior, "normal": prior}, see `priors.philox`."""
         path, normal = self.folder / "onnx" / "prior.npz", philox.normal_sampler(self.card["latent_dim"])
 
@@ -165,13 +157,13 @@ class Onnx(Runtime):
 
         with explain(f"{path} cannot be read; export the model again", Exception), np.load(path) as file:
             samplers = {"normal": lambda _: normal, "mixture": philox.mixture_sampler}
-            samplers["flow"] = functools.partial(philox.flow_sampler, velocity=velocity)
+            samplers["flow"] = functools.partial(philox.FlowSampler, velocity=velocity)
             samplers["autoregressive"] = functools.partial(philox.autoregressive_sampler, step=step)
             return {"fitted": samplers[str(file["prior"])](dict(file)), "normal": normal}
 
     def draw(self, prior, first, n, seed, temperature, label):
         """{"images": uint8, "z"} of codes `first` ... of the seed's sequence from the prior "fitted" or "normal"."""
-        z = self._samplers[prior](n, seed, temperature, first, label)
+        z = self.samplers[prior](n, seed, temperature, first, label)
         return {"images": self.run("decoder", ["images_uint8"], z=z, label=label)["images_uint8"], "z": z}
 
 
@@ -200,7 +192,7 @@ def check_folder(folder):
 
 
 class Exported:
-    """The export in `folder`.
+    """The export in `folder`, or at an address on the Hugging Face Hub, hf://NAME/MODEL or hf://NAME/MODEL@REVISION.
 
     card: the contents of card.json. shape: (H, W, C) of the images it makes. input_shape: of the images it takes. white:
     brightest value of picture files with 16 bits. fit: what becomes of files of another shape: "crop", "pad" or "stretch".
@@ -219,7 +211,8 @@ class Exported:
         label: str | int | None = None,
         runtime: Literal["tensorflow", "onnx", "auto"] = "tensorflow",
     ):
-        self.folder = Path(os.path.expanduser(folder))
+        published = str(folder).startswith("hf://")
+        self.folder = hub.fetch(str(folder)) if published else Path(os.path.expanduser(folder))
         check_folder(self.folder)
         self.card = read_card(self.folder)
         if runtime == "auto":
@@ -286,11 +279,6 @@ class Exported:
             small, large = ("x".join(map(str, shape[:2])) for shape in (self.input_shape, self.shape))
             raise UserError(f"{self.folder} makes {large} of {small}: it upscales pictures, it does not rebuild them")
 
-    @property
-    def generates(self) -> bool:
-        """Whether the export has a generator."""
-        return self._runtime.generates
-
     def _batched(self, function, n, labels, batch=128, progress=None):
         """Apply `function(rows, label)` to n rows in batches and join the results; labels: of all rows, or None."""
 
@@ -345,13 +333,29 @@ class Exported:
         """Images (n, H, W, C) decoded from the mean codes of images (n, *input_shape)."""
         return self.decode(self.encode(images, labels), labels)
 
-    def interpolate(self, image_a: ArrayLike, image_b: ArrayLike, steps: int = 10, spherical: bool = False) -> np.ndarray:
-        """`steps` images (steps, H, W, C) decoded along a straight line, or an arc, between the codes of two images (H, W, C).
+    def interpolate(self, image_a: ArrayLike, image_b: ArrayLike, steps: int = 10) -> np.ndarray:
+        """`steps` images (steps, H, W, C) of a `walk` from the reconstruction of one image (H, W, C) to that of another."""
+        z = np.concatenate([self.encode(np.asarray(image)[None]) for image in (image_a, image_b)])
+        return self.decode(self.walk(z, steps, closed=False))
 
-        The first and the last are the reconstructions of the two images.
+    @functools.cached_property
+    def flow(self) -> philox.FlowSampler | None:
+        """The flow between noise and codes; None for another prior, and where onnx/ or onnxruntime is missing."""
+        with contextlib.suppress(ImportError, UserError):
+            runtime = self._runtime if isinstance(self._runtime, Onnx) else Onnx(self.folder, self.card)
+            fitted = runtime.samplers["fitted"]
+            return fitted if isinstance(fitted, philox.FlowSampler) else None
+
+    def walk(self, z: ArrayLike, steps: int, closed: bool = True) -> np.ndarray:
+        """`steps` codes (steps, latent_dim) on a path through codes z (k, latent_dim), whose images change at an even pace.
+
+        It goes through the noise that `flow` turns into the codes, so that what lies between them is as likely as they are;
+        without a flow, through the codes themselves. closed: back to the first code.
         """
-        z_a, z_b = (self.encode(np.asarray(image)[None])[0] for image in (image_a, image_b))
-        return self.decode((space.spherical if spherical else space.linear)(z_a, z_b, steps))
+        z, flow = np.asarray(z), self.flow
+        path = space.curve(flow.trace(z, self._labels_for(len(z), None)) if flow else z, closed)
+        codes = flow.follow(path, self._labels_for(len(path), None)) if flow else path
+        return space.even(codes, self.decode(codes), steps)
 
     @functools.cached_property
     def _with_gradients(self):
@@ -399,8 +403,6 @@ class Exported:
         seed: of 32 bits. temperature: scales the spread of the codes, at least 0. prior: "fitted" or "normal", the density that
         they are drawn from. A conditional model without a `label` draws its classes in turn. Raises UserError for others.
         """
-        if not self.generates:
-            raise UserError(f"{self.folder} has no generator; it can only encode and decode")
         if prior not in ("fitted", "normal"):
             raise UserError(f"unknown prior {prior!r}; choose fitted or normal")
         n = check_whole("n", n, 0, 2**31 - 1)

@@ -13,7 +13,7 @@ def readme(card):
     # what the Hub reads: licence, library, what the model is for, data, metrics; in JSON, which is YAML whatever the names are
     header = {
         "license": card.get("license", "unknown"),
-        "library_name": "keras",
+        "library_name": "keras_ae",
         "pipeline_tag": "unconditional-image-generation" if rebuilds else "image-to-image",
         "tags": ["autoencoder", "keras_ae", "tensorflow", *portable],
     }

@@ -44,11 +44,6 @@ def _size(text):
     return round(max(FONT.getlength(line) for line in lines)), LINE * len(lines)
 
 
-def _write(draw, corner, text):
-    for index, line in enumerate(text.split("\n")):
-        draw.text((corner[0], corner[1] + LINE * index), line, "black", FONT)
-
-
 def _grey_if_colourless(page):
     """A Pillow image with one channel instead of three equal ones: a PNG file of nearly half the size."""
     return page if np.ptp(np.asarray(page), axis=-1).any() else page.convert("L")
@@ -60,7 +55,7 @@ def _save_titled(body, title, path):
     title = _wrap(title, width - 2 * SPACE)
     top = _size(title)[1] + 2 * SPACE if title else SPACE
     page = Image.new("RGB", (max(width, _size(title)[0] + 2 * SPACE), top + body.height + SPACE), "white")
-    _write(ImageDraw.Draw(page), (SPACE, SPACE), title)
+    ImageDraw.Draw(page).text((SPACE, SPACE), title, "black", FONT)
     page.paste(body, (SPACE, top))
     pictures.save_png(path, _grey_if_colourless(page), optimize=True)
 
@@ -84,10 +79,12 @@ def _label_grid(pixels, per_row, labels=(), headings=()):
         picture.paste(band, (left, top + row * tall))
     for row, label in enumerate(labels):
         wide, high = _size(label)
-        _write(draw, (left - SPACE - wide, top + row * tall + max(0, (height - GAP - high) // 2)), label)
+        corner = left - SPACE - wide, top + row * tall + max(0, (height - GAP - high) // 2)
+        draw.text(corner, label, "black", FONT)
     for column, heading in enumerate(headings):
         wide, high = _size(heading)
-        _write(draw, (left + column * width + (width - GAP - wide) // 2, top - SPACE // 2 - high), heading)
+        corner = left + column * width + (width - GAP - wide) // 2, top - SPACE // 2 - high
+        draw.text(corner, heading, "black", FONT)
     return picture
 
 
@@ -109,10 +106,10 @@ def reconstructions(kinds, path, title):
 
 
 def interpolation(frames, path, title, shown=10):
-    """`shown` images of a path from the first frame to the last, and beside the PNG file all frames as a GIF animation."""
+    """`shown` images of a path from the first frame to the last, and beside the PNG file a GIF there and back."""
     pixels = to_uint8(frames)
     _save_titled(_label_grid(pixels[np.linspace(0, len(frames) - 1, shown).round().astype(int)], shown), title, path)
-    pictures.write_animation(path.with_suffix(".gif"), pixels)
+    pictures.write_animation(path.with_suffix(".gif"), [*pixels, *pixels[-2:0:-1]])
 
 
 def _pixels(images):

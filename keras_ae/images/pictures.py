@@ -7,12 +7,13 @@ that are added to `READERS` and `WRITERS`.
 import collections
 import contextlib
 import io
+import itertools
 import math
 import os
 import re
 import sys
+from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -42,21 +43,6 @@ class DamagedPicture(ValueError):
     """Bytes that cannot be decoded to a usable image; the text is a short reason."""
 
 
-class Listing(NamedTuple):
-    """What is in a folder at any depth, by names relative to it, which take a tenth of the memory of paths.
-
-    names: of picture files. unread: what is not read, with its number.
-    """
-
-    names: list
-    unread: collections.Counter
-
-    def left_out(self):
-        """What is not read, such as "not read: 40 .heic, 3 .txt"; empty if all is."""
-        kinds = [f"{count:,} {kind}" for kind, count in self.unread.most_common()]
-        return f"not read: {list_some(kinds, 12)}" if kinds else ""
-
-
 def list_some(names, most=3):
     """The first names of a list as text."""
     return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
@@ -67,33 +53,38 @@ def _is_visible(name):
 
 
 def list_folder(directory):
-    """The `Listing` of a folder; what is hidden or of `SYSTEM` is skipped. Raises UserError if there is no picture file."""
+    """Picture files in a folder at any depth, by names relative to it, and what is not read, such as "; not read: 3 .txt".
+
+    Names take a tenth of the memory of paths. What is hidden or of `SYSTEM` is skipped. Raises UserError if there is no picture
+    file.
+    """
     if "://" in str(directory):
         raise UserError(f"cannot read {directory}: it is not a local folder; mount it as a folder, or copy it")
     if not os.path.isdir(directory):
         kind = "it is a file" if os.path.exists(directory) else "no such folder"
         raise UserError(f"cannot read pictures from {directory}: {kind}; name a folder of {', '.join(SUFFIXES)} files")
-    found = Listing([], collections.Counter())
+    found, unread = [], collections.Counter()
 
     def skip(error):
-        found.unread[f"folder {printable(os.path.relpath(error.filename, directory))} ({error.strerror})"] += 1
+        unread[f"folder {printable(os.path.relpath(error.filename, directory))} ({error.strerror})"] += 1
 
     for folder, folders, files in os.walk(directory, onerror=skip):
         inside = "" if folder == str(directory) else os.path.relpath(folder, directory)
         folders[:] = sorted(filter(_is_visible, folders))
         for name in folders:
             if os.path.islink(os.path.join(folder, name)):
-                found.unread[f"linked folder {printable(os.path.join(inside, name))}"] += 1
+                unread[f"linked folder {printable(os.path.join(inside, name))}"] += 1
         for name in sorted(filter(_is_visible, files)):
             if name.lower().endswith(SUFFIXES):
-                found.names.append(os.path.join(inside, name))
+                found.append(os.path.join(inside, name))
             else:
                 suffix = Path(name).suffix.lower()
-                found.unread[suffix if re.fullmatch(r"\.\w{1,12}", suffix) else "without a suffix"] += 1
-    if not found.names:
-        others = f"; {found.left_out()}" if found.unread else ""
-        raise UserError(f"no picture files in {directory}: looked for {', '.join(SUFFIXES)} at any depth{others}")
-    return found
+                unread[suffix if re.fullmatch(r"\.\w{1,12}", suffix) else "without a suffix"] += 1
+    kinds = [f"{count:,} {kind}" for kind, count in unread.most_common()]
+    left_out = f"; not read: {list_some(kinds, 12)}" if kinds else ""
+    if not found:
+        raise UserError(f"no picture files in {directory}: looked for {', '.join(SUFFIXES)} at any depth{left_out}")
+    return found, left_out
 
 
 def find(directory):
@@ -101,10 +92,10 @@ def find(directory):
 
     Raises UserError if there is no such folder or no picture file in it.
     """
-    found = list_folder(directory)
-    if found.unread:
-        print(f"{printable(directory)}: {len(found.names):,} images; {found.left_out()}", file=sys.stderr)
-    return [Path(directory) / name for name in found.names]
+    names, left_out = list_folder(directory)
+    if left_out:
+        print(f"{printable(directory)}: {len(names):,} images{left_out}", file=sys.stderr)
+    return [Path(directory) / name for name in names]
 
 
 def choose(paths, directory, n=None, seed=0):
@@ -471,27 +462,59 @@ def write_grid(path, frames, columns=None, milliseconds=None):
     write_png(path, grid(frames, columns or math.ceil(math.sqrt(len(frames)))))
 
 
+def _size_shown(frame):
+    """Width and height of a film, up to three times those of its frames: small pictures are hard to see."""
+    height, width, _ = frame.shape
+    scale = max(1, min(3, 1024 // width))
+    return scale * width, scale * height
+
+
 def write_animation(path, frames, columns=None, milliseconds=60):
-    """A GIF, three times as large, that shows the frames forward and backward in an endless loop, each for `milliseconds`."""
-    shown = []
+    """A GIF or WebP of the frames in an endless loop, each for `milliseconds`; all are in memory."""
+    webp, shown, exif = Path(path).suffix.lower() == ".webp", [], Image.Exif()
     for frame in frames:
         image = to_pillow(frame)
         # colours are chosen once for each frame, of the small one: Pillow would choose the same for all that it is given
-        small = image.convert("P", palette=Image.Palette.ADAPTIVE) if image.mode == "RGB" else image
-        shown.append(small.resize((3 * small.width, 3 * small.height), Image.Resampling.NEAREST))
-    first, *others = [*shown, *shown[-2:0:-1]]
-    options = {"duration": milliseconds, "loop": 0, "optimize": False, "comment": "keras_ae"}
+        small = image.convert("P", palette=Image.Palette.ADAPTIVE) if image.mode == "RGB" and not webp else image
+        shown.append(small.resize(_size_shown(frame), Image.Resampling.BICUBIC if webp else Image.Resampling.NEAREST))
+    # a GIF counts in hundredths of a second, which add up to the whole time
+    times = np.rint(np.arange(len(shown) + 1) * milliseconds / 10).astype(int) * 10
+    exif[Base.Software] = "keras_ae"
+    options = {"quality": 85, "method": 2, "exif": exif} if webp else {"optimize": False, "comment": "keras_ae"}
     with write_file(path) as partial:
-        first.save(partial, "gif", save_all=True, append_images=others, **options)
+        shown[0].save(partial, save_all=True, append_images=shown[1:], duration=np.diff(times).tolist(), loop=0, **options)
+
+
+def write_film(path, frames, columns=None, milliseconds=60):
+    """An MP4 file (H.264) of the frames, one after another in memory. Raises ImportError without PyAV."""
+    # of the extra video
+    import av
+
+    frames = iter(frames)
+    first = next(frames)
+    with write_file(path) as partial, av.open(str(partial), "w", options={"movflags": "faststart"}) as film:
+        film.metadata["comment"] = "keras_ae"
+        rate = Fraction(1000 / milliseconds).limit_denominator(1000)
+        # x264's tree of macroblocks depends on memory that is not its own: the same frames would be other files
+        options = {"crf": "18", "preset": "veryfast", "x264-params": "mbtree=0"}
+        stream = film.add_stream("libx264", rate, options, pix_fmt="yuv420p")
+        # sides of H.264 are even
+        stream.width, stream.height = (side + side % 2 for side in _size_shown(first))
+        for frame in itertools.chain([first], frames):
+            whole = av.VideoFrame.from_ndarray(np.asarray(to_pillow(frame).convert("RGB")))
+            film.mux(stream.encode(whole.reformat(stream.width, stream.height, "yuv420p", interpolation="BICUBIC")))
+        film.mux(stream.encode())
 
 
 # by suffix, in lower case: (path, frames uint8 (n, height, width, channels), columns, milliseconds) -> None
-WRITERS = {".png": write_grid, ".gif": write_animation}
+WRITERS = {".png": write_grid, ".gif": write_animation, ".webp": write_animation, ".mp4": write_film}
+FILMS = (".gif", ".webp", ".mp4")
 
 
 def write(path, frames, columns=None, milliseconds=60):
     """Write frames, uint8 (n, height, width, channels), to a file of the kind that the suffix of `path` names; see `WRITERS`.
 
-    columns: of a PNG's grid. milliseconds: of each frame of a GIF. An existing file is replaced.
+    columns: of a PNG's grid. milliseconds: of each frame of a film, whose frames may be an iterator. An existing file is
+    replaced.
     """
     WRITERS[Path(path).suffix.lower()](path, frames, columns, milliseconds)

@@ -73,9 +73,8 @@ def export_candidate(model, name, refinement_steps=0):
 
     if refinement_steps:
         return Candidate(name, model.latent_dim, lambda x: {"z": model.encode(x)}, model.decode, refine=refine)
-    generates = generate if model.generates else None
     known = {"neg_log_likelihood": read_likelihood(model.card), "codebook": model.card.get("codebook")}
-    return Candidate(name, model.latent_dim, model.codes, model.decode, generates, **known)
+    return Candidate(name, model.latent_dim, model.codes, model.decode, generate, **known)
 
 
 def name_folders(folders):

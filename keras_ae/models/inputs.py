@@ -92,7 +92,8 @@ def check_labels(label, classes: int | None) -> tf.Tensor:
     """Class numbers (batch,), from (batch,) or (batch, 1), asserted to be known: others would be encoded as no class at all."""
     label = ops.convert_to_tensor(label)
     kinds = {"string": "text", "bool": "booleans"}
-    if label.dtype.name in kinds or (label.shape.rank != 1 and label.shape[1:] != (1,)):
+    # TensorFlow may trace a step again for any shape
+    if label.dtype.name in kinds or (label.shape.rank not in (None, 1) and label.shape[1:] != (1,)):
         received = kinds.get(label.dtype.name, f"a batch of shape {tuple(label.shape)}")
         advice = "one-hot labels become np.argmax(labels, -1), names np.unique(names, return_inverse=True)[1]"
         raise ValueError(f"labels are class numbers of shape (n,). Received: {received}; {advice}")
@@ -118,16 +119,6 @@ def check_weight(sample_weight, images: tf.Tensor) -> tf.Tensor | None:
     return ops.reshape(sample_weight, ops.shape(images)[:1])
 
 
-def explain(error: tf.errors.InvalidArgumentError) -> ValueError | None:
-    """The ValueError of one line for a failed assertion of `within` or `check_images`; None for other errors."""
-    if found := OUTSIDE.search(error.message):
-        return range_error(found[1], float(found[2]), float(found[3]))
-    if found := MISSHAPEN.search(error.message):
-        shapes = [tuple(None if side == "?" else int(side) for side in text.split(",") if side) for text in found.group(2, 1)]
-        return shape_error("images", *shapes)
-    return None
-
-
 def check_finite(outputs) -> None:
     """Raise ValueError where the first results of a step under XLA are no numbers: there, nothing was asserted."""
     if not all(np.isfinite(tensor).all() for tensor in keras.tree.flatten(outputs)):
@@ -139,12 +130,17 @@ def check_finite(outputs) -> None:
 
 @contextlib.contextmanager
 def in_one_line():
-    """Errors of `explain` for what fails inside the block."""
+    """Turn a failed assertion of `within` or `check_images` inside the block into a ValueError of one line."""
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
-        if explained := explain(error):
-            raise explained from None
+        if found := OUTSIDE.search(error.message):
+            raise range_error(found[1], float(found[2]), float(found[3])) from None
+        if found := MISSHAPEN.search(error.message):
+            shapes = (
+                tuple(None if side == "?" else int(side) for side in text.split(",") if side) for text in found.group(2, 1)
+            )
+            raise shape_error("images", *shapes) from None
         raise
 
 
@@ -180,18 +176,15 @@ def as_encoder(network: keras.Model) -> keras.Model:
 def as_decoder(network: keras.Model) -> keras.Model:
     """The decoder as a functional model with one tensor of images, (batch, H, W, C). Raises ValueError for other outputs."""
     network = functional(network, "decoder")
-    outputs = network.output
+    outputs = keras.tree.flatten(network.output)
+    if len(outputs) != 1:
+        raise ValueError(f"a decoder returns images. Received: {len(outputs)} outputs")
     last = getattr(getattr(network.layers[-1], "activation", None), "__name__", None)
     if last in ("sigmoid", "relu", "softmax", "softplus"):
         warnings.warn(
             f"the decoder ends in {last}, which has no values below 0, but images lie in [-1, 1]; end it in tanh", stacklevel=4
         )
-    if isinstance(outputs, dict | list | tuple):
-        outputs = keras.tree.flatten(outputs)
-        if len(outputs) != 1:
-            raise ValueError(f"a decoder returns images. Received: {len(outputs)} outputs")
-        return keras.Model(network.inputs, outputs[0], name=network.name)
-    return network
+    return network if network.output is outputs[0] else keras.Model(network.inputs, outputs[0], name=network.name)
 
 
 def check_pair(encoder: keras.Model, decoder: keras.Model) -> None:

@@ -104,11 +104,8 @@ def stages(image_shape, widths, blocks=(0,), least=0):
     """((height, width), channels, number of blocks) of each feature map, from the largest to the smallest.
 
     The last number of `widths` and of `blocks` repeats where it is too short. Very small images, as encoders of
-    super-resolution see, may have no map at all. Raises UserError for fewer maps than `least`, and where there is no number to
-    repeat.
+    super-resolution see, may have no map at all. Raises UserError for fewer maps than `least`.
     """
-    if not (len(widths) and len(blocks)):
-        raise UserError(f"widths and blocks must have at least one number. Received: {min(widths, blocks, key=len)}")
     maps = sides(*image_shape[:2], len(widths))
     if len(maps) < least:
         raise refuse_sides(image_shape, "are even and at least 8", 2, 8)
@@ -338,12 +335,8 @@ def spatial_decoder(
     for _ in range(doublings - 1):
         x = layers.Conv2DTranspose(width, 4, strides=2, padding="same")(normalized(x))
     # the last doubling makes the pixels: feature maps of full size cost most and add least (Shi et al. 2016, arXiv:1609.05158)
-    last = (
-        layers.Conv2DTranspose(channels, 4, strides=2, padding="same")
-        if doublings
-        else layers.Conv2D(channels, 3, padding="same")
-    )
-    x = last(normalized(x))
+    last = layers.Conv2DTranspose if doublings else layers.Conv2D
+    x = last(channels, 4 if doublings else 3, strides=2 if doublings else 1, padding="same")(normalized(x))
     linear = layers.Conv2DTranspose(channels, 3 * 2**doublings, strides=2**doublings, padding="same")(coarse)
     x = layers.Add()([x, linear])
     return keras.Model(z, layers.Activation("tanh", dtype="float32")(x), name="decoder")

@@ -28,18 +28,23 @@ from keras_ae.priors.mixture import Mixture
 Count = Annotated[int, Ge(1), Le(10_000)]
 
 
-def iwae(model, batch, training, z_mean, z_log_var, *, draws: Count = 50):
-    """The bound -log(mean of p(x, z) / q(z | x) over `draws` codes z of each image): Burda et al. 2016 (arXiv:1509.00519).
-
-    It falls to -log p(x) as draws rise, and 1 is the VAE. A step decodes all of them.
-    """
+def log_weights(model, batch, training, z_mean, z_log_var, draws):
+    """log p(x, z) - log q(z | x) of `draws` codes z of each image x, (batch, draws)."""
     known = {"images": batch["images"], "label": batch.get("label"), "z_mean": z_mean, "z_log_var": z_log_var}
     many = {name: ops.repeat(values, draws, axis=0) for name, values in known.items() if values is not None}
     codes = {name: many[name] for name in ("z_mean", "z_log_var")}
     z = draw(codes, model.seed_generator)
     nats = model.reconstruction(many["images"], model.decode(z, many, training))
-    log_weights = log_normal(z) - log_normal(z, **codes) - nats
-    return model.mean(math.log(draws) - ops.logsumexp(ops.reshape(log_weights, (-1, draws)), axis=1), batch)
+    return ops.reshape(model.log_prior(z) - log_normal(z, **codes) - nats, (-1, draws))
+
+
+def iwae(model, batch, training, z_mean, z_log_var, *, draws: Count = 50):
+    """The bound -log(mean of p(x, z) / q(z | x) over `draws` codes z of each image): Burda et al. 2016 (arXiv:1509.00519).
+
+    It falls to -log p(x) as draws rise, and 1 is the VAE. A step decodes all of them.
+    """
+    found = log_weights(model, batch, training, z_mean, z_log_var, draws)
+    return model.mean(math.log(draws) - ops.logsumexp(found, axis=1), batch)
 
 
 def wae(model, reconstruction, z, *, weight: Weight = 1000.0):
@@ -147,11 +152,13 @@ class VampVAE(VAE):
     def terms(self, batch: Batch, training: bool = False) -> tuple[Tensors, Tensors, tf.Tensor]:
         """As for `VAE`, with the KL of the drawn codes from the mixture."""
         terms, codes, decoded = super().terms(batch, training)
-        mixture = {name: values[None] for name, values in self.posteriors(training).items()}
-        prior = ops.logsumexp(log_normal(codes["z"][:, None], **mixture), axis=1) - math.log(self.pseudo_inputs)
-        divergence = self.mean(log_normal(**codes) - prior, batch)
+        divergence = self.mean(log_normal(**codes) - self.log_prior(codes["z"], training), batch)
         bound = terms["reconstruction"] + divergence
         return terms | {"kl": divergence, "neg_elbo": bound, "loss": bound + sum(self.losses)}, codes, decoded
+
+    def log_prior(self, z: tf.Tensor, training: bool = False) -> tf.Tensor:
+        mixture = {name: values[None] for name, values in self.posteriors(training).items()}
+        return ops.logsumexp(log_normal(z[:, None], **mixture), axis=1) - math.log(self.pseudo_inputs)
 
     def learned_prior(self) -> Mixture:
         """The mixture of posteriors."""

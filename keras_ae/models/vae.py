@@ -12,7 +12,7 @@ from keras import ops
 from numpy.typing import ArrayLike
 
 from keras_ae.models import inputs as check
-from keras_ae.models.losses import Likelihood, Reconstruction, kl, total_correlation
+from keras_ae.models.losses import Likelihood, Reconstruction, kl, log_normal, total_correlation
 from keras_ae.models.networks import apply, class_count, is_conditional, layers_of
 
 Beta = Annotated[float, Ge(0), Le(1e6)]
@@ -130,6 +130,10 @@ class Autoencoder(keras.Model):
         weight = batch["sample_weight"]
         return ops.mean(values if weight is None else values * ops.cast(weight, values.dtype))
 
+    def log_prior(self, z: tf.Tensor) -> tf.Tensor:
+        """The log density of the model's prior at codes z (batch, latent_dim), (batch,): that of N(0, I)."""
+        return log_normal(z)
+
     def learned_prior(self) -> Any:
         """The density of codes that was trained with the networks, see `priors.mixture`; None where it is N(0, I)."""
 
@@ -172,6 +176,9 @@ class Autoencoder(keras.Model):
 
     def make_train_function(self, force: bool = False) -> Callable:
         """Keras' function of a training step; its errors are those of `inputs`, as in the two below."""
+        # TensorFlow creates variables in the first call alone, which may be one that is refused
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
         return self._make("train_function", force)
 
     def make_test_function(self, force: bool = False) -> Callable:

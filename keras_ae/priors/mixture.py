@@ -10,7 +10,6 @@ whose codes `fit` wants: the image itself, then images varied as in training. To
 """
 
 import dataclasses
-import sys
 import warnings
 from collections.abc import Sequence
 from typing import Annotated, Any, Self
@@ -20,7 +19,6 @@ import tensorflow as tf
 from annotated_types import Ge, Le, MaxLen, MinLen
 from numpy.typing import ArrayLike
 
-from keras_ae.errors import UserError
 from keras_ae.priors import philox
 from keras_ae.priors.autoregressive import Autoregressive
 from keras_ae.priors.flow import Flow, Number
@@ -58,10 +56,8 @@ class Mixture:
         Numbers of components are tried in ascending order, as long as the likelihood of a held-out tenth of the codes rises.
         Fewer are used where there are fewer than 2 * latent_dim codes for each. A thousandth of the codes' variance is added to
         the diagonals of the covariances, so that small data sets and unused dimensions stay well-conditioned. The first 10,000
-        codes are used; labels, classes and codebook play no role. A fit ends after `iterations` at the latest, with a warning.
+        codes are used; labels, classes and codebook play no role. A fit ends after `iterations` at the latest.
         """
-        if not len(components):
-            raise UserError(f"components must have at least one number. Received: {components}")
         codes = np.asarray(codes)
         codes = codes.reshape(-1, codes.shape[-1])[:10_000].astype("float64")
         # scikit-learn takes no single code
@@ -78,12 +74,6 @@ class Mixture:
         # until a code's log-likelihood rises by less than 0.01 nats an iteration
         known = {f"{name}_init": getattr(best, f"{name}_") for name in ("weights", "means", "precisions")} if best else {}
         mixture = _fit(codes, count, tol=1e-2, **options, **known)
-        if not mixture.converged_:
-            print(
-                f"warning: the fit of a mixture with {count} components did not converge within {iterations} iterations; its "
-                "samples may be worse than they could be. Fewer prior.components help",
-                file=sys.stderr,
-            )
         arrays = mixture.weights_, mixture.means_, np.linalg.cholesky(mixture.covariances_)
         return cls(*(array.astype("float32") for array in arrays))
 
@@ -174,7 +164,7 @@ def _fit(codes, count, **options):
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
-    # `Mixture.fit` reports it, once and in words of this package
+    # a density that could still be a little likelier is one, too
     with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
         return GaussianMixture(count, **options).fit(codes)
 

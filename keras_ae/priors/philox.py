@@ -133,21 +133,42 @@ def in_blocks(draw_block):
     return sample
 
 
-def flow_sampler(arrays, velocity):
+class FlowSampler:
     """The prior `flow.Flow` with these arrays and its network, (x, t, labels) -> what it adds to `normal_velocity`."""
 
-    def follow(seeds, temperature, labels):
-        x = temperature * normals(seeds, len(arrays["mean"]))
+    def __init__(self, arrays, velocity):
+        self._mean, self._scale, self._velocity = arrays["mean"], arrays["scale"], velocity
 
-        def whole_velocity(x, t):
-            x, times = x.astype("float32"), np.full((BLOCK, 1), t, "float32")
-            return normal_velocity(x, np.float32(t)) + velocity(x, times, labels)
+    def _advance(self, x, step, labels):
+        def velocity(x, t):
+            x, times = x.astype("float32"), np.full((len(x), 1), t, "float32")
+            return normal_velocity(x, np.float32(t)) + self._velocity(x, times, labels)
 
+        return advance(velocity, x, step)
+
+    def follow(self, noise, labels=None):
+        """The codes (n, latent_dim) to which noise (n, latent_dim) flows; labels: (n,) of a conditional model."""
         for step in range(STEPS):
-            x = advance(whole_velocity, x, step)
-        return arrays["mean"] + x.astype("float32") @ arrays["scale"].T
+            noise = self._advance(noise, step, labels)
+        return self._mean + noise.astype("float32") @ self._scale.T
 
-    return in_blocks(follow)
+    def trace(self, codes, labels=None):
+        """The noise (n, latent_dim) that flows to codes (n, latent_dim), of pictures, too: the steps are undone one by one."""
+        x = np.linalg.solve(self._scale.astype("float64"), (codes - self._mean).T).T
+        for step in reversed(range(STEPS)):
+            after = x
+            # a step moves points by little, so that the iteration converges
+            for _ in range(16):
+                x = x + after - self._advance(x, step, labels)
+        return x
+
+    def __call__(self, n, seed, temperature, first, label):
+        """Codes as all priors draw them, see above."""
+
+        def draw_block(seeds, temperature, labels):
+            return self.follow(temperature * normals(seeds, len(self._mean)), labels)
+
+        return in_blocks(draw_block)(n, seed, temperature, first, label)
 
 
 def autoregressive_sampler(arrays, step):

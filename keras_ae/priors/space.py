@@ -43,21 +43,31 @@ def linear(z_a, z_b, steps):
     return (1 - alpha) * z_a + alpha * z_b
 
 
-def spherical(z_a, z_b, steps):
-    """The arc from z_a to z_b, on which direction and length change at a constant rate, (steps, latent_dim).
+def curve(keys, closed=False, points=24):
+    """A smooth path through keys (k, latent_dim): so many `points` from each on to the next, and at last a key.
 
-    Spherical linear interpolation of the directions (Shoemake 1985, slerp). Equal to `linear` if the codes have the same or
-    opposite directions, or one of them is zero.
+    Cubic, with the tangents of Catmull and Rom 1974. closed: back to the first key. Between keys the length of a code changes
+    at a constant rate, as codes of normal noise have nearly the same, but is at most doubled: few numbers pass near zero.
     """
-    lengths = np.linalg.norm(z_a), np.linalg.norm(z_b)
-    cosine = np.dot(z_a, z_b) / max(lengths[0] * lengths[1], 1e-12)
-    angle = np.arccos(np.clip(cosine, -1, 1))
-    if min(lengths) < 1e-6 or np.sin(angle) < 1e-4:
-        return linear(z_a, z_b, steps)
-    alpha = np.linspace(0, 1, steps, dtype="float32")[:, None]
-    weight_a, weight_b = np.sin((1 - alpha) * angle) / np.sin(angle), np.sin(alpha * angle) / np.sin(angle)
-    directions = weight_a * z_a / lengths[0] + weight_b * z_b / lengths[1]
-    return (directions * ((1 - alpha) * lengths[0] + alpha * lengths[1])).astype("float32")
+    around = np.concatenate([keys[-1:], keys, keys[:2]] if closed else [keys[:1], keys, keys[-1:]])
+    before, start, end, after = (around[at : len(around) - 3 + at, None] for at in range(4))
+    t = np.linspace(0, 1, points, endpoint=False)[:, None]
+    bend = 2 * before - 5 * start + 4 * end - after + t * (3 * (start - end) + after - before)
+    path = start + t / 2 * (end - before + t * bend)
+    first, last, length = (np.linalg.norm(codes, axis=-1, keepdims=True) for codes in (start, end, path))
+    wanted = (1 - t) * first + t * last
+    path = path * (wanted / np.maximum(np.maximum(length, wanted / 2), 1e-12))
+    return np.concatenate([path.reshape(-1, keys.shape[1]), end[-1]])
+
+
+def even(path, images, steps):
+    """`steps` codes on a path (n, latent_dim) whose images lie equal distances apart; images: (n, ...), those of the path."""
+    lengths = np.linalg.norm(np.diff(images.reshape(len(images), -1), axis=0), axis=1)
+    places = np.concatenate([[0], np.cumsum(lengths)])
+    numbers = np.interp(np.linspace(0, places[-1], steps), places, np.arange(len(path)))
+    begin = np.minimum(numbers.astype(int), len(path) - 2)
+    alpha = (numbers - begin)[:, None]
+    return ((1 - alpha) * path[begin] + alpha * path[begin + 1]).astype("float32")
 
 
 def direction(codes, values):

@@ -1,11 +1,7 @@
 """A budget in minutes: as many epochs of both stages as this machine can train in it, from the speed of a few steps."""
 
-import contextlib
 import dataclasses
-import io
-import tempfile
 import time
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -13,11 +9,10 @@ import numpy as np
 from keras_ae.data import pipeline
 from keras_ae.errors import UserError
 from keras_ae.priors import mixture
-from keras_ae.training import callbacks, devices
-from keras_ae.training.run import Stage
+from keras_ae.training import devices
 
-# of the steps that are timed, and of the held-out ones; seconds that pictures take
-STEPS, HELD_OUT, DRAWING = 20, 4, 20
+# of the steps that are timed, and of the held-out ones; seconds that the prior and the pictures take
+STEPS, HELD_OUT, OTHERS = 20, 4, 60
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,54 +32,25 @@ class Speed:
         return self.spent + self.rest + first * self.first + second * self.second
 
 
-class Clock(keras.callbacks.Callback):
-    """Times at which training begins, steps end, evaluation begins and ends, and an epoch ends, which is saved then."""
-
-    def __init__(self):
-        super().__init__()
-        self.times = []
-
-    def _mark(self, *_, **__):
-        self.times.append(time.monotonic())
-
-    on_train_begin = on_train_batch_end = on_test_begin = on_test_end = on_epoch_end = _mark
+def time_steps(function, batches, steps):
+    """Seconds of the first call of a function of Keras on an iterator of batches, which compiles, and of a later one."""
+    times = [time.monotonic()]
+    for _ in range(1 + steps):
+        # numbers of a GPU are waited for
+        keras.tree.map_structure(float, function(batches))
+        times.append(time.monotonic())
+    first, *later = np.diff(times)
+    return first, np.mean(later)
 
 
 def time_stage(model, image_set, experiment, batch, variation):
     """Seconds until a model has compiled, of an epoch, and of a held-out batch. The arguments are those of `fit.fit_stage`."""
-    training, held_out, evaluated = devices.datasets(model.distribute_strategy, image_set, experiment, batch, 0, variation)
-    steps = image_set.n_train // batch
-    fewer = min(HELD_OUT, evaluated)
-    held, parts = {"validation_data": held_out.repeat(), "validation_steps": fewer}, []
-    with tempfile.TemporaryDirectory() as folder:
-        save = callbacks.Save(Stage(Path(folder), "first_stage"))
-        # the first step compiles
-        for few in (1, min(STEPS, steps)):
-            clock = Clock()
-            model.fit(training, steps_per_epoch=few, shuffle=False, verbose=0, callbacks=[save, clock], **held)
-            parts.append(np.diff(clock.times))
-    compiling, (start, *stepping, _, evaluating, saving) = parts
-    step = np.mean(stepping or [start])
-    evaluating /= fewer
-    return sum(compiling), step * steps + evaluating * evaluated + saving, evaluating
-
-
-def time_prior(experiment, n):
-    """Seconds that a prior takes for codes of n images and for the draws of a second stage, from a short fit to normal ones."""
-    arguments = dict(experiment.tables["prior"])
-    kind = mixture.PRIORS[arguments.pop("name")]
-    if "steps" in arguments:
-        times, short = arguments["steps"] / 20, {"steps": 20}
-    else:
-        # a quarter of the codes and half of the components; all trials and the last fit took 19 times as long
-        times, short = 20, {"components": [-(-arguments["components"][-1] // 2)], "iterations": 2}
-    codes, began = np.random.default_rng(0).normal(size=(min(n, 10_000) // 4 + 1, experiment.latent_dim)), time.monotonic()
-    with contextlib.redirect_stderr(io.StringIO()):
-        prior = kind.fit(codes, 0, **arguments | short)
-    seconds, began = times * (time.monotonic() - began), time.monotonic()
-    if experiment.second_stage.epochs:
-        prior.pool(-(-experiment.tables["refinement"]["draws"] // 4))
-    return seconds + 4 * (time.monotonic() - began)
+    strategy = model.distribute_strategy
+    training, held_out, evaluated = devices.datasets(strategy, image_set, experiment, batch, 0, variation)
+    training, held_out = (iter(strategy.experimental_distribute_dataset(one)) for one in (training, held_out.repeat()))
+    compiling, step = time_steps(model.make_train_function(), training, STEPS)
+    starting, evaluating = time_steps(model.make_test_function(), held_out, HELD_OUT)
+    return compiling + starting, step * (image_set.n_train // batch) + evaluating * evaluated, evaluating
 
 
 def measure(experiment, image_set, strategy):
@@ -99,10 +65,9 @@ def measure(experiment, image_set, strategy):
         with strategy.scope():
             model = experiment.refined(model.encoder, model.decoder, mixture.Normal(experiment.latent_dim), 1000, classes)
         compiling, later, _ = time_stage(model, image_set, experiment, second.batch, variation.sharp)
-    # codes of the prior and of PCA, held-out images with both; pictures
+    # codes of the prior and of PCA, held-out images with both
     passes = evaluating / batch * (2 * min(image_set.n_train, pipeline.SAMPLED) + 2 * image_set.n_test)
-    rest += compiling + passes + time_prior(experiment, image_set.n_train) + DRAWING
-    return Speed(time.monotonic() - began, first, later, rest)
+    return Speed(time.monotonic() - began, first, later, rest + compiling + passes + OTHERS)
 
 
 def choose(experiment, speed, minutes):

@@ -3,7 +3,6 @@
 import math
 import os
 import time
-import webbrowser
 
 import keras
 import numpy as np
@@ -123,12 +122,12 @@ class Preview(keras.callbacks.Callback):
     samples have the mean and covariance of the codes of `batch`, and come from the same random numbers each time: N(0, I) would
     be far from the codes of a model without KL, and of one that begins.
 
-    run: of the picture. batch: of `pipeline.first_batch`. show: whether to open the picture when it is first drawn.
+    run: of the picture. batch: of `pipeline.first_batch`.
     """
 
-    def __init__(self, run, batch, seed, show=False, columns=8):
+    def __init__(self, run, batch, seed, columns=8):
         super().__init__()
-        self.run, self.batch, self.show = run, batch, show
+        self.run, self.batch = run, batch
         self.shown = {name: values[:columns] for name, values in batch.items()}
         n = len(batch["images"])
         self.noise = np.random.default_rng(seed).normal(size=(min(columns, n), n)).astype("float32") / math.sqrt(n)
@@ -154,6 +153,4 @@ class Preview(keras.callbacks.Callback):
         pictures.write_png(self.run.preview, page)
         with tf.summary.create_file_writer(str(self.run.tensorboard / "pictures")).as_default(step=self.epoch):
             tf.summary.image("originals, reconstructions, samples", page[None])
-        if self.show:
-            webbrowser.open(self.run.preview.resolve().as_uri())
-        self.show, self.drawn = False, time.monotonic()
+        self.drawn = time.monotonic()

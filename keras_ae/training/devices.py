@@ -92,25 +92,18 @@ def wait(strategy):
         strategy.run(lambda: tf.distribute.get_replica_context().all_reduce("sum", tf.ones(())))
 
 
-def share(dataset, strategy, n=None, batch=None):
-    """Batches of a dataset as the devices of a strategy share them: each worker takes its part of every batch.
-
-    n, batch: of one pass, both multiples of the number of devices, so that all of them have some of the last batch, too.
-    """
-    if strategy.num_replicas_in_sync == 1:
-        return dataset
-    options = tf.data.Options()
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    return (dataset if n is None else dataset.unbatch().take(n).batch(batch)).with_options(options)
-
-
 def datasets(strategy, image_set, experiment, batch, first_epoch, variation):
     """Batches of a stage as the devices share them: of training, without end, and of one held-out pass, and how many of these.
 
-    Every device gets some of the last held-out batch, too.
+    Each worker takes its part of every batch, and every device gets some of the last held-out batch, too.
     """
     replicas, seed, task = strategy.num_replicas_in_sync, experiment.training.seed, experiment.task()
     n, size = image_set.n_test - image_set.n_test % replicas, batch - batch % replicas
-    training = share(pipeline.training(image_set, batch, seed, first_epoch, variation, task), strategy)
-    held_out = share(pipeline.batches(image_set, "test", batch, task), strategy, n, size)
+    training = pipeline.training(image_set, batch, seed, first_epoch, variation, task)
+    held_out = pipeline.batches(image_set, "test", batch, task)
+    if replicas > 1:
+        options = tf.data.Options()
+        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+        held_out = held_out.unbatch().take(n).batch(size).with_options(options)
+        training = training.with_options(options)
     return training, held_out, -(-n // size)

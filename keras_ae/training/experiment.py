@@ -217,21 +217,15 @@ def _complete_table(name, given):
 
 @contextlib.contextmanager
 def _defaults(seed, precision):
-    """Inside the block, Keras builds layers of this dtype policy, channels last, whose weights depend on the seed alone."""
-    settings = keras.config
-    policy, numbers = settings.dtype_policy(), random.getstate()
-    floatx, channels = settings.floatx(), settings.image_data_format()
-    settings.set_floatx("float32")
-    settings.set_image_data_format("channels_last")
-    settings.set_dtype_policy(precision)
+    """Inside the block, Keras builds layers of this dtype policy whose weights depend on the seed alone."""
+    policy, numbers = keras.config.dtype_policy(), random.getstate()
+    keras.config.set_dtype_policy(precision)
     # initializers without a seed draw one from here
     random.seed(seed)
     try:
         yield
     finally:
-        settings.set_floatx(floatx)
-        settings.set_image_data_format(channels)
-        settings.set_dtype_policy(policy)
+        keras.config.set_dtype_policy(policy)
         random.setstate(numbers)
 
 
@@ -277,11 +271,6 @@ class Experiment:
     def with_tables(self, **tables: dict[str, Any]) -> Self:
         """The same experiment with other values of these tables."""
         return dataclasses.replace(self, tables=self.tables | {name: self.tables[name] | tables[name] for name in tables})
-
-    def choose(self, **tables: dict[str, Any]) -> Self:
-        """The same experiment as if the user had given these values on the command line."""
-        chosen = {f"{name}.{key}" for name, keys in tables.items() for key in keys}
-        return dataclasses.replace(self.with_tables(**tables), chosen=self.chosen | chosen)
 
     def task(self) -> Callable[..., tf.Tensor] | None:
         """What the encoder is shown: images, seed -> inputs; None where it is the images themselves."""
@@ -353,12 +342,11 @@ class Experiment:
 
     def differences(self, other: Self) -> dict[str, tuple[Any, Any]]:
         """{"table.key": (value here, value there)} of what another experiment has otherwise."""
-        pairs = {
-            f"{table}.{key}": (self.tables[table].get(key), value)
-            for table, keys in other.tables.items()
-            for key, value in keys.items()
-        }
-        return {path: values for path, values in pairs.items() if values[0] != values[1]}
+        ours, theirs = (
+            {f"{table}.{key}": value for table, keys in one.tables.items() for key, value in keys.items()}
+            for one in (self, other)
+        )
+        return {path: (ours.get(path), value) for path, value in theirs.items() if ours.get(path) != value}
 
     def adapt(self, n_train: int) -> tuple[Self, str | None]:
         """The experiment for so many training images, and a line that says what [small_data] changed, or None."""
@@ -442,8 +430,8 @@ def read(path: str | os.PathLike, overrides: Iterable[str] = ()) -> Experiment:
         table, dot, key = name.strip().partition(".")
         if not (equals and dot and key):
             raise UserError(f"an override is table.key=value, such as training.epochs=5. Received: {shown(override)}")
-        if not isinstance(tables.setdefault(table, {}), dict):
-            raise UserError(f"[{shown(table)[1:-1]}] must be a table of keys and values. Received: {shown(tables[table])}")
-        tables[table][key] = _toml_value(text.strip())
+        # what is no table is refused below
+        if isinstance(tables.setdefault(table, {}), dict):
+            tables[table][key] = _toml_value(text.strip())
         chosen.append(f"{table}.{key}")
     return complete(found.stem, tables, chosen)

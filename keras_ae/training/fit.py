@@ -16,21 +16,20 @@ from keras_ae.exports.load import Exported, load_savedmodel
 from keras_ae.files import versions
 from keras_ae.models import refiner
 from keras_ae.models.latents import LATENTS, Discrete
-from keras_ae.models.networks import sides
 from keras_ae.priors import mixture
 from keras_ae.training import budget, callbacks, devices, results, tracking
 from keras_ae.training.experiment import NETWORKS, table_of
 from keras_ae.training.run import Run, Stage
 
 
-def train(experiment, run, show=False, words=(), minutes=None):
+def train(experiment, run, words=(), minutes=None):
     """Train an experiment in the folder of a run, to the end: both stages, the prior, measures and pictures.
 
     experiment: of `experiment.read`. run: a `Run`. One that was interrupted continues after its last whole epoch, with the same
-    result; with more `training.epochs` than it has, also one that is complete continues, and has a new second stage. show:
-    whether to open the preview picture when it is first drawn. words: the arguments of the command that trains the experiment.
-    minutes: what training may take; as many epochs are chosen, see `budget`, unless the run has begun. Raises UserError where
-    the experiment does not suit the data, the devices, or what the run began with.
+    result; with more `training.epochs` than it has, also one that is complete continues, and has a new second stage. words: the
+    arguments of the command that trains the experiment. minutes: what training may take; as many epochs are chosen, see
+    `budget`, unless the run has begun. Raises UserError where the experiment does not suit the data, the devices, or what the
+    run began with.
     """
     strategy = devices.open_strategy(experiment.training.devices)
     chief = devices.is_chief(strategy)
@@ -47,7 +46,8 @@ def train(experiment, run, show=False, words=(), minutes=None):
         else:
             check_data(experiment.adapt(image_set.n_train)[0], image_set, strategy.num_replicas_in_sync)
             first, later, within = budget.fit_into(experiment, image_set, strategy, minutes)
-        experiment = experiment.choose(training={"epochs": first}, refinement={"epochs": later})
+        experiment = experiment.with_tables(training={"epochs": first}, refinement={"epochs": later})
+        experiment = dataclasses.replace(experiment, chosen=experiment.chosen | {"training.epochs", "refinement.epochs"})
         words = [*words, "--set", f"training.epochs={first}", "--set", f"refinement.epochs={later}"]
     experiment, changes = experiment.adapt(image_set.n_train)
     check_data(experiment, image_set, strategy.num_replicas_in_sync)
@@ -80,11 +80,11 @@ def train(experiment, run, show=False, words=(), minutes=None):
             run.write_json("config", config)
 
         # the first stage
-        if not has_ended(run.first, options):
+        if run.first.epochs < options.epochs and not out_of_patience(run.first, options):
             if options.patience:
                 counting = [*counting, keras.callbacks.EarlyStopping("val_loss", patience=options.patience, mode="min")]
             epochs, variation = (0, options.epochs, second.epochs), experiment.data.variation
-            fit_stage(run, run.first, model, image_set, experiment, epochs, options.batch, variation, counting, show)
+            fit_stage(run, run.first, model, image_set, experiment, epochs, options.batch, variation, counting)
             if chief and run.first.epochs < options.epochs:
                 print(
                     f"stopped after epoch {run.first.epochs} of {options.epochs}: val_loss has not improved for "
@@ -109,7 +109,7 @@ def train(experiment, run, show=False, words=(), minutes=None):
                     load_critic(model.critic, origin)
             # interpolated images would teach the critic that real ones are soft
             epochs, variation = (first, first + second.epochs, 0), experiment.data.variation.sharp
-            fit_stage(run, run.second, model, image_set, experiment, epochs, second.batch, variation, show=show)
+            fit_stage(run, run.second, model, image_set, experiment, epochs, second.batch, variation)
 
         # measures and pictures
         if chief:
@@ -121,7 +121,7 @@ def train(experiment, run, show=False, words=(), minutes=None):
         devices.wait(strategy)
 
 
-def fit_stage(run, stage, model, image_set, experiment, epochs, batch, variation, counting=(), show=False):
+def fit_stage(run, stage, model, image_set, experiment, epochs, batch, variation, counting=()):
     """Train a stage of a run to its last epoch, from the last one that is saved, or until patience ends it.
 
     epochs: (first, end, those of a later stage), counted through both stages. variation: of the training images. counting:
@@ -151,7 +151,7 @@ def fit_stage(run, stage, model, image_set, experiment, epochs, batch, variation
             todo += [
                 keras.callbacks.CSVLogger(stage.history, append=True),
                 keras.callbacks.TensorBoard(str(run.tensorboard), write_graph=False),
-                callbacks.Preview(run, pipeline.first_batch(image_set, "test", 64, task), seed, show),
+                callbacks.Preview(run, pipeline.first_batch(image_set, "test", 64, task), seed),
             ]
             if experiment.training.track != "none":
                 todo.append(tracking.Track(experiment.training.track, run))
@@ -185,16 +185,10 @@ def out_of_patience(stage, options):
     return bool(options.patience) and waited >= options.patience
 
 
-def has_ended(stage, options):
-    """Whether a first stage has all its epochs, or patience ended it."""
-    return stage.epochs >= options.epochs or out_of_patience(stage, options)
-
-
 def check_data(experiment, image_set, replicas):
     """UserError if a table does not suit the data set or so many devices; what builders of networks refuse is not repeated."""
     batches, sides_of_images = {"training.batch": experiment.training.batch}, image_set.shape[:2]
-    shown = "x".join(map(str, sides_of_images))
-    shift, factor = experiment.data.shift, experiment.tables["task"].get("factor", 1)
+    factor = experiment.tables["task"].get("factor", 1)
     if experiment.second_stage.epochs:
         batches["refinement.batch"] = experiment.second_stage.batch
     for key, batch in batches.items():
@@ -202,20 +196,12 @@ def check_data(experiment, image_set, replicas):
             raise UserError(f"{key} must be at least the number of devices, {replicas}. Received: {batch}")
         if image_set.n_train < batch:
             raise UserError(f"{image_set.n_train} training images are fewer than a batch of {batch}; add some, or lower {key}")
-    if shift >= min(sides_of_images):
-        raise UserError(f"data.shift must be smaller than the sides of the images, {shown} pixels. Received: {shift:g}")
     if any(side % factor for side in sides_of_images):
+        shown = "x".join(map(str, sides_of_images))
         raise UserError(f"task.factor must divide the sides of the images, {shown} pixels. Received: {factor}")
     latent, prior = (experiment.tables[table]["name"] for table in ("latent", "prior"))
     if prior == "autoregressive" and not issubclass(LATENTS[latent], Discrete):
         raise UserError(f"prior.name = autoregressive needs a discrete code: latent.name = fsq or vq. Received: {latent}")
-    # these halve the sides; what they cannot halve they would pass to the latent as it is
-    small = [side // factor for side in sides_of_images]
-    if factor > 1 and experiment.tables["encoder"]["name"] in ("conv", "residual") and not sides(*small, 1):
-        raise UserError(
-            f"task.factor = {factor} leaves {small[0]}x{small[1]} pixels, too few for the encoder; lower it, or set "
-            "encoder.name to dense or spatial"
-        )
 
 
 def describe(experiment, image_set, origin=None):

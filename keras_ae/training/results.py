@@ -108,21 +108,17 @@ def draw(run, image_set, folder):
     title = f"{name}: held-out images and their reconstructions from {latent_dim} numbers"
     figures.reconstructions(kinds, folder / "reconstructions.png", title)
 
-    rows, classes = {}, np.arange(64, dtype="int32") % max(1, len(image_set.labels))
+    classes = np.arange(64, dtype="int32") % max(1, len(image_set.labels))
     priors = {"normal": ("N(0, I)", mixture.Normal(latent_dim)), "fitted": ("fitted prior", mixture.load_prior(run.prior))}
     for file, (label, prior) in priors.items():
         z = prior.sample(len(classes), experiment.training.seed, label=classes)
         drawn = np.asarray(apply(decoder, z=z, label=classes))
-        rows[label] = drawn[:8]
         figures.samples(drawn, folder / f"samples_{file}.png", f"{name}: samples, codes from {label}")
-    figures.rows(list(rows.values()), list(rows), folder / "priors.png", f"{name}: samples by the prior of their codes")
 
-    for path in (space.linear, space.spherical):
-        # of a single held-out image, to itself
-        between = path(z_mean[0], z_mean[min(1, len(z_mean) - 1)], 50)
-        frames = np.asarray(apply(decoder, z=between, label=np.repeat(shown["label"][:1], len(between))))
-        title = f"{name}: {path.__name__} interpolation between two held-out images"
-        figures.interpolation(frames, folder / f"interpolation_{path.__name__}.png", title)
+    # of a single held-out image, to itself
+    between = space.curve(z_mean[[0, min(1, len(z_mean) - 1)]], points=49).astype("float32")
+    frames = np.asarray(apply(decoder, z=between, label=np.repeat(shown["label"][:1], len(between))))
+    figures.interpolation(frames, folder / "interpolation.png", f"{name}: from a held-out image to another")
 
 
 def finish(run, image_set):
@@ -141,23 +137,6 @@ def finish(run, image_set):
     numbers = {name: value for name, value in measured["reconstruction"].items() if name != "n"}
     tracking.write_hyperparameters(run.tensorboard / "hparams", run.read_json("config")["tables"], numbers)
     run.write_json("metrics", measured)
-
-
-def advise(run, measured):
-    """A line where the model rebuilds worse than the PCA beside it: what to try. Else none.
-
-    A second stage pays for sharpness with a little error, 0.3 to 0.7 dB in those of this package, and is not advised against.
-    """
-    experiment, reference = run.experiment(), measured["baseline"]
-    below = reference["psnr"] - measured["reconstruction"]["psnr"]
-    if experiment.task() or below <= (0.75 if experiment.second_stage.epochs else 0.0):
-        return []
-    tries = ["--start-from exported/cats"] if not experiment.training.start_from else []
-    tries += [f"more pictures than {run.read_json('config')['data']['n_train']:,}"]
-    # patience may have ended it before
-    if run.first.epochs == experiment.training.epochs:
-        tries += [f"more epochs: {run.command('--set', f'training.epochs={2 * experiment.training.epochs}')}"]
-    return [f"below {reference['name']} by {below:.2f} dB; try {', or '.join(tries)}"]
 
 
 def summarize(run):
@@ -184,7 +163,6 @@ def summarize(run):
             f"{nats} (epoch {measured['best_epoch']} of {measured['epochs']}, {minutes:.1f} min)",
             f"run       {run}  (history.csv, metrics.json, weights)",
             f"pictures  {run.pictures}",
-            *advise(run, measured),
             f"watch     tensorboard --logdir {shlex.quote(str(run.tensorboard))}",
             f"export    python -m keras_ae.export --model {shlex.quote(str(run))} --out exported/{experiment.name}",
         ]

@@ -199,19 +199,15 @@ def new_run(root):
     return run
 
 
-def find_run(path):
-    """The run in the folder `path`, or the newest of the numbered ones inside it. UserError if there is none."""
+def find_run(path, complete=False):
+    """The run in the folder `path`, or the newest of the numbered ones inside it, or of those that are `complete`.
+
+    Raises UserError if there is none.
+    """
     runs = [run for run in (*_numbered(path), Run(path)) if run.exists]
     if not runs:
         raise UserError(f"no run in {path}; train one with python -m keras_ae.train experiments/NAME.toml")
-    return runs[-1]
-
-
-def find_complete_run(path):
-    """As `find_run`, but the newest complete run; UserError says how to complete one."""
-    ended = [run for run in (*_numbered(path), Run(path)) if run.exists and run.complete]
+    ended = [run for run in runs if run.complete or not complete]
     if not ended:
-        run = find_run(path)
-        command = f"python -m keras_ae.train ... --out {shlex.quote(str(run))} --resume"
-        raise UserError(f"the run in {run} is not complete; continue it with {command}")
+        raise UserError(f"the run in {runs[-1]} is not complete; continue it with {runs[-1].command()}")
     return ended[-1]

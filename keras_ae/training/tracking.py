@@ -52,7 +52,7 @@ TRACKERS = {"mlflow": open_mlflow, "wandb": open_wandb}
 def check_installed(name):
     """Raises UserError where the package of a tracker is not installed."""
     if name in TRACKERS and not importlib.util.find_spec(name):
-        raise UserError(f"training.track={name} needs the package {name}: pip install {name}")
+        raise UserError(f"training.track={name} needs the package {name}: pip install 'keras_ae[{name}]'")
 
 
 class Track(keras.callbacks.Callback):

@@ -1,0 +1,80 @@
+"""Exports on the Hugging Face Hub, at addresses hf://NAME/MODEL or hf://NAME/MODEL@REVISION.
+
+Only files of the kinds of an export are published and fetched, of which none is a pickle. The card contains their digests, and
+a file whose digest is another is refused before any of them is opened.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+from pathlib import Path
+
+from keras_ae.errors import UserError, explain
+from keras_ae.exports.card import read_card
+from keras_ae.exports.readme import readme
+
+ADDRESS = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
+# README.md has no digest: people change it on the hub's page, and no program reads it
+WITH_DIGEST = ["*.pb", "*.index", "*.data-00000-of-00001", "*.onnx", "*.tflite", "*.npz", "*.png"]
+KINDS = ["card.json", "README.md", *WITH_DIGEST]
+
+
+def read_address(address):
+    """The name NAME/MODEL and the revision, or None, of an address. Raises UserError."""
+    found = ADDRESS.fullmatch(address)
+    if not found:
+        raise UserError(f"an address on the hub is hf://NAME/MODEL, or hf://NAME/MODEL@REVISION. Received: {address}")
+    return found.groups()
+
+
+def digest_files(folder):
+    """{path in `folder`: SHA-256 in hexadecimal} of the files of an export that have a digest."""
+    found = sorted(path for kind in WITH_DIGEST for path in folder.rglob(kind))
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
+
+
+def stage(folder, address, license, place):
+    """Copy the export in `folder` to the new folder `place` as it is published; the digests of its files.
+
+    The card gets them, the licence and the address, and README.md is written from it.
+    """
+    read_address(address)
+    card = read_card(folder)
+    for path in [Path(folder) / name for name in digest_files(Path(folder))]:
+        copy = place / path.relative_to(folder)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+    card |= {"license": license, "address": address, "digests": digest_files(place)}
+    (place / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    (place / "README.md").write_text(readme(card), encoding="utf-8")
+    return card["digests"]
+
+
+def upload(place, address):
+    """Publish the folder `place`, which `stage` wrote; the model is made on the hub if it is not there. Returns its page."""
+    import huggingface_hub
+
+    name, revision = read_address(address)
+    with explain(f"cannot publish {address}", Exception):
+        page = huggingface_hub.create_repo(name, exist_ok=True)
+        huggingface_hub.upload_folder(repo_id=name, folder_path=place, revision=revision, allow_patterns=KINDS)
+    return page
+
+
+def fetch(address):
+    """The folder of the export at `address`, in the hub's cache. Raises UserError if it cannot be fetched or was changed."""
+    import huggingface_hub
+
+    name, revision = read_address(address)
+    with explain(f"cannot fetch {address}", Exception):
+        folder = Path(huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=KINDS))
+    named = read_card(folder).get("digests")
+    if not isinstance(named, dict):
+        raise UserError(f"{address}: its card has no digests; publish it with python -m keras_ae.publish")
+    found = digest_files(folder)
+    if changed := sorted(path for path in {*named, *found} if named.get(path) != found.get(path)):
+        raise UserError(
+            f"{address}: {changed[0]} is not the file that was published; name another @REVISION, or publish it again"
+        )
+    return folder
