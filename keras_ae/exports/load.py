@@ -390,6 +390,20 @@ class Exported:
 
         return self._batched(refine_rows, len(z), self._labels_for(len(z), labels), 32, progress)
 
+    def find_anomalies(self, images: ArrayLike, labels: ArrayLike | None = None) -> dict[str, np.ndarray]:
+        """Where images (n, H, W, C) differ from usual ones: "map" (n, H, W), "score" (n,), and "anomalous", bool (n,).
+
+        In units of the threshold, which is 1; a score is the largest number of a map. Raises UserError if the export has not
+        learned from usual images.
+        """
+        if "anomaly" not in self.card:
+            raise UserError(
+                f"{self.folder} knows no usual pictures; python -m keras_ae.score --reference DIR --keep learns them"
+            )
+        if isinstance(self._runtime, Onnx) and not (self.folder / "onnx" / "anomaly.onnx").exists():
+            return Exported(self.folder, self.label).find_anomalies(images, labels)
+        return self._run("anomaly", labels, images=self._floats(images))
+
     def generate(
         self,
         n: int,
