@@ -226,8 +226,8 @@ class Playground:
             os.symlink(name, path)
         else:
             Path(os.fsdecode(path)).write_bytes(contents)
-        run("score", ["--model", "export", "--data", "odd", "--out", "odd.csv"], statuses=(0,))
-        scored = Path("odd.csv").read_text(encoding="utf-8", errors="replace").count("intact-")
+        run("score", ["--model", "export", "--data", "odd", "--out", "odd_scores"], statuses=(0,))
+        scored = Path("odd_scores/scores.csv").read_text(encoding="utf-8", errors="replace").count("intact-")
         if scored < 3:
             raise Broken(f"{scored} of 3 intact pictures were scored")
 

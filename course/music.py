@@ -170,7 +170,7 @@ def melodies(models, image_set, seed, folder, *, n=1000, shown=6):
     z = model.encode(images)
     originals, rebuilt = from_images(to_uint8(images)), from_images(to_uint8(model.decode(z)))
     drawn = from_images(model.generate(n, seed)[0])
-    path = from_images(to_uint8(model.decode(space.spherical(z[0], z[1], shown + 1))))
+    path = from_images(to_uint8(model.decode(space.curve(z[:2], points=shown))))
     pairs = {}
     for index in range(shown // 2):
         pairs |= {f"original {index + 1}": originals[index], f"rebuilt {index + 1}": rebuilt[index]}

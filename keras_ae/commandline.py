@@ -24,6 +24,8 @@ from keras_ae.images import pictures
 UNREAD = 141
 # TensorFlow leaves oneDNN off on processors without AVX-512, at half the speed, and takes the whole memory of each GPU
 TENSORFLOW = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+# of setup.cfg, by the names under which their packages are imported; others are of the extra train
+EXTRAS = dict.fromkeys(("sklearn", "scipy", "joblib"), "folders") | {"av": "video", "huggingface_hub": "hub"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -231,7 +233,7 @@ def _explain(error, parser):
             return 2, "error: not enough memory; use fewer or smaller images, or a smaller model or batch"
         case ModuleNotFoundError() if not (error.name or "keras_ae").startswith("keras_ae"):
             missing = error.name.partition(".")[0]
-            extra = "folders" if missing in ("sklearn", "scipy", "joblib") else "train"
+            extra = EXTRAS.get(missing, "train")
             return 2, f"error: this needs the package {missing}, which is not installed; pip install 'keras_ae[{extra}]'"
         case _ if isinstance(error, tensorflow_error):
             return 2, f"error: {first_line(error)}"

@@ -28,8 +28,8 @@ from keras_ae.images import pictures
 def parse_seeds(text):
     """The numbers of a text such as 0-31 or 3,5,8-9. Raises ArgumentTypeError for another, and for more than 10,000."""
     with contextlib.suppress(ValueError, OverflowError):
-        ends = [[int(end) for end in part.split("-")] for part in text.split(",")]
-        ranges = [range(first, max(last) + 1 if last else first + 1) for first, *last in ends]
+        ends = [part.partition("-") for part in text.split(",")]
+        ranges = [range(int(first), int(last or first) + 1) for first, _, last in ends]
         if 2 <= sum(map(len, ranges)) <= 10_000:
             return list(itertools.chain(*ranges))
     raise argparse.ArgumentTypeError(f"must be 2 to 10,000 numbers, such as 0-31 or 3,5,8. Received: {text}")

@@ -76,6 +76,12 @@ def train(folder, words, minutes):
     return run.read_json("metrics")["reconstruction"] if run.complete else None
 
 
+def last_line(path):
+    """The last line of a log, or where it should be."""
+    lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines() if path.exists() else []
+    return lines[-1] if lines else f"no {path}"
+
+
 def write_results(path, study, words, title):
     """Write trials.csv and trials.html, with a chart, into the folder `path`. words: of each trial, by its number."""
     from matplotlib.figure import Figure
@@ -154,7 +160,7 @@ def main(arguments):
             measured = train(path / f"{number:03d}", words(number), each)
             if measured is None:
                 study.tell(number, state=optuna.trial.TrialState.FAIL)
-                print(f"trial {number} failed, see {path / f'{number:03d}.log'}", flush=True)
+                print(f"trial {number} failed: {last_line(path / f'{number:03d}.log')}", flush=True)
                 return
             # sharper than real images is no better
             study.tell(number, [measured["psnr"], min(1.0, measured["sharpness"])])

@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pytest
 
@@ -5,6 +7,7 @@ from keras_ae.data import copies
 from keras_ae.data.drawn_cats import draw, sample_factors
 
 
+@functools.cache
 def cat(index, size=64):
     return draw(sample_factors(3, index), size)
 

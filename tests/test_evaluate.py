@@ -5,7 +5,6 @@ import shutil
 
 import numpy as np
 import pytest
-from sklearn.decomposition import PCA
 
 from keras_ae import evaluate
 from keras_ae.data import pipeline
@@ -28,16 +27,6 @@ def quick():
         yield
 
 
-@pytest.mark.parametrize(("n", "latent_dim"), [(300, 5), (600, 40), (20, 128)])
-def test_components_rebuild_as_well_as_exact_ones(n, latent_dim):
-    spectrum = np.exp(-np.arange(192) / 20)
-    images = (RANDOM.normal(size=(n, 192)) * spectrum @ RANDOM.normal(size=(192, 192))).reshape(n, 8, 8, 3).astype("float32")
-    rebuilt = fit_pca(np.array_split(images, 7), latent_dim).rebuild(images)
-    exact = PCA(min(latent_dim, n)).fit(images.reshape(n, -1))
-    expected = exact.inverse_transform(exact.transform(images.reshape(n, -1))).reshape(images.shape)
-    assert np.mean((images - rebuilt) ** 2) <= 1.002 * np.mean((images - expected) ** 2) + 1e-5 * np.var(images)
-
-
 def test_images_beyond_the_memory_are_left_out_and_samples_have_the_spread_of_the_scores():
     images = (RANDOM.normal(size=(500, 48)) * np.linspace(0.3, 0.01, 48)).reshape(500, 4, 4, 3).astype("float32")
     some, all_of_some = fit_pca(np.array_split(images, 7), 10, most=48 * 400), fit_pca([images[:400]], 10)
@@ -47,12 +36,9 @@ def test_images_beyond_the_memory_are_left_out_and_samples_have_the_spread_of_th
 
 
 @pytest.fixture(scope="module")
-def judge(tmp_path_factory):
-    """A judge on 700 drawn cats of 32x32."""
-    folder = tmp_path_factory.mktemp("drawn")
-    for index in range(700):
-        pictures.write_png(folder / f"{index}.png", draw(sample_factors(3, index), 32))
-    return Judge(pipeline.load("folder", str(folder), 32, 3), 400)
+def judge():
+    """A judge on digits, enlarged to 32x32."""
+    return Judge(pipeline.load("digits", size=32), 400)
 
 
 def probabilistic_pca(judge, latent_dim):
@@ -70,8 +56,8 @@ def probabilistic_pca(judge, latent_dim):
 
 @pytest.fixture(scope="module")
 def numbers(judge):
-    """What the judge measures of models with codes of 1, 4 and 16 numbers."""
-    measured, _ = judge.measure_all([lambda size=size: probabilistic_pca(judge, size) for size in (1, 4, 16)])
+    """What the judge measures of models with codes of 1 and 16 numbers."""
+    measured, _ = judge.measure_all([lambda size=size: probabilistic_pca(judge, size) for size in (1, 16)])
     return measured
 
 
@@ -86,6 +72,11 @@ def test_better_models_get_better_numbers(judge, numbers):
     assert falls([found["importance_weighted"]["neg_elbo"] for found in likelihoods])
     for key in ("fd_gabor", "kernel"):
         assert falls([*(found[key] for found in samples), judge.floor(intervals=False)[key]]), key
+    for found in (rebuilt[-1], likelihoods[-1]["importance_weighted"]):
+        for name, (low, high) in found["intervals"].items():
+            assert low < found[name] < high, name
+    # no likelihood
+    assert not dict(judge.likelihood(judge.baseline(4)))
 
 
 def test_real_images_are_precise_complete_and_diverse(judge):
@@ -96,22 +87,6 @@ def test_real_images_are_precise_complete_and_diverse(judge):
     assert real["sharpness"] == pytest.approx(1, abs=0.1)
     # unbiased: zero lies in its interval
     assert abs(real["kernel"]) < np.ptp(real["intervals"]["kernel"])
-
-
-def test_more_draws_give_tighter_estimates_of_the_same_images_and_pca_has_none(judge, numbers):
-    found = numbers["16"]["likelihood"]
-    weighted = found["importance_weighted"]
-    assert weighted["neg_elbo"] > weighted["neg_importance_weighted_50"] > weighted["neg_importance_weighted_500"]
-    assert found["n"] == numbers["16"]["reconstruction"]["n"]
-    assert found["neg_elbo"] == pytest.approx(found["distortion"] + found["rate"])
-    assert 0 < found["active_units"] <= 16
-    assert not dict(judge.likelihood(judge.baseline(4)))
-
-
-def test_numbers_lie_in_their_intervals(numbers):
-    for found in (numbers["16"]["reconstruction"], numbers["16"]["likelihood"]["importance_weighted"]):
-        for name, (low, high) in found["intervals"].items():
-            assert low < found[name] < high, name
 
 
 def test_a_judge_compares_with_a_sample_and_says_so(folder, monkeypatch):

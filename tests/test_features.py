@@ -56,12 +56,3 @@ def test_inception_resizes_images_to_its_own_size_or_names_another_way(monkeypat
     monkeypatch.setattr(keras.applications, "InceptionV3", None)
     with pytest.raises(UserError, match="cannot be downloaded .*; use `features` gabor"):
         features.extractor("inception")
-
-
-def test_another_texture_than_the_usual_one_is_far():
-    usual, rebuilt = RANDOM.normal(0, 0.1, (2, 60, 64, 64, 3)).astype("float32")
-    texture = features.Texture(usual[:40], rebuilt[:40])
-    others = usual[40:] + waves(0)
-    assert texture(usual[40:], rebuilt[40:]).max() < texture(others, rebuilt[40:]).min()
-    with pytest.raises(UserError, match="19 usual images are too few"):
-        features.Texture(usual[:19], rebuilt[:19])

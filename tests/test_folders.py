@@ -1,6 +1,7 @@
 """The commands on a folder of pictures: copies, search, clusters, and the table of embed."""
 
 import csv
+import functools
 import os
 import shutil
 
@@ -28,6 +29,7 @@ def rows(path):
         return list(csv.DictReader(file))
 
 
+@functools.cache
 def cat(number, side=96):
     return Image.fromarray(draw(sample_factors(11, number), side))
 

@@ -29,17 +29,12 @@ def test_each_property_reads_its_own_place(name, less, more):
             assert abs(high[index] - low[index]) < 1e-6
 
 
-def test_halves_are_compared():
+def test_halves_are_compared_and_grey_images_have_no_warmth():
     image = np.zeros((1, 32, 32, 3), "float32")
     image[:, 16:] = 0.5
-    assert properties.muzzle(image)[0] == pytest.approx(0.5)
-    assert properties.side_light(image)[0] == pytest.approx(0)
     turned = image.transpose(0, 2, 1, 3)
-    assert properties.side_light(turned)[0] == pytest.approx(0.5)
-    assert properties.muzzle(turned)[0] == pytest.approx(0)
-
-
-def test_grey_images_have_no_warmth_and_the_same_brightness():
+    for found, expected in ((image, (0.5, 0)), (turned, (0, 0.5))):
+        assert (properties.muzzle(found)[0], properties.side_light(found)[0]) == pytest.approx(expected)
     grey = np.random.default_rng(0).uniform(-1, 1, (4, 16, 16, 1)).astype("float32")
     values, coloured = properties.measure(grey), properties.measure(grey.repeat(3, axis=-1))
     np.testing.assert_allclose(values, coloured, atol=1e-6)

@@ -58,7 +58,7 @@ COMMANDS = {
     "generate": (generate, ["--n", 2, "--columns", 2], "drawn.png", (50, 16)),
     "reconstruct": (reconstruct, ["PHOTO"], "rebuilt.png", (24, 34)),
     "edit": (edit, ["--attribute", "side_light", "--examples", 50, "--steps", 2], "lit.png", (50, 16)),
-    "score": (score, ["--data", "FOLDER"], "scores.csv", None),
+    "score": (score, ["--data", "FOLDER"], "scores", None),
     "embed": (embed, ["--data", "FOLDER"], "embedding", None),
     "evaluate": (evaluate, ["--data", "FOLDER", "--n", 50, "--others", "FOLDER"], "report", None),
 }

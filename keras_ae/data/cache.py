@@ -202,7 +202,8 @@ def _copy_rows(source, rows, path):
 def _build(source, shape, white, fit, preparing, whole):
     """Decode a source in the folder `preparing`, where an earlier call may have ended anywhere; fill the folder `whole`."""
     pixels, thumbnails, entries = _decode(source, shape, white, fit, preparing)
-    warnings = _check_damage(source, [(i, entries["reason"][i].decode()) for i in np.flatnonzero(entries["reason"] != b"")])
+    damaged = np.flatnonzero(entries["reason"] != b"")
+    warnings = _check_damage(source, [(index, entries["reason"][index].decode()) for index in damaged])
     rows = np.flatnonzero(entries["reason"] == b"")
     rows = rows[_sort(entries["digest"][rows])]
     digests, sides = entries["digest"][rows], entries["side"][rows]
@@ -230,8 +231,8 @@ def _build(source, shape, white, fit, preparing, whole):
     names = "\0".join(source.names[row] for row in rows).encode()
     columns = {"digest": digests, "label": entries["label"][rows], "test": test, "names": np.frombuffer(names, "u1")}
     np.savez(whole / "index.npz", **columns)
-    damaged, n_test = int(np.sum(entries["reason"] != b"")), int(np.sum(test))
-    n_train = len(rows) - n_test
+    n_test = int(np.sum(test))
+    n_train, repeated = len(rows) - n_test, len(entries) - len(damaged) - len(rows)
     index = {
         "name": source.name,
         "n_train": n_train,
@@ -239,7 +240,7 @@ def _build(source, shape, white, fit, preparing, whole):
         "shape": shape,
         "labels": source.labels,
         "fingerprint": _fingerprint(_describe(shape, white if brightest else pictures.WHITE, fit), digests, test),
-        "summary": [_summarize(source, damaged, len(entries) - damaged - len(rows), near, n_train, n_test)],
+        "summary": [_summarize(source, len(damaged), repeated, near, n_train, n_test)],
         "warnings": warnings,
     }
     (whole / "index.json").write_text(json.dumps(index), encoding="utf-8")

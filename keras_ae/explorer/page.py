@@ -5,13 +5,13 @@ WebAssembly with SIMD and DecompressionStream: Chrome 123, Firefox 120, Safari 1
 """
 
 import base64
-import io
 import re
 import zlib
 from importlib import resources
 
 import numpy as np
 
+from keras_ae.data.sources import encode_png
 from keras_ae.errors import UserError
 from keras_ae.explorer import directions
 from keras_ae.exports.load import Exported
@@ -20,7 +20,7 @@ from keras_ae.images import pictures
 
 # each needs only scripts before it, and the names at their top levels differ
 SCRIPTS = ("random", "model", "tools", "page")
-NETWORKS = ("decoder", "encoder", "resize", "velocity")
+NETWORKS = ("decoder", "encoder", "resize", "velocity", "step")
 
 
 def read_asset(name):
@@ -88,8 +88,6 @@ def page_html(folder, seed=0, runtime="auto"):
     # directions are learned from these
     images, codes = model.generate(1000)
     first_image, first_code = (array[0] for array in model.generate(1, seed))
-    preview = io.BytesIO()
-    pictures.to_pillow(first_image).save(preview, "PNG")
     height, width, channels = model.input_shape
     return render(
         __package__,
@@ -101,7 +99,7 @@ def page_html(folder, seed=0, runtime="auto"):
         shown=pictures.describe_fit(model.input_shape, model.fit).replace("the picture", "your picture"),
         size=f"{width}x{height}{' in grey' * (channels == 1)}",
         ratio=f"{model.shape[1]} / {model.shape[0]}",
-        preview=base64.b64encode(preview.getvalue()).decode(),
+        preview=base64.b64encode(encode_png(pictures.to_pillow(first_image))).decode(),
         style=read_asset("style.css").decode(),
         script=join_scripts(),
         model=describe(model, images, codes, seed, first_code),

@@ -152,9 +152,13 @@ class Onnx(Runtime):
         def velocity(x, t, labels):
             return self.run("velocity", x=x, t=t, label=labels)["velocity"]
 
+        def step(token, position, cache, labels):
+            return self.run("step", ["logits", "kept"], token=token, position=position, cache=cache, label=labels).values()
+
         with explain(f"{path} cannot be read; export the model again", Exception), np.load(path) as file:
             samplers = {"normal": lambda _: normal, "mixture": philox.mixture_sampler}
             samplers["flow"] = functools.partial(philox.FlowSampler, velocity=velocity)
+            samplers["autoregressive"] = functools.partial(philox.autoregressive_sampler, step=step)
             return {"fitted": samplers[str(file["prior"])](dict(file)), "normal": normal}
 
     def draw(self, prior, first, n, seed, temperature, label):
@@ -385,6 +389,20 @@ class Exported:
             return self._with_gradients.refine(images[rows], z[rows], steps, label, visible, square)
 
         return self._batched(refine_rows, len(z), self._labels_for(len(z), labels), 32, progress)
+
+    def find_anomalies(self, images: ArrayLike, labels: ArrayLike | None = None) -> dict[str, np.ndarray]:
+        """Where images (n, H, W, C) differ from usual ones: "map" (n, H, W), "score" (n,), and "anomalous", bool (n,).
+
+        In units of the threshold, which is 1; a score is the largest number of a map. Raises UserError if the export has not
+        learned from usual images.
+        """
+        if "anomaly" not in self.card:
+            raise UserError(
+                f"{self.folder} knows no usual pictures; python -m keras_ae.score --reference DIR --keep learns them"
+            )
+        if isinstance(self._runtime, Onnx) and not (self.folder / "onnx" / "anomaly.onnx").exists():
+            return Exported(self.folder, self.label).find_anomalies(images, labels)
+        return self._run("anomaly", labels, images=self._floats(images))
 
     def generate(
         self,

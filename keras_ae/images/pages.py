@@ -16,12 +16,15 @@ def thumbnail(path):
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def write(path, rows, directory, said, sections):
+def write(path, rows, directory, said, sections, shown=None):
     """Write a table as the CSV file `path`, and a page on the folder `directory` beside it.
 
     rows: of the table, the first its header. said: lines of text. sections: {heading: cards}; a card is a picture file and
-    lines of text, and has a frame if one of them is "kept".
+    lines of text, and has a frame if one of them is "kept". shown: {file: the file that is drawn in its place}.
     """
+
+    def drawing(file):
+        return thumbnail((shown or {}).get(file, file))
 
     def name_of(file):
         return pictures.printable(os.path.relpath(file, directory))
@@ -29,5 +32,5 @@ def write(path, rows, directory, said, sections):
     with open(path, "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(rows)
     title = f"{path.stem.capitalize()}: {pictures.printable(directory)}"
-    page = render(__package__, "cards.html", title=title, said=said, sections=sections, thumbnail=thumbnail, name_of=name_of)
+    page = render(__package__, "cards.html", title=title, said=said, sections=sections, thumbnail=drawing, name_of=name_of)
     path.with_suffix(".html").write_text(page, encoding="utf-8")

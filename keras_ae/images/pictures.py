@@ -495,8 +495,10 @@ def write_film(path, frames, columns=None, milliseconds=60):
     with write_file(path) as partial, av.open(str(partial), "w", options={"movflags": "faststart"}) as film:
         film.metadata["comment"] = "keras_ae"
         rate = Fraction(1000 / milliseconds).limit_denominator(1000)
-        # x264's tree of macroblocks depends on memory that is not its own: the same frames would be other files
-        options = {"crf": "18", "preset": "veryfast", "x264-params": "mbtree=0"}
+        # frames of a slow walk differ by less than a level: key frames, and blocks that are skipped, would be seen as a pulse
+        even = "keyint=infinite:ipratio=1:bframes=0:no-fast-pskip=1:no-dct-decimate=1"
+        # the tree of macroblocks depends on memory that is not its own: the same frames would be other files
+        options = {"crf": "12", "preset": "veryfast", "x264-params": f"{even}:mbtree=0"}
         stream = film.add_stream("libx264", rate, options, pix_fmt="yuv420p")
         # sides of H.264 are even
         stream.width, stream.height = (side + side % 2 for side in _size_shown(first))

@@ -8,7 +8,6 @@ distances in it are called FID and KID. To add features, write a function that r
 import keras
 import numpy as np
 import tensorflow as tf
-from sklearn.covariance import ShrunkCovariance
 
 from keras_ae.errors import UserError
 from keras_ae.images.pictures import LUMINANCE_AND_COLOURS
@@ -48,16 +47,18 @@ def _cells(maps):
     return tf.reshape(pooled, (-1, GRID * GRID * maps.shape[-1]))
 
 
-def gabor(scales=4):
-    """Log energies of Gabor filters and mean colours on a 4x4 grid: (batch, 304). Images are resized to 64x64 first."""
+def energies(grey):
+    """Energies of Gabor filters of each orientation, (n, h, w, ORIENTATIONS), of maps (n, h, w, 1)."""
     filters = gabor_filters()
     margin = filters.shape[0] // 2
     edges = [[0, 0], [margin, margin], [margin, margin], [0, 0]]
+    waves = tf.nn.conv2d(tf.pad(grey, edges, "REFLECT"), filters, 1, "VALID")
+    pairs = tf.reshape(waves, (-1, *waves.shape[1:3], ORIENTATIONS, 2))
+    return tf.sqrt(tf.reduce_sum(tf.square(pairs), axis=-1) + 1e-8)
 
-    def energies(luminance):
-        waves = tf.nn.conv2d(tf.pad(luminance, edges, "REFLECT"), filters, 1, "VALID")
-        pairs = tf.reshape(waves, (-1, *waves.shape[1:3], ORIENTATIONS, 2))
-        return tf.sqrt(tf.reduce_sum(tf.square(pairs), axis=-1) + 1e-8)
+
+def gabor(scales=4):
+    """Log energies of Gabor filters and mean colours on a 4x4 grid: (batch, 304). Images are resized to 64x64 first."""
 
     def extract(images):
         maps = tf.tensordot(_in_colour(images, 64), LUMINANCE_AND_COLOURS, 1)
@@ -95,28 +96,3 @@ def extractor(name):
         return batched(lambda part: compiled(tf.constant(part)), images, batch).astype("float64")
 
     return features
-
-
-class Texture:
-    """How unusual the texture is that a model does not reproduce: the squared Mahalanobis distance from that of usual images.
-
-    A model that has only seen cats rebuilds anything as softly as a cat. What is missing then, the `gabor` features of the
-    image less those of its reconstruction, has the texture of a cat's fur, or of something else. Compare Lee et al. 2018
-    (arXiv:1807.03888), who use the distance on features of a classifier.
-
-    images, rebuilt: usual images and what the model makes of them, float32 (n, H, W, C) in [-1, 1]. Few images do not determine
-    304 x 304 covariances, which are therefore shrunk by a tenth. Raises UserError for fewer than 20 images.
-    """
-
-    def __init__(self, images, rebuilt):
-        if len(images) < 20:
-            raise UserError(f"{len(images)} usual images are too few; name a folder of at least 20 with `reference`")
-        self._extract = extractor("gabor")
-        self._usual = ShrunkCovariance(shrinkage=0.1).fit(self._missing(images, rebuilt))
-
-    def _missing(self, images, rebuilt):
-        return self._extract(images) - self._extract(rebuilt)
-
-    def __call__(self, images, rebuilt):
-        """Squared distances (n,); for usual images their mean is about the number of features that vary, at most 304."""
-        return self._usual.mahalanobis(self._missing(images, rebuilt))

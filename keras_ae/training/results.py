@@ -10,7 +10,7 @@ from keras_ae.data import pipeline, tasks
 from keras_ae.images import charts, figures
 from keras_ae.judge import metrics
 from keras_ae.judge.judge import fit_pca
-from keras_ae.models.networks import apply, is_conditional
+from keras_ae.models.networks import apply, codebook, is_conditional
 from keras_ae.priors import mixture, space
 from keras_ae.training import tracking
 
@@ -54,7 +54,7 @@ def fit_prior(run, image_set):
         if len(labels) < image_set.n_train:
             print(f"the prior and PCA are fitted to {len(labels):,} of {image_set.n_train:,} training images")
         known = (labels, len(image_set.labels)) if is_conditional(model.encoder) else (None, None)
-        prior = model.learned_prior() or kind.fit(codes, experiment.training.seed, *known, **arguments)
+        prior = model.learned_prior() or kind.fit(codes, experiment.training.seed, *known, codebook(model.encoder), **arguments)
         with files.write_file(run.prior) as path:
             mixture.save_prior(prior, path)
     return mixture.load_prior(run.prior)
@@ -81,6 +81,17 @@ def measure(encoder, decoder, image_set, task):
     return {"reconstruction": measure_pairs(rebuild), "baseline": {"name": name, **measure_pairs(baseline)}}
 
 
+def measure_codes(encoder, prior, image_set, task):
+    """Use of the codebook by held-out images, see `metrics.code_usage`, and the bits that a prior over its entries needs."""
+    encode = _compile(lambda batch: _encode(encoder, batch))
+    codes = [(encode(batch), batch["label"]) for batch in pipeline.batches(image_set, "test", BATCH, task)]
+    z, labels = map(np.concatenate, zip(*codes, strict=True))
+    numbers = metrics.code_usage(z, *codebook(encoder).shape)
+    if isinstance(prior, mixture.Autoregressive):
+        numbers["prior_bits"] = float(prior.neg_log_likelihood(z, labels).mean() / np.log(2))
+    return numbers
+
+
 def draw(run, image_set, folder):
     """Write every picture of a run into `folder`."""
     encoder, decoder = run.best_networks()
@@ -104,18 +115,19 @@ def draw(run, image_set, folder):
         drawn = np.asarray(apply(decoder, z=z, label=classes))
         figures.samples(drawn, folder / f"samples_{file}.png", f"{name}: samples, codes from {label}")
 
-    for path in (space.linear, space.spherical):
-        # of a single held-out image, to itself
-        between = path(z_mean[0], z_mean[min(1, len(z_mean) - 1)], 50)
-        frames = np.asarray(apply(decoder, z=between, label=np.repeat(shown["label"][:1], len(between))))
-        title = f"{name}: {path.__name__} interpolation between two held-out images"
-        figures.interpolation(frames, folder / f"interpolation_{path.__name__}.png", title)
+    # of a single held-out image, to itself
+    between = space.curve(z_mean[[0, min(1, len(z_mean) - 1)]], points=49).astype("float32")
+    frames = np.asarray(apply(decoder, z=between, label=np.repeat(shown["label"][:1], len(between))))
+    figures.interpolation(frames, folder / "interpolation.png", f"{name}: from a held-out image to another")
 
 
 def finish(run, image_set):
     """Measure and draw a run with a prior; it is complete when this ends."""
     encoder, decoder = run.best_networks()
-    measured = measure(encoder, decoder, image_set, run.experiment().task())
+    task = run.experiment().task()
+    measured = measure(encoder, decoder, image_set, task)
+    if codebook(encoder) is not None:
+        measured["codes"] = measure_codes(encoder, mixture.load_prior(run.prior), image_set, task)
     rows, best = run.history(), run.best()
     measured["neg_elbo_nats"] = {name: best[f"val_{name}"] for name in ("neg_elbo", "reconstruction", "kl")}
     measured |= {"epochs": len(rows), "best_epoch": best["epoch"]}
@@ -138,6 +150,12 @@ def summarize(run):
     nats = f"reconstruction {terms['reconstruction']:.1f} nats"
     if terms["kl"]:
         nats = f"negative ELBO {terms['neg_elbo']:.1f} nats = {nats} + KL {terms['kl']:.1f} nats"
+    if codes := measured.get("codes"):
+        of_prior = f", {codes['prior_bits']:.0f} by the prior" if "prior_bits" in codes else ""
+        lines.append(
+            f"{codes['used']:.0%} of {codes['entries']:,} entries used, perplexity {codes['perplexity']:.0f}; "
+            f"{codes['bits']:.0f} bits a picture{of_prior}"
+        )
     minutes = measured["training_seconds"] / 60
     return "\n".join(
         [
