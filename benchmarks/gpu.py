@@ -58,8 +58,9 @@ def open_devices(logical):
 
 
 def describe(arguments):
-    """The GPUs and libraries of this machine, and how many devices a strategy finds."""
+    """The GPUs and libraries of this machine, and how many devices a strategy finds; the images are prepared for the rows."""
     tf = open_devices(arguments.logical)
+    read(arguments)
     gpus = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
     names = [f"{one.get('device_name', 'GPU')}, compute capability {one.get('compute_capability')}" for one in gpus]
     built = {key: value for key, value in tf.sysconfig.get_build_info().items() if key in ("cuda_version", "cudnn_version")}

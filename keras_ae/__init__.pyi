@@ -25,6 +25,7 @@ from .models.networks import residual_encoder as residual_encoder
 from .models.networks import spatial_decoder as spatial_decoder
 from .models.networks import spatial_encoder as spatial_encoder
 from .models.vae import VAE as VAE
+from .priors.autoregressive import Autoregressive as Autoregressive
 from .priors.flow import Flow as Flow
 from .priors.mixture import Mixture as Mixture
 from .priors.mixture import Normal as Normal

@@ -13,6 +13,7 @@ from keras_ae.exports import save
 from keras_ae.exports.load import Exported
 from keras_ae.images import pictures
 from keras_ae.models import latents
+from keras_ae.priors.autoregressive import Autoregressive
 from keras_ae.priors.flow import Flow
 from keras_ae.priors.mixture import Mixture, Normal
 
@@ -42,12 +43,16 @@ def write_export(folder, shape, small, latent_dim, prior, data, classes=0, fit="
 
 @pytest.fixture(scope="module")
 def exports(tmp_path_factory, portable_files):
-    """Four exports: a flow in colour, a mixture with classes in grey, codes of two numbers with a larger picture, and bands."""
+    """Exports: a flow in colour, a mixture with classes in grey, codes of two numbers with a larger picture, bands, cells."""
     root = tmp_path_factory.mktemp("exports")
     keras.utils.set_random_seed(0)
     flow = Flow.fit(RANDOM.normal(size=(2, 300, 32)).astype("float32"), 0, None, width=16, blocks=2, steps=20)
     mixture = Mixture.fit(RANDOM.normal(size=(2, 300, 6)).astype("float32") ** 3, 0)
+    entries = np.array([[-1, 0], [0, 1], [1, -1]])
+    codes = entries[RANDOM.integers(0, 3, (40, 3))].reshape(40, 6)
+    cells = Autoregressive.fit(codes, codebook=entries, width=8, blocks=1, steps=2)
     with portable_files("onnx"):
+        write_export(root / "cells", (8, 8, 1), (8, 8, 1), 6, cells, "digits")
         write_export(root / "flow", (16, 16, 3), (16, 16, 3), 32, flow, "cat_faces")
         write_export(root / "classes", (8, 12, 1), (8, 12, 1), 6, mixture, "digits", classes=4, fit="pad")
         write_export(root / "plane", (16, 12, 3), (8, 6, 3), 2, Normal(2), "textures")
@@ -123,7 +128,7 @@ def compute(tab, call, *arguments):
     return np.array(tab.evaluate(script, [call, given]), "float32")
 
 
-@pytest.mark.parametrize("name", ["flow", "classes", "plane", "bands", "cats"])
+@pytest.mark.parametrize("name", ["flow", "classes", "plane", "bands", "cells", "cats"])
 def test_the_page_draws_and_encodes_what_python_does(shown, exports, name):
     if name == "cats" and not CATS.exists():
         pytest.skip("needs exported/cats, which an sdist has not")

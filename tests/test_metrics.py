@@ -69,3 +69,10 @@ def test_intervals_cover_the_truth():
         covered += low <= metrics.psnr(0.04) <= high
     assert covered >= 85
     assert metrics.intervals_of(metrics.means, {"l1": np.ones(80)}) == {"l1": [1, 1]}
+
+
+def test_the_use_of_a_codebook_counts_entries():
+    # of 8 entries with two channels, one is in half of the cells, two in a quarter
+    z = np.array([[0, 0, 1, 1], [0, 0, -1, 1]], "float32")
+    used = metrics.code_usage(np.repeat(z, 5, axis=0), 8, 2)
+    assert used == pytest.approx({"entries": 8, "used": 3 / 8, "perplexity": 2**1.5, "bits": 6})

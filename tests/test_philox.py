@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from keras_ae.priors import philox
+from keras_ae.priors.autoregressive import Autoregressive, transformer
 from keras_ae.priors.flow import Flow, velocity_network
 from keras_ae.priors.mixture import Mixture, Normal
 
@@ -28,6 +29,11 @@ def test_normals_are_those_of_tensorflow(size):
     np.testing.assert_allclose(philox.normals(SEEDS, size), expected, rtol=2e-6, atol=2e-6)
 
 
+def test_uniform_numbers_are_those_of_tensorflow():
+    expected = np.stack([tf.random.stateless_uniform((3, 5), seed) for seed in SEEDS])
+    np.testing.assert_array_equal(philox.uniforms(SEEDS, 15).reshape(-1, 3, 5), expected)
+
+
 def test_choices_are_those_of_tensorflow():
     seeds = [(seed, 2 * index) for seed in (0, 3) for index in range(300)]
     for logits in (np.log([0.2, 0.5, 0.3]), np.zeros(1), np.linspace(-3, 2, 20)):
@@ -43,7 +49,13 @@ def _flow(classes):
     return dataclasses.replace(prior, weights=RANDOM.normal(size=size, scale=0.3).astype("float16"))
 
 
-@pytest.mark.parametrize("name", ["mixture", "normal", "flow", "conditional flow"])
+def _autoregressive(classes):
+    whole, _ = transformer(2, 9, 8, 2, classes)
+    weights = RANDOM.normal(size=whole.count_params(), scale=0.3).astype("float16")
+    return Autoregressive(RANDOM.normal(size=(9, 2)).astype("float32"), 2, 8, 2, classes, weights)
+
+
+@pytest.mark.parametrize("name", ["mixture", "normal", "flow", "conditional flow", "autoregressive"])
 def test_every_prior_draws_the_same_codes_in_numpy(name):
     labels = None
     if name == "mixture":
@@ -51,6 +63,13 @@ def test_every_prior_draws_the_same_codes_in_numpy(name):
         sample = philox.mixture_sampler(dataclasses.asdict(prior))
     elif name == "normal":
         prior, sample = Normal(4), philox.normal_sampler(4)
+    elif name == "autoregressive":
+        prior, labels = _autoregressive(3), np.arange(50, dtype="int32") % 3
+        _, step = prior.networks()
+        arrays = {"codebook": prior.codebook, "cache": np.array(step.inputs[2].shape[1:])}
+        sample = philox.autoregressive_sampler(
+            arrays, lambda *inputs: [array.numpy() for array in step(inputs[: len(step.inputs)])]
+        )
     else:
         prior = _flow(3 if name == "conditional flow" else 0)
         labels = np.arange(50, dtype="int32") % 3 if prior.classes else None

@@ -3,13 +3,16 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 
+from keras_ae.errors import UserError
 from keras_ae.priors import mixture
+from keras_ae.priors.autoregressive import Autoregressive, transformer
 from keras_ae.priors.flow import Flow, velocity_network
 from keras_ae.priors.mixture import Mixture, Normal
 
 RANDOM = np.random.default_rng(0)
 TINY = {"width": 8, "blocks": 1, "steps": 4}
 ARGUMENTS = {"flow": TINY, "mixture": {"components": [2]}, "normal": {}}
+ARGUMENTS["autoregressive"] = TINY | {"codebook": np.linspace(-6, 6, 500)[:, None]}
 
 
 def two_clusters(n=4000):
@@ -117,6 +120,52 @@ def test_a_pool_has_the_distribution_of_the_prior_and_none_of_its_codes(kind, fl
     assert np.any(pool != prior.pool(3000, 1)) and not set(map(tuple, pool)) & set(map(tuple, sampled))
     for axis in (0, 1):
         assert stats.ks_2samp(pool[:, axis], sampled[:, axis]).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+def test_a_transformer_sees_earlier_cells_alone_and_steps_with_a_cache_evaluate_the_same(classes):
+    whole, step = transformer(5, 7, 8, 2, classes)
+    tokens, label = RANDOM.integers(0, 7, (4, 5), "int32"), [np.array([0, 1, 2, 0], "int32")] if classes else []
+    logits = np.asarray(whole([tokens, *label]))
+    for cell in range(5):
+        others = tokens.copy()
+        others[:, cell] = (others[:, cell] + 1) % 7
+        differs = np.abs(np.asarray(whole([others, *label])) - logits).max(axis=(0, 2)) > 1e-6
+        np.testing.assert_array_equal(differs, np.arange(5) > cell)
+    token, cache = np.full(4, 7, "int32"), np.zeros((4, 4, 5, 8), "float32")
+    for cell in range(5):
+        found, cache = map(np.asarray, step([token, np.full(4, cell, "int32"), cache, *label]))
+        np.testing.assert_allclose(found, logits[:, cell], atol=1e-5)
+        token = tokens[:, cell]
+    assert not classes or np.abs(whole([tokens, (label[0] + 1) % 3]) - logits).min(axis=(1, 2)).max() > 1e-6
+
+
+def test_probabilities_of_all_codes_sum_to_one_and_are_those_of_draws():
+    codebook = np.array([[1.0, 0.0], [-1.0, 2.0]])
+    codes = codebook[np.stack(np.meshgrid(*[[0, 1]] * 3), axis=-1).reshape(-1, 3)].reshape(8, 6).astype("float32")
+    prior = Autoregressive.fit(codes[[0, 0, 3, 5]], codebook=codebook, **TINY)
+    probabilities = np.exp(-prior.neg_log_likelihood(codes).astype("float64"))
+    np.testing.assert_allclose(probabilities.sum(), 1, rtol=1e-5)
+    drawn = draw(prior, 800)
+    counts = (np.abs(drawn[:, None] - codes) < 1e-6).all(axis=2).sum(axis=0)
+    assert counts.sum() == 800 and stats.chisquare(counts, 800 * probabilities / probabilities.sum()).pvalue > 1e-3
+    pool = prior.pool(50, 0)
+    np.testing.assert_array_equal(pool, prior.pool(50, 0))
+    assert (pool != drawn[:50]).any()
+
+
+def test_a_transformer_learns_what_cells_and_labels_tell_of_each_other():
+    codebook, labels = np.linspace(-1, 1, 4)[:, None], RANDOM.integers(0, 2, 600)
+    first = RANDOM.integers(0, 2, 600) + 2 * labels
+    codes = codebook[np.stack([first, first, 3 - first], axis=1), 0]
+    prior = Autoregressive.fit(codes, 0, labels, 2, codebook, width=32, blocks=1, steps=150)
+    # one bit is left to chance
+    assert abs(prior.neg_log_likelihood(codes, labels).mean() - np.log(2)) < 0.1
+    drawn = prior.sample(40, 0, label=np.arange(40) % 2).numpy()
+    assert np.mean(np.isclose(drawn[:, 0], -drawn[:, 2])) > 0.9 and np.mean((drawn[:, 0] > 0) == np.arange(40) % 2) > 0.9
+    assert len(np.unique(prior.sample(40, 0, 0.0, label=1), axis=0)) == 1
+    with pytest.raises(UserError, match="needs a discrete code: latent.name = 'fsq' or 'vq'"):
+        Autoregressive.fit(codes)
 
 
 def test_an_untrained_flow_is_the_normal_distribution_of_the_codes():

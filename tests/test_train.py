@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import keras
@@ -19,6 +20,7 @@ from keras_ae.data import pipeline
 from keras_ae.data.tasks import Variation
 from keras_ae.errors import UserError
 from keras_ae.exports.load import Exported
+from keras_ae.judge import judge
 from keras_ae.models import refiner
 from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder
 from keras_ae.models.optimizers import SCHEDULES
@@ -540,3 +542,45 @@ def test_exports_that_do_not_suit_are_refused_before_a_run_exists(tmp_path, othe
     (plain / "card.json").write_text(json.dumps(card | {"configuration": tables}))
     assert "the weights of its encoder do not fit: " in fails(train.main, *words, plain)
     assert not (tmp_path / "run").exists()
+
+
+SPATIAL = ["encoder.name=spatial", "encoder.width=8", "encoder.blocks=0", "encoder.halvings=2", "decoder.name=spatial"]
+SPATIAL += ["decoder.width=8", "decoder.blocks=0", "decoder.doublings=2", "data.name=digits"]
+
+
+@pytest.fixture
+def words(tmp_path):
+    """words(*overrides): what trains an experiment of digits with a map of 2x2 cells in tmp_path / "run"."""
+    (tmp_path / "maps.toml").write_text("[training]\nepochs = 1\nbatch = 256\nprecision = 'float32'\n")
+    start = [str(tmp_path / "maps.toml"), "--out", str(tmp_path / "run")]
+    return lambda *overrides: [*start, *[word for one in (*SPATIAL, *overrides) for word in ("--set", one)]]
+
+
+def test_discrete_codes_are_counted_and_drawn_alike_by_both_runtimes(words, tmp_path, undrawn, portable_files, capsys):
+    latent = ["latent.name=vq", "latent.dim=8", "latent.entries=6"]
+    prior = ["prior.name=autoregressive", "prior.width=8", "prior.blocks=1", "prior.steps=2"]
+    train.main(words(*latent, *prior))
+    assert re.search(r"of 6 entries used, perplexity \d; 10 bits a picture, \d+ by the prior", capsys.readouterr().out)
+    with portable_files("onnx"):
+        export.main(["--model", str(tmp_path / "run"), "--out", str(tmp_path / "made")])
+    tensorflow, onnx = (Exported(tmp_path / "made", runtime=runtime) for runtime in ("tensorflow", "onnx"))
+    assert tensorflow.card["codebook"] == {"entries": 6, "channels": 2} and tensorflow.code_shape == (2, 2, 2)
+    measured = tensorflow.card["held_out_codes"]
+    assert measured["bits"] == pytest.approx(4 * np.log2(6)) and measured["prior_bits"] > 0
+    for temperature in (0.0, 1.0):
+        (pixels, codes), (others, drawn) = (model.generate(20, 3, temperature, first=5) for model in (tensorflow, onnx))
+        np.testing.assert_allclose(drawn, codes, atol=1e-6)
+        assert np.abs(pixels.astype(int) - others).max() <= 1
+    assert len(np.unique(codes.reshape(-1, 2), axis=0)) == 6
+    held_out = pipeline.examples(pipeline.load("digits"), "test", 10_000)
+    cells = tensorflow.encode(held_out).reshape(-1, 1, 2)
+    assert np.abs(cells - np.unique(codes.reshape(-1, 2), axis=0)).max(axis=2).min(axis=1).max() < 1e-5
+    judging = types.SimpleNamespace(held_out=held_out)
+    numbers = dict(judge.Judge.codes(judging, judge.export_candidate(tensorflow, "made")))
+    assert numbers == pytest.approx({key: measured[key] for key in ("entries", "used", "perplexity", "bits")})
+
+
+def test_a_prior_over_entries_needs_discrete_codes(words, fails):
+    assert "needs a discrete code: latent.name = fsq or vq. Received: features" in fails(
+        train.main, *words("latent.name=features", "latent.dim=8", "prior.name=autoregressive")
+    )

@@ -44,6 +44,7 @@ NAMES = {
     "muon": "Muon for matrices and kernels of convolutions, Adam for the rest",
     "mixture": "a Gaussian mixture",
     "flow": "a flow, trained on the codes",
+    "autoregressive": "a transformer over the cells of discrete codes, trained on them",
 }
 # meaning of a key, or of a key in one table or name
 KEYS = {
@@ -60,6 +61,8 @@ KEYS = {
     "hidden": "dense layers of 256 features next to the code; a code of two numbers needs some",
     "width": "channels of the convolutions",
     "flow.width": "features of its layers",
+    "autoregressive.width": "features of its layers",
+    "autoregressive.blocks": "blocks of attention and dense layers",
     "halvings": "how often the side is halved",
     "doublings": "how often the side is doubled",
     "dim": "numbers of a code",
@@ -90,6 +93,7 @@ KEYS = {
     "clip_norm": "limit of the global norm of the gradients; 0: none",
     "learning_rate": "of both networks",
     "flow.learning_rate": "of AdamW, at its highest",
+    "autoregressive.learning_rate": "of AdamW, at its highest",
     "every": "epochs between two reductions",
     "schedule.factor": "by which the rate is multiplied",
     "schedule.patience": "epochs without a lower held-out loss before the rate is reduced",

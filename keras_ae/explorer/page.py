@@ -20,7 +20,7 @@ from keras_ae.images import pictures
 
 # each needs only scripts before it, and the names at their top levels differ
 SCRIPTS = ("random", "model", "tools", "page")
-NETWORKS = ("decoder", "encoder", "resize", "velocity")
+NETWORKS = ("decoder", "encoder", "resize", "velocity", "step")
 
 
 def read_asset(name):

@@ -41,10 +41,11 @@ CHECKS = {
     "task": lambda value: _is_table(value) and isinstance(value.get("name"), str),
     "configuration": lambda value: _is_table(value, dict | str),
     "data": _is_table,
+    "codebook": lambda value: _is_table(value, int),
     "held_out": lambda value: _is_table(value) and _is_positive(value.get("mse", 1)),
 }
 DEFAULTS = {"format": FORMAT, "labels": [], "task": {"name": "identity"}, "fit": "crop", "configuration": {}}
-OPTIONAL = ("data", "held_out")
+OPTIONAL = ("data", "codebook", "held_out")
 
 
 def read_card(folder):

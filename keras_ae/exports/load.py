@@ -152,9 +152,13 @@ class Onnx(Runtime):
         def velocity(x, t, labels):
             return self.run("velocity", x=x, t=t, label=labels)["velocity"]
 
+        def step(token, position, cache, labels):
+            return self.run("step", ["logits", "kept"], token=token, position=position, cache=cache, label=labels).values()
+
         with explain(f"{path} cannot be read; export the model again", Exception), np.load(path) as file:
             samplers = {"normal": lambda _: normal, "mixture": philox.mixture_sampler}
             samplers["flow"] = functools.partial(philox.FlowSampler, velocity=velocity)
+            samplers["autoregressive"] = functools.partial(philox.autoregressive_sampler, step=step)
             return {"fitted": samplers[str(file["prior"])](dict(file)), "normal": normal}
 
     def draw(self, prior, first, n, seed, temperature, label):

@@ -2,8 +2,8 @@
 
 encoder.onnx and decoder.onnx have the names and shapes of the SavedModels; the decoder gives `images` and `images_uint8`.
 resize.onnx makes images for the encoder of pictures of any size, as the signature `encode_uint8` does inside. prior.npz has the
-arrays of the fitted prior, and velocity.onnx the network of a flow; `priors.philox` draws codes from them. encoder.tflite and
-decoder.tflite are for phones and other small devices.
+arrays of the fitted prior, and velocity.onnx the network of a flow, or step.onnx a step of a transformer; `priors.philox` draws
+codes from them. encoder.tflite and decoder.tflite are for phones and other small devices.
 """
 
 import os
@@ -21,7 +21,11 @@ from keras_ae.errors import UserError, first_line
 from keras_ae.exports import load
 from keras_ae.images.pictures import place, scale, to_uint8
 from keras_ae.priors import mixture
+from keras_ae.priors.autoregressive import Autoregressive
 from keras_ae.priors.flow import Flow
+
+# of inputs that are no floats
+TYPES = dict.fromkeys(("label", "token", "position"), "int32")
 
 
 class _ChannelsFirst(layers.GroupNormalization):
@@ -55,7 +59,7 @@ def use_fast_layers(network):
 def name_network(network, names, choose):
     """The network as a model whose first inputs have these names. choose: from what it returns to {name: output}."""
     inputs = {
-        name: keras.Input(given.shape[1:], dtype="int32" if name == "label" else "float32", name=name)
+        name: keras.Input(given.shape[1:], dtype=TYPES.get(name, "float32"), name=name)
         for name, given in zip(names, network.inputs, strict=False)
     }
     given = list(inputs.values())
@@ -63,7 +67,7 @@ def name_network(network, names, choose):
 
 
 def name_networks(encoder, decoder, prior, encoder_outputs):
-    """{file: model} with the names of the contract: encoder, decoder, and the velocity of a flow. "z" is the mean code."""
+    """{file: model} with the names of the contract: encoder, decoder, and the network of a prior. "z" is the mean code."""
 
     def name_codes(codes):
         return {name: codes["z_mean" if name == "z" else name] for name in encoder_outputs}
@@ -78,6 +82,10 @@ def name_networks(encoder, decoder, prior, encoder_outputs):
     }
     if isinstance(prior, Flow):
         models["velocity"] = name_network(prior.velocity(), ["x", "t", "label"], lambda velocity: {"velocity": velocity})
+    if isinstance(prior, Autoregressive):
+        _, step = prior.networks()
+        names = ["token", "position", "cache", "label"]
+        models["step"] = name_network(step, names, lambda found: dict(zip(("logits", "kept"), found, strict=True)))
     return models
 
 
@@ -163,19 +171,24 @@ class LiteRT:
             return tf.lite.Interpreter(str(self.folder / f"{name}.tflite")).get_signature_runner()(**arrays)
 
 
-def differences(runtime, models, prior, classes, n=32):
+def differences(runtime, models, prior, card, n=32):
     """The greatest differences of n pictures from those of the networks, of 255: {"decoder", "encoder"}.
 
     runtime: has the method `run` of `load.Onnx`. models: of `name_networks`. Pictures are decoded from codes of the prior; an
-    encoder is compared by what the decoder makes of its codes, where it takes pictures of that size.
+    encoder is compared by what the decoder makes of its codes, where it takes pictures of that size. Of discrete codes, the
+    picture that differs most is left out: a value that lies between two entries may become either.
     """
-    labels = {"label": np.arange(n, dtype="int32") % classes} if classes else {}
+    labels = {"label": np.arange(n, dtype="int32") % len(card["labels"])} if card["labels"] else {}
+    place = -2 if "codebook" in card else -1
 
     def decode(z):
         return np.asarray(models["decoder"]({"z": z, **labels}, training=False)["images"])
 
+    def greatest(values, expected):
+        return np.sort(np.abs(values - expected).reshape(n, -1).max(axis=1))[place]
+
     def levels(images, expected):
-        return int(np.abs(to_uint8(images).astype(int) - to_uint8(expected)).max())
+        return int(greatest(to_uint8(images).astype(int), to_uint8(expected)))
 
     z = np.asarray(prior.sample(n, 0, 1.0, 0, *labels.values()))
     images = decode(z)
@@ -184,7 +197,7 @@ def differences(runtime, models, prior, classes, n=32):
         ours = np.asarray(models["encoder"]({"images": images, **labels}, training=False)["z"])
         found["encoder"] = levels(decode(runtime.run("encoder", images=images, **labels)["z"]), decode(ours))
     if isinstance(runtime, load.Onnx):
-        drawn = np.abs(runtime.draw("fitted", 0, n, 0, 1.0, labels.get("label"))["z"] - z).max() / max(z.std(), 1e-12)
+        drawn = greatest(runtime.draw("fitted", 0, n, 0, 1.0, labels.get("label"))["z"], z) / max(z.std(), 1e-12)
         if drawn > 1e-3:
             raise UserError(f"codes drawn without TensorFlow differ by {drawn:.2g} of their deviation")
     return found
@@ -195,11 +208,14 @@ def write_onnx_files(folder, models, prior, card, half):
     document = {key: str(card[key]) for key in ("experiment", "image_range") if key in card}
     document |= {"keras_ae": files.versions()["keras_ae"]}
     for name, model in models.items():
-        # the weights of a flow are float16 anyway
-        write_onnx(use_fast_layers(model), folder / f"{name}.onnx", half or name == "velocity", document)
+        # the weights of priors are float16 anyway
+        write_onnx(use_fast_layers(model), folder / f"{name}.onnx", half or name in ("velocity", "step"), document)
     write_resize(folder / "resize.onnx", card["input_shape"], card["fit"], document)
     if "velocity" in models:
         np.savez(folder / "prior.npz", prior="flow", mean=prior.mean, scale=prior.scale)
+    elif "step" in models:
+        cache = models["step"].input["cache"].shape[1:]
+        np.savez(folder / "prior.npz", prior="autoregressive", codebook=prior.codebook, cache=cache)
     else:
         mixture.save_prior(prior, folder / "prior.npz")
 
@@ -233,7 +249,7 @@ def write(folder, models, prior, card):
                 write_files(folder / kind, models, prior, card, storage == "float16")
                 # a GPU would round in another way
                 with tf.device("CPU:0"):
-                    found = differences(runtime(folder, card), models, prior, len(card["labels"]))
+                    found = differences(runtime(folder, card), models, prior, card)
                 if max(found.values()) <= 1:
                     break
             else:

@@ -134,7 +134,7 @@ def write(folder, encoder, decoder, prior, card, force=False, critic=None):
     """
     folder, channels = files.check_output(folder, force), decoder.outputs[0].shape[-1]
     bands = pictures.describe_bands(channels)
-    latent_dim = int(encoder.output["z_mean"].shape[-1])
+    latent_dim, entries = int(encoder.output["z_mean"].shape[-1]), networks.codebook(encoder)
     card = {
         "format": FORMAT,
         "fit": "crop",
@@ -147,6 +147,7 @@ def write(folder, encoder, decoder, prior, card, force=False, critic=None):
         "labels": list(card.get("labels", ())) if networks.is_conditional(encoder) else [],
         "latent_dim": latent_dim,
         "code_shape": list(networks.code_shape(encoder)),
+        **({} if entries is None else {"codebook": dict(zip(("entries", "channels"), entries.shape, strict=True))}),
         "encoder_outputs": ["z", "z_mean", "z_log_var"] if "z_log_var" in encoder.output else ["z"],
         "priors": ["fitted", "normal"],
         **({"bands": bands} if bands else {}),
@@ -246,7 +247,7 @@ def save(
     codes = batched(encode, order)
     if wrong := int((~np.isfinite(codes).all(axis=1)).sum()):
         raise UserError(f"the codes of {wrong} of {len(codes)} images are not finite: training diverged")
-    fitted = mixture.PRIORS[prior].fit(codes, seed, *of_order)
+    fitted = mixture.PRIORS[prior].fit(codes, seed, *of_order, networks.codebook(encoder))
     known = {"prior": {"name": prior}}
     # a likelihood of the user's own has another configuration, or none
     if isinstance(model.reconstruction, Likelihood):

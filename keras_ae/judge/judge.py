@@ -32,7 +32,7 @@ class Candidate:
     encode: images -> dict with "z" (n, latent_dim), of a VAE "z_mean" and "z_log_var" too. decode: z -> images.
     generate: (n, seed) -> new images in [-1, 1], or None without a generator. neg_log_likelihood: (images, reconstructions) ->
     nats (n,), or None for a Gaussian whose variance is measured. refine: (images, z) -> codes that are better for
-    reconstructions, or None.
+    reconstructions, or None. codebook: of discrete codes, {"entries", "channels"}, as a card has it.
     """
 
     name: str
@@ -42,6 +42,7 @@ class Candidate:
     generate: collections.abc.Callable | None = None
     neg_log_likelihood: collections.abc.Callable | None = None
     refine: collections.abc.Callable | None = None
+    codebook: dict | None = None
 
     def rebuild(self, images):
         """Reconstructions of images, (n, H, W, C)."""
@@ -72,7 +73,8 @@ def export_candidate(model, name, refinement_steps=0):
 
     if refinement_steps:
         return Candidate(name, model.latent_dim, lambda x: {"z": model.encode(x)}, model.decode, refine=refine)
-    return Candidate(name, model.latent_dim, model.codes, model.decode, generate, read_likelihood(model.card))
+    known = {"neg_log_likelihood": read_likelihood(model.card), "codebook": model.card.get("codebook")}
+    return Candidate(name, model.latent_dim, model.codes, model.decode, generate, **known)
 
 
 def name_folders(folders):
@@ -181,6 +183,11 @@ class Judge:
         yield from metrics.pool(values).items()
         yield "intervals", metrics.intervals_of(metrics.pool, values)
 
+    def codes(self, candidate):
+        """The pairs of `metrics.code_usage`; none where codes are not discrete."""
+        if candidate.codebook:
+            yield from metrics.code_usage(candidate.encode(self.held_out)["z"], **candidate.codebook).items()
+
     def likelihood(self, candidate):
         """The pairs of `likelihood.measure`."""
         # the variance of a Gaussian is measured on training images, never on those it is judged on
@@ -240,6 +247,7 @@ class Judge:
         sections = {
             "reconstruction": self.reconstruction(candidate, self.held_out),
             "others": () if self.others is None else self.reconstruction(candidate, self.others),
+            "codes": self.codes(candidate),
             "likelihood": self.likelihood(candidate),
             "samples": self.samples(candidate),
         }

@@ -34,6 +34,20 @@ def ms_ssim(images, reconstructions):
     return tf.image.ssim_multiscale(*pair, max_val=1.0, power_factors=tuple(SCALE_WEIGHTS), filter_size=WINDOW)
 
 
+def code_usage(z, entries, channels):
+    """Use of a codebook by discrete codes z (n, latent_dim), whose cells have so many channels: a dict of numbers.
+
+    used: share of the entries that occur. perplexity: exp of the entropy of the entries in all cells, at most their number.
+    bits: of a code, where each entry takes as many.
+    """
+    cells = np.reshape(z, (-1, channels))
+    _, counts = np.unique(cells, axis=0, return_counts=True)
+    shares = counts / len(cells)
+    bits = z.shape[1] / channels * np.log2(entries)
+    perplexity = np.exp(-np.sum(shares * np.log(shares)))
+    return {"entries": entries, "used": len(counts) / entries, "perplexity": float(perplexity), "bits": float(bits)}
+
+
 def gradient_energy(images):
     """Mean absolute difference of neighbouring pixels of each image, (batch,): how much fine structure it has."""
     down = tf.reduce_mean(tf.abs(images[:, 1:] - images[:, :-1]), axis=[1, 2, 3])

@@ -9,8 +9,10 @@ from keras_ae.files import render, versions, write_folder
 from keras_ae.images import charts, figures
 from keras_ae.priors.space import principal
 
+SECTIONS = ("reconstruction", "others", "codes", "likelihood")
 # of numbers on the page; of the others, two
-DIGITS = {"n": 0, "active_units": 0, "latent_dim": 0, "ssim": 3, "ms_ssim": 3, "bits_per_dimension": 3}
+DIGITS = dict.fromkeys(("n", "active_units", "latent_dim", "entries", "perplexity", "bits"), 0)
+DIGITS |= {"ssim": 3, "ms_ssim": 3, "bits_per_dimension": 3}
 DIGITS |= dict.fromkeys(("neg_elbo", "neg_importance_weighted_50", "neg_importance_weighted_500"), 1)
 DIGITS |= dict.fromkeys(("distortion", "rate", "aggregate_kl", "fid"), 1) | dict.fromkeys(("mse", "l1", "kid", "kernel"), 4)
 
@@ -28,7 +30,7 @@ def _format(numbers):
 
 def page_html(protocol, models, real, drawn):
     """The whole document, from the contents of metrics.json and the pictures of `draw`."""
-    rows = {key: {name: model[key] for name, model in models.items()} for key in ("reconstruction", "others", "likelihood")}
+    rows = {key: {name: model[key] for name, model in models.items()} for key in SECTIONS}
     rows["importance_weighted"] = {name: (found or {}).get("importance_weighted") for name, found in rows["likelihood"].items()}
     rows["samples"] = {name: model["samples"] for name, model in models.items()} | {"real images": real}
     tables = {key: {name: _format(numbers) for name, numbers in row.items() if numbers} for key, row in rows.items()}

@@ -96,17 +96,15 @@ class Discrete(Features):
     """What discrete codes share: features are cells, of `channels` adjacent values each, and are replaced by entries.
 
     A subclass has `channels`, `codebook`, an array or tensor (entries, channels), and `discretize`, from cells (n, channels) to
-    entries with the gradient of the cells (Bengio et al. 2013, arXiv:1308.3432).
+    their entries, and to what has the gradient of these (straight-through: Bengio et al. 2013, arXiv:1308.3432).
     """
 
     def call(self, features: tf.Tensor, training: bool = False) -> dict[str, tf.Tensor]:
         cells = ops.reshape(ops.cast(features, "float32"), (-1, self.channels))
-        return {"z_mean": ops.reshape(self.discretize(cells, training), (-1, self.dim))}
-
-
-def _straight_through(entries, cells):
-    # in this order the values are exactly those of the entries
-    return ops.stop_gradient(entries) + (cells - ops.stop_gradient(cells))
+        entries, cells = self.discretize(cells, training)
+        # in this order the values are exactly those of the entries
+        z = ops.stop_gradient(entries) + (cells - ops.stop_gradient(cells))
+        return {"z_mean": ops.reshape(z, (-1, self.dim))}
 
 
 @keras.saving.register_keras_serializable("keras_ae")
@@ -138,10 +136,10 @@ class FSQ(Discrete):
         values = np.meshgrid(*[np.linspace(-1, 1, count) for count in self.levels], indexing="ij")
         return np.stack(values, axis=-1).reshape(-1, self.channels).astype("float32")
 
-    def discretize(self, cells: tf.Tensor, training: bool) -> tf.Tensor:
+    def discretize(self, cells: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
         bounded = ops.tanh(cells)
         half = (np.array(self.levels, "float32") - 1) / 2
-        return _straight_through(ops.round((bounded + 1) * half) / half - 1, bounded)
+        return ops.round((bounded + 1) * half) / half - 1, bounded
 
 
 @keras.saving.register_keras_serializable("keras_ae")
@@ -184,16 +182,16 @@ class VQ(Discrete):
         """The values of each entry, float32 (entries, channels)."""
         return self.sums / ops.where(self.counts > 0, self.counts, 1.0)[:, None]
 
-    def discretize(self, cells: tf.Tensor, training: bool) -> tf.Tensor:
+    def discretize(self, cells: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
         codebook = ops.stop_gradient(self.codebook)
-        # of the squared distance, what differs between entries
-        nearest = ops.argmin(ops.sum(ops.square(codebook), axis=1) - 2 * ops.matmul(cells, ops.transpose(codebook)), axis=1)
+        # of the squared distance, what differs between entries; Keras' argmin has no ONNX form
+        nearest = tf.argmin(ops.sum(ops.square(codebook), axis=1) - 2 * ops.matmul(cells, ops.transpose(codebook)), axis=1)
         entries = ops.take(codebook, nearest, axis=0)
         if training and self.trainable:
             distance = ops.mean(ops.square(cells - entries))
             self.add_loss(self.commitment * self.dim * distance)
             self.update(ops.stop_gradient(cells), nearest)
-        return _straight_through(entries, cells)
+        return entries, cells
 
     def update(self, cells: tf.Tensor, nearest: tf.Tensor) -> None:
         """Move the entries towards cells (n, channels), of which each is nearest to the entry of a number, (n,)."""

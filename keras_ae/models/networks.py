@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import keras
+import numpy as np
 from annotated_types import Ge, Le, MaxLen, MinLen
 from keras import layers, ops
 
 from keras_ae.errors import UserError
-from keras_ae.models.latents import Features, Latent
+from keras_ae.models.latents import Discrete, Features, Latent
 
 ImageShape = tuple[int, int, int]
 Width = Annotated[int, Ge(1), Le(4096)]
@@ -55,6 +56,11 @@ def code_shape(encoder):
     """The shape of a code: (latent_dim,), or (height, width, channels) where the code is a flattened map."""
     flat = (int(encoder.output["z_mean"].shape[-1]),)
     return next((layer.map_shape for layer in layers_of(encoder) if isinstance(layer, Features)), flat)
+
+
+def codebook(encoder):
+    """The entries of a discrete code, (entries, channels); None where the code is none."""
+    return next((np.asarray(layer.codebook) for layer in layers_of(encoder) if isinstance(layer, Discrete)), None)
 
 
 def in_float32(network):

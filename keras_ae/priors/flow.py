@@ -52,6 +52,7 @@ class Flow:
         seed: int = 0,
         labels: ArrayLike | None = None,
         classes: int | None = None,
+        codebook: ArrayLike | None = None,
         *,
         width: Width = 320,
         blocks: Blocks = 3,
@@ -62,8 +63,8 @@ class Flow:
         """Train a flow on codes (n, latent_dim), or (views, n, latent_dim) of several views of each image.
 
         labels: class numbers (n,) of a conditional model, or None. classes: how many the model has; by default as many as the
-        labels say. AdamW with cosine decay over `steps` steps; of the moving averages of the weights, the one with the least
-        loss on a held-out twentieth of the images is kept. A progress bar is shown on stderr.
+        labels say. The codebook plays no role. AdamW with cosine decay over `steps` steps; of the moving averages of the
+        weights, the one with the least loss on a held-out twentieth of the images is kept. A progress bar is shown on stderr.
         """
         codes = np.asarray(codes, "float64")
         codes = codes.reshape(-1, *codes.shape[-2:])
@@ -83,14 +84,8 @@ class Flow:
     def velocity(self) -> keras.Model:
         """The trained network, as `velocity_network` describes it."""
         network = velocity_network(self.latent_dim, self.width, self.blocks, self.classes)
-        network.set_weights(self._weights_of(network))
+        network.set_weights(unpack(self.weights, network))
         return network
-
-    def _weights_of(self, network):
-        # in graphs they stay float16
-        shapes = [tuple(variable.shape) for variable in network.weights]
-        parts = tf.split(tf.cast(tf.constant(self.weights), tf.float32), [math.prod(shape) for shape in shapes])
-        return [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
 
     def sample(
         self, n: Number, seed: Number = 0, temperature: Number = 1.0, first: Number = 0, label: ArrayLike | None = None
@@ -129,30 +124,54 @@ class Flow:
         # outside of a graph that draws: it would create the variables again in each
         with tf.init_scope():
             network = velocity_network(self.latent_dim, self.width, self.blocks, self.classes)
-        number, real, numbers = tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.float32), tf.TensorSpec((None,), tf.int32)
 
-        @tf.function(input_signature=[number, number, real, number, numbers])
-        def draw(n, seed, temperature, first, labels):
-            weights = self._weights_of(network)
-            begin = first // BLOCK
-            blocks = (first + n - 1) // BLOCK - begin + 1
-            before = first - begin * BLOCK
-            labels = tf.pad(labels, [[before, blocks * BLOCK - before - n]])
+        def prepare():
+            weights = unpack(self.weights, network)
 
             def evaluate(inputs):
                 return network.stateless_call(weights, [], inputs)[0]
 
-            def draw_block(index):
-                numbers = (begin + index) * BLOCK + tf.range(BLOCK)
-                noise = [tf.random.stateless_normal((self.latent_dim,), tf.stack([seed, numbers[row]])) for row in range(BLOCK)]
-                own_labels = tf.slice(labels, [index * BLOCK], [BLOCK])
-                return self._follow(evaluate, temperature * tf.stack(noise), own_labels)
+            def draw_block(seeds, temperature, labels):
+                noise = [tf.random.stateless_normal((self.latent_dim,), seeds[row]) for row in range(BLOCK)]
+                return self._follow(evaluate, temperature * tf.stack(noise), labels)
 
-            spec = tf.TensorSpec((BLOCK, self.latent_dim), tf.float32)
-            codes = tf.map_fn(draw_block, tf.range(blocks), fn_output_signature=spec)
-            return tf.reshape(codes, (-1, self.latent_dim))[before : before + n]
+            return draw_block
 
-        return draw
+        return draw_in_blocks(prepare, self.latent_dim)
+
+
+def unpack(weights, network):
+    """The weights of a network, a list of tensors, from all of them in one row; in graphs they stay float16."""
+    shapes = [tuple(variable.shape) for variable in network.weights]
+    parts = tf.split(tf.cast(tf.constant(weights), tf.float32), [math.prod(shape) for shape in shapes])
+    return [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def draw_in_blocks(prepare, latent_dim):
+    """The function (n, seed, temperature, first, labels) -> codes (n, latent_dim) of a prior that draws whole blocks.
+
+    prepare: called once in the graph; returns a function (seeds (BLOCK, 2), temperature, labels (BLOCK,)) -> codes of a block.
+    """
+    number, real, numbers = tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.float32), tf.TensorSpec((None,), tf.int32)
+
+    @tf.function(input_signature=[number, number, real, number, numbers])
+    def draw(n, seed, temperature, first, labels):
+        draw_block = prepare()
+        begin = first // BLOCK
+        blocks = (first + n - 1) // BLOCK - begin + 1
+        before = first - begin * BLOCK
+        labels = tf.pad(labels, [[before, blocks * BLOCK - before - n]])
+
+        def draw_one(index):
+            numbers = (begin + index) * BLOCK + tf.range(BLOCK)
+            seeds = tf.stack([tf.fill((BLOCK,), seed), numbers], axis=1)
+            return draw_block(seeds, temperature, tf.slice(labels, [index * BLOCK], [BLOCK]))
+
+        spec = tf.TensorSpec((BLOCK, latent_dim), tf.float32)
+        codes = tf.map_fn(draw_one, tf.range(blocks), fn_output_signature=spec)
+        return tf.reshape(codes, (-1, latent_dim))[before : before + n]
+
+    return draw
 
 
 def velocity_network(latent_dim, width, blocks, classes=0, dropout=0.0, seed=0):
@@ -199,16 +218,44 @@ def _whiten(codes):
 
 
 def _train(network, whitened, labels, seed, steps, learning_rate, weight_decay):
-    """The moving average of the network's weights with the least held-out loss, a list of arrays.
-
-    whitened: codes (views, n, latent_dim) of about N(0, I). labels: (n,), or None.
-    """
+    """The weights of `minimize` for whitened codes (views, n, latent_dim), about N(0, I), with labels (n,), or None."""
     views, n, latent_dim = whitened.shape
     labels = np.zeros(n, "int32") if labels is None else labels
     # codes come in the order of their images' digests, which is random
     held_out = np.arange(n) % 20 == 0 if n >= 40 else np.zeros(n, bool)
     codes = tf.constant(whitened[:, ~held_out].reshape(-1, latent_dim))
     classes = tf.constant(np.tile(labels[~held_out], views))
+
+    def squared_error(network, training, codes, labels, noise, time):
+        x = (1 - time) * noise + time * codes
+        velocity = normal_velocity(x, time) + network([x, time, labels][: len(network.inputs)], training=training)
+        return tf.reduce_mean(tf.square(codes - noise - velocity))
+
+    def loss(network, index, batch=512):
+        numbers = tf.stack([seed, index])
+        rows = tf.random.stateless_uniform((batch,), numbers, 0, len(codes), tf.int32)
+        noise = tf.random.stateless_normal((batch, latent_dim), numbers + [1, 0])
+        # more often in the middle of the way: Esser et al. 2024 (arXiv:2403.03206)
+        time = tf.sigmoid(tf.random.stateless_normal((batch, 1), numbers + [2, 0]))
+        return squared_error(network, True, tf.gather(codes, rows), tf.gather(classes, rows), noise, time)
+
+    others, random = whitened[0, held_out], np.random.default_rng(seed)
+    repeats = max(1, -(-4096 // max(1, len(others))))
+    fixed = [np.repeat(others, repeats, axis=0), np.repeat(labels[held_out], repeats)]
+    fixed += [random.normal(size=fixed[0].shape).astype("float32"), random.uniform(size=(len(fixed[0]), 1)).astype("float32")]
+
+    def test(network):
+        return squared_error(network, False, *map(tf.constant, fixed))
+
+    return minimize(network, loss, test if len(others) else None, steps, learning_rate, weight_decay)
+
+
+def minimize(network, loss, test, steps, learning_rate, weight_decay):
+    """The moving average of the network's weights with the least held-out loss, a list of arrays; AdamW with cosine decay.
+
+    loss: (network, number of a step) -> the loss of a training batch, a scalar. test: network -> the held-out loss, or None,
+    for the last average. A progress bar is shown on stderr.
+    """
     decay = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
     optimizer = keras.optimizers.AdamW(decay, weight_decay=weight_decay, global_clipnorm=1.0)
     variables = network.trainable_variables
@@ -216,43 +263,25 @@ def _train(network, whitened, labels, seed, steps, learning_rate, weight_decay):
     average = keras.models.clone_model(network)
     average.set_weights(network.get_weights())
 
-    def loss(network, training, codes, labels, noise, time):
-        x = (1 - time) * noise + time * codes
-        velocity = normal_velocity(x, time) + network([x, time, labels][: len(network.inputs)], training=training)
-        return tf.reduce_mean(tf.square(codes - noise - velocity))
-
     @tf.function
-    def train_step(index, batch=512):
-        numbers = tf.stack([seed, index])
-        rows = tf.random.stateless_uniform((batch,), numbers, 0, len(codes), tf.int32)
-        noise = tf.random.stateless_normal((batch, latent_dim), numbers + [1, 0])
-        # more often in the middle of the way: Esser et al. 2024 (arXiv:2403.03206)
-        time = tf.sigmoid(tf.random.stateless_normal((batch, 1), numbers + [2, 0]))
+    def train_step(index):
         with tf.GradientTape() as tape:
-            value = loss(network, True, tf.gather(codes, rows), tf.gather(classes, rows), noise, time)
+            value = loss(network, index)
         optimizer.apply(tape.gradient(value, variables), variables)
         rate = tf.maximum(1 - 0.998, 1 / (tf.cast(index, tf.float32) + 1))
         for averaged, variable in zip(average.trainable_variables, variables, strict=True):
             averaged.assign_add(rate * (variable - averaged))
 
-    others, random = whitened[0, held_out], np.random.default_rng(seed)
-    repeats = max(1, -(-4096 // max(1, len(others))))
-    fixed = [np.repeat(others, repeats, axis=0), np.repeat(labels[held_out], repeats)]
-    fixed += [random.normal(size=fixed[0].shape).astype("float32"), random.uniform(size=(len(fixed[0]), 1)).astype("float32")]
-
-    @tf.function
-    def test_step():
-        return loss(average, False, *map(tf.constant, fixed))
-
+    test_step = tf.function(lambda: test(average))
     best, least = average.get_weights(), np.inf
     with trange(steps, desc="fitting the prior", unit="step", disable=None, leave=False) as bar:
         for index in bar:
             train_step(tf.constant(index))
             if index % 250 == 249 or index == steps - 1:
                 # without held-out codes, the last weights
-                value = float(test_step()) if len(others) else -index
+                value = float(test_step()) if test else -index
                 if value < least:
                     best, least = average.get_weights(), value
-                if len(others):
+                if test:
                     bar.set_postfix_str(f"held-out loss {value:.4f}")
     return best

@@ -3,7 +3,7 @@
 Fitting a density to the codes after training repairs the samples of autoencoders and VAEs alike (Ghosh et al. 2020,
 arXiv:1903.12436). scikit-learn is needed for fitting only; drawing is plain TensorFlow and a pure function of the seed.
 
-A prior is a dataclass of arrays and numbers with `fit(codes, seed, labels, classes, **arguments)`, `sample(n, seed,
+A prior is a dataclass of arrays and numbers with `fit(codes, seed, labels, classes, codebook, **arguments)`, `sample(n, seed,
 temperature, first, label)`, and `pool(n, seed, label)`, which draws for training. `views` is the number of views of each image
 whose codes `fit` wants: the image itself, then images varied as in training. To add a prior, write the class and name it in
 `PRIORS`.
@@ -12,7 +12,7 @@ whose codes `fit` wants: the image itself, then images varied as in training. To
 import dataclasses
 import warnings
 from collections.abc import Sequence
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 import tensorflow as tf
@@ -20,6 +20,7 @@ from annotated_types import Ge, Le, MaxLen, MinLen
 from numpy.typing import ArrayLike
 
 from keras_ae.priors import philox
+from keras_ae.priors.autoregressive import Autoregressive
 from keras_ae.priors.flow import Flow, Number
 
 Counts = Annotated[Sequence[Annotated[int, Ge(1), Le(1000)]], MinLen(1), MaxLen(16)]
@@ -45,6 +46,7 @@ class Mixture:
         seed: int = 0,
         labels: ArrayLike | None = None,
         classes: int | None = None,
+        codebook: ArrayLike | None = None,
         *,
         components: Counts = (1, 5, 10, 20),
         iterations: int = 300,
@@ -54,7 +56,7 @@ class Mixture:
         Numbers of components are tried in ascending order, as long as the likelihood of a held-out tenth of the codes rises.
         Fewer are used where there are fewer than 2 * latent_dim codes for each. A thousandth of the codes' variance is added to
         the diagonals of the covariances, so that small data sets and unused dimensions stay well-conditioned. The first 10,000
-        codes are used; labels and classes play no role. A fit ends after `iterations` at the latest.
+        codes are used; labels, classes and codebook play no role. A fit ends after `iterations` at the latest.
         """
         codes = np.asarray(codes)
         codes = codes.reshape(-1, codes.shape[-1])[:10_000].astype("float64")
@@ -120,8 +122,8 @@ class Normal:
     views = 1
 
     @classmethod
-    def fit(cls, codes: ArrayLike, seed: int = 0, labels: ArrayLike | None = None, classes: int | None = None) -> Self:
-        """N(0, I) over codes of the length of `codes` (..., latent_dim), whose values play no role."""
+    def fit(cls, codes: ArrayLike, seed: int = 0, *others: Any) -> Self:
+        """N(0, I) over codes of the length of `codes` (..., latent_dim); nothing else plays a role."""
         return cls(np.shape(codes)[-1])
 
     def sample(
@@ -140,7 +142,7 @@ class Normal:
         return np.random.default_rng((n, seed)).normal(size=(n, self.latent_dim)).astype("float32")
 
 
-PRIORS = {"mixture": Mixture, "flow": Flow, "normal": Normal}
+PRIORS = {"mixture": Mixture, "flow": Flow, "autoregressive": Autoregressive, "normal": Normal}
 
 
 def _best_trial(codes, counts, options):

@@ -40,15 +40,25 @@ def _words(seeds, count):
     return philox(counters, mixed[:, None, :2])
 
 
+def uniforms(seeds, size):
+    """`size` uniform numbers in [0, 1) of each seed, as `tf.random.stateless_uniform` draws them, float32 (n, size)."""
+    words = _words(seeds, -(-size // 4)).astype("uint32").reshape(len(seeds), -1)[:, :size]
+    # the lowest 23 bits are the mantissa of a number in [1, 2)
+    return ((words & np.uint32(0x7FFFFF)) | np.uint32(127 << 23)).view("float32") - np.float32(1)
+
+
+def gumbel(uniform, library):
+    """Gumbel noise from uniform numbers, with the functions of NumPy or `tf.math`: the greatest logit plus noise is a draw."""
+    return -library.log(-library.log(library.maximum(uniform, 1e-7)))
+
+
 def normals(seeds, size):
     """`size` standard normal numbers of each seed, float32 (n, size)."""
-    words = _words(seeds, -(-size // 4)).astype("uint32").reshape(len(seeds), -1, 2)
-    # the lowest 23 bits are the mantissa of a number in [1, 2)
-    uniform = ((words & np.uint32(0x7FFFFF)) | np.uint32(127 << 23)).view("float32") - np.float32(1)
+    uniform = uniforms(seeds, -(-size // 4) * 4).reshape(len(seeds), -1, 2)
     radius = np.sqrt(np.float32(-2) * np.log(np.maximum(uniform[..., 0], np.float32(1e-7))))
     angle = np.float32(2 * np.pi) * uniform[..., 1]
     pairs = np.stack([np.sin(angle) * radius, np.cos(angle) * radius], axis=-1)
-    return pairs.reshape(len(words), -1)[:, :size]
+    return pairs.reshape(len(uniform), -1)[:, :size]
 
 
 def cumulate(logits):
@@ -106,6 +116,23 @@ def advance(velocity, x, step):
     return x + length / 2 * (first + velocity(x + length * first, time + length))
 
 
+def in_blocks(draw_block):
+    """The prior that draws whole blocks with a function (seeds (BLOCK, 2), temperature, labels (BLOCK,)) -> codes."""
+
+    def sample(n, seed, temperature, first, label):
+        before = first % BLOCK
+        blocks = -(-(before + n) // BLOCK)
+        labels = np.zeros(blocks * BLOCK, "int32")
+        labels[before : before + n] = 0 if label is None else label
+        seeds = _pairs(seed, first - before + np.arange(len(labels)))
+        temperature = np.float32(temperature)
+        parts = zip(np.split(seeds, blocks), np.split(labels, blocks), strict=True)
+        codes = [draw_block(own, temperature, classes) for own, classes in parts]
+        return np.concatenate(codes)[before : before + n].astype("float32")
+
+    return sample
+
+
 class FlowSampler:
     """The prior `flow.Flow` with these arrays and its network, (x, t, labels) -> what it adds to `normal_velocity`."""
 
@@ -137,11 +164,29 @@ class FlowSampler:
 
     def __call__(self, n, seed, temperature, first, label):
         """Codes as all priors draw them, see above."""
-        before = first % BLOCK
-        blocks = -(-(before + n) // BLOCK)
-        labels = np.zeros(blocks * BLOCK, "int32")
-        labels[before : before + n] = 0 if label is None else label
-        numbers = first - before + np.arange(len(labels))
-        noise = np.float32(temperature) * normals(_pairs(seed, numbers), len(self._mean))
-        codes = [self.follow(*block) for block in zip(np.split(noise, blocks), np.split(labels, blocks), strict=True)]
-        return np.concatenate(codes)[before : before + n].astype("float32")
+
+        def draw_block(seeds, temperature, labels):
+            return self.follow(temperature * normals(seeds, len(self._mean)), labels)
+
+        return in_blocks(draw_block)(n, seed, temperature, first, label)
+
+
+def autoregressive_sampler(arrays, step):
+    """The prior `autoregressive.Autoregressive` of these arrays and its network, which draws one cell after another.
+
+    arrays: "codebook", and "cache", the shape of the cache without the batch. step: (token, position, cache, labels) -> logits
+    and cache.
+    """
+    codebook, shape = arrays["codebook"], arrays["cache"].astype(int)
+
+    def draw_block(seeds, temperature, labels):
+        cells, entries = shape[1], len(codebook)
+        noise = gumbel(uniforms(seeds, cells * entries), np).reshape(BLOCK, cells, entries)
+        token, cache, tokens = np.full(BLOCK, entries, "int32"), np.zeros((BLOCK, *shape), "float32"), []
+        for cell in range(cells):
+            logits, cache = step(token, np.full(BLOCK, cell, "int32"), cache, labels)
+            token = np.argmax(logits + temperature * noise[:, cell], axis=1).astype("int32")
+            tokens.append(token)
+        return codebook[np.stack(tokens, axis=1)].reshape(BLOCK, -1)
+
+    return in_blocks(draw_block)

@@ -158,7 +158,7 @@ CHOICES = {
     "objective": (OBJECTIVES, "vae"),
     "optimizer": (OPTIMIZERS, "adam"),
     "schedule": (SCHEDULES, "constant"),
-    "prior": ({name: PRIORS[name].fit for name in ("mixture", "flow")}, "mixture"),
+    "prior": ({name: PRIORS[name].fit for name in ("mixture", "flow", "autoregressive")}, "mixture"),
 }
 # the tables that describe networks
 NETWORKS = ("condition", "encoder", "decoder", "latent")

@@ -15,6 +15,7 @@ from keras_ae.errors import UserError, explain
 from keras_ae.exports.load import Exported, load_savedmodel
 from keras_ae.files import versions
 from keras_ae.models import refiner
+from keras_ae.models.latents import LATENTS, Discrete
 from keras_ae.priors import mixture
 from keras_ae.training import budget, callbacks, devices, results, tracking
 from keras_ae.training.experiment import NETWORKS, table_of
@@ -198,6 +199,9 @@ def check_data(experiment, image_set, replicas):
     if any(side % factor for side in sides_of_images):
         shown = "x".join(map(str, sides_of_images))
         raise UserError(f"task.factor must divide the sides of the images, {shown} pixels. Received: {factor}")
+    latent, prior = (experiment.tables[table]["name"] for table in ("latent", "prior"))
+    if prior == "autoregressive" and not issubclass(LATENTS[latent], Discrete):
+        raise UserError(f"prior.name = autoregressive needs a discrete code: latent.name = fsq or vq. Received: {latent}")
 
 
 def describe(experiment, image_set, origin=None):

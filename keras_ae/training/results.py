@@ -10,7 +10,7 @@ from keras_ae.data import pipeline, tasks
 from keras_ae.images import charts, figures
 from keras_ae.judge import metrics
 from keras_ae.judge.judge import fit_pca
-from keras_ae.models.networks import apply, is_conditional
+from keras_ae.models.networks import apply, codebook, is_conditional
 from keras_ae.priors import mixture, space
 from keras_ae.training import tracking
 
@@ -54,7 +54,7 @@ def fit_prior(run, image_set):
         if len(labels) < image_set.n_train:
             print(f"the prior and PCA are fitted to {len(labels):,} of {image_set.n_train:,} training images")
         known = (labels, len(image_set.labels)) if is_conditional(model.encoder) else (None, None)
-        prior = model.learned_prior() or kind.fit(codes, experiment.training.seed, *known, **arguments)
+        prior = model.learned_prior() or kind.fit(codes, experiment.training.seed, *known, codebook(model.encoder), **arguments)
         with files.write_file(run.prior) as path:
             mixture.save_prior(prior, path)
     return mixture.load_prior(run.prior)
@@ -79,6 +79,17 @@ def measure(encoder, decoder, image_set, task):
         baseline = _compile(lambda batch: tasks.enlarge(batch["inputs"], image_set.shape))
     rebuild = _compile(lambda batch: apply(decoder, z=_encode(encoder, batch), label=batch["label"]))
     return {"reconstruction": measure_pairs(rebuild), "baseline": {"name": name, **measure_pairs(baseline)}}
+
+
+def measure_codes(encoder, prior, image_set, task):
+    """Use of the codebook by held-out images, see `metrics.code_usage`, and the bits that a prior over its entries needs."""
+    encode = _compile(lambda batch: _encode(encoder, batch))
+    codes = [(encode(batch), batch["label"]) for batch in pipeline.batches(image_set, "test", BATCH, task)]
+    z, labels = map(np.concatenate, zip(*codes, strict=True))
+    numbers = metrics.code_usage(z, *codebook(encoder).shape)
+    if isinstance(prior, mixture.Autoregressive):
+        numbers["prior_bits"] = float(prior.neg_log_likelihood(z, labels).mean() / np.log(2))
+    return numbers
 
 
 def draw(run, image_set, folder):
@@ -113,7 +124,10 @@ def draw(run, image_set, folder):
 def finish(run, image_set):
     """Measure and draw a run with a prior; it is complete when this ends."""
     encoder, decoder = run.best_networks()
-    measured = measure(encoder, decoder, image_set, run.experiment().task())
+    task = run.experiment().task()
+    measured = measure(encoder, decoder, image_set, task)
+    if codebook(encoder) is not None:
+        measured["codes"] = measure_codes(encoder, mixture.load_prior(run.prior), image_set, task)
     rows, best = run.history(), run.best()
     measured["neg_elbo_nats"] = {name: best[f"val_{name}"] for name in ("neg_elbo", "reconstruction", "kl")}
     measured |= {"epochs": len(rows), "best_epoch": best["epoch"]}
@@ -136,6 +150,12 @@ def summarize(run):
     nats = f"reconstruction {terms['reconstruction']:.1f} nats"
     if terms["kl"]:
         nats = f"negative ELBO {terms['neg_elbo']:.1f} nats = {nats} + KL {terms['kl']:.1f} nats"
+    if codes := measured.get("codes"):
+        of_prior = f", {codes['prior_bits']:.0f} by the prior" if "prior_bits" in codes else ""
+        lines.append(
+            f"{codes['used']:.0%} of {codes['entries']:,} entries used, perplexity {codes['perplexity']:.0f}; "
+            f"{codes['bits']:.0f} bits a picture{of_prior}"
+        )
     minutes = measured["training_seconds"] / 60
     return "\n".join(
         [

@@ -181,6 +181,7 @@ class Run:
             "held_out": measured["reconstruction"],
             "held_out_baseline": measured["baseline"],
             "held_out_neg_elbo_nats": measured["neg_elbo_nats"],
+            **({"held_out_codes": measured["codes"]} if "codes" in measured else {}),
         }
 
 

@@ -1,6 +1,6 @@
 // An export in the page: its networks, which onnxruntime-web runs, and the prior that codes are drawn from.
 
-import { choice, normals } from "./random.js";
+import { choice, normals, uniforms } from "./random.js";
 
 // The bytes of a file that the page carries, deflated and in base64.
 async function readFile(name) {
@@ -40,15 +40,20 @@ export class Model {
     return this.#sessions[name];
   }
 
-  // One output of a network. inputs: {name: [values, shape]}
+  // One output of a network.
   async #run(name, output, inputs, label) {
+    return (await this.#outputs(name, [output], inputs, label))[output].data;
+  }
+
+  // Outputs of a network, tensors by name. inputs: {name: [values, shape]}
+  async #outputs(name, outputs, inputs, label) {
     const session = await this.#session(name);
     const all = session.inputNames.includes("label") ? { ...inputs, label: [Int32Array.of(label), [1]] } : inputs;
     const tensors = Object.entries(all).map(([key, [values, shape]]) => [key, new this.#runtime.Tensor(values, shape)]);
     // one run at a time: they share the stack of the WebAssembly module
-    const run = this.#queue.then(() => session.run(Object.fromEntries(tensors), [output]));
+    const run = this.#queue.then(() => session.run(Object.fromEntries(tensors), outputs));
     this.#queue = run.catch(() => {});
-    return (await run)[output].data;
+    return run;
   }
 
   // The picture of a code: floats in [-1, 1], (height, width, channels).
@@ -79,6 +84,7 @@ export class Model {
     // the page starts without the prior
     if (seed === this.seed && number === 0 && temperature === 1 && !label) return this.first.slice();
     if (this.prior === "flow") return this.#flow(normals([seed, number], latentDim), temperature, label);
+    if (this.prior === "autoregressive") return this.#transformer(seed, number, temperature, label);
     const epsilon = normals([seed, 2 * number + 1], latentDim).map((value) => temperature * value);
     if (this.prior === "normal") return epsilon;
     const component = choice([seed, 2 * number], arrays.weights);
@@ -101,6 +107,27 @@ export class Model {
       x = x.map((value, index) => value + (first[index] + second[index]) / 20);
     }
     return affine(this.arrays.scale, x, this.arrays.mean);
+  }
+
+  // One cell after another, as in priors/autoregressive.py.
+  async #transformer(seed, number, temperature, label) {
+    const { codebook, cache: shape } = this.arrays;
+    const cells = shape[1];
+    const channels = this.latentDim / cells;
+    const entries = codebook.length / channels;
+    const noise = uniforms([seed, number], cells * entries).map((value) => -temperature * Math.log(-Math.log(Math.max(value, 1e-7))));
+    let token = entries;
+    let cache = new Float32Array(shape.reduce((product, size) => product * size));
+    const z = new Float32Array(this.latentDim);
+    for (let cell = 0; cell < cells; cell++) {
+      const numbers = { token: [Int32Array.of(token), [1]], position: [Int32Array.of(cell), [1]] };
+      const { logits, kept } = await this.#outputs("step", ["logits", "kept"], { ...numbers, cache: [cache, [1, ...shape]] }, label);
+      const scores = logits.data.map((logit, entry) => logit + noise[cell * entries + entry]);
+      token = scores.indexOf(Math.max(...scores));
+      cache = kept.data;
+      z.set(codebook.subarray(token * channels, (token + 1) * channels), cell * channels);
+    }
+    return z;
   }
 }
 

@@ -20,6 +20,13 @@ function* words(seeds, count) {
   for (let group = 0; group < count; group++) yield philox([group, 0, mixed[2], mixed[3]], mixed);
 }
 
+// `length` uniform numbers in [0, 1).
+export function uniforms(seeds, length) {
+  const numbers = [];
+  for (const four of words(seeds, Math.ceil(length / 4))) numbers.push(...four.map((word) => (word & 0x7fffff) / 2 ** 23));
+  return numbers.slice(0, length);
+}
+
 // `length` standard normal numbers (Box and Muller 1958), in float32 as in Python.
 export function normals(seeds, length) {
   const { fround } = Math;
