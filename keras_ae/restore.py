@@ -60,7 +60,8 @@ def main(arguments):
     height, width, _ = model.shape
     image = pictures.read(arguments.picture, model.shape, model.white, model.fit)
     mask = pictures.read(arguments.mask, (height, width, 1), fit=model.fit)[..., 0] > 127
-    sides = [pictures.measure_sides(pictures.read_bytes(file)) for file in (arguments.picture, arguments.mask)]
+    files = arguments.picture, arguments.mask
+    sides = [pictures.measure_sides(pictures.open_picture(pictures.read_bytes(file))[0]) for file in files]
     if sides[0] != sides[1]:
         wanted, received = ("x".join(map(str, side)) for side in sides)
         raise UserError(f"`mask` must have the size of the picture, {wanted}. Received: {received}")

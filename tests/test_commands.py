@@ -52,7 +52,7 @@ import importlib, sys
 for name in {COMMANDS}:
     text = importlib.import_module("keras_ae." + name).main.parser().format_help()
     assert text.startswith("usage: python -m keras_ae." + name), text
-    assert ("--seed" in text or name in ("copies", "publish", "search")) and ("--out" in text or name == "publish")
+    assert ("--seed" in text or name in ("copies", "demo", "publish", "search")) and ("--out" in text or name == "publish")
 assert not {{"tensorflow", "keras", "matplotlib", "pydantic", "sklearn"}} & set(sys.modules)
 """
     began = time.perf_counter()

@@ -181,7 +181,7 @@ def page():
     for table, (functions, default) in experiment.CHOICES.items():
         lines += [f"## {table}, by default {default}", ""]
         # a module of the user's own may have added others
-        for name, function in ((n, f) for n, f in functions.items() if f.__module__.startswith("keras_ae.")):
+        for name, function in ((n, f) for n, f in functions.items() if (f.__module__ or "").startswith("keras_ae.")):
             model = experiment.table_of(function)
             properties = model.model_json_schema().get("properties")
             if properties and written.get(name) == properties:
