@@ -1,8 +1,9 @@
 """The search for anomalies as a part of an export: learned from usual images, and kept beside the networks.
 
 anomaly/ is a SavedModel, and onnx/anomaly.onnx the same for other programs: from `images` in [-1, 1], (n, H, W, C), to `map`,
-float32 (n, H, W), whose unit is the threshold; `score` (n,), the largest number of the map; and `anomalous`, whether that is
-above 1.
+float32 (n, H, W), whose unit is the threshold; `score` (n,), the largest number of the map, or a multiple of what a tenth of it
+exceeds if that is more: an image of something else is unusual everywhere, and in no place very; and `anomalous`, whether the
+score is above 1.
 """
 
 import json
@@ -43,7 +44,10 @@ class Detector(tf.Module):
         features = _apply(describe, usual[: max(FEWEST, anomalies.MOST // size)], labels[0], "learning")
         fitted = anomalies.fit_gaussians(features, lambda cells: tqdm(cells, "cells", disable=None, leave=False))
         self.means, self.factors = (tf.Variable(values, trainable=False) for values in fitted)
-        self.threshold = tf.Variable(1.0)
+        self.threshold, self.wide = tf.Variable(1.0), tf.Variable(1.0)
+        peaks, tenths = _peaks(_apply(self.find, usual[:1000], None if labels[0] is None else labels[0][:1000])["map"])
+        # one of 100 usual images exceeds either
+        self.wide.assign(np.quantile(peaks, 0.99) / np.quantile(tenths, 0.99))
         scores = _apply(self.find, held_out, labels[1], "threshold")["score"]
         threshold, expected = anomalies.choose_threshold(scores, false_alarms)
         self.threshold.assign(threshold)
@@ -65,12 +69,20 @@ class Detector(tf.Module):
         away = self._describe(images, *label) - self.means
         far = tf.norm(tf.einsum("nhwd,hwde->nhwe", away, self.factors), axis=-1, keepdims=True)
         found = tf.image.resize(far / self.threshold, images.shape[1:3])[..., 0]
-        score = tf.reduce_max(found, axis=(1, 2))
+        peaks, tenths = _peaks(found)
+        score = tf.maximum(peaks, self.wide * tenths)
         return {"map": found, "score": score, "anomalous": score > 1.0}
 
     def __call__(self, images, labels=None):
         """The dict of `find` as NumPy arrays, of uint8 images."""
         return _apply(self.find, images, labels)
+
+
+def _peaks(maps):
+    """The largest number of maps (n, H, W), and that which a tenth of each exceeds, both (n,)."""
+    height, width = maps.shape[1:]
+    largest, _ = tf.math.top_k(tf.reshape(maps, (-1, height * width)), height * width // 10)
+    return largest[:, 0], largest[:, -1]
 
 
 def _apply(function, images, labels, progress=None):

@@ -91,11 +91,10 @@ def pro(maps, masks, most=0.3):
 def measure(scores, anomalous, bad, maps, masks):
     """How well defects are found, {name: 0 to 1}: AUROC of images and of pixels, AUPRO up to 0.3, and F1 of the decisions.
 
-    scores, anomalous, bad: (n,), what was found, what was decided, and what is true; maps, masks: see `pro`.
+    scores, anomalous, bad: (n,), what was found, what was decided, and what is true; maps, masks: see `pro`. Without a marked
+    pixel there is nothing to say of pixels.
     """
-    return {
-        "image_auroc": float(roc_auc_score(bad, scores)),
-        "pixel_auroc": float(roc_auc_score(masks.ravel(), maps.ravel())),
-        "aupro": float(pro(maps, masks)),
-        "f1": float(f1_score(bad, anomalous)),
-    }
+    found = {"image_auroc": float(roc_auc_score(bad, scores)), "f1": float(f1_score(bad, anomalous))}
+    if masks.any():
+        found |= {"pixel_auroc": float(roc_auc_score(masks.ravel(), maps.ravel())), "aupro": float(pro(maps, masks))}
+    return found
