@@ -25,7 +25,7 @@ UNREAD = 141
 # TensorFlow leaves oneDNN off on processors without AVX-512, at half the speed, and takes the whole memory of each GPU
 TENSORFLOW = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
 # of setup.cfg, by the names under which their packages are imported; others are of the extra train
-EXTRAS = dict.fromkeys(("sklearn", "scipy", "joblib"), "folders") | {"av": "video", "huggingface_hub": "hub"}
+EXTRAS = dict.fromkeys(("sklearn", "scipy", "joblib"), "folders") | {"av": "video", "huggingface_hub": "hub", "optuna": "tune"}
 
 
 class Parser(argparse.ArgumentParser):

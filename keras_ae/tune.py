@@ -84,8 +84,6 @@ def last_line(path):
 
 def write_results(path, study, words, title):
     """Write trials.csv and trials.html, with a chart, into the folder `path`. words: of each trial, by its number."""
-    from matplotlib.figure import Figure
-
     from keras_ae.images import charts
 
     done = [trial for trial in study.trials if trial.values]
@@ -98,14 +96,12 @@ def write_results(path, study, words, title):
     header = ["trial", "PSNR dB", "sharpness", *names]
     table = io.StringIO()
     csv.writer(table).writerows([header, *rows])
-    figure = Figure(figsize=(6, 4))
-    axes = figure.subplots()
+    figure, axes = charts.new_axes(title, "held-out PSNR (dB)", "sharpness, of real images")
     for label, colour, inside in (("other trials", "tab:gray", False), ("front", "tab:orange", True)):
         chosen = [trial for trial in done if (trial.number in best) == inside]
         axes.scatter(*zip(*([trial.values for trial in chosen] or [(None, None)]), strict=True), color=colour, label=label)
         for trial in chosen:
             axes.annotate(str(trial.number), trial.values, xytext=(4, 4), textcoords="offset points", fontsize=8)
-    axes.set(xlabel="held-out PSNR (dB)", ylabel="sharpness, of real images")
     axes.legend()
     charts.save(figure, path / "trials.png")
     train = ["python", "-m", "keras_ae.train"]
@@ -127,10 +123,8 @@ def write_results(path, study, words, title):
     SEED,
 )
 def main(arguments):
-    try:
-        import optuna
-    except ImportError:
-        raise UserError("the search needs Optuna: pip install 'keras_ae[tune]'") from None
+    import optuna
+
     from keras_ae.training import experiment
 
     fixed, space = read_space(arguments.overrides)

@@ -36,6 +36,7 @@ class Detector(tf.Module):
         if min(len(usual), len(held_out) * 10) < FEWEST:
             raise UserError(f"{len(usual)} usual images and {len(held_out)} held out are too few; name a folder of 100 or more")
         self.encoder, self.decoder = (load_savedmodel(model.folder, name) for name in ("encoder", "decoder"))
+        self.sides = model.shape[:2]
         specs = [tf.TensorSpec((None, *model.shape), tf.float32, "images")]
         specs += [tf.TensorSpec((None,), tf.int32, "label")] if model.labels else []
         describe = tf.function(self._describe, specs, autograph=False)
@@ -45,19 +46,14 @@ class Detector(tf.Module):
         fitted = anomalies.fit_gaussians(features, lambda cells: tqdm(cells, "cells", disable=None, leave=False))
         self.means, self.factors = (tf.Variable(values, trainable=False) for values in fitted)
         self.threshold, self.wide = tf.Variable(1.0), tf.Variable(1.0)
-        peaks, tenths = _peaks(_apply(self.find, usual[:1000], None if labels[0] is None else labels[0][:1000])["map"])
+        peaks, tenths = _peaks(batched(self._compare, features[:1000], 64))
         # one of 100 usual images exceeds either
         self.wide.assign(np.quantile(peaks, 0.99) / np.quantile(tenths, 0.99))
         scores = _apply(self.find, held_out, labels[1], "threshold")["score"]
         threshold, expected = anomalies.choose_threshold(scores, false_alarms)
         self.threshold.assign(threshold)
-        self.about = {
-            "threshold": threshold,
-            "false_alarms": false_alarms,
-            "expected_false_alarms": expected,
-            "n_usual": len(features),
-            "n_held_out": len(held_out),
-        }
+        rates = {"threshold": threshold, "false_alarms": false_alarms, "expected_false_alarms": expected}
+        self.about = rates | {"n_usual": len(features), "n_held_out": len(held_out)}
 
     def _describe(self, images, *label):
         given = dict(zip(("label",), label, strict=False))
@@ -65,10 +61,13 @@ class Detector(tf.Module):
         rebuilt = self.decoder.signatures["serving_default"](z=z, **given)["images"]
         return anomalies.describe(images, tf.clip_by_value(rebuilt, -1.0, 1.0))
 
+    def _compare(self, features):
+        """Maps (n, H, W) of features of `_describe`."""
+        far = tf.norm(tf.einsum("nhwd,hwde->nhwe", features - self.means, self.factors), axis=-1, keepdims=True)
+        return tf.image.resize(far / self.threshold, self.sides)[..., 0]
+
     def _find(self, images, *label):
-        away = self._describe(images, *label) - self.means
-        far = tf.norm(tf.einsum("nhwd,hwde->nhwe", away, self.factors), axis=-1, keepdims=True)
-        found = tf.image.resize(far / self.threshold, images.shape[1:3])[..., 0]
+        found = self._compare(self._describe(images, *label))
         peaks, tenths = _peaks(found)
         score = tf.maximum(peaks, self.wide * tenths)
         return {"map": found, "score": score, "anomalous": score > 1.0}

@@ -40,15 +40,14 @@ def stage(folder, address, license, place):
     The card gets them, the licence and the address, and README.md is written from it.
     """
     read_address(address)
-    card = read_card(folder)
-    for path in [Path(folder) / name for name in digest_files(Path(folder))]:
-        copy = place / path.relative_to(folder)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
-    card |= {"license": license, "address": address, "digests": digest_files(place)}
+    card, digests = read_card(folder), digest_files(Path(folder))
+    for name in digests:
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(Path(folder) / name, place / name)
+    card |= {"license": license, "address": address, "digests": digests}
     (place / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     (place / "README.md").write_text(readme(card), encoding="utf-8")
-    return card["digests"]
+    return digests
 
 
 def upload(place, address):

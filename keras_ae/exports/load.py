@@ -287,16 +287,16 @@ class Exported:
 
         return space.batched(apply, np.arange(n), batch, progress)
 
-    def _run(self, name, labels, progress=None, **arrays):
-        """The outputs of a network for one array (n, ...), a dict of NumPy arrays."""
+    def _run(self, name, labels, progress=None, runtime=None, **arrays):
+        """The outputs of a network for one array (n, ...), a dict of NumPy arrays. runtime: another than that of the export."""
         ((key, values),) = arrays.items()
         if not len(values):
             # some processors' convolutions refuse an empty batch: the shapes come from one image of zeros
-            one = self._run(name, [0], **{key: np.zeros((1, *values.shape[1:]))})
+            one = self._run(name, [0], runtime=runtime, **{key: np.zeros((1, *values.shape[1:]))})
             return {name: made[:0] for name, made in one.items()}
 
         def run_rows(rows, label):
-            return self._runtime.run(name, label=label, **{key: np.asarray(values[rows], "float32")})
+            return (runtime or self._runtime).run(name, label=label, **{key: np.asarray(values[rows], "float32")})
 
         return self._batched(run_rows, len(values), self._labels_for(len(values), labels), progress=progress)
 
@@ -358,7 +358,7 @@ class Exported:
         return space.even(codes, self.decode(codes), steps)
 
     @functools.cached_property
-    def _with_gradients(self):
+    def _tensorflow(self):
         # not a second decoder in memory where one is
         return self._runtime if isinstance(self._runtime, TensorFlow) else TensorFlow(self.folder, self.card)
 
@@ -386,7 +386,7 @@ class Exported:
         images, square = self._floats(images), np.broadcast_to(pull, (self.latent_dim, self.latent_dim))
 
         def refine_rows(rows, label):
-            return self._with_gradients.refine(images[rows], z[rows], steps, label, visible, square)
+            return self._tensorflow.refine(images[rows], z[rows], steps, label, visible, square)
 
         return self._batched(refine_rows, len(z), self._labels_for(len(z), labels), 32, progress)
 
@@ -400,9 +400,9 @@ class Exported:
             raise UserError(
                 f"{self.folder} knows no usual pictures; python -m keras_ae.score --reference DIR --keep learns them"
             )
-        if isinstance(self._runtime, Onnx) and not (self.folder / "onnx" / "anomaly.onnx").exists():
-            return Exported(self.folder, self.label).find_anomalies(images, labels)
-        return self._run("anomaly", labels, images=self._floats(images))
+        # not every search has an ONNX form
+        runtime = None if (self.folder / "onnx" / "anomaly.onnx").exists() else self._tensorflow
+        return self._run("anomaly", labels, runtime=runtime, images=self._floats(images))
 
     def generate(
         self,

@@ -18,8 +18,8 @@ from numpy.typing import ArrayLike
 from scipy.spatial import KDTree
 
 from keras_ae.errors import UserError
-from keras_ae.priors import space
-from keras_ae.priors.flow import Blocks, Decay, Number, Rate, Steps, Width, draw_in_blocks, minimize, unpack
+from keras_ae.priors import flow, space
+from keras_ae.priors.flow import Blocks, Decay, Number, Rate, Steps, Width
 from keras_ae.priors.philox import BLOCK, gumbel
 
 
@@ -63,11 +63,9 @@ class Autoregressive:
             raise UserError("prior.name = 'autoregressive' needs a discrete code: latent.name = 'fsq' or 'vq'")
         codebook, codes = np.asarray(codebook, "float32"), np.asarray(codes)
         tokens = find_entries(codes, codebook).reshape(-1, codes.shape[-2], codes.shape[-1] // codebook.shape[1])
-        labels = None if labels is None else np.asarray(labels, "int32")
-        classes = 0 if labels is None else classes or int(labels.max()) + 1
+        classes = 0 if labels is None else classes or int(np.max(labels)) + 1
         whole, _ = transformer(tokens.shape[-1], len(codebook), width, blocks, classes, dropout=0.1, seed=seed)
         weights = _train(whole, tokens, labels, seed, steps, learning_rate, weight_decay)
-        weights = np.concatenate([np.ravel(array) for array in weights]).astype("float16")
         return cls(codebook, tokens.shape[-1], width, blocks, classes, weights)
 
     @property
@@ -78,7 +76,7 @@ class Autoregressive:
     def networks(self) -> tuple[keras.Model, keras.Model]:
         """The trained networks, as `transformer` describes them."""
         whole, step = transformer(self.cells, len(self.codebook), self.width, self.blocks, self.classes)
-        whole.set_weights(unpack(self.weights, whole))
+        whole.set_weights(flow.unpack(self.weights, whole))
         return whole, step
 
     def neg_log_likelihood(self, codes: ArrayLike, labels: ArrayLike | None = None) -> np.ndarray:
@@ -130,7 +128,7 @@ class Autoregressive:
 
             return draw_block
 
-        return draw_in_blocks(prepare, self.latent_dim)
+        return flow.draw_in_blocks(prepare, self.latent_dim)
 
 
 def find_entries(codes, codebook):
@@ -209,12 +207,8 @@ def _nats(whole, tokens, labels, training=False):
 
 def _train(whole, tokens, labels, seed, steps, learning_rate, weight_decay):
     """The weights of `flow.minimize` for tokens (views, n, cells) with labels (n,), or None."""
-    views, n, cells = tokens.shape
-    labels = np.zeros(n, "int32") if labels is None else labels
-    # codes come in the order of their images' digests, which is random
-    held_out = np.arange(n) % 20 == 0 if n >= 40 else np.zeros(n, bool)
-    codes, classes = tf.constant(tokens[:, ~held_out].reshape(-1, cells)), tf.constant(np.tile(labels[~held_out], views))
-    others = tokens[0, held_out][:512], labels[held_out][:512]
+    codes, classes, *others = flow.hold_out(tokens, labels)
+    others = [values[:512] for values in others]
 
     def loss(network, index, batch=64):
         rows = tf.random.stateless_uniform((batch,), tf.stack([seed, index]), 0, len(codes), tf.int32)
@@ -223,4 +217,4 @@ def _train(whole, tokens, labels, seed, steps, learning_rate, weight_decay):
     def test(network):
         return tf.reduce_mean(_nats(network, *map(tf.constant, others)))
 
-    return minimize(whole, loss, test if len(others[0]) else None, steps, learning_rate, weight_decay)
+    return flow.minimize(whole, loss, test if len(others[0]) else None, steps, learning_rate, weight_decay)

@@ -69,11 +69,9 @@ class Flow:
         codes = np.asarray(codes, "float64")
         codes = codes.reshape(-1, *codes.shape[-2:])
         mean, scale, whitened = _whiten(codes)
-        labels = None if labels is None else np.asarray(labels, "int32")
-        classes = 0 if labels is None else classes or int(labels.max()) + 1
+        classes = 0 if labels is None else classes or int(np.max(labels)) + 1
         network = velocity_network(codes.shape[-1], width, blocks, classes, dropout=0.1, seed=seed)
         weights = _train(network, whitened, labels, seed, steps, learning_rate, weight_decay)
-        weights = np.concatenate([np.ravel(array) for array in weights]).astype("float16")
         return cls(mean.astype("float32"), scale.astype("float32"), width, blocks, classes, weights)
 
     @property
@@ -140,8 +138,20 @@ class Flow:
         return draw_in_blocks(prepare, self.latent_dim)
 
 
+def hold_out(values, labels):
+    """Tensors of all views of most images and their classes, and arrays of one view of a twentieth of them, and theirs.
+
+    values: (views, n, ...), in the order of the digests of the images, which is random. labels: (n,), or None for zeros.
+    """
+    views, n = values.shape[:2]
+    labels = np.zeros(n, "int32") if labels is None else np.asarray(labels, "int32")
+    held_out = np.arange(n) % 20 == 0 if n >= 40 else np.zeros(n, bool)
+    training = values[:, ~held_out].reshape(-1, *values.shape[2:]), np.tile(labels[~held_out], views)
+    return *map(tf.constant, training), values[0, held_out], labels[held_out]
+
+
 def unpack(weights, network):
-    """The weights of a network, a list of tensors, from all of them in one row; in graphs they stay float16."""
+    """The weights of a network, a list of tensors, from all of them in one row of float16, which they stay in graphs."""
     shapes = [tuple(variable.shape) for variable in network.weights]
     parts = tf.split(tf.cast(tf.constant(weights), tf.float32), [math.prod(shape) for shape in shapes])
     return [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
@@ -219,12 +229,8 @@ def _whiten(codes):
 
 def _train(network, whitened, labels, seed, steps, learning_rate, weight_decay):
     """The weights of `minimize` for whitened codes (views, n, latent_dim), about N(0, I), with labels (n,), or None."""
-    views, n, latent_dim = whitened.shape
-    labels = np.zeros(n, "int32") if labels is None else labels
-    # codes come in the order of their images' digests, which is random
-    held_out = np.arange(n) % 20 == 0 if n >= 40 else np.zeros(n, bool)
-    codes = tf.constant(whitened[:, ~held_out].reshape(-1, latent_dim))
-    classes = tf.constant(np.tile(labels[~held_out], views))
+    latent_dim = whitened.shape[-1]
+    codes, classes, others, other_classes = hold_out(whitened, labels)
 
     def squared_error(network, training, codes, labels, noise, time):
         x = (1 - time) * noise + time * codes
@@ -239,9 +245,9 @@ def _train(network, whitened, labels, seed, steps, learning_rate, weight_decay):
         time = tf.sigmoid(tf.random.stateless_normal((batch, 1), numbers + [2, 0]))
         return squared_error(network, True, tf.gather(codes, rows), tf.gather(classes, rows), noise, time)
 
-    others, random = whitened[0, held_out], np.random.default_rng(seed)
+    random = np.random.default_rng(seed)
     repeats = max(1, -(-4096 // max(1, len(others))))
-    fixed = [np.repeat(others, repeats, axis=0), np.repeat(labels[held_out], repeats)]
+    fixed = [np.repeat(others, repeats, axis=0), np.repeat(other_classes, repeats)]
     fixed += [random.normal(size=fixed[0].shape).astype("float32"), random.uniform(size=(len(fixed[0]), 1)).astype("float32")]
 
     def test(network):
@@ -251,7 +257,7 @@ def _train(network, whitened, labels, seed, steps, learning_rate, weight_decay):
 
 
 def minimize(network, loss, test, steps, learning_rate, weight_decay):
-    """The moving average of the network's weights with the least held-out loss, a list of arrays; AdamW with cosine decay.
+    """The moving average of the network's weights with the least held-out loss, see `unpack`; AdamW with cosine decay.
 
     loss: (network, number of a step) -> the loss of a training batch, a scalar. test: network -> the held-out loss, or None,
     for the last average. A progress bar is shown on stderr.
@@ -284,4 +290,4 @@ def minimize(network, loss, test, steps, learning_rate, weight_decay):
                     best, least = average.get_weights(), value
                 if test:
                     bar.set_postfix_str(f"held-out loss {value:.4f}")
-    return best
+    return np.concatenate([np.ravel(array) for array in best]).astype("float16")
