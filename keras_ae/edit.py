@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_ae.commandline import EXPORT, SECONDS, check_out, command, number, open_model, option, out, warn, write_film
+from keras_ae.commandline import EXPORT, SECONDS, check_out, command, number, open_model, option, out, read_folder, write_film
 from keras_ae.data import drawn_cats
 from keras_ae.errors import UserError
 from keras_ae.images import pictures
@@ -23,10 +23,7 @@ def check_attribute(arguments):
 def find_direction(model, arguments):
     """The direction of the attribute in latent space, (latent_dim,): from two folders, generated pictures, or drawn cats."""
     if arguments.having:
-        folders = arguments.without, arguments.having
-        groups = [
-            pictures.read_all(pictures.find(folder), model.input_shape, warn, model.white, model.fit)[1] for folder in folders
-        ]
+        groups = [read_folder(model, folder) for folder in (arguments.without, arguments.having)]
         examples, values = np.concatenate(groups), np.repeat([0, 1], [len(group) for group in groups])
     elif arguments.attribute in PROPERTIES:
         drawn, codes = model.generate(arguments.examples, arguments.seed)
