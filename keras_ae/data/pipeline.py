@@ -68,8 +68,8 @@ def load(name="synthetic_cats", directory=None, size=None, channels=None, white=
         raise UserError(f"`white` is the brightest value of 16-bit files, a whole number from 1 to {WHITE}. Received: {white}")
     # a shell leaves ~ as it is after = and in files
     directory = os.path.expanduser(directory) if directory else None
-    _shape(64 if size is None else size, channels or 3, fit)
-    source = sources.open_source(name, directory)
+    height, width, _ = _shape(64 if size is None else size, channels or 3, fit)
+    source = sources.open_source(name, directory, max(height, width))
     shape = _shape((source.size or 64) if size is None else size, channels or source.channels or 3, fit)
     return cache.prepare(source, f"{name} {Path(directory).resolve() if directory else ''}", shape, white, fit)
 

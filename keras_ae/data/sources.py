@@ -157,8 +157,11 @@ def cat_faces(directory):
     return dataclasses.replace(folder(directory or download_cats()), name="cat_faces")
 
 
-def synthetic_cats(directory, name="synthetic_cats", simple=False):
-    """Cat faces drawn by a program, 8,400 to train on and 1,000 held out; the label is the pattern of the coat."""
+def synthetic_cats(directory, name="synthetic_cats", simple=False, size=64):
+    """Cat faces drawn by a program, 8,400 to train on and 1,000 held out; the label is the pattern of the coat.
+
+    simple: they differ in position, size and the hue of the background alone. size: side of the drawings, in pixels.
+    """
     # training and held-out cats come from different sequences of factors
     numbers = [(0, index, simple) for index in range(8400)] + [(1, index, simple) for index in range(1000)]
     names = [f"{('train', 'test')[side]}/{index}" for side, index, _ in numbers]
@@ -166,11 +169,12 @@ def synthetic_cats(directory, name="synthetic_cats", simple=False):
     def items():
         import tensorflow as tf
 
-        for name, (factors, image) in zip(names, drawn_cats.draw_all(numbers), strict=True):
+        for name, (factors, image) in zip(names, drawn_cats.draw_all(numbers, size), strict=True):
             # the digests of these bytes are part of the fingerprint
             yield Encoded(tf.io.encode_png(image).numpy(), factors.pattern, name.partition("/")[0])
 
-    return Source(name, names, "drawn 1", items, drawn_cats.PATTERNS, 64, 3)
+    stamp = "drawn 1" if size == 64 else f"drawn 1, {size} pixels"
+    return Source(name, names, stamp, items, drawn_cats.PATTERNS, 64, 3)
 
 
 def digits(directory):
@@ -244,9 +248,15 @@ SOURCES = {
 }
 
 
-def open_source(name, directory):
-    """The Source called `name`. Raises UserError if there is none, or if it cannot be read or prepared."""
-    return SOURCES[name](directory) if name in SOURCES else public(name, directory)
+def open_source(name, directory, size=64):
+    """The Source called `name`; `size` is the side of the images it is for: cats are drawn that large, from 64 pixels on.
+
+    Raises UserError if there is none, or if it cannot be read or prepared.
+    """
+    if name not in SOURCES:
+        return public(name, directory)
+    drawn = {"size": max(64, size)} if name in ("synthetic_cats", "simple_cats") else {}
+    return SOURCES[name](directory, **drawn)
 
 
 if __name__ == "__main__":
