@@ -16,10 +16,9 @@ ENDS = {
 
 
 def find_principal(images, codes, count):
-    """What moves images along their principal components: `count` directions (count, latent_dim), each of one deviation.
+    """Directions of codes (n, latent_dim) that move images (n, H, W, C) along their principal components, (count, latent_dim).
 
-    images: float32 (n, H, W, C), of codes (n, latent_dim). The codes are regressed on the leading components of the images, so
-    that the first direction is that which changes most pixels.
+    The codes are regressed on the leading components of the images: the first direction changes most pixels.
     """
     centred = images.reshape(len(images), -1) - images.reshape(len(images), -1).mean(axis=0)
     # by the Gram matrix, as large as the number of images: scikit-learn is not part of a small installation
@@ -32,8 +31,8 @@ def find_principal(images, codes, count):
 def find(images, codes, count=6):
     """The sliders of a model: a list of (name, (low end, high end), direction (latent_dim,)).
 
-    images: uint8 (n, H, W, C), what the model draws of codes (n, latent_dim). Properties that have names come first, for
-    images in colour; then `count` principal directions. Codes of two numbers have these.
+    images: uint8 (n, H, W, C), drawn of codes (n, latent_dim). Properties with names come first, for images in colour; then
+    `count` principal directions. Codes of two numbers have these.
     """
     if codes.shape[1] <= 2:
         return [(f"number {at + 1}", ("smaller", "larger"), step) for at, step in enumerate(np.diag(codes.std(axis=0)))]

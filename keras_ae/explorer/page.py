@@ -34,27 +34,26 @@ def join_scripts():
     return re.sub(r'^(import .* from "\./.*";\n|export )', "", text, flags=re.MULTILINE)
 
 
-def files_of(model):
-    """The files that the page holds, deflated: {name: bytes}."""
-    with np.load(model.folder / "onnx" / "prior.npz") as prior:
-        arrays = {f"prior.{name}": values.astype("<f4").tobytes() for name, values in prior.items() if name != "prior"}
+def list_files(model, arrays):
+    """The files that the page holds, deflated: {name: bytes}. arrays: of the prior."""
+    files = {f"prior.{name}": values.astype("<f4").tobytes() for name, values in arrays.items()}
     networks = [model.folder / "onnx" / f"{name}.onnx" for name in NETWORKS]
-    files = arrays | {file.name: file.read_bytes() for file in networks if file.exists()}
+    files |= {file.name: file.read_bytes() for file in networks if file.exists()}
     files["runtime.mjs"] = read_asset("onnxruntime-web.mjs")
     # no package index but npm has this file, and a page has to be made without network: it is part of this package
     runtime = {"runtime.wasm": read_asset("onnxruntime-web.wasm.deflated")}
     return {name: zlib.compress(values, 9) for name, values in files.items()} | runtime
 
 
-def describe(model, images, codes, seed, first):
-    """What the scripts know of an export, for JSON. images, codes: examples that it drew; first: the code of the first."""
-    with np.load(model.folder / "onnx" / "prior.npz") as prior:
-        name, arrays = str(prior["prior"]), [name for name in prior if name != "prior"]
+def describe(model, noun, seed, first, prior, arrays):
+    """What the scripts know of an export, for JSON. first: the code shown first. prior, arrays: its name, and its arrays."""
+    # directions are learned from these
+    images, codes = model.generate(1000)
     sliders = directions.find(images, codes)
     return {
         "seed": seed,
         "first": first.tolist(),
-        "noun": noun_of(model),
+        "noun": noun,
         "fit": model.fit,
         "shape": model.shape,
         "inputShape": model.input_shape,
@@ -62,18 +61,12 @@ def describe(model, images, codes, seed, first):
         "labels": model.labels,
         # pictures of a visitor have one or three bands
         "encodes": (model.folder / "onnx" / "encoder.onnx").exists() and model.input_shape[2] in (1, 3),
-        "prior": name,
-        "priorArrays": arrays,
+        "prior": prior,
+        "priorArrays": list(arrays),
         "directions": [{"name": name, "ends": ends, "step": step.round(6).tolist()} for name, ends, step in sliders],
         "mean": codes.mean(axis=0).tolist(),
         "deviation": codes.std(axis=0).tolist(),
     }
-
-
-def noun_of(model):
-    """What the page calls one picture."""
-    data = model.card.get("data", {}).get("name", "")
-    return "cat" if "cat" in data else "digit" if data in ("digits", "mnist") else "picture"
 
 
 def page_html(folder, seed=0, runtime="auto"):
@@ -82,18 +75,20 @@ def page_html(folder, seed=0, runtime="auto"):
     Raises UserError if the export has no ONNX files or no prior.
     """
     model = Exported(folder, runtime=runtime)
-    if not (model.folder / "onnx" / "prior.npz").exists():
+    if not (path := model.folder / "onnx" / "prior.npz").exists():
         reason = model.card.get("onnx", {}).get("missing", "export the model again with python -m keras_ae.export")
         raise UserError(f"{folder} has no onnx/, which the page is made from: {reason}")
-    # directions are learned from these
-    images, codes = model.generate(1000)
+    with np.load(path) as file:
+        arrays = dict(file)
+    prior, data = str(arrays.pop("prior")), model.card.get("data", {}).get("name", "")
+    noun = "cat" if "cat" in data else "digit" if data in ("digits", "mnist") else "picture"
     first_image, first_code = (array[0] for array in model.generate(1, seed))
     height, width, channels = model.input_shape
     return render(
         __package__,
         "page.html",
-        title=f"Explore the {noun_of(model)}s of {model.card['experiment']}",
-        noun=noun_of(model),
+        title=f"Explore the {noun}s of {model.card['experiment']}",
+        noun=noun,
         latent_dim=model.latent_dim,
         psnr=model.card.get("held_out", {}).get("psnr"),
         shown=pictures.describe_fit(model.input_shape, model.fit).replace("the picture", "your picture"),
@@ -102,6 +97,6 @@ def page_html(folder, seed=0, runtime="auto"):
         preview=base64.b64encode(encode_png(pictures.to_pillow(first_image))).decode(),
         style=read_asset("style.css").decode(),
         script=join_scripts(),
-        model=describe(model, images, codes, seed, first_code),
-        files={name: base64.b64encode(packed).decode() for name, packed in files_of(model).items()},
+        model=describe(model, noun, seed, first_code, prior, arrays),
+        files={name: base64.b64encode(packed).decode() for name, packed in list_files(model, arrays).items()},
     )
