@@ -55,7 +55,3 @@ def main(arguments):
                 link.symlink_to(os.path.abspath(paths[row]))
         pages.write(folder / "clusters.csv", [("file", "cluster", "distance"), *rows], arguments.data, [note], sections)
     print(f"{said} -> {path}: clusters.csv, clusters.html")
-
-
-if __name__ == "__main__":
-    main()

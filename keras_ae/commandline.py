@@ -86,7 +86,8 @@ CODES = (option("--model", default="", metavar="DIR", help="compare codes of thi
 def command(*options, prog=None, keras=True):
     """Declare a command: the decorated `body(arguments)` becomes `main(argv=None)`, see `run`; `main.parser()` is its parser.
 
-    prog: how it is called, if not as a module of `keras_ae`. keras: whether it needs Keras, unless it has the option --runtime.
+    It runs at once where its module is the program, as with python -m, and so stands last in it. prog: how it is called, if not
+    as a module of `keras_ae`. keras: whether it needs Keras, unless it has the option --runtime.
     """
 
     def declare(body):
@@ -102,6 +103,8 @@ def command(*options, prog=None, keras=True):
             run(parser(), body, argv, keras)
 
         main.parser = parser
+        if body.__module__ == "__main__":
+            sys.exit(main())
         return main
 
     return declare

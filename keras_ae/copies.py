@@ -127,7 +127,3 @@ def main(arguments):
         move([os.path.relpath(file, directory) for file in others], directory, target)
         said += f"; {len(others):,} files moved to {target}, from where --undo moves them back"
     print(f"{said} -> {path}: copies.csv, copies.html")
-
-
-if __name__ == "__main__":
-    main()

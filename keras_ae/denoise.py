@@ -9,7 +9,7 @@ from keras_ae.images import pictures
 
 
 def write_restored(path, force, files, kinds):
-    """Write PNGs with the names of the files, of the last of `kinds`, {label: uint8 images (n, H, W, C)}, and comparison.png."""
+    """Write the last of `kinds`, {label: uint8 images (n, H, W, C)}, as PNGs with the names of the files, and comparison.png."""
     from keras_ae.images import figures
 
     with write_folder(path, force) as folder:
@@ -44,7 +44,3 @@ def main(arguments):
     denoised = pictures.to_uint8(model.reconstruct(inputs, labels))
     write_restored(path, arguments.force, files, {"noisy": inputs, "denoised": denoised})
     print(f"{len(files)} pictures denoised by {model.folder} -> {path} (and comparison.png)")
-
-
-if __name__ == "__main__":
-    main()

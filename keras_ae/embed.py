@@ -89,7 +89,3 @@ def main(arguments):
         print(f"the map shows {len(images):,} of {len(z):,} pictures, evenly spaced")
     table = "codes.parquet" if parquet else "no codes.parquet without pip install 'keras_ae[parquet]'"
     print(f"codes of {len(z)} pictures, {z.shape[1]} numbers each -> {path}: codes.npy, codes.csv, map.png, {table}")
-
-
-if __name__ == "__main__":
-    main()

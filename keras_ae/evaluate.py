@@ -44,7 +44,3 @@ def main(arguments):
     makers += [functools.partial(judging.baseline, size) for size in sorted({model.latent_dim for model in models.values()})]
     print(report.write(out, judging, models, *judging.measure_all(makers), warnings, arguments.force))
     print(f"report  {out / 'index.html'}  (and metrics.json, pictures/)")
-
-
-if __name__ == "__main__":
-    main()

@@ -65,7 +65,3 @@ def main(arguments):
         pictures.write(path, pictures.to_uint8(model.decode(np.concatenate(codes))), columns=10 if walks == 1 else steps)
     way = "through the noise of the prior" if model.flow else "through codes"
     print(f"{steps} pictures {way} of {len(z)} pictures, from {model.folder} -> {path}")
-
-
-if __name__ == "__main__":
-    main()

@@ -336,7 +336,7 @@ def draw(factors, size=64, without=""):
 
 
 def draw_all(numbers, size=64):
-    """Factors and image (size, size, 3) of each of a list of cats, numbers = (seed, index, simple): a generator, on all cores."""
+    """Factors and image (size, size, 3) of each of a list of cats, (seed, index, simple), a generator; on all cores."""
     # programs that draw one cat start without it
     import joblib
 
