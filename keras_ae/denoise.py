@@ -9,7 +9,7 @@ from keras_ae.images import pictures
 
 
 def write_restored(path, force, files, kinds):
-    """Write the last of `kinds`, {label: uint8 images (n, H, W, C)}, as PNGs with the names of the files, and comparison.png."""
+    """Write the last of `kinds`, {label: uint8 images (n, H, W, C)}, as PNGs named as the files, and comparison.png."""
     from keras_ae.images import figures
 
     with write_folder(path, force) as folder:
