@@ -76,7 +76,7 @@ def test_better_models_get_better_numbers(judge, numbers):
         for name, (low, high) in found["intervals"].items():
             assert low < found[name] < high, name
     # no likelihood
-    assert not dict(judge.likelihood(judge.baseline(4)))
+    assert not dict(likelihood.measure(judge.baseline(4), judge.held_out, judge.real, 0))
 
 
 def test_real_images_are_precise_complete_and_diverse(judge):
