@@ -185,7 +185,6 @@ class Judge:
                 self.frechet_name: distances.frechet(real, generated),
                 self.kernel_name: distances.kernel(real, generated),
                 **distances.manifold(real, generated),
-                "diversity": distances.diversity(generated, real),
             }
 
         yield "n", len(images)
