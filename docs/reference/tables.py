@@ -10,8 +10,8 @@ sys.path.insert(0, str(ROOT))
 PAGE = Path(__file__).with_name("tables.md")
 HEAD = """# Tables and keys
 
-Every table of an [experiment file](experiments.md), its names, and every key with its default and, where it is first used, its meaning.
-On the command line: `--set table.key=value`. `docs/reference/tables.py` writes this page.
+Every table of an [experiment file](experiments.md), its names, and every key with its default and, where it is first used, its
+meaning. On the command line: `--set table.key=value`. `docs/reference/tables.py` writes this page.
 """
 NAMES = {
     "identity": "images are rebuilt from themselves",
