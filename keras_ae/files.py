@@ -11,10 +11,8 @@ of kinds that are hardly written by hand (`UNMARKED`) need none. Symbolic links 
 import contextlib
 import os
 import re
-import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from keras_ae import __version__
@@ -30,7 +28,6 @@ MARKS = {
     ".csv": re.compile(rb"\Afile,(label,z0|mse|group,kind|cluster)\b|\Aquery,rank,"),
 }
 UNMARKED = (".pb", ".index", ".data-00000-of-00001", ".onnx", ".tflite", ".npz", ".npy", ".parquet", "README.md")
-PARTIAL = ".keras_ae-"  # begins the names of folders with unfinished outputs
 
 
 def _is_marked(path):
@@ -95,7 +92,7 @@ def check_output(path, force=False, suffixes=()):
 def _beside(path):
     """Yield a new hidden folder beside `path`, for what will become it; the folder is removed at the end."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=path.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=".keras_ae-", dir=path.parent) as folder:
         yield Path(folder)
 
 
@@ -115,11 +112,6 @@ def write_folder(path, force=False):
     Raises UserError as `check_output` does, at the beginning and again at the end.
     """
     path = Path(os.path.realpath(check_output(path, force)))
-    # what killed processes left; one of a process that ends now may be gone
-    for left in path.parent.glob(f"{PARTIAL}*"):
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - os.path.getmtime(left) > 24 * 60 * 60:
-                shutil.rmtree(left, ignore_errors=True)
     with _beside(path) as folder:
         partial, old = folder / "new", folder / "old"
         partial.mkdir()
