@@ -52,15 +52,6 @@ def find_foreign(path):
     return foreign[0] if foreign else None
 
 
-def check_text(path):
-    """Raises UserError unless a path is Unicode: under LC_ALL=C, letters beyond ASCII may be single bytes to Python."""
-    try:
-        os.path.realpath(path).encode()
-    except UnicodeEncodeError:
-        advice = "choose plain letters, or set PYTHONUTF8=1"
-        raise UserError(f"TensorFlow writes no folder named {str(path)!r} here; {advice}") from None
-
-
 def check_output(path, force=False, suffixes=()):
     """The output `path` as a Path. suffixes: of a file, such as (".png", ".gif"); none for a folder.
 
@@ -75,9 +66,7 @@ def check_output(path, force=False, suffixes=()):
         raise UserError(f"an output must be local; copy it to {text} afterwards")
     path = Path(os.path.expanduser(path))
     place = Path(os.path.realpath(path))
-    if not suffixes:
-        check_text(path)
-    elif path.suffix.lower() not in suffixes:
+    if suffixes and path.suffix.lower() not in suffixes:
         raise UserError(f"the name of the output must end in {' or '.join(suffixes)}. Received: {text}")
     if place.exists() and not (place.is_file() or place.is_dir() and not suffixes):
         raise UserError(f"{text} is not a file; choose another name for the output")

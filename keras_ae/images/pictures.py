@@ -106,9 +106,9 @@ def choose(paths, directory, n=None, seed=0):
 
 
 def classes(paths, directory):
-    """For each path the name of the sub-folder of `directory` that contains it, "" where `directory` itself does."""
-    parents = [Path(path).relative_to(directory).parts[:-1] for path in paths]
-    return [parts[0] if parts else "" for parts in parents]
+    """For each path the name of the sub-folder of `directory` that contains it, "" where it does itself, or is None."""
+    parents = [Path(path).relative_to(directory).parts[:-1] if directory else () for path in paths]
+    return [printable(parts[0]) if parts else "" for parts in parents]
 
 
 def printable(path):
