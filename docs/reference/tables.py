@@ -10,8 +10,8 @@ sys.path.insert(0, str(ROOT))
 PAGE = Path(__file__).with_name("tables.md")
 HEAD = """# Tables and keys
 
-Every table of an [experiment file](experiments.md), its names, and every key with its default and, where it is first used, its
-meaning. On the command line: `--set table.key=value`. `docs/reference/tables.py` writes this page.
+Every table of an [experiment file](experiments.md), its names, and every key with its default, bounds below 10 and, where it is
+first used, its meaning. On the command line: `--set table.key=value`. `docs/reference/tables.py` writes this page.
 """
 NAMES = {
     "identity": "images are rebuilt from themselves",
@@ -57,12 +57,12 @@ KEYS = {
     "blocks": "residual blocks of each stage; the last number holds for further ones",
     "flow.blocks": "residual blocks",
     "spatial.blocks": "residual blocks",
-    "bottleneck": "channels between the last map and the code",
+    "bottleneck": "channels next to the code",
     "hidden": "dense layers of 256 features next to the code; two numbers need some",
     "width": "channels of the convolutions",
     "flow.width": "features of its layers",
     "autoregressive.width": "features of its layers",
-    "autoregressive.blocks": "blocks of attention and dense layers",
+    "autoregressive.blocks": "attention and dense layers",
     "halvings": "of the side",
     "doublings": "of the side",
     "dim": "numbers of a code",
@@ -78,8 +78,8 @@ KEYS = {
     "total_correlation": "additional weight of the total correlation: beta - 1 of a beta-TCVAE",
     "weight": "nats for which the adversarial loss counts",
     "factor.weight": "of the total correlation, beside that within the KL",
-    "infovae.weight": "of the discrepancy",
-    "wae.weight": "of the discrepancy",
+    "infovae.weight": "of the MMD",
+    "wae.weight": "of the MMD",
     "share": "of the KL that is left out",
     "iwae.draws": "codes for each image, all decoded in a step",
     "norm": "weight of half the squared norm of a code",
@@ -134,7 +134,7 @@ KEYS = {
     "critic_learning_rate": "of Muon for the critic",
     "refinement.final": "both rates at the end, as a share, along half a cosine",
     "critic_widths": "channels of the critic after each halving",
-    "critic_blocks": "residual blocks of the critic on each map",
+    "critic_blocks": "its residual blocks on each map",
     "penalty": "weight of the critic's squared gradients at real and decoded images (R1, R2)",
     "average": "decay of the decoder's moving average, for each step",
     "draws": "codes drawn from the prior when the stage begins, and used in turn",
@@ -151,7 +151,7 @@ def bounds(schema, kinds):
         return f"{kinds.get('array', 'each')} {bounds(schema['items'], {})}".removesuffix("each ")
     words = kinds.get(schema.get("type"), "")
     # larger ones stop mistakes alone
-    if schema.get("maximum", schema.get("exclusiveMaximum", 1000)) < 1000:
+    if schema.get("maximum", schema.get("exclusiveMaximum", 10)) < 10:
         low = f"[{schema['minimum']:g}" if "minimum" in schema else f"({schema['exclusiveMinimum']:g}"
         high = f"{schema['maximum']:g}]" if "maximum" in schema else f"{schema['exclusiveMaximum']:g})"
         words += f" in {low},{high}"
@@ -159,18 +159,24 @@ def bounds(schema, kinds):
 
 
 def key_lines(table, name, model, explained):
-    """A line for each key of a pydantic model; its meaning where it was not said before."""
+    """A line for each key of a pydantic model with its meaning, and one for all whose meaning was said before."""
+    known = []
     for key, schema in model.model_json_schema().get("properties", {}).items():
         # a default shows the type
         if schema.get("default") is None:
-            words = f"`{key}`, {bounds(schema, {'integer': 'int', 'string': 'text', 'array': 'list of int'})}"
+            words = f"`{key}`, {bounds(schema, {'integer': 'int', 'string': 'text', 'array': 'list of int'})}".strip()
         else:
             default = json.dumps(schema["default"], separators=(",", ":")).strip('"')
             words = f"`{key}={default}` {bounds(schema, {})}".strip()
         meaning = next(KEYS[one] for one in (f"{name}.{key}", f"{table}.{key}", key) if one in KEYS)
         new = (key, meaning) not in explained
         explained.add((key, meaning))
-        yield f"    * {words}: {meaning}" if new else f"    * {words}"
+        if new:
+            yield f"    * {words}: {meaning}"
+        else:
+            known.append(words)
+    if known:
+        yield "    * " + ", ".join(known)
 
 
 def page():
