@@ -11,8 +11,8 @@ PAGE = Path(__file__).with_name("tables.md")
 HEAD = """# Tables and keys
 
 Every table of an [experiment file](experiments.md), its names, and every key with its default, bounds below 10 and, where it is
-first used, its meaning. [Choosing numbers](../guides/choosing.md) and [variants](../variants.md) say more of likelihoods, discrete
-codes, priors and objectives. On the command line: `--set table.key=value`. `docs/reference/tables.py` writes this page.
+first used, its meaning. On the command line: `--set table.key=value`. More of likelihoods, discrete codes, priors and objectives:
+[choosing numbers](../guides/choosing.md), [variants](../variants.md). `docs/reference/tables.py` writes this page.
 """
 # meaning of a name, or of a name in one table
 NAMES = {
