@@ -11,7 +11,7 @@ PAGE = Path(__file__).with_name("tables.md")
 HEAD = """# Tables and keys
 
 Every table of an [experiment file](experiments.md), its names, and every key with its default, bounds below 10 and, where it is
-first used, its meaning. On the command line: `--set table.key=value`. More of likelihoods, discrete codes, priors and objectives:
+first used, its meaning. On the command line: `--set table.key=value`. More of likelihoods, discrete codes, priors, objectives:
 [choosing numbers](../guides/choosing.md), [variants](../variants.md). `docs/reference/tables.py` writes this page.
 """
 # meaning of a name, or of a name in one table
