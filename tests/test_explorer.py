@@ -41,35 +41,37 @@ def write_export(folder, shape, small, latent_dim, prior, data, classes=0, fit="
     save.write(folder, encoder, keras.Model([z, *label] if label else z, x), prior, card)
 
 
-@pytest.fixture(scope="module")
-def exports(tmp_path_factory, portable_files):
+@pytest.fixture(scope="session")
+def exports(once, portable_files):
     """Exports: a flow in colour, a mixture with classes in grey, codes of two numbers with a larger picture, bands, cells."""
-    root = tmp_path_factory.mktemp("exports")
-    keras.utils.set_random_seed(0)
-    flow = Flow.fit(RANDOM.normal(size=(2, 300, 32)).astype("float32"), 0, None, width=16, blocks=2, steps=20)
-    mixture = Mixture.fit(RANDOM.normal(size=(2, 300, 6)).astype("float32") ** 3, 0)
-    entries = np.array([[-1, 0], [0, 1], [1, -1]])
-    codes = entries[RANDOM.integers(0, 3, (40, 3))].reshape(40, 6)
-    cells = Autoregressive.fit(codes, codebook=entries, width=8, blocks=1, steps=2)
-    with portable_files("onnx"):
+
+    def make(root):
+        keras.utils.set_random_seed(0)
+        flow = Flow.fit(RANDOM.normal(size=(2, 300, 32)).astype("float32"), 0, None, width=16, blocks=2, steps=20)
+        mixture = Mixture.fit(RANDOM.normal(size=(2, 300, 6)).astype("float32") ** 3, 0)
+        entries = np.array([[-1, 0], [0, 1], [1, -1]])
+        codes = entries[RANDOM.integers(0, 3, (40, 3))].reshape(40, 6)
+        cells = Autoregressive.fit(codes, codebook=entries, width=8, blocks=1, steps=2)
         write_export(root / "cells", (8, 8, 1), (8, 8, 1), 6, cells, "digits")
         write_export(root / "flow", (16, 16, 3), (16, 16, 3), 32, flow, "cat_faces")
         write_export(root / "classes", (8, 12, 1), (8, 12, 1), 6, mixture, "digits", classes=4, fit="pad")
         write_export(root / "plane", (16, 12, 3), (8, 6, 3), 2, Normal(2), "textures")
         write_export(root / "bands", (8, 8, 13), (8, 8, 13), 6, mixture, "satellite")
-    return root
+
+    with portable_files("onnx"), pytest.MonkeyPatch.context() as patch:
+        # pages are made from onnx/ alone
+        for name in ("encoder", "decoder", "generator"):
+            patch.setattr(save, f"write_{name}", lambda *_: None)
+        return once("explored", make)
 
 
-@pytest.fixture(scope="module")
-def built(exports, tmp_path_factory):
+@pytest.fixture(scope="session")
+def built(exports, once):
     """The page of an export, by its name."""
-    folder = tmp_path_factory.mktemp("pages")
 
     def build(name):
-        out = folder / f"{name}.html"
-        if not out.exists():
-            explore.main(["--model", str(CATS if name == "cats" else exports / name), "--out", str(out)])
-        return out
+        words = ["--model", str(CATS if name == "cats" else exports / name), "--out"]
+        return once(f"page_{name}", lambda out: explore.main([*words, str(out / "page.html")])) / "page.html"
 
     return build
 

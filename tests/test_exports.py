@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import process
 
 from keras_ae import export, files, generate
 from keras_ae.errors import UserError
@@ -32,7 +32,8 @@ RUNTIMES = ("tensorflow", "onnx")
 
 
 def conv_networks(shape, dim, classes=0):
-    """A pair of small networks with random weights in every layer."""
+    """A pair of small networks with random weights in every layer, the same in all processes of a parallel run."""
+    random = np.random.default_rng(1)
 
     def make_encoder(latent, planes):
         return networks.conv_encoder((*shape[:2], shape[2] + planes), latent, widths=[8])
@@ -43,7 +44,7 @@ def conv_networks(shape, dim, classes=0):
     make = networks.on_label if classes else networks.unconditional
     pair = make(make_encoder, make_decoder, latents.Gaussian(dim), classes)
     for network in pair:
-        network.set_weights([RANDOM.normal(size=weights.shape, scale=0.2) for weights in network.get_weights()])
+        network.set_weights([random.normal(size=weights.shape, scale=0.2) for weights in network.get_weights()])
     return pair
 
 
@@ -51,27 +52,31 @@ def small_vae(classes=0):
     return VAE(*conv_networks((16, 16, 3), 4, classes), "laplace")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def pair():
     return conv_networks((16, 16, 3), 6)
 
 
-@pytest.fixture(scope="module")
-def made(pair, tmp_path_factory):
+@pytest.fixture(scope="session")
+def made(pair, once):
     """An export of a VAE for images (16, 16, 3)."""
-    prior = Mixture.fit(RANDOM.normal(size=(200, 6)), components=[2])
     card = {"experiment": "made", "held_out": {"psnr": 20.0, "l1": 0.1}, "versions": files.versions()}
-    return save.write(tmp_path_factory.mktemp("exports") / "made", *pair, prior, card)
+    codes = RANDOM.normal(size=(200, 6))
+    return once("saved", lambda out: save.write(out / "made", *pair, Mixture.fit(codes, components=[2]), card)) / "made"
 
 
-@pytest.fixture(scope="module")
-def conditional(tmp_path_factory, portable_files):
+@pytest.fixture(scope="session")
+def conditional(once, portable_files):
     """An export of a conditional VAE for images (8, 8, 1) with the classes a, b, c, and a flow as prior."""
-    pair = conv_networks((8, 8, 1), 3, classes=3)
-    labels = np.arange(60) % 3
-    prior = Flow.fit(RANDOM.normal(size=(60, 3)) + labels[:, None], 0, labels, width=16, blocks=1, steps=30)
+
+    def make(out):
+        labels = np.arange(60) % 3
+        prior = Flow.fit(RANDOM.normal(size=(60, 3)) + labels[:, None], 0, labels, width=16, blocks=1, steps=30)
+        card = {"experiment": "c", "labels": [*"abc"]}
+        save.write(out / "conditional", *conv_networks((8, 8, 1), 3, classes=3), prior, card)
+
     with portable_files("onnx"):
-        return save.write(tmp_path_factory.mktemp("e") / "conditional", *pair, prior, {"experiment": "c", "labels": [*"abc"]})
+        return once("labelled", make) / "conditional"
 
 
 @pytest.fixture
@@ -403,9 +408,7 @@ assert {"tensorflow", "pydantic", "filelock"} <= absent
 
 
 def test_commands_on_an_export_need_numpy_pillow_tqdm_and_onnxruntime_alone_and_print_one_line(made, tmp_path):
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", ALONE, str(made), str(tmp_path / "a.png")]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
+    done = process("-c", ALONE, made, tmp_path / "a.png", cwd=tmp_path)
     assert (done.returncode, done.stderr, len(done.stdout.splitlines())) == (0, "", 3)
     generate.main(["--model", str(made), "--n", "4", "--out", str(tmp_path / "b.png"), "--runtime", "tensorflow"])
     ours, theirs = (np.asarray(pictures.Image.open(tmp_path / f"{name}.png")).astype(int) for name in "ab")
