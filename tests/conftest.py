@@ -1,5 +1,7 @@
 import contextlib
+import functools
 import gc
+import json
 import os
 import re
 import subprocess
@@ -30,6 +32,7 @@ from keras_ae.images import pictures
 from keras_ae.training import results
 
 ROOT = Path(__file__).parents[1]
+CATS = ROOT / "exported" / "cats"
 
 TINY = (Path(__file__).parent / "tiny.toml").read_text()
 
@@ -61,6 +64,19 @@ def process(*words, **options):
     environment = os.environ | {"PYTHONPATH": str(ROOT)} | options.pop("env", {})
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
     return subprocess.run([sys.executable, *map(str, words)], text=True, env=environment, **streams)
+
+
+@functools.cache
+def draw_cat(index, side=24, seed=3):
+    """A drawn cat, uint8 (side, side, 3)."""
+    return draw(sample_factors(seed, index), side)
+
+
+def rewrite(folder, **values):
+    """Change values in the card of an export; gives the card as it was."""
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps(card | values))
+    return card
 
 
 class Batches(keras.utils.PyDataset):
@@ -97,7 +113,7 @@ def folder(once):
 
     def write(out):
         for index in range(150):
-            pictures.write_png(out / "cats" / f"{index}.png", draw(sample_factors(7, index), 24))
+            pictures.write_png(out / "cats" / f"{index}.png", draw_cat(index, seed=7))
 
     return once("data", write) / "cats"
 

@@ -3,11 +3,11 @@
 import ast
 import inspect
 import pkgutil
-from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = ROOT / "benchmarks"
 
 
 def resolve(node, imported):

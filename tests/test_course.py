@@ -4,10 +4,7 @@ import dataclasses
 import functools
 import importlib
 import json
-import re
-import subprocess
 import types
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,7 +24,6 @@ from keras_ae.models import latents, networks
 from keras_ae.models.objectives import VampVAE
 from keras_ae.models.vae import VAE
 
-ROOT = Path(__file__).parents[1]
 # the exports that a study looks at; others look at the VAE
 COMPARED = {
     "sampling": ["ae"],
@@ -65,11 +61,13 @@ def studied(course, tmp_path_factory, short):
 
     @functools.cache
     def run(name):
-        models = {model: keras_ae.load(course / model) for model in COMPARED.get(name, ["vae"])}
+        models, folder = (
+            {model: keras_ae.load(course / model) for model in COMPARED.get(name, ["vae"])},
+            tmp_path_factory.mktemp(name),
+        )
         with short():
             image_set = load_images(models, None)
-        folder = tmp_path_factory.mktemp(name)
-        numbers = study(name)(models, image_set, 0, folder, **SIZES.get(name, {}))
+            numbers = study(name)(models, image_set, 0, folder, **SIZES.get(name, {}))
         return types.SimpleNamespace(numbers=numbers, folder=folder, models=models, image_set=image_set)
 
     return run
@@ -101,12 +99,6 @@ def test_the_command_writes_numbers_and_protocol_beside_the_pictures(course, few
     assert "notes.txt exists and is not from keras_ae" in fails(
         main, "latent_map", "--model", models[0], "--out", tmp_path / "new"
     )
-
-
-def test_every_study_is_run_by_the_makefile():
-    arguments = ["make", "--no-print-directory", "--dry-run", "-C", "course"]
-    commands = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert set(re.findall(r"-m course (\w+) ", commands)) == set(STUDIES)
 
 
 def test_the_study_of_variants_trains_what_is_missing_and_writes_a_table(tmp_path, monkeypatch, fails):

@@ -1,12 +1,12 @@
 import json
 import random
 import types
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import ROOT
 
 from keras_ae import training
 from keras_ae.errors import UserError
@@ -15,7 +15,6 @@ from keras_ae.models.networks import Widths
 from keras_ae.priors import mixture
 from keras_ae.training import experiment, fit
 
-ROOT = Path(__file__).parents[1]
 SHAPES = {"mnist": (28, 28, 1), "melodies": (32, 32, 1)}
 FILES = list(training.experiment_files().values())
 VAE = ROOT / "experiments" / "vae.toml"

@@ -1,11 +1,11 @@
 """The explorer: pages in headless Chromium draw what Python draws, and each control does what it says."""
 
 import shutil
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from conftest import CATS
 from keras import layers
 
 from keras_ae import explore
@@ -18,7 +18,6 @@ from keras_ae.priors.flow import Flow
 from keras_ae.priors.mixture import Mixture, Normal
 
 RANDOM = np.random.default_rng(0)
-CATS = Path(__file__).parents[1] / "exported" / "cats"
 
 
 def write_export(folder, shape, small, latent_dim, prior, data, classes=0, fit="crop"):

@@ -4,13 +4,12 @@ import json
 import os
 import shutil
 import sys
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import process
+from conftest import CATS, process, rewrite
 
 from keras_ae import export, files, generate
 from keras_ae.errors import UserError
@@ -23,8 +22,6 @@ from keras_ae.models.vae import VAE
 from keras_ae.priors.flow import Flow
 from keras_ae.priors.mixture import Mixture
 
-ROOT = Path(__file__).parents[1]
-CATS = ROOT / "exported" / "cats"
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.uniform(-1, 1, (5, 16, 16, 3)).astype("float32")
 PIXELS = RANDOM.integers(0, 256, (40, 16, 16, 3), "uint8")
@@ -82,12 +79,6 @@ def conditional(once, portable_files):
 @pytest.fixture
 def copy(made, tmp_path):
     return shutil.copytree(made, tmp_path / "copy")
-
-
-def rewrite(folder, **values):
-    """Change values in the card of an export."""
-    card = json.loads((folder / "card.json").read_text()) | values
-    (folder / "card.json").write_text(json.dumps(card))
 
 
 # what other programs rely on
@@ -347,9 +338,7 @@ def test_damaged_files_are_one_line(copy, file, runtime, message):
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.parametrize(
-    "values",
-    [{"latent_dim": 5, "code_shape": [5]}, {"input_shape": [8, 8, 3]}],
-    ids=lambda values: next(iter(values)),
+    "values", [{"latent_dim": 5, "code_shape": [5]}, {"input_shape": [8, 8, 3]}], ids=lambda values: next(iter(values))
 )
 def test_a_card_that_contradicts_its_networks_is_one_line(copy, values, runtime):
     rewrite(copy, **values)

@@ -1,17 +1,16 @@
 """The commands on a folder of pictures: copies, search, clusters, and the table of embed."""
 
 import csv
-import functools
 import os
 import shutil
 
 import numpy as np
 import pytest
+from conftest import draw_cat
 from PIL import Image, ImageEnhance, ImageOps
 
 from keras_ae import clusters, copies, embed, search
 from keras_ae.data import alignment, index
-from keras_ae.data.drawn_cats import draw, sample_factors
 from keras_ae.images import pictures
 
 CHANGES = {
@@ -29,9 +28,8 @@ def rows(path):
         return list(csv.DictReader(file))
 
 
-@functools.cache
 def cat(number, side=96):
-    return Image.fromarray(draw(sample_factors(11, number), side))
+    return Image.fromarray(draw_cat(number, side, 11))
 
 
 @pytest.fixture

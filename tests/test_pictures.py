@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tifffile
+from conftest import draw_cat
 from PIL import EpsImagePlugin, Image
 
-from keras_ae.data.drawn_cats import draw, sample_factors
 from keras_ae.errors import UserError
 from keras_ae.files import find_foreign
 from keras_ae.images import pictures
@@ -90,7 +90,7 @@ def test_transparent_parts_become_white():
 
 @pytest.mark.parametrize("size", [16, 100])
 def test_resizing_agrees_with_tensorflow(size):
-    pixels = draw(sample_factors(0, 0), 48)
+    pixels = draw_cat(0, 48)
     expected = tf.image.resize(pixels.astype("float32"), (size, size), method="bicubic", antialias=True)
     difference = pictures.decode(encoded(Image.fromarray(pixels)), (size, size, 3)) - np.clip(expected, 0, 255)
     # Pillow rounds and clips between its two passes: a few pixels beside hard edges differ by more
