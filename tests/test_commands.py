@@ -52,18 +52,6 @@ assert not {{"tensorflow", "keras", "matplotlib", "pydantic", "sklearn"}} & set(
     assert time.perf_counter() - began < 5
 
 
-@pytest.mark.parametrize("words", [[], ["--help"]])
-def test_the_package_lists_every_command_with_a_line(words, capsys):
-    if words:
-        with pytest.raises(SystemExit):
-            listing.main(words)
-    else:
-        listing.main(words)
-    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
-    assert [line[0] for line in lines][: len(COMMANDS)] == COMMANDS
-    assert {"train", "generate", "reconstruct", "export", "evaluate"} <= set(COMMANDS)
-
-
 def test_an_unknown_command_is_one_line_and_a_known_one_runs(fails, exported, tmp_path):
     assert "invalid choice: 'dream'" in fails(listing.main, "dream")
     listing.main(["generate", "--model", str(exported), "--n", "2", "--out", str(tmp_path / "a.png")])
