@@ -13,8 +13,8 @@ from keras_ae.exports import save
 from keras_ae.exports.load import Exported
 from keras_ae.images import pictures
 from keras_ae.models import latents
-from keras_ae.priors.autoregressive import Autoregressive
-from keras_ae.priors.flow import Flow
+from keras_ae.priors.autoregressive import Autoregressive, transformer
+from keras_ae.priors.flow import Flow, velocity_network
 from keras_ae.priors.mixture import Mixture, Normal
 
 RANDOM = np.random.default_rng(0)
@@ -46,11 +46,11 @@ def exports(once, portable_files):
 
     def make(root):
         keras.utils.set_random_seed(0)
-        flow = Flow.fit(RANDOM.normal(size=(2, 300, 32)).astype("float32"), 0, None, width=16, blocks=2, steps=20)
+        weights = RANDOM.normal(size=velocity_network(32, 16, 2).count_params(), scale=0.3).astype("float16")
+        flow = Flow(RANDOM.normal(size=32).astype("float32"), np.eye(32, dtype="float32"), 16, 2, 0, weights)
         mixture = Mixture.fit(RANDOM.normal(size=(2, 300, 6)).astype("float32") ** 3, 0)
-        entries = np.array([[-1, 0], [0, 1], [1, -1]])
-        codes = entries[RANDOM.integers(0, 3, (40, 3))].reshape(40, 6)
-        cells = Autoregressive.fit(codes, codebook=entries, width=8, blocks=1, steps=2)
+        weights = RANDOM.normal(size=transformer(3, 3, 8, 1)[0].count_params(), scale=0.3).astype("float16")
+        cells = Autoregressive(np.array([[-1, 0], [0, 1], [1, -1]], "float32"), 3, 8, 1, 0, weights)
         write_export(root / "cells", (8, 8, 1), (8, 8, 1), 6, cells, "digits")
         write_export(root / "flow", (16, 16, 3), (16, 16, 3), 32, flow, "cat_faces")
         write_export(root / "classes", (8, 12, 1), (8, 12, 1), 6, mixture, "digits", classes=4, fit="pad")

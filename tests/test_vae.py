@@ -85,11 +85,6 @@ def test_the_weight_of_the_total_correlation_makes_numbers_independent():
     assert correlation_of(20.0) < correlation_of(0.0) - 0.1
 
 
-def test_the_total_correlation_needs_posteriors():
-    with pytest.raises(ValueError, match="total_correlation needs a Gaussian latent. Received: a point"):
-        built(Point, total_correlation=2.0)
-
-
 def test_the_kl_weight_warms_up_in_training_but_not_in_evaluation():
     model = built(beta=2.0, warmup_steps=4, learning_rate=0.0)
     images = blobs(32)
