@@ -99,11 +99,10 @@ def test_a_judge_compares_with_a_sample_and_says_so(folder, monkeypatch):
     assert judge.baseline(4).latent_dim == 4
 
 
-@pytest.fixture(scope="module")
-def report(exported, folder, tmp_path_factory):
-    out = tmp_path_factory.mktemp("reports") / "report"
-    evaluate.main(["--model", str(exported), "--data", str(folder), "--n", "100", "--out", str(out)])
-    return out
+@pytest.fixture(scope="session")
+def report(exported, folder, once):
+    words = ["--model", str(exported), "--data", str(folder), "--n", "100", "--out"]
+    return once("reports", lambda out: evaluate.main([*words, str(out / "report")])) / "report"
 
 
 def test_a_report_is_one_page_that_needs_nothing_else(report):

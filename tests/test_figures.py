@@ -64,27 +64,12 @@ def test_every_pixel_of_every_image_is_a_square_of_whole_pixels(tmp_path, kind, 
     assert picture.shape[1] < 900
 
 
-def test_incomplete_rows_keep_kinds_together(tmp_path):
-    images = noise(22, 16)
-    figures.reconstructions({"original": images[:11], "rebuilt": images[11:]}, tmp_path / "figure.png", "eleven")
-    picture = pixels(tmp_path / "figure.png")
-    places = [place(picture, image)[:2] for image in images]
-    for (top, left), (below, same) in zip(places[:11], places[11:], strict=True):
-        assert left == same
-        assert below > top
-    # rows: original, rebuilt, original, rebuilt
-    assert places[0][0] < places[11][0] < places[8][0] < places[19][0]
-
-
-def test_an_interpolation_is_a_strip_from_the_first_frame_to_the_last_and_an_animation_of_all(tmp_path):
+def test_frames_stand_in_their_order_and_thumbnails_where_their_codes_lie(tmp_path):
     frames = noise(31, 16)
     figures.interpolation(frames, tmp_path / "way.png", "way")
     picture = pixels(tmp_path / "way.png")
     assert place(picture, frames[0])[1] < place(picture, frames[-1])[1]
     assert Image.open(tmp_path / "way.gif").n_frames == 31 + 29
-
-
-def test_thumbnails_stand_where_their_codes_lie(tmp_path):
     images = noise(3, 28, 1)
     places = np.array([[0.0, 0.0], [1.0, 5.0], [3.0, 1.0]])
     figures.thumbnails(places, images, tmp_path / "map.png", "codes")
