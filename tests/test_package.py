@@ -14,7 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, sets
 
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "experiments").glob("*.toml"))
 SETUP = configparser.ConfigParser()
@@ -131,8 +131,8 @@ def test_commands_of_the_wheel_work_in_an_empty_folder(python, tmp_path):
 
 def test_the_wheel_trains_by_name_exports_draws_and_explores_in_an_empty_folder(python, tmp_path):
     script = python.with_name("keras-ae")
-    quick = ["encoder.widths=[4]", "decoder.widths=[4]", "training.epochs=1", "refinement.epochs=0"]
-    settings = [word for setting in quick for word in ("--set", setting)]
+    quick = ["encoder.widths=[4]", "decoder.widths=[4]", "training.epochs=1", "refinement.epochs=0", "prior.components=[1]"]
+    settings = sets(*quick)
     ran(script, tmp_path, "train", "digits", *settings, "--export", "exported/vae")
     ran(script, tmp_path, "generate", "--n", "4")
     ran(script, tmp_path, "explore", "--out", "page.html")
