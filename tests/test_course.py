@@ -13,7 +13,7 @@ from PIL import Image
 import keras_ae
 from course import disentanglement, editing, variants
 from course.__main__ import STUDIES, main
-from course.codes import as_images, code_noise
+from course.codes import code_noise
 from keras_ae.data import pipeline, tasks
 from keras_ae.data.drawn_cats import RANGES
 from keras_ae.images import properties
@@ -301,17 +301,6 @@ def test_a_traversal_moves_one_number_over_its_own_distribution_and_leaves_the_o
         mean, deviation = codes[:, number].mean(), codes[:, number].std()
         np.testing.assert_allclose(images[number, :, number], mean + np.array([-3, 0, 3]) * deviation, rtol=1e-5)
         np.testing.assert_array_equal(np.delete(images[number], number, axis=1), [np.delete(z, number)] * 3)
-
-
-def test_a_code_that_is_a_map_is_shown_by_channel_and_any_other_as_one_image():
-    z = np.random.default_rng(0).normal(size=(5, 4 * 4 * 2)).astype("float32")
-    maps = as_images(z, (4, 4, 2), (8, 8, 3))
-    assert {name: image.shape for name, image in maps.items()} == {f"code, map {n}": (5, 8, 8, 3) for n in (1, 2)}
-    first = z.reshape(5, 4, 4, 2)[..., 0]
-    shown = maps["code, map 1"][:, ::2, ::2, 0]
-    inside = np.abs(shown) < 1
-    assert np.corrcoef(shown[inside], first[inside])[0, 1] == pytest.approx(1, abs=1e-5)
-    assert list(as_images(z, (32,), (8, 8, 1))) == ["code"]
 
 
 def test_edits_are_measured_for_every_property_and_factor(studied):

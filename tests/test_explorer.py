@@ -182,24 +182,6 @@ def test_new_reset_seed_temperature_and_links(shown):
     assert picture(tab) == first
 
 
-def test_ends_of_sliders_and_the_keyboard(shown):
-    tab = shown("flow")
-    first = picture(tab)
-    end = tab.locator("#sliders .slider").first.locator("button").nth(1)
-    assert end.get_attribute("aria-label") == "brightness: brighter face"
-    end.click()
-    assert picture(tab) != first
-    assert tab.locator("#sliders output").first.inner_text() == "3.0"
-    tab.keyboard.press("r")
-    assert picture(tab) == first
-    tab.keyboard.press("n")
-    assert picture(tab) != first
-    tab.focus("#tab-change")
-    tab.keyboard.press("ArrowRight")
-    assert tab.locator("#map").is_visible()
-    assert tab.evaluate("document.activeElement.id") == "tab-map"
-
-
 def test_the_map_morphs_and_sums(shown):
     tab = shown("flow")
     first = picture(tab)

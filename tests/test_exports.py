@@ -157,15 +157,6 @@ def test_the_card_and_the_readme_say_what_the_model_is(made, conditional):
     assert readme(cats) == (CATS / "README.md").read_text()
 
 
-@pytest.mark.parametrize("name", ["cats: 2024", "12", "no", "# cats", 'say "cat"', "cats.v2"])
-def test_the_header_of_a_readme_is_yaml_whatever_the_names_are(name):
-    yaml = pytest.importorskip("yaml")
-    card = json.loads((CATS / "card.json").read_text())
-    header = yaml.safe_load(readme(card | {"experiment": name, "data": card["data"] | {"name": name}}).split("---\n")[1])
-    assert header["datasets"] == [name]
-    assert header["model-index"][0]["name"] == name
-
-
 # reading
 
 

@@ -108,12 +108,6 @@ def test_the_wheel_holds_the_experiments_the_page_the_cats_and_nothing_beside(wh
     assert wheel.stat().st_size < 20_000_000
 
 
-def test_the_sdist_can_be_tested_and_built_again(sdist):
-    names = {path.relative_to(sdist).as_posix() for path in sdist.rglob("*")}
-    assert {"setup.cfg", "pyproject.toml", "Makefile", "constraints.txt", "ruff.toml", "LICENSE", "README.md"} <= names
-    assert {f"tests/{path.name}" for path in (ROOT / "tests").glob("*.py")} <= names
-
-
 def test_commands_of_the_wheel_work_in_an_empty_folder(python, tmp_path):
     place, _ = ran(python, tmp_path, "-c", "import keras_ae; print(keras_ae.__file__)")
     assert Path(place.strip()).is_relative_to(python.parents[1])
