@@ -40,7 +40,7 @@ COMPARED = {
 SIZES = {
     "sampling": {"drawn": 90},
     "priors": {"n": 100},
-    "densities": {"n": 100, "components": (2,), "width": 16, "blocks": 1, "steps": 10},
+    "densities": {"n": 50, "components": (2,), "width": 16, "blocks": 1, "steps": 10},
     "plane": {"side": 4, "held_out": 100, "importance_images": 10, "importance_draws": 50},
     "labels": {"drawn": 200},
     "denoising": {"tuning": 16, "held_out": 50, "strengths": (0.1, 0.5)},
