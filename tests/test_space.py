@@ -7,7 +7,6 @@ from keras_ae.priors import space
 
 RANDOM = np.random.default_rng(0)
 ROWS = np.arange(10.0)[:, None]
-A, B = np.float32([1, 0, 0]), np.float32([0, 2, 0])
 # two wide dimensions among narrow ones
 WIDE = RANDOM.normal(size=(200, 5)) * [5, 0.1, 3, 0.1, 0.1]
 
@@ -34,12 +33,6 @@ def test_kl_equals_a_monte_carlo_estimate_and_is_zero_at_the_prior():
     estimate = np.mean(stats.norm.logpdf(z, z_mean, scale) - stats.norm.logpdf(z), axis=0)
     np.testing.assert_allclose(space.kl(z_mean, z_log_var)[0], estimate, atol=0.01)
     assert not space.kl(np.zeros((2, 3)), np.zeros((2, 3))).any()
-
-
-def test_a_line_begins_and_ends_at_the_given_codes():
-    codes = space.linear(A, B, 3)
-    assert (codes.shape, codes.dtype) == ((3, 3), "float32")
-    np.testing.assert_allclose(codes, [A, [0.5, 1, 0], B], atol=1e-6)
 
 
 @pytest.mark.parametrize("closed", [False, True])
