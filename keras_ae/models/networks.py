@@ -118,11 +118,6 @@ def rectified(x):
     return layers.Activation("relu")(x)
 
 
-def unchanged(x):
-    """No activation."""
-    return x
-
-
 def ResidualBlock(width, activated=normalized):
     """x + conv(activated(conv(activated(x)))) with two convolutions, the last of which begins as zero (He et al. 2016)."""
 
@@ -197,7 +192,7 @@ def residual_encoder(
 ) -> keras.Model:
     """Strided 4x4 convolutions, each followed by residual blocks with GroupNorm and SiLU."""
     images = keras.Input(image_shape, name="images")
-    x = shrink(images, stages(image_shape, widths, blocks), normalized, between=unchanged)
+    x = shrink(images, stages(image_shape, widths, blocks), normalized, between=lambda x: x)
     return keras.Model(images, latent(layers.Flatten()(x)), name="encoder")
 
 
@@ -264,7 +259,7 @@ def plain_decoder(
     for _ in range(hidden):
         x = layers.Dense(256, activation="relu")(x)
     x = layers.Reshape((*smallest, bottleneck))(layers.Dense(math.prod(smallest) * bottleneck)(x))
-    x = enlarge(layers.Conv2D(width, 1)(x), maps, image_shape[-1], rectified, before=unchanged)
+    x = enlarge(layers.Conv2D(width, 1)(x), maps, image_shape[-1], rectified, before=lambda x: x)
     return keras.Model(z, layers.Activation("tanh", dtype="float32")(x), name="decoder")
 
 

@@ -39,14 +39,8 @@ def cosine(steps_per_epoch, epochs, *, learning_rate: Rate = 1e-3, warmup_steps:
     """Rise linearly over `warmup_steps`, then fall along half a cosine to `final` times the learning rate."""
     steps = steps_per_epoch * epochs
     warmup_steps = min(warmup_steps, steps // 10)
-    decay = keras.optimizers.schedules.CosineDecay(
-        learning_rate / 100 if warmup_steps else learning_rate,
-        max(1, steps - warmup_steps),
-        alpha=final,
-        warmup_target=learning_rate if warmup_steps else None,
-        warmup_steps=warmup_steps,
-    )
-    return decay, []
+    warmup = {"warmup_target": learning_rate, "warmup_steps": warmup_steps}
+    return keras.optimizers.schedules.CosineDecay(learning_rate / 100, max(1, steps - warmup_steps), final, **warmup), []
 
 
 def adam(learning_rate, *, clip_norm: Norm = 0.0):

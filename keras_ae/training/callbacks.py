@@ -26,7 +26,9 @@ class Continue(keras.callbacks.Callback):
         self.seed, self.counting, self.rows = seed, counting, rows
 
     def on_train_begin(self, logs=None):
-        self.began, rate = time.monotonic(), self.learning_rate()
+        self.began = time.monotonic()
+        # it may have a copy on each device
+        rate = float(np.asarray(self.model.optimizer.learning_rate))
         for row in self.rows:
             for callback in self.counting:
                 callback.on_epoch_end(int(row["epoch"]), dict(row))
@@ -41,12 +43,8 @@ class Continue(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         now = time.monotonic()
         logs["seconds"], self.began = round(now - self.began, 3), now
-        logs.setdefault("learning_rate", self.learning_rate())
+        logs.setdefault("learning_rate", float(np.asarray(self.model.optimizer.learning_rate)))
         logs |= {name.replace("mse", "psnr"): pictures.psnr(logs[name]) for name in ("mse", "val_mse")}
-
-    def learning_rate(self):
-        # it may have a copy on each device
-        return float(np.asarray(self.model.optimizer.learning_rate))
 
 
 def save_each_epoch(model, stage):

@@ -70,17 +70,6 @@ def measure(model, image_set, task):
     return {"reconstruction": measure_pairs(rebuild), "baseline": {"name": name, **measure_pairs(baseline)}}
 
 
-def measure_codes(model, prior, image_set, task):
-    """Use of the codebook by held-out images, see `metrics.code_usage`, and the bits that a prior over its entries needs."""
-    encode = _compile(lambda batch: model.encode(batch)["z_mean"])
-    codes = [(encode(batch), batch["label"]) for batch in pipeline.batches(image_set, "test", BATCH, task)]
-    z, labels = map(np.concatenate, zip(*codes, strict=True))
-    numbers = metrics.code_usage(z, *codebook(model.encoder).shape)
-    if isinstance(prior, mixture.Autoregressive):
-        numbers["prior_bits"] = float(prior.neg_log_likelihood(z, labels).mean() / np.log(2))
-    return numbers
-
-
 def draw(run, image_set, folder):
     """Write every picture of a run into `folder`."""
     model, experiment = run.best_model(), run.experiment()
@@ -113,8 +102,14 @@ def finish(run, image_set):
     model, experiment = run.best_model(), run.experiment()
     task = experiment.task()
     measured = measure(model, image_set, task)
-    if codebook(model.encoder) is not None:
-        measured["codes"] = measure_codes(model, mixture.load_prior(run.prior), image_set, task)
+    if (entries := codebook(model.encoder)) is not None:
+        encode, prior = _compile(lambda batch: model.encode(batch)["z_mean"]), mixture.load_prior(run.prior)
+        codes = [(encode(batch), batch["label"]) for batch in pipeline.batches(image_set, "test", BATCH, task)]
+        z, labels = map(np.concatenate, zip(*codes, strict=True))
+        measured["codes"] = metrics.code_usage(z, *entries.shape)
+        # that a prior over the entries needs
+        if isinstance(prior, mixture.Autoregressive):
+            measured["codes"]["prior_bits"] = float(prior.neg_log_likelihood(z, labels).mean() / np.log(2))
     rows, best = run.history(), run.best()
     measured["neg_elbo_nats"] = {name: best[f"val_{name}"] for name in ("neg_elbo", "reconstruction", "kl")}
     measured |= {"epochs": len(rows), "best_epoch": best["epoch"]}
