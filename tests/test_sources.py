@@ -74,7 +74,9 @@ def test_programs_add_sources(tmp_path, monkeypatch):
 def test_drawn_cats_are_a_data_set(name, digest, monkeypatch):
     """Their digests, and so the fingerprint, are those of the PNG files that tensorflow-datasets wrote."""
     monkeypatch.setattr(
-        sources.drawn_cats, "draw_all", lambda cats: ((one, draw(one)) for one in (sample_factors(*cat) for cat in cats))
+        sources.drawn_cats,
+        "draw_all",
+        lambda cats, size: ((one, draw(one, size)) for one in (sample_factors(*cat) for cat in cats)),
     )
     source = sources.open_source(name, None)
     assert (len(source.names), source.names[-1]) == (9400, "test/999")
@@ -84,6 +86,10 @@ def test_drawn_cats_are_a_data_set(name, digest, monkeypatch):
     assert (item.label, item.side) == (factors.pattern, "train")
     assert np.array_equal(pictures.decode(item.data, (64, 64, 3)), draw(factors, 64))
     assert hashlib.sha256(item.data).hexdigest().startswith(digest)
+    # drawn as large as they are needed, not enlarged
+    large = sources.open_source(name, None, 128)
+    assert large.stamp != source.stamp
+    assert np.array_equal(pictures.decode(next(large.items()).data, (128, 128, 3)), draw(factors, 128))
 
 
 def test_mnist_keeps_its_size_its_sides_and_its_classes(shared):
