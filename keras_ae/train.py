@@ -24,10 +24,10 @@ def open_run(name, out, resume, workers):
     from keras_ae.training.run import ROOT, Run, find_run, new_run
 
     files.check_text(out or ".")
-    if workers and not out:
-        raise UserError("workers need the folder that they share; name it with --out")
-    # workers come at any time, the chief may have begun
     if workers:
+        if not out:
+            raise UserError("workers need the folder that they share; name it with --out")
+        # they come at any time, the chief may have begun
         return Run(out)
     if resume:
         return find_run(out or ROOT / name)

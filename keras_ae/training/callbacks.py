@@ -127,9 +127,12 @@ class Preview(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.epoch = epoch
         if time.monotonic() - self.drawn >= 30:
-            self.on_train_end()
+            self.draw()
 
     def on_train_end(self, logs=None):
+        self.draw()
+
+    def draw(self):
         z = np.asarray(self.model.encode(self.batch)["z_mean"])
         mean = z.mean(axis=0)
         decoded = [self.model.decode(codes, self.shown) for codes in (z[: len(self.noise)], mean + self.noise @ (z - mean))]

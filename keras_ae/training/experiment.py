@@ -174,16 +174,6 @@ def _unknown(kind, name, known):
     return UserError(f"unknown {kind} {shown(name)}; {hint}{choice}")
 
 
-def _refusal(where, table, error):
-    """The first mistake that pydantic found in a table, as a UserError of one line."""
-    mistake = error.errors(include_url=False)[0]
-    key = ".".join(part for part in mistake["loc"] if isinstance(part, str))
-    if mistake["type"] == "extra_forbidden":
-        return _unknown(f"key in {where}", mistake["loc"][-1], table.model_fields)
-    text = mistake["msg"].replace("Input should be", "must be", 1).removeprefix("Value error, ")
-    return UserError(f"{where} {key}{'' if text.startswith('must') else ':'} {text}. Received: {shown(mistake['input'])}")
-
-
 def _complete_table(name, given):
     if not isinstance(given, dict):
         raise UserError(f"[{shown(name)[1:-1]}] must be a table of keys and values. Received: {shown(given)}")
@@ -198,7 +188,13 @@ def _complete_table(name, given):
     try:
         complete = table.model_validate({key: value for key, value in given.items() if key not in chosen})
     except pydantic.ValidationError as error:
-        raise _refusal(where, table, error) from None
+        mistake = error.errors(include_url=False)[0]
+        if mistake["type"] == "extra_forbidden":
+            raise _unknown(f"key in {where}", mistake["loc"][-1], table.model_fields) from None
+        key = ".".join(part for part in mistake["loc"] if isinstance(part, str))
+        text = mistake["msg"].replace("Input should be", "must be", 1).removeprefix("Value error, ")
+        colon = "" if text.startswith("must") else ":"
+        raise UserError(f"{where} {key}{colon} {text}. Received: {shown(mistake['input'])}") from None
     # JSON has lists, as TOML does, where signatures have tuples
     return chosen | complete.model_dump(mode="json")
 
