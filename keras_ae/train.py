@@ -23,7 +23,6 @@ def open_run(name, out, resume, workers):
     """The Run to train in: an existing one to resume, or a new one."""
     from keras_ae.training.run import ROOT, Run, find_run, new_run
 
-    files.check_text(out or ".")
     if workers:
         if not out:
             raise UserError("workers need the folder that they share; name it with --out")

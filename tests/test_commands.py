@@ -93,6 +93,7 @@ def test_arguments_of_library_errors_become_options_where_the_command_has_them(f
         (UserError("no"), 2, "error: no"),
         (OSError(28, "No space left on device", "a.png"), 2, "error: No space left on device: a.png"),
         (MemoryError(), 2, "error: not enough memory"),
+        (UnicodeEncodeError("utf-8", "lauf \udcfc", 5, 6, "surrogates not allowed"), 2, "choose a name of plain letters"),
         (KeyboardInterrupt(), 130, "interrupted"),
         (KeyboardInterrupt("interrupted: continue with --resume"), 130, ": interrupted: continue with --resume"),
         (ModuleNotFoundError("x", name="tensorboard.plugins"), 2, "pip install 'keras_ae[train]'"),

@@ -408,8 +408,6 @@ def test_a_run_that_cannot_continue_says_why(tmp_path, command, folder, run, fai
         (["--set", "latent.name=features"], "has latent.dim 6, but the encoder ends in"),
         (["--set", "training.devices=two"], "devices must be 'one', 'all' or 'workers'"),
         (["--export", "/"], "contains the current folder"),
-        # a letter that is a single byte to Python, as under LC_ALL=C
-        (["--out", "lauf \udcfc"], "set PYTHONUTF8=1"),
     ],
 )
 def test_wrong_requests_leave_no_run_folder(tmp_path, command, fails, more, message):

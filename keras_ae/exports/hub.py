@@ -36,9 +36,7 @@ def stage(folder, address, license, place):
     """Copy an export to the folder `place` as it is published, with licence, address and digests in its card; these digests."""
     read_address(address)
     card, digests = read_card(folder), digest_files(Path(folder))
-    for name in digests:
-        (place / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(Path(folder) / name, place / name)
+    shutil.copytree(folder, place, dirs_exist_ok=True)
     card |= {"license": license, "address": address, "digests": digests}
     write_card(place, card)
     return digests

@@ -221,8 +221,7 @@ class Exported:
         """
         if not self.labels or self.label is not None:
             return np.full(len(files), self.label) if self.labels else None
-        # as data sets name the classes
-        names = [pictures.printable(name) for name in pictures.classes(files, directory)] if directory else [""] * len(files)
+        names = pictures.classes(files, directory)
         for file, name in zip(files, names, strict=True):
             if name not in self.labels:
                 place = f"is in the sub-folder '{name}', which is not one of its classes" if name else "has no class"

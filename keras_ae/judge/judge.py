@@ -176,11 +176,6 @@ class Judge:
         if candidate.codebook:
             yield from metrics.code_usage(candidate.encode(self.held_out)["z"], **candidate.codebook).items()
 
-    def likelihood(self, candidate):
-        """The pairs of `likelihood.measure`."""
-        # the variance of a Gaussian is measured on training images, never on those it is judged on
-        return likelihood.measure(candidate, self.held_out, self.real[:1000], self.seed)
-
     def compare(self, images, features, intervals=True):
         """How images with these features compare with the held-out ones. intervals: they take twenty times as long."""
 
@@ -189,7 +184,6 @@ class Judge:
                 self.frechet_name: distances.frechet(real, generated),
                 self.kernel_name: distances.kernel(real, generated),
                 **distances.manifold(real, generated),
-                "diversity": distances.diversity(generated, real),
             }
 
         yield "n", len(images)
@@ -230,7 +224,8 @@ class Judge:
             "reconstruction": self.reconstruction(candidate, self.held_out),
             "others": () if self.others is None else self.reconstruction(candidate, self.others),
             "codes": self.codes(candidate),
-            "likelihood": self.likelihood(candidate),
+            # the variance of a Gaussian is measured on training images, never on those it is judged on
+            "likelihood": likelihood.measure(candidate, self.held_out, self.real[:1000], self.seed),
             "samples": self.samples(candidate),
         }
         numbers, arrays = {"latent_dim": candidate.latent_dim}, self.examples(candidate)
