@@ -65,5 +65,5 @@ def log_each_epoch(name, run):
     run.write_json("tracker", {"identity": identity})
     return keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: log({key: float(value) for key, value in logs.items()}, step=epoch),
-        on_train_end=lambda logs: end(),
+        on_train_end=lambda logs=None: end(),
     )
