@@ -209,3 +209,5 @@ def test_a_loss_of_somebody_s_own_is_a_function_and_a_name(monkeypatch):
 def test_what_needs_posteriors_refuses_points(name):
     with pytest.raises(ValueError, match=f"{name} needs a Gaussian latent. Received: a point"):
         built(name, Point)
+    with pytest.raises(ValueError, match="total_correlation needs a Gaussian latent. Received: a point"):
+        built("vae", Point, total_correlation=2.0)

@@ -29,12 +29,9 @@ def test_normals_are_those_of_tensorflow(size):
     np.testing.assert_allclose(philox.normals(SEEDS, size), expected, rtol=2e-6, atol=2e-6)
 
 
-def test_uniform_numbers_are_those_of_tensorflow():
+def test_uniform_numbers_and_choices_are_those_of_tensorflow():
     expected = np.stack([tf.random.stateless_uniform((3, 5), seed) for seed in SEEDS])
     np.testing.assert_array_equal(philox.uniforms(SEEDS, 15).reshape(-1, 3, 5), expected)
-
-
-def test_choices_are_those_of_tensorflow():
     seeds = [(seed, 2 * index) for seed in (0, 3) for index in range(300)]
     for logits in (np.log([0.2, 0.5, 0.3]), np.zeros(1), np.linspace(-3, 2, 20)):
         logits = logits.astype("float32")

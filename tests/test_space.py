@@ -47,7 +47,10 @@ def test_a_curve_goes_through_its_keys_without_corners_and_keeps_their_length(cl
     assert turns.max() < 0.3
 
 
-def test_a_curve_passes_near_zero_between_opposite_keys():
+def test_a_line_begins_and_ends_at_the_given_codes_and_a_curve_passes_near_zero_between_opposite_keys():
+    codes = space.linear(A, B, 3)
+    assert (codes.shape, codes.dtype) == ((3, 3), "float32")
+    np.testing.assert_allclose(codes, [A, [0.5, 1, 0], B], atol=1e-6)
     path = space.curve(np.array([[1.0, 0], [-1, 0.01]]), points=100)
     assert np.linalg.norm(path, axis=1).min() < 0.1
     assert np.linalg.norm(np.diff(path, axis=0), axis=1).max() < 0.1
@@ -74,11 +77,6 @@ def test_the_direction_of_a_linear_property_is_recovered():
         space.direction(np.zeros((5, 2)), np.ones(5))
 
 
-def test_moving_by_strength_zero_gives_the_code_itself():
-    z, way = np.array([1.0, 2.0], "float32"), np.array([0.5, -1.0])
-    np.testing.assert_array_equal(space.move(z, way, (-2, 0, 2)), np.float32([[0, 4], [1, 2], [2, 0]]))
-
-
 def test_separate_directions_change_one_of_two_properties_that_come_together():
     values = RANDOM.normal(size=(5000, 2)) @ [[1.0, 0.8], [0.0, 0.6]]
     ways = np.array([[1.0, 0.0, 0.0], [0.0, 2.0, 0.0]])
@@ -87,6 +85,8 @@ def test_separate_directions_change_one_of_two_properties_that_come_together():
     assert space.direction(codes, values[:, 0])[1] > 1
     constant = np.concatenate([values, np.ones((5000, 1))], axis=1)
     assert not space.separate(codes, constant)[2].any()
+    z, way = np.array([1.0, 2.0], "float32"), np.array([0.5, -1.0])
+    np.testing.assert_array_equal(space.move(z, way, (-2, 0, 2)), np.float32([[0, 4], [1, 2], [2, 0]]))
 
 
 def test_the_plane_holds_the_two_widest_directions():

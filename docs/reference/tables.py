@@ -11,8 +11,10 @@ PAGE = Path(__file__).with_name("tables.md")
 HEAD = """# Tables and keys
 
 Every table of an [experiment file](experiments.md), its names, and every key with its default, bounds below 10 and, where it is
-first used, its meaning. On the command line: `--set table.key=value`. `docs/reference/tables.py` writes this page.
+first used, its meaning. On the command line: `--set table.key=value`. More of likelihoods, discrete codes, priors, objectives:
+[choosing numbers](../guides/choosing.md), [variants](../variants.md). `docs/reference/tables.py` writes this page.
 """
+# meaning of a name, or of a name in one table
 NAMES = {
     "identity": "images are rebuilt from themselves",
     "add_noise": "normal noise on [-1, 1]",
@@ -22,29 +24,14 @@ NAMES = {
     "conv": "strided convolutions",
     "residual": "with GroupNorm and SiLU, and a linear path",
     "plain": "residual, without normalization",
-    "dense": "dense layers",
     "spatial": "the code is a map",
     "point": "one point: an autoencoder",
-    "gaussian": {"latent": "a mean and a variance: a VAE", "reconstruction": "normal pixels: squared error"},
+    "latent.gaussian": "a mean and a variance: a VAE",
     "features": "the numbers that the encoder ends in",
-    "fsq": "discrete: every number is rounded to a few levels",
-    "vq": "discrete: every cell becomes the nearest entry of a learned codebook",
-    "laplace": "L1 loss",
-    "gaussian_optimal_variance": "with the most likely variance of each batch",
-    "bernoulli": "cross-entropy of grey pixels",
-    "vae": "reconstruction + beta * KL",
-    "adversarial": "a discriminator makes the codes normal",
-    "factor": "FactorVAE: a discriminator estimates the total correlation of codes",
-    "dip": "DIP-VAE: covariances of codes",
-    "infovae": "InfoVAE: part of the KL, and MMD",
-    "iwae": "the importance-weighted bound",
-    "rae": "norms of codes and of the decoder's weights",
-    "vamp": "the prior is a mixture of posteriors of learned images",
-    "wae": "MMD of codes from N(0, I) instead of the KL",
+    "fsq": "discrete",
+    "vq": "discrete",
     "muon": "Muon for matrices and kernels, Adam for the rest",
-    "mixture": "a Gaussian mixture",
-    "flow": "a flow",
-    "autoregressive": "a transformer over the cells of discrete codes",
+    "autoregressive": "a transformer over discrete codes",
 }
 # meaning of a key, or of a key in one table or name
 KEYS = {
@@ -194,8 +181,7 @@ def page():
                 lines.append(f"* `{name}`: as above")
                 continue
             written[name] = properties
-            meaning = NAMES.get(name, "")
-            meaning = meaning[table] if isinstance(meaning, dict) else meaning
+            meaning = NAMES.get(f"{table}.{name}", NAMES.get(name, ""))
             lines.append(f"* `{name}`" + (f": {meaning}" if meaning and (name, meaning) not in explained else ""))
             explained.add((name, meaning))
             lines += key_lines(table, name, model, explained)
