@@ -71,7 +71,7 @@ KEYS = {
     "iwae.draws": "codes for each image, all decoded in a step",
     "norm": "weight of half the squared norm of a code",
     "rae.decay": "weight of the squared weights of the decoder",
-    "rae.penalty": "weight of the squared Jacobian of the decoder, a second gradient",
+    "rae.penalty": "weight of the squared Jacobian of the decoder; slow",
     "form": "1: covariances of `z_mean`; 2: of draws",
     "off": "weight of squared covariances",
     "on": "weight of squared distances of variances from 1",
