@@ -7,7 +7,3 @@ from keras_ae.explore import write_page
 @command(out("demo.html", "the page, an .html file"), FORCE, keras=False)
 def main(arguments):
     write_page(check_out(arguments, (".html",)), find_model(["cats"]), show=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -28,7 +28,3 @@ def write_page(path, model, seed=0, runtime="auto", show=False):
 )
 def main(arguments):
     write_page(check_out(arguments, (".html",)), arguments.model, arguments.seed, arguments.runtime, arguments.open)
-
-
-if __name__ == "__main__":
-    main()

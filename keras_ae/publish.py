@@ -27,7 +27,3 @@ def main(arguments):
             print(*[f"{digest}  {name}" for name, digest in files.items()], sep="\n")
         page = "nothing was published" if arguments.dry_run else hub.upload(place, arguments.to)
     print(f"{len(files) + 2} files of {arguments.model}, licence {arguments.license} -> {arguments.to}: {page}")
-
-
-if __name__ == "__main__":
-    main()

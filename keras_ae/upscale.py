@@ -36,7 +36,3 @@ def main(arguments):
     write_restored(path, arguments.force, files, kinds)
     small, large = ("x".join(map(str, shape[:2])) for shape in (model.input_shape, model.shape))
     print(f"{len(files)} pictures enlarged from {small} to {large} by {model.folder} -> {path} (and comparison.png)")
-
-
-if __name__ == "__main__":
-    main()

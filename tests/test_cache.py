@@ -143,10 +143,10 @@ def test_about_a_tenth_is_held_out_and_never_nothing():
     digests = digests[cache._sort(digests)]
     assert [digest.tobytes() for digest in digests[:50]] == sorted(digest.tobytes() for digest in digests[:50])
     flat = np.zeros((20_000, copies.SIDE**2), "float16")
-    test, near = cache._split(digests, np.full(20_000, -1), lambda: flat)
+    test, near = cache._split(digests, flat)
     assert 0.09 < test.mean() < 0.11
     assert near == 0
-    test, _ = cache._split(digests[~test][:3], np.full(3, -1), lambda: flat[:3])
+    test, _ = cache._split(digests[~test][:3], flat[:3])
     assert test.tolist() == [True, False, False]
 
 

@@ -95,7 +95,7 @@ def test_a_judge_compares_with_a_sample_and_says_so(folder, monkeypatch):
     monkeypatch.setattr("keras_ae.judge.judge.BATCH", 32)
     judge = Judge(image_set, 10_000)
     assert len(judge.training_features) == judge.n == len(judge.real) == 64
-    assert f"samples are compared with 64 of {image_set.n_train} training images" in judge.warnings()[-1]
+    assert f"samples are compared with 64 of {image_set.n_train} training images" in list(judge.warnings())[-1]
     assert judge.baseline(4).latent_dim == 4
 
 

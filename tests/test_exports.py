@@ -15,8 +15,8 @@ import tensorflow as tf
 from keras_ae import export, files, generate
 from keras_ae.errors import UserError
 from keras_ae.exports import load, save
+from keras_ae.exports.card import readme
 from keras_ae.exports.load import Exported
-from keras_ae.exports.readme import readme
 from keras_ae.images import pictures
 from keras_ae.models import latents, networks
 from keras_ae.models.vae import VAE

@@ -179,11 +179,11 @@ def test_files_that_cannot_be_read_are_reported_and_the_others_keep_their_number
     for path in paths:
         path.write_text("words")
     with pytest.raises(UserError, match=r"^none of these picture files can be read: .*a.png: not a picture file"):
-        pictures.read_all(paths, (16, 16, 3), reports.append)
+        list(pictures.read_each(paths, (16, 16, 3), reports.append))
     assert not reports
     pictures.write_png(paths[1], RED_OVER_BLUE)
-    indices, pixels = pictures.read_all(paths, (16, 16, 3), reports.append)
-    assert indices.tolist() == [1] and pixels.shape == (1, 16, 16, 3)
+    ((index, pixels),) = pictures.read_each(paths, (16, 16, 3), reports.append)
+    assert index == 1 and pixels.shape == (16, 16, 3)
     assert len(reports) == 2 and "c.png: not a picture file" in reports[1]
 
 

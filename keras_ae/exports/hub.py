@@ -1,18 +1,16 @@
 """Exports on the Hugging Face Hub, at addresses hf://NAME/MODEL or hf://NAME/MODEL@REVISION.
 
-Only files of the kinds of an export are published and fetched, of which none is a pickle. The card contains their digests, and
-a file whose digest is another is refused before any of them is opened.
+Only files of the kinds of an export, none of them a pickle, are published and fetched. The card has their digests: a file with
+another one is refused before any is opened.
 """
 
 import hashlib
-import json
 import re
 import shutil
 from pathlib import Path
 
 from keras_ae.errors import UserError, explain
-from keras_ae.exports.card import read_card
-from keras_ae.exports.readme import readme
+from keras_ae.exports.card import read_card, write_card
 
 ADDRESS = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 # README.md has no digest: people change it on the hub's page, and no program reads it
@@ -35,23 +33,19 @@ def digest_files(folder):
 
 
 def stage(folder, address, license, place):
-    """Copy the export in `folder` to the new folder `place` as it is published; the digests of its files.
-
-    The card gets them, the licence and the address, and README.md is written from it.
-    """
+    """Copy an export to the folder `place` as it is published, with licence, address and digests in its card; these digests."""
     read_address(address)
     card, digests = read_card(folder), digest_files(Path(folder))
     for name in digests:
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(Path(folder) / name, place / name)
     card |= {"license": license, "address": address, "digests": digests}
-    (place / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    (place / "README.md").write_text(readme(card), encoding="utf-8")
+    write_card(place, card)
     return digests
 
 
 def upload(place, address):
-    """Publish the folder `place`, which `stage` wrote; the model is made on the hub if it is not there. Returns its page."""
+    """Publish the folder `place`, which `stage` wrote. Returns the page of the model."""
     import huggingface_hub
 
     name, revision = read_address(address)
@@ -72,8 +66,8 @@ def fetch(address):
     if not isinstance(named, dict):
         raise UserError(f"{address}: its card has no digests; publish it with python -m keras_ae.publish")
     found = digest_files(folder)
-    if changed := sorted(path for path in {*named, *found} if named.get(path) != found.get(path)):
-        raise UserError(
-            f"{address}: {changed[0]} is not the file that was published; name another @REVISION, or publish it again"
-        )
+    for path in sorted({*named, *found}):
+        if named.get(path) != found.get(path):
+            advice = "name another @REVISION, or publish it again"
+            raise UserError(f"{address}: {path} is not the file that was published; {advice}")
     return folder

@@ -35,21 +35,16 @@ def warmth(images):
     return (images[..., 0] - images[..., -1])[:, _middle(images)].mean(axis=1)
 
 
-def _difference(lightness):
-    """Mean lightness of the lower half of the middle minus that of its upper half."""
-    height = lightness.shape[1]
-    middle, lower = _middle(lightness), np.arange(height)[:, None] >= height // 2
-    return lightness[:, middle & lower].mean(axis=1) - lightness[:, middle & ~lower].mean(axis=1)
-
-
 def muzzle(images):
     """Lightness of the lower half of the middle minus that of its upper half."""
-    return _difference(_lightness(images))
+    lightness, height = _lightness(images), images.shape[1]
+    middle, lower = _middle(images), np.arange(height)[:, None] >= height // 2
+    return lightness[:, middle & lower].mean(axis=1) - lightness[:, middle & ~lower].mean(axis=1)
 
 
 def side_light(images):
     """Lightness of the right half of the middle minus that of its left half."""
-    return _difference(_lightness(images).transpose(0, 2, 1))
+    return muzzle(images.transpose(0, 2, 1, 3))
 
 
 PROPERTIES = {function.__name__: function for function in (brightness, background, warmth, muzzle, side_light)}

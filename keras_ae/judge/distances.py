@@ -41,9 +41,9 @@ def kernel(a, b):
 def manifold(real, generated, neighbours=5):
     """Precision and recall (Kynkaanniemi et al. 2019, arXiv:1904.06991), density and coverage (Naeem et al. 2020, 2002.09797).
 
-    precision: share of generated images inside a ball around a real one that reaches to its k-th real neighbour; recall: the
-    same with real and generated images exchanged; density: the number of real balls that contain a generated image, divided by
-    k; coverage: share of real balls that contain a generated image.
+    precision: share of generated images inside a ball around a real one that reaches to its k-th real neighbour; recall: with
+    real and generated exchanged; density: real balls around a generated image, divided by k; coverage: share of real balls with
+    one.
     """
 
     def radii(features):

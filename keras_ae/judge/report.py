@@ -42,10 +42,7 @@ def page_html(protocol, models, real, drawn):
 
 
 def draw(folder, models, arrays):
-    """Draw every picture of the report into `folder`: triples (section, path, alternative text).
-
-    models, arrays: as `Judge.measure_all` returns them.
-    """
+    """Draw every picture of the report into `folder`: triples (section, path, alternative text)."""
     path, title = folder / "reconstructions.png", "Held-out images and their reconstructions"
     kinds = {"original": next(iter(arrays.values()))["originals"][:16]}
     figures.reconstructions(kinds | {name: array["rebuilt"][:16] for name, array in arrays.items()}, path, title)
@@ -78,8 +75,7 @@ def draw(folder, models, arrays):
 def write(out, judge, titled, models, arrays, warnings=(), force=False):
     """Write the report to the folder `out`: index.html, metrics.json and pictures/. Returns its summary as text.
 
-    titled: names of the models in the title. models, arrays: as `Judge.measure_all` returns them. Raises UserError as
-    `files.write_folder` does.
+    titled: names of the models in the title. models, arrays: as `Judge.measure_all` returns them.
     """
     real = judge.floor()
     protocol = {
