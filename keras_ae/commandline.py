@@ -236,6 +236,8 @@ def _explain(error, parser):
             return 2, "error: " + re.sub(r"`(\w+)`", flag, str(error))
         case OSError():
             return 2, f"error: {error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+        case UnicodeError():
+            return 2, f"error: {error}; choose a name of plain letters"
         case MemoryError():
             return 2, "error: not enough memory; use fewer or smaller images, or a smaller model or batch"
         case ModuleNotFoundError() if not (error.name or "keras_ae").startswith("keras_ae"):

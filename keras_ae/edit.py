@@ -20,7 +20,7 @@ def find_direction(model, arguments):
         examples, values = np.concatenate(groups), np.repeat([0, 1], [len(group) for group in groups])
     elif name in PROPERTIES:
         drawn, codes = model.generate(arguments.examples, arguments.seed)
-        way = space.separate(codes, measure(pictures.to_float(drawn)))[list(PROPERTIES).index(name)]
+        way = space.separate(codes, measure(pictures.to_float(drawn)))[PROPERTIES.index(name)]
         if not way.any():
             raise UserError(f"{name} is the same in all pictures of {model.folder}; choose another attribute")
         return way

@@ -68,8 +68,7 @@ def main(arguments):
     model = open_model(arguments)
     files, z, errors, images, every = encode(model, pictures.choose(arguments.pictures, arguments.data), arguments.data)
     names = [pictures.printable(file) for file in files]
-    classes = pictures.classes(files, arguments.data) if arguments.data else [""] * len(files)
-    classes = [pictures.printable(name) for name in classes]
+    classes = pictures.classes(files, arguments.data)
     with write_folder(path, arguments.force) as folder:
         np.save(folder / "codes.npy", z)
         with open(folder / "codes.csv", "w", newline="", encoding="utf-8") as file:

@@ -11,10 +11,8 @@ of kinds that are hardly written by hand (`UNMARKED`) need none. Symbolic links 
 import contextlib
 import os
 import re
-import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from keras_ae import __version__
@@ -30,7 +28,6 @@ MARKS = {
     ".csv": re.compile(rb"\Afile,(label,z0|mse|group,kind|cluster)\b|\Aquery,rank,"),
 }
 UNMARKED = (".pb", ".index", ".data-00000-of-00001", ".onnx", ".tflite", ".npz", ".npy", ".parquet", "README.md")
-PARTIAL = ".keras_ae-"  # begins the names of folders with unfinished outputs
 
 
 def _is_marked(path):
@@ -55,15 +52,6 @@ def find_foreign(path):
     return foreign[0] if foreign else None
 
 
-def check_text(path):
-    """Raises UserError unless a path is Unicode: under LC_ALL=C, letters beyond ASCII may be single bytes to Python."""
-    try:
-        os.path.realpath(path).encode()
-    except UnicodeEncodeError:
-        advice = "choose plain letters, or set PYTHONUTF8=1"
-        raise UserError(f"TensorFlow writes no folder named {str(path)!r} here; {advice}") from None
-
-
 def check_output(path, force=False, suffixes=()):
     """The output `path` as a Path. suffixes: of a file, such as (".png", ".gif"); none for a folder.
 
@@ -78,9 +66,7 @@ def check_output(path, force=False, suffixes=()):
         raise UserError(f"an output must be local; copy it to {text} afterwards")
     path = Path(os.path.expanduser(path))
     place = Path(os.path.realpath(path))
-    if not suffixes:
-        check_text(path)
-    elif path.suffix.lower() not in suffixes:
+    if suffixes and path.suffix.lower() not in suffixes:
         raise UserError(f"the name of the output must end in {' or '.join(suffixes)}. Received: {text}")
     if place.exists() and not (place.is_file() or place.is_dir() and not suffixes):
         raise UserError(f"{text} is not a file; choose another name for the output")
@@ -95,7 +81,7 @@ def check_output(path, force=False, suffixes=()):
 def _beside(path):
     """Yield a new hidden folder beside `path`, for what will become it; the folder is removed at the end."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=path.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=".keras_ae-", dir=path.parent) as folder:
         yield Path(folder)
 
 
@@ -115,11 +101,6 @@ def write_folder(path, force=False):
     Raises UserError as `check_output` does, at the beginning and again at the end.
     """
     path = Path(os.path.realpath(check_output(path, force)))
-    # what killed processes left; one of a process that ends now may be gone
-    for left in path.parent.glob(f"{PARTIAL}*"):
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - os.path.getmtime(left) > 24 * 60 * 60:
-                shutil.rmtree(left, ignore_errors=True)
     with _beside(path) as folder:
         partial, old = folder / "new", folder / "old"
         partial.mkdir()

@@ -115,10 +115,6 @@ def _decode(source, shape, white, fit, folder):
     return _open_arrays(folder)
 
 
-def _sort(digests):
-    return np.lexsort(digests.view(">u8").T[::-1])
-
-
 def _check_damage(source, reasons):
     """Warnings about damaged files, {index: reason}. Raises UserError if they are more than 5 %."""
     count, listed = len(source.names), list_some([f"{source.names[index]} ({why})" for index, why in reasons.items()], 10)
@@ -189,17 +185,16 @@ def _build(source, shape, white, fit, preparing, whole):
     damaged = np.flatnonzero(~usable)
     warnings = _check_damage(source, {index: entries["reason"][index].decode() for index in damaged})
     rows = np.flatnonzero(usable)
-    rows = rows[_sort(entries["digest"][rows])]
+    rows = rows[np.argsort(entries["digest"][rows].view("S32").ravel(), kind="stable")]
     digests, sides = entries["digest"][rows], entries["side"][rows]
     # the first of the copies of each file
-    first = np.arange(len(rows))
-    first[1:] *= np.any(digests[1:] != digests[:-1], axis=1)
-    first = np.maximum.accumulate(first)
+    _, distinct, group = np.unique(digests.view("S32"), return_index=True, return_inverse=True)
+    first = distinct[group.ravel()]
     warnings += _list_doubtful([source.names[row] for row in rows], first, sides, entries["label"][rows])
     # within a split that the data set defines, all copies are used
     is_split = sides.max(initial=-1) >= 0
     if not is_split:
-        rows, digests = rows[np.unique(first)], digests[np.unique(first)]
+        rows, digests = rows[distinct], digests[distinct]
     if len(rows) < 2:
         raise UserError(f"{source.name} has {len(rows)} distinct usable images; at least 2 are needed")
     if is_split:

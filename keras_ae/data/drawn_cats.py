@@ -352,14 +352,12 @@ def draw_cats(n, shape, seed, simple=False, fit="crop"):
 
     simple: see `sample_factors`. fit: see `images.pictures.decode`; cats are square.
     """
-    height, width, channels = shape
-    factors, images = zip(*draw_all([(seed, index, simple) for index in range(n)], max(height, width)), strict=True)
-    if height != width:
-        # drawing alone needs NumPy alone
-        from PIL import Image
+    # drawing alone needs NumPy alone
+    from PIL import Image
 
-        from keras_ae.images import pictures
+    from keras_ae.images import pictures
 
-        return list(factors), np.stack([pictures.arrange(Image.fromarray(image), shape, fit) for image in images])
-    images = np.stack(images)
+    *sides, channels = shape
+    factors, images = zip(*draw_all([(seed, index, simple) for index in range(n)], max(sides)), strict=True)
+    images = np.stack([pictures.arrange(Image.fromarray(image), (*sides, 3), fit) for image in images])
     return list(factors), images if channels == 3 else np.rint(images.mean(axis=-1, keepdims=True)).astype("uint8")

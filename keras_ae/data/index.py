@@ -63,12 +63,13 @@ def describe(paths):
 
 
 def _open_kept(file):
-    """The names and entries of an index on disk; none if it is missing or damaged."""
+    """{name: entry} of an index on disk; none if it is missing or damaged."""
     try:
         with np.load(file) as kept:
-            return kept["names"].tobytes().decode(errors="surrogateescape").split("\0"), kept["entries"].astype(ENTRY)
+            names = kept["names"].tobytes().decode(errors="surrogateescape").split("\0")
+            return dict(zip(names, kept["entries"].astype(ENTRY), strict=True))
     except (OSError, ValueError, KeyError, EOFError):
-        return [], np.zeros(0, ENTRY)
+        return {}
 
 
 def read(paths, place, report):
@@ -79,8 +80,7 @@ def read(paths, place, report):
     """
     key = hashlib.sha256(os.fsencode(f"{VERSION} {place and os.path.realpath(place)}")).hexdigest()[:16]
     file, names = sources.cache_root() / "index" / f"{key}.npz", [os.path.relpath(path, place) for path in paths]
-    known, kept = _open_kept(file if place else "")
-    known, entries = dict(zip(known, kept, strict=True)), np.zeros(len(paths), ENTRY)
+    known, entries = _open_kept(file if place else ""), np.zeros(len(paths), ENTRY)
     entries["bytes"] = -1
     for row, name in enumerate(names):
         entries[row] = known.get(name, entries[row])
@@ -99,7 +99,7 @@ def read(paths, place, report):
                 progress.update(len(piece))
     finally:
         entries["bytes"], entries["modified"] = stamps.T
-        if place and ready.any() and (len(todo) or len(kept) > len(paths)):
+        if place and ready.any() and (len(todo) or len(known) > len(paths)):
             text = "\0".join(itertools.compress(names, ready)).encode(errors="surrogateescape")
             with write_file(file) as partial:
                 np.savez(partial, entries=entries[ready], names=np.frombuffer(text, "u1"))

@@ -168,7 +168,7 @@ def sample(image_set, batch, task=None, view=0, variation=UNVARIED):
 
 def first_batch(image_set, side, n, task=None):
     """The first n images of a side in the order of the digests, as a batch of NumPy arrays; fewer if the side has fewer."""
-    return {name: np.asarray(values) for name, values in next(iter(batches(image_set, side, n, task))).items()}
+    return next(batches(image_set, side, n, task).as_numpy_iterator())
 
 
 def examples(image_set, side, n):

@@ -68,12 +68,6 @@ def read_asset(name):
     return (resources.files(__package__) / "assets" / name).read_bytes()
 
 
-def join_scripts():
-    """All scripts as one module: their imports of each other and the word export are left out."""
-    text = "\n".join(read_asset(f"{name}.js").decode() for name in SCRIPTS)
-    return re.sub(r'^(import .* from "\./.*";\n|export )', "", text, flags=re.MULTILINE)
-
-
 def list_files(model, arrays):
     """The files that the page holds, deflated: {name: bytes}. arrays: of the prior."""
     files = {f"prior.{name}": values.astype("<f4").tobytes() for name, values in arrays.items()}
@@ -123,6 +117,9 @@ def page_html(folder, seed=0, runtime="auto"):
     prior, data = str(arrays.pop("prior")), model.card.get("data", {}).get("name", "")
     noun = "cat" if "cat" in data else "digit" if data in ("digits", "mnist") else "picture"
     first_image, first_code = (array[0] for array in model.generate(1, seed))
+    # one module: without imports of each other and the word export
+    script = "\n".join(read_asset(f"{name}.js").decode() for name in SCRIPTS)
+    script = re.sub(r'^(import .* from "\./.*";\n|export )', "", script, flags=re.MULTILINE)
     height, width, channels = model.input_shape
     return render(
         __package__,
@@ -136,7 +133,7 @@ def page_html(folder, seed=0, runtime="auto"):
         ratio=f"{model.shape[1]} / {model.shape[0]}",
         preview=base64.b64encode(encode_png(pictures.to_pillow(first_image))).decode(),
         style=read_asset("style.css").decode(),
-        script=join_scripts(),
+        script=script,
         model=describe(model, noun, seed, first_code, prior, arrays),
         files={name: base64.b64encode(packed).decode() for name, packed in list_files(model, arrays).items()},
     )

@@ -7,6 +7,7 @@ another one is refused before any is opened.
 import hashlib
 import re
 import shutil
+import tempfile
 from pathlib import Path
 
 from keras_ae.errors import UserError, explain
@@ -32,27 +33,20 @@ def digest_files(folder):
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
 
 
-def stage(folder, address, license, place):
-    """Copy an export to the folder `place` as it is published, with licence, address and digests in its card; these digests."""
-    read_address(address)
-    card, digests = read_card(folder), digest_files(Path(folder))
-    for name in digests:
-        (place / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(Path(folder) / name, place / name)
-    card |= {"license": license, "address": address, "digests": digests}
-    write_card(place, card)
-    return digests
-
-
-def upload(place, address):
-    """Publish the folder `place`, which `stage` wrote. Returns the page of the model."""
-    import huggingface_hub
-
+def publish(folder, address, license, dry_run=False):
+    """Publish an export with its licence, unless it is a dry run; the digests of its files, and the page of the model."""
     name, revision = read_address(address)
-    with explain(f"cannot publish {address}", Exception):
-        page = huggingface_hub.create_repo(name, exist_ok=True)
-        huggingface_hub.upload_folder(repo_id=name, folder_path=place, revision=revision, allow_patterns=KINDS)
-    return page
+    card, digests, page = read_card(folder), digest_files(Path(folder)), "nothing was published"
+    with tempfile.TemporaryDirectory() as place:
+        shutil.copytree(folder, place, dirs_exist_ok=True)
+        write_card(Path(place), card | {"license": license, "address": address, "digests": digests})
+        if not dry_run:
+            import huggingface_hub
+
+            with explain(f"cannot publish {address}", Exception):
+                page = huggingface_hub.create_repo(name, exist_ok=True)
+                huggingface_hub.upload_folder(repo_id=name, folder_path=place, revision=revision, allow_patterns=KINDS)
+    return digests, page
 
 
 def fetch(address):

@@ -1,5 +1,6 @@
 """Exports on disk: three SavedModels, portable files, card.json and README.md, from networks and a prior."""
 
+import functools
 import os
 from pathlib import Path
 
@@ -64,13 +65,10 @@ def write_encoder(encoder, fit, folder):
     specs = _specs(encoder)
     shape = tuple(specs[0].shape[1:])
 
-    def encode(images, *label):
-        return _apply(encoder, images, *label)
-
     def encode_uint8(images, *label):
-        return encode(portable.resize(images, shape, fit), *label)
+        return _apply(encoder, portable.resize(images, shape, fit), *label)
 
-    pixels = tf.TensorSpec((None, None, None, shape[-1]), tf.uint8, name="images")
+    encode, pixels = functools.partial(_apply, encoder), tf.TensorSpec((None, None, None, shape[-1]), tf.uint8, name="images")
     _save(encoder, {"serving_default": (encode, specs), "encode_uint8": (encode_uint8, [pixels, *specs[1:]])}, folder)
 
 

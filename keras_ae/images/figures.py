@@ -43,11 +43,6 @@ def _size(text):
     return round(max(FONT.getlength(line) for line in lines)), LINE * len(lines)
 
 
-def _grey_if_colourless(page):
-    """A Pillow image with one channel instead of three equal ones: a PNG file of nearly half the size."""
-    return page if np.ptp(np.asarray(page), axis=-1).any() else page.convert("L")
-
-
 def _save_titled(body, title, path):
     """Write the picture `body` below its title as a PNG file; the title wraps at the width of the picture."""
     width = max(body.width, 240) + 2 * SPACE
@@ -56,7 +51,7 @@ def _save_titled(body, title, path):
     page = Image.new("RGB", (max(width, _size(title)[0] + 2 * SPACE), top + body.height + SPACE), "white")
     ImageDraw.Draw(page).text((SPACE, SPACE), title, "black", FONT)
     page.paste(body, (SPACE, top))
-    pictures.write_png(path, np.atleast_3d(_grey_if_colourless(page)), optimize=True)
+    pictures.write_png(path, np.asarray(page), optimize=True)
 
 
 def _label_grid(pixels, per_row, labels=(), headings=()):
@@ -129,7 +124,7 @@ def show(images: np.ndarray | dict[str, np.ndarray], columns: int | None = None)
         raise UserError(f"show takes images of shape (n, H, W, C), as many in each row. Received: {received}")
     pixels = np.concatenate([_pixels(kind) for kind in kinds])
     per_row = len(kinds[0]) if labels else min(columns or math.ceil(math.sqrt(len(pixels))), len(pixels))
-    return _grey_if_colourless(_label_grid(pixels, per_row, labels))
+    return _label_grid(pixels, per_row, labels)
 
 
 def thumbnails(places, images, path, title, side=780):

@@ -9,13 +9,6 @@ from keras_ae.files import render
 from keras_ae.images import pictures
 
 
-def thumbnail(path):
-    """A picture file as the address of a JPEG of at most 136 pixels a side."""
-    file = io.BytesIO()
-    pictures.to_pillow(pictures.read_whole(path, 136)).save(file, "jpeg", quality=85)
-    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
-
-
 def write(path, rows, directory, said, sections, shown=None):
     """Write a table as the CSV file `path`, and a page on the folder `directory` beside it.
 
@@ -24,7 +17,9 @@ def write(path, rows, directory, said, sections, shown=None):
     """
 
     def draw(file):
-        return thumbnail((shown or {}).get(file, file))
+        picture = io.BytesIO()
+        pictures.to_pillow(pictures.read_whole((shown or {}).get(file, file), 136)).save(picture, "jpeg", quality=85)
+        return f"data:image/jpeg;base64,{base64.b64encode(picture.getvalue()).decode()}"
 
     def name_of(file):
         return pictures.printable(os.path.relpath(file, directory))

@@ -106,9 +106,9 @@ def choose(paths, directory, n=None, seed=0):
 
 
 def classes(paths, directory):
-    """For each path the name of the sub-folder of `directory` that contains it, "" where `directory` itself does."""
-    parents = [Path(path).relative_to(directory).parts[:-1] for path in paths]
-    return [parts[0] if parts else "" for parts in parents]
+    """For each path the name of the sub-folder of `directory` that contains it, "" where it does itself, or is None."""
+    parents = [Path(path).relative_to(directory).parts[:-1] if directory else () for path in paths]
+    return [printable(parts[0]) if parts else "" for parts in parents]
 
 
 def printable(path):
@@ -280,21 +280,16 @@ def arrange(image, shape, fit):
     # a JPEG is decoded at 1/2, 1/4 or 1/8 of its size in a fraction of the time; twice the final size keeps the quality
     image.draft(None, [2 * max(height, width)] * 2)
     _check_pixels(*image.size)
-    turn = -1 if _lies_on_its_side(image) else 1
-    part, size = (sides.tolist() for sides in place(np.array(image.size[::-1]), (height, width)[::turn], fit))
-    left, top = (image.width - part[1]) // 2, (image.height - part[0]) // 2
-    middle = _eight_bit(image.crop((left, top, left + part[1], top + part[0])))
-    # large pictures quickly to about four times the final size
-    down, across = (side // (4 * final) if side > 8 * final else 1 for side, final in zip(part, size, strict=True))
-    middle = middle.reduce((across, down))
+    turned = (height, width)[:: -1 if _lies_on_its_side(image) else 1]
+    part, size = (tuple(sides[::-1].tolist()) for sides in place(np.array(image.size[::-1]), turned, fit))
+    left, top = (image.width - part[0]) // 2, (image.height - part[1]) // 2
+    middle = _eight_bit(image.crop((left, top, left + part[0], top + part[1]))).convert("L" if channels == 1 else "RGB")
+    middle = middle.resize(size, Image.Resampling.BICUBIC, reducing_gap=4)
     middle.info = image.info
-    middle = ImageOps.exif_transpose(middle).convert("L" if channels == 1 else "RGB")
-    size = tuple(size[::-turn])
-    if middle.size != size:
-        middle = middle.resize(size, Image.Resampling.BICUBIC)
-    if size != (width, height):
+    middle = ImageOps.exif_transpose(middle)
+    if middle.size != (width, height):
         whole = Image.new(middle.mode, (width, height))
-        whole.paste(middle, ((width - size[0]) // 2, (height - size[1]) // 2))
+        whole.paste(middle, ((width - middle.width) // 2, (height - middle.height) // 2))
         middle = whole
     return np.asarray(middle).reshape(shape)
 

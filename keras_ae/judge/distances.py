@@ -1,7 +1,7 @@
 """Distances between two sets of images in features (n, d), computed in float64."""
 
 import numpy as np
-from sklearn.metrics import pairwise_distances_argmin_min, pairwise_distances_chunked
+from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.metrics.pairwise import euclidean_distances, polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import gen_batches
@@ -63,15 +63,6 @@ def manifold(real, generated, neighbours=5):
         "density": float(balls.mean() / neighbours),
         "coverage": float(covered / len(real)),
     }
-
-
-def diversity(features, real):
-    """Mean distance of two images of a set divided by that of two real ones; below 1: more alike than real images."""
-
-    def spread(x):
-        return sum(rows.sum() for rows in pairwise_distances_chunked(x)) / (len(x) * (len(x) - 1))
-
-    return float(spread(features) / spread(real))
 
 
 def nearest(queries, references):

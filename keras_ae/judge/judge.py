@@ -19,7 +19,6 @@ from keras_ae.images.pictures import to_float
 from keras_ae.judge import distances, likelihood, metrics
 from keras_ae.judge.features import extractor
 from keras_ae.models.losses import RECONSTRUCTIONS, Likelihood
-from keras_ae.priors import space
 
 BATCH = 128
 
@@ -177,11 +176,6 @@ class Judge:
         if candidate.codebook:
             yield from metrics.code_usage(candidate.encode(self.held_out)["z"], **candidate.codebook).items()
 
-    def likelihood(self, candidate):
-        """The pairs of `likelihood.measure`."""
-        # the variance of a Gaussian is measured on training images, never on those it is judged on
-        return likelihood.measure(candidate, self.held_out, self.real[:1000], self.seed)
-
     def compare(self, images, features, intervals=True):
         """How images with these features compare with the held-out ones. intervals: they take twenty times as long."""
 
@@ -190,7 +184,6 @@ class Judge:
                 self.frechet_name: distances.frechet(real, generated),
                 self.kernel_name: distances.kernel(real, generated),
                 **distances.manifold(real, generated),
-                "diversity": distances.diversity(generated, real),
             }
 
         yield "n", len(images)
@@ -222,7 +215,7 @@ class Judge:
         """Arrays to look at: 100 held-out images, their reconstructions and codes, and lines between four pairs of codes."""
         shown = self.held_out[:100]
         z = candidate.encode(shown)["z"]
-        lines = [np.asarray(candidate.decode(space.linear(z[2 * row], z[2 * row + 1], 10))) for row in range(4)]
+        lines = [np.asarray(candidate.decode(np.linspace(z[2 * row], z[2 * row + 1], 10))) for row in range(4)]
         return {"originals": shown, "rebuilt": candidate.rebuild(shown), "z": z, "interpolations": lines}
 
     def measure(self, candidate):
@@ -231,7 +224,8 @@ class Judge:
             "reconstruction": self.reconstruction(candidate, self.held_out),
             "others": () if self.others is None else self.reconstruction(candidate, self.others),
             "codes": self.codes(candidate),
-            "likelihood": self.likelihood(candidate),
+            # the variance of a Gaussian is measured on training images, never on those it is judged on
+            "likelihood": likelihood.measure(candidate, self.held_out, self.real[:1000], self.seed),
             "samples": self.samples(candidate),
         }
         numbers, arrays = {"latent_dim": candidate.latent_dim}, self.examples(candidate)

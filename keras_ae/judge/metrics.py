@@ -11,24 +11,12 @@ from scipy.stats import entropy
 
 from keras_ae.images.pictures import psnr
 
-# the weights of the three finest of the five scales of Wang et al. 2003, made to sum to 1
-SCALE_WEIGHTS = np.array([0.0448, 0.2856, 0.3001]) / (0.0448 + 0.2856 + 0.3001)
-WINDOW = 11  # pixels
+WINDOW = 11  # pixels of the side of a window of SSIM
 
 
 def ssim(images, reconstructions):
-    """Structural similarity of each pair, (batch,), Wang et al. 2004, on [0, 1]; None for images smaller than the window."""
-    if min(images.shape[1:3]) < WINDOW:
-        return None
+    """Structural similarity of each pair, (batch,), Wang et al. 2004, on [0, 1]."""
     return tf.image.ssim((images + 1) / 2, (reconstructions + 1) / 2, max_val=1.0, filter_size=WINDOW)
-
-
-def ms_ssim(images, reconstructions):
-    """Structural similarity of each pair on three scales, (batch,), Wang et al. 2003; None where the coarsest is too small."""
-    if min(images.shape[1:3]) < 4 * WINDOW:
-        return None
-    pair = (images + 1) / 2, (reconstructions + 1) / 2
-    return tf.image.ssim_multiscale(*pair, max_val=1.0, power_factors=tuple(SCALE_WEIGHTS), filter_size=WINDOW)
 
 
 def code_usage(z, entries, channels):
@@ -51,7 +39,7 @@ def gradient_energy(images):
 def per_image(pairs):
     """Compare batches of images with their reconstructions, pairs (images, rebuilt): a dict of float64 arrays (n,).
 
-    mse and l1 per pixel on [-1, 1], `ssim` and `ms_ssim` where images are large enough, and the gradient energies of both.
+    mse and l1 per pixel on [-1, 1], `ssim` where images are large enough, and the gradient energies of both.
     """
     collected = collections.defaultdict(list)
     for images, rebuilt in pairs:
@@ -59,14 +47,13 @@ def per_image(pairs):
         terms = {
             "mse": tf.reduce_mean(tf.square(images - rebuilt), axis=[1, 2, 3]),
             "l1": tf.reduce_mean(tf.abs(images - rebuilt), axis=[1, 2, 3]),
-            "ssim": ssim(images, rebuilt),
-            "ms_ssim": ms_ssim(images, rebuilt),
             "energy": gradient_energy(images),
             "rebuilt_energy": gradient_energy(rebuilt),
         }
+        if min(images.shape[1:3]) >= WINDOW:
+            terms["ssim"] = ssim(images, rebuilt)
         for name, values in terms.items():
-            if values is not None:
-                collected[name].append(np.asarray(values, "float64"))
+            collected[name].append(np.asarray(values, "float64"))
     return {name: np.concatenate(values) for name, values in collected.items()}
 
 
@@ -78,7 +65,7 @@ def means(values):
 def pool(values):
     """Numbers of a whole set from those of `per_image`: means, the psnr in dB of the pooled mse, and the ratio of energies."""
     mean = means(values)
-    numbers = {name: mean[name] for name in ("mse", "l1", "ssim", "ms_ssim") if name in mean}
+    numbers = {name: mean[name] for name in ("mse", "l1", "ssim") if name in mean}
     return numbers | {"psnr": psnr(mean["mse"]), "sharpness": mean["rebuilt_energy"] / max(mean["energy"], 1e-12)}
 
 

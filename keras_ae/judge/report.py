@@ -12,7 +12,7 @@ from keras_ae.priors.space import principal
 SECTIONS = ("reconstruction", "others", "codes", "likelihood")
 # of numbers on the page; of the others, two
 DIGITS = dict.fromkeys(("n", "active_units", "latent_dim", "entries", "perplexity", "bits"), 0)
-DIGITS |= {"ssim": 3, "ms_ssim": 3, "bits_per_dimension": 3}
+DIGITS |= {"ssim": 3, "bits_per_dimension": 3}
 DIGITS |= dict.fromkeys(("neg_elbo", "neg_importance_weighted_50", "neg_importance_weighted_500"), 1)
 DIGITS |= dict.fromkeys(("distortion", "rate", "aggregate_kl", "fid"), 1) | dict.fromkeys(("mse", "l1", "kid", "kernel"), 4)
 
