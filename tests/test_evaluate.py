@@ -5,10 +5,10 @@ import shutil
 
 import numpy as np
 import pytest
+from conftest import draw_cat
 
 from keras_ae import evaluate
 from keras_ae.data import pipeline
-from keras_ae.data.drawn_cats import draw, sample_factors
 from keras_ae.exports.load import Exported
 from keras_ae.images import pictures
 from keras_ae.judge import likelihood, metrics
@@ -98,11 +98,10 @@ def test_a_judge_compares_with_a_sample_and_says_so(folder, monkeypatch):
     assert judge.baseline(4).latent_dim == 4
 
 
-@pytest.fixture(scope="module")
-def report(exported, folder, tmp_path_factory):
-    out = tmp_path_factory.mktemp("reports") / "report"
-    evaluate.main(["--model", str(exported), "--data", str(folder), "--n", "100", "--out", str(out)])
-    return out
+@pytest.fixture(scope="session")
+def report(exported, folder, once):
+    words = ["--model", str(exported), "--data", str(folder), "--n", "100", "--out"]
+    return once("reports", lambda out: evaluate.main([*words, str(out / "report")])) / "report"
 
 
 def test_a_report_is_one_page_that_needs_nothing_else(report):
@@ -158,7 +157,7 @@ def test_models_are_compared_with_refined_codes_and_pictures_from_elsewhere(expo
 
 def test_a_model_judged_on_other_images_is_reported(exported, folder, tmp_path):
     for index in range(20):
-        pictures.write_png(tmp_path / "other" / f"{index}.png", draw(sample_factors(8, index), 16))
+        pictures.write_png(tmp_path / "other" / f"{index}.png", draw_cat(index, 16, 8))
     models = {"tiny": Exported(exported)}
     for place, expected in ((folder, []), (tmp_path / "other", ["tiny was trained on other images"])):
         lines = warn_of_other_data(models, load_images(models, str(place)))
@@ -174,7 +173,7 @@ def test_mistakes_end_in_one_line(exported, folder, tmp_path, fails):
     arguments = ("--model", exported, "--data", folder, "--out", tmp_path / "mine")
     assert "exists and is not from keras_ae" in fails(evaluate.main, *arguments)
     for index in range(12):
-        pictures.write_png(tmp_path / "few" / f"{index}.png", draw(sample_factors(9, index), 16))
+        pictures.write_png(tmp_path / "few" / f"{index}.png", draw_cat(index, 16, 9))
     arguments = ("--model", exported, "--data", tmp_path / "few", "--out", tmp_path / "r")
     assert "too few to judge" in fails(evaluate.main, *arguments)
 

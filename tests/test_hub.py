@@ -8,13 +8,12 @@ import types
 from pathlib import Path
 
 import pytest
+from conftest import CATS
 
 import keras_ae
 from keras_ae import generate, publish
 from keras_ae.errors import UserError
 from keras_ae.exports.card import read_card, write_card
-
-CATS = Path(__file__).parents[1] / "exported" / "cats"
 
 
 class Hub(types.ModuleType):

@@ -40,9 +40,7 @@ def test_perfect_reconstructions_score_best_and_others_are_clipped():
     assert perfect["sharpness"] == pytest.approx(1)
     ones = np.ones((2, 16, 16, 1), "float32")
     assert metrics.reconstruction([(ones, 5 * ones)])["mse"] == 0
-
-
-def test_images_smaller_than_the_window_have_no_similarity():
+    # smaller images than the window have no similarity
     small = IMAGES[:, :8, :8]
     assert "ssim" not in metrics.reconstruction([(small, small)])
 
