@@ -66,28 +66,43 @@ class TensorFlow:
         return self.run("generator", prior, first=first, n=n, seed=seed, temperature=temperature, label=label)
 
     def refine(self, images, z, steps, label, visible, pull):
-        """The best codes on the way of so many steps of Adam (Kingma & Ba 2015), see `Exported.refine`."""
-        tf, decode, given = self._package, self._open("decoder").signatures["serving_default"], self._tensors(label=label)
-        begin = z = tf.constant(z, tf.float32)
-        best, least, first, second = z, np.inf, 0.0, 0.0
+        """Codes after so many steps of gradient descent, see `Exported.refine`."""
+        floats = (np.asarray(values, "float32") for values in (z, images, visible, pull))
+        return self._descend(*map(self._package.constant, (*floats, steps)), self._tensors(label=label))
 
-        def errors(z):
-            away, missing = z - begin, decode(z=z, **given)["images"] - images
-            return tf.reduce_sum(visible * tf.square(missing), axis=[1, 2, 3]) + tf.reduce_sum(away @ pull * away, axis=1)
+    @functools.cached_property
+    def _descend(self):
+        tf, decode = self._package, self._open("decoder").signatures["serving_default"]
 
-        deviation = tf.math.reduce_std(z, axis=1, keepdims=True)
-        # the numbers of a short code may be alike
-        rate = 0.05 * tf.maximum(deviation, tf.sqrt(tf.reduce_mean(tf.square(z), axis=1, keepdims=True)) / 2) + 1e-6
-        for step in range(1, steps + 1):
-            with tf.GradientTape() as tape:
-                tape.watch(z)
-                error = errors(z)
-            gradient = tape.gradient(error, z)
-            best, least = tf.where((error < least)[:, None], z, best), tf.minimum(error, least)
-            first = 0.9 * first + 0.1 * gradient
-            second = 0.99 * second + 0.01 * tf.square(gradient)
-            z -= rate * first / (1 - 0.9**step) / (tf.sqrt(second / (1 - 0.99**step)) + 1e-12)
-        return tf.where((errors(z) < least)[:, None], z, best)
+        @tf.function(reduce_retracing=True)
+        def descend(z, images, visible, pull, steps, label):
+            """The codes with the least squared error on the way of Adam (Kingma & Ba 2015), which begins with z."""
+            begin = z
+
+            def errors(z):
+                away = z - begin
+                pixels = tf.reduce_sum(visible * tf.square(decode(z=z, **label)["images"] - images), axis=[1, 2, 3])
+                return pixels + tf.reduce_sum(away @ pull * away, axis=1)
+
+            deviation = tf.math.reduce_std(z, axis=1, keepdims=True)
+            # the numbers of a short code may be alike
+            rate = 0.05 * tf.maximum(deviation, tf.sqrt(tf.reduce_mean(tf.square(z), axis=1, keepdims=True)) / 2) + 1e-6
+            best, least = z, tf.fill(tf.shape(z)[:1], np.inf)
+            first, second = tf.zeros_like(z), tf.zeros_like(z)
+            for step in tf.range(1, steps + 1):
+                with tf.GradientTape() as tape:
+                    tape.watch(z)
+                    error = errors(z)
+                gradient = tape.gradient(error, z)
+                better = error < least
+                best, least = tf.where(better[:, None], z, best), tf.minimum(error, least)
+                first = 0.9 * first + 0.1 * gradient
+                second = 0.99 * second + 0.01 * tf.square(gradient)
+                count = tf.cast(step, tf.float32)
+                z -= rate * first / (1 - 0.9**count) / (tf.sqrt(second / (1 - 0.99**count)) + 1e-12)
+            return tf.where((errors(z) < least)[:, None], z, best)
+
+        return descend
 
 
 class Onnx:
@@ -351,8 +366,7 @@ class Exported:
         """
         if not (len(z) and steps):
             return z
-        images, square = self._floats(images).astype("float32"), np.broadcast_to(pull, (self.latent_dim, self.latent_dim))
-        visible, square = np.asarray(visible, "float32"), square.astype("float32")
+        images, square = self._floats(images), np.broadcast_to(pull, (self.latent_dim, self.latent_dim))
 
         def refine_rows(rows, label):
             return self._tensorflow.refine(images[rows], z[rows], steps, label, visible, square)
