@@ -12,12 +12,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import tensorflow as tf
+from conftest import ROOT
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from keras_ae.judge import likelihood
 
-ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 SPEC = importlib.util.spec_from_file_location("execute", ROOT / "notebooks" / "execute.py")
@@ -68,7 +69,10 @@ def shell(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     made = InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
     made.system = lambda line: run_command(made.var_expand(line, depth=1))
-    return made
+    # to trace the graph of a step takes longer than the few steps
+    tf.config.run_functions_eagerly(True)
+    yield made
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
