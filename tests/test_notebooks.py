@@ -52,6 +52,7 @@ def run_command(line):
     *before, command = line.split(" && ")
     python, _, module, *arguments = shlex.split(command)
     assert python == "python"
+    tf.config.run_functions_eagerly(False)
     with contextlib.chdir(before[0].removeprefix("cd ") if before else "."):
         importlib.import_module(module).main(arguments)
 

@@ -111,11 +111,10 @@ def test_the_wheel_holds_the_experiments_the_page_the_cats_and_nothing_beside(wh
 def test_commands_of_the_wheel_work_in_an_empty_folder(python, tmp_path):
     place, _ = ran(python, tmp_path, "-c", "import keras_ae; print(keras_ae.__file__)")
     assert Path(place.strip()).is_relative_to(python.parents[1])
-    listed, _ = ran(python, tmp_path, "-m", "keras_ae.train", "--list")
+    script = python.with_name("keras-ae")
+    listed, _ = ran(script, tmp_path, "train", "--list")
     assert [line.split()[0] for line in listed.splitlines()] == EXPERIMENTS
     assert all(len(line.split()) > 3 for line in listed.splitlines())
-    script = python.with_name("keras-ae")
-    assert ran(script, tmp_path, "train", "--list")[0] == listed
     assert "usage: keras-ae generate [-h]" in ran(script, tmp_path, "generate", "--help")[0]
     _, error = ran(script, tmp_path, "train", "vae_mnits", status=2)
     assert error == "keras-ae train: error: no experiment file or name vae_mnits; did you mean vae_mnist? " + (
