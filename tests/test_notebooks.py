@@ -12,8 +12,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-import tensorflow as tf
-from conftest import ROOT
+from conftest import ROOT, eager
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
@@ -52,7 +51,6 @@ def run_command(line):
     *before, command = line.split(" && ")
     python, _, module, *arguments = shlex.split(command)
     assert python == "python"
-    tf.config.run_functions_eagerly(False)
     with contextlib.chdir(before[0].removeprefix("cd ") if before else "."):
         importlib.import_module(module).main(arguments)
 
@@ -70,10 +68,8 @@ def shell(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     made = InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
     made.system = lambda line: run_command(made.var_expand(line, depth=1))
-    # to trace the graph of a step takes longer than the few steps
-    tf.config.run_functions_eagerly(True)
-    yield made
-    tf.config.run_functions_eagerly(False)
+    with eager():
+        yield made
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
