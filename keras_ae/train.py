@@ -91,7 +91,3 @@ def main(arguments):
         raise KeyboardInterrupt(f"interrupted: {saved}; continue with  {run.command(*more)}") from None
     finally:
         run.remove_if_empty()
-
-
-if __name__ == "__main__":
-    main()

@@ -150,7 +150,3 @@ def main(arguments):
         if not any(trial.values for trial in study.trials):
             raise UserError(f"no trial of {path} was trained to its end; its .log files say why")
         print(f"{len(study.trials)} trials, {len(study.best_trials)} on the front -> {path}: trials.html, trials.csv")
-
-
-if __name__ == "__main__":
-    main()
