@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder
 from keras_ae.models.latents import Gaussian, Point
 from keras_ae.models.losses import Likelihood
 from keras_ae.models.networks import dense_decoder, dense_encoder
+from keras_ae.models.objectives import AdversarialAutoencoder
 
 SHAPE = (8, 8, 1)
 

@@ -11,10 +11,12 @@ PAGE = Path(__file__).with_name("tables.md")
 HEAD = """# Tables and keys
 
 Every table of an [experiment file](experiments.md), its names, and every key with its default, bounds below 10 and, where it is
-first used, its meaning. On the command line: `--set table.key=value`. `docs/reference/tables.py` writes this page.
+first used, its meaning. On the command line: `--set table.key=value`. More of likelihoods, discrete codes, priors, objectives:
+[choosing numbers](../guides/choosing.md), [variants](../variants.md). `docs/reference/tables.py` writes this page.
 """
+# meaning of a name, or of a name in one table
 NAMES = {
-    "identity": "images are rebuilt from themselves",
+    "identity": "the image itself",
     "add_noise": "normal noise on [-1, 1]",
     "downscale": "smaller images",
     "none": "no labels",
@@ -22,29 +24,14 @@ NAMES = {
     "conv": "strided convolutions",
     "residual": "with GroupNorm and SiLU, and a linear path",
     "plain": "residual, without normalization",
-    "dense": "dense layers",
     "spatial": "the code is a map",
     "point": "one point: an autoencoder",
-    "gaussian": {"latent": "a mean and a variance: a VAE", "reconstruction": "normal pixels: squared error"},
+    "latent.gaussian": "a mean and a variance: a VAE",
     "features": "the numbers that the encoder ends in",
-    "fsq": "discrete: every number is rounded to a few levels",
-    "vq": "discrete: every cell becomes the nearest entry of a learned codebook",
-    "laplace": "L1 loss",
-    "gaussian_optimal_variance": "with the most likely variance of each batch",
-    "bernoulli": "cross-entropy of grey pixels",
-    "vae": "reconstruction + beta * KL",
-    "adversarial": "a discriminator makes the codes normal",
-    "factor": "FactorVAE: a discriminator estimates the total correlation of codes",
-    "dip": "DIP-VAE: covariances of codes",
-    "infovae": "InfoVAE: part of the KL, and MMD",
-    "iwae": "the importance-weighted bound",
-    "rae": "norms of codes and of the decoder's weights",
-    "vamp": "the prior is a mixture of posteriors of learned images",
-    "wae": "MMD of codes from N(0, I) instead of the KL",
+    "fsq": "discrete",
+    "vq": "discrete",
     "muon": "Muon for matrices and kernels, Adam for the rest",
-    "mixture": "a Gaussian mixture",
-    "flow": "a flow",
-    "autoregressive": "a transformer over the cells of discrete codes",
+    "autoregressive": "a transformer over discrete codes",
 }
 # meaning of a key, or of a key in one table or name
 KEYS = {
@@ -52,13 +39,13 @@ KEYS = {
     "mean": "of the noise",
     "deviation": "standard deviation; noisy values are clipped",
     "task.factor": "by which the sides are divided",
-    "widths": "channels of each stage, which halves or doubles the side where it can",
+    "widths": "channels of each stage, which halves or doubles the side",
     "dense.widths": "features of each layer",
     "blocks": "residual blocks of each stage; the last number holds for further ones",
     "flow.blocks": "residual blocks",
     "spatial.blocks": "residual blocks",
     "bottleneck": "channels next to the code",
-    "hidden": "dense layers of 256 features next to the code; two numbers need some",
+    "hidden": "dense layers of 256 features next to the code",
     "width": "channels of the convolutions",
     "flow.width": "features of its layers",
     "autoregressive.width": "features of its layers",
@@ -66,16 +53,16 @@ KEYS = {
     "halvings": "of the side",
     "doublings": "of the side",
     "dim": "numbers of a code",
-    "levels": "of each number of a cell; their product is the number of entries",
+    "levels": "of each number of a cell; their product: the number of entries",
     "entries": "of the codebook",
-    "commitment": "weight of the squared distance of cells from their entries",
-    "decay": "of the moving averages that entries are",
-    "restart": "entries used less than this share of the mean are replaced by cells of the batch",
+    "commitment": "weight of the distance of cells from their entries",
+    "decay": "of the entries' moving averages",
+    "restart": "entries used less than this share of the mean are replaced",
     "scale": "of the distribution",
     "variance": "of the pixels",
     "beta": "weight of the KL; 1 for the negative ELBO",
     "warmup_steps": "steps in which the KL's weight, or the learning rate, rises",
-    "total_correlation": "additional weight of the total correlation: beta - 1 of a beta-TCVAE",
+    "total_correlation": "further weight of the total correlation (beta-TCVAE: beta - 1)",
     "weight": "nats for which the adversarial loss counts",
     "factor.weight": "of the total correlation, beside that within the KL",
     "infovae.weight": "of the MMD",
@@ -84,7 +71,7 @@ KEYS = {
     "iwae.draws": "codes for each image, all decoded in a step",
     "norm": "weight of half the squared norm of a code",
     "rae.decay": "weight of the squared weights of the decoder",
-    "rae.penalty": "weight of the squared Jacobian of the decoder, a second gradient",
+    "rae.penalty": "weight of the squared Jacobian of the decoder; slow",
     "form": "1: covariances of `z_mean`; 2: of draws",
     "off": "weight of squared covariances",
     "on": "weight of squared distances of variances from 1",
@@ -98,12 +85,12 @@ KEYS = {
     "schedule.factor": "by which the rate is multiplied",
     "schedule.patience": "epochs without a lower held-out loss before a reduction",
     "final": "rate at the end, as a share of the highest",
-    "components": "numbers of components to choose from, on a tenth of the codes",
+    "components": "numbers of components to choose from",
     "steps": "of training",
     "weight_decay": "of AdamW",
-    "data.name": "`folder`, or a data set ([data sets](../data.md))",
+    "data.name": "`folder`, or a [data set](../data.md)",
     "directory": "of pictures, or of tensorflow-datasets",
-    "size": "side in pixels, or height and width; not set: 64 for pictures, their own for data sets",
+    "size": "side in pixels, or height and width; not set: 64, or that of the data set",
     "fit": "pictures with another ratio of the sides: the middle part, the whole on black, or stretched",
     "channels": "1: grey, 3: RGB; not set: as the data set has them",
     "white": "brightest value of 16-bit files, such as 4095 for 12-bit values",
@@ -116,20 +103,20 @@ KEYS = {
     "training.patience": "epochs without improvement that end the first stage; 0: never",
     "seed": "of weights, order, noise and samples",
     "precision": "`auto`: bfloat16 where the hardware has it",
-    "devices": "where to train ([scaling up](../scale.md))",
-    "track": "also logs curves there ([tracking](../guides/tracking.md))",
+    "devices": "where to [train](../scale.md)",
+    "track": "where [curves](../guides/tracking.md) go too",
     "start_from": "export that training begins with",
     "images": "below this many training images the other keys apply; 0: never",
     "small_data.steps": "of the first stage, at least",
     "small_data.batch": "at most",
-    "small_data.dim": "numbers of a code, at most",
-    "variation": "`shift`, `scale` and `rotation` of `data`",
+    "small_data.dim": "at most",
+    "variation": "of `data`",
     "refined_from": "least training images for a second stage",
     "refinement.epochs": "of the second stage; 0: none",
     "refinement.batch": "real images of a step",
     "refinement.weight": "of the adversarial loss, in nats; more is sharper, and less close to the originals",
     "reconstruction_share": "of the adversarial loss; samples have the rest",
-    "feature_weight": "of the difference of the critic's features from those of the originals",
+    "feature_weight": "of the difference of features from those of the originals",
     "refinement.learning_rate": "of Muon for the decoder",
     "critic_learning_rate": "of Muon for the critic",
     "refinement.final": "both rates at the end, as a share, along half a cosine",
@@ -137,7 +124,7 @@ KEYS = {
     "critic_blocks": "its residual blocks on each map",
     "penalty": "weight of the critic's squared gradients at real and decoded images (R1, R2)",
     "average": "decay of the decoder's moving average, for each step",
-    "draws": "codes drawn from the prior when the stage begins, and used in turn",
+    "draws": "codes drawn from the prior, used in turn",
 }
 
 
@@ -186,19 +173,20 @@ def page():
     lines, explained, written = [HEAD], set(), {}
     for table, (functions, default) in experiment.CHOICES.items():
         lines += [f"## {table}, by default {default}", ""]
+        same = []
         # a module of the user's own may have added others
         for name, function in ((n, f) for n, f in functions.items() if (f.__module__ or "").startswith("keras_ae.")):
             model = experiment.table_of(function)
             properties = model.model_json_schema().get("properties")
             if properties and written.get(name) == properties:
-                lines.append(f"* `{name}`: as above")
+                same.append(f"`{name}`")
                 continue
             written[name] = properties
-            meaning = NAMES.get(name, "")
-            meaning = meaning[table] if isinstance(meaning, dict) else meaning
+            meaning = NAMES.get(f"{table}.{name}", NAMES.get(name, ""))
             lines.append(f"* `{name}`" + (f": {meaning}" if meaning and (name, meaning) not in explained else ""))
             explained.add((name, meaning))
             lines += key_lines(table, name, model, explained)
+        lines += ["* " + ", ".join(same) + ": as above"] if same else []
         lines.append("")
     for table, model in experiment.SINGLE.items():
         lines += [f"## {table}", "", *(line[4:] for line in key_lines(table, table, model, explained)), ""]

@@ -59,17 +59,13 @@ def move(images, variation, seed):
     """Images shifted, enlarged and turned by random amounts; mirroring is apart. seed: (2,) int32."""
     if variation.scale or variation.rotation or variation.shift % 1:
         return _warp(images, variation, seed)
-    return _shift(images, int(variation.shift), seed) if variation.shift else images
-
-
-def _shift(images, shift, seed):
-    """All images shifted by the same -`shift` to `shift` pixels in each direction; edges are mirrored."""
-    offsets = tf.random.stateless_uniform((2,), seed, 0, 2 * shift + 1, tf.int32)
-    for axis, offset in zip((1, 2), tf.unstack(offsets), strict=True):
-        # edges are joined: tf.pad with mirrored edges takes three times as long
-        edge, size = tf.range(shift), tf.shape(images)
-        first, last = (tf.gather(images, rows, axis=axis) for rows in (edge[::-1], size[axis] - 1 - edge))
-        images = tf.slice(tf.concat([first, images, last], axis), tf.one_hot(axis, 4, offset, 0), size)
+    if shift := int(variation.shift):
+        offsets = tf.random.stateless_uniform((2,), seed, 0, 2 * shift + 1, tf.int32)
+        for axis, offset in zip((1, 2), tf.unstack(offsets), strict=True):
+            # edges are joined: tf.pad with mirrored edges takes three times as long
+            edge, size = tf.range(shift), tf.shape(images)
+            first, last = (tf.gather(images, rows, axis=axis) for rows in (edge[::-1], size[axis] - 1 - edge))
+            images = tf.slice(tf.concat([first, images, last], axis), tf.one_hot(axis, 4, offset, 0), size)
     return images
 
 

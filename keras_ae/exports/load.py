@@ -20,7 +20,7 @@ from keras_ae.errors import UserError, explain
 from keras_ae.exports import hub
 from keras_ae.exports.card import read_card
 from keras_ae.images import pictures
-from keras_ae.priors import philox, space
+from keras_ae.priors import draws, space
 
 # of inputs of ONNX files
 TYPES = {"tensor(float)": "float32", "tensor(int32)": "int32"}
@@ -119,8 +119,8 @@ class Onnx:
 
     @functools.cached_property
     def samplers(self):
-        """{"fitted": prior, "normal": prior}, see `priors.philox`."""
-        path, normal = self.folder / "onnx" / "prior.npz", philox.normal_sampler(self.card["latent_dim"])
+        """{"fitted": prior, "normal": prior}, see `priors.draws`."""
+        path, normal = self.folder / "onnx" / "prior.npz", draws.normal_sampler(self.card["latent_dim"])
 
         def velocity(x, t, labels):
             return self.run("velocity", x=x, t=t, label=labels)["velocity"]
@@ -130,9 +130,9 @@ class Onnx:
 
         samplers = {
             "normal": lambda _: normal,
-            "mixture": philox.mixture_sampler,
-            "flow": functools.partial(philox.FlowSampler, velocity=velocity),
-            "autoregressive": functools.partial(philox.autoregressive_sampler, step=step),
+            "mixture": draws.mixture_sampler,
+            "flow": functools.partial(draws.FlowSampler, velocity=velocity),
+            "autoregressive": functools.partial(draws.autoregressive_sampler, step=step),
         }
         with explain(f"{path} cannot be read; export the model again", Exception), np.load(path) as file:
             return {"fitted": samplers[str(file["prior"])](dict(file)), "normal": normal}
@@ -309,12 +309,12 @@ class Exported:
         return self.decode(self.walk(z, steps, closed=False))
 
     @functools.cached_property
-    def flow(self) -> philox.FlowSampler | None:
+    def flow(self) -> draws.FlowSampler | None:
         """The flow between noise and codes; None for another prior, and where onnx/ or onnxruntime is missing."""
         with contextlib.suppress(ImportError, UserError):
             runtime = self._runtime if isinstance(self._runtime, Onnx) else Onnx(self.folder, self.card)
             fitted = runtime.samplers["fitted"]
-            return fitted if isinstance(fitted, philox.FlowSampler) else None
+            return fitted if isinstance(fitted, draws.FlowSampler) else None
 
     def walk(self, z: ArrayLike, steps: int, closed: bool = True) -> np.ndarray:
         """`steps` codes (steps, latent_dim) on a path through codes z (k, latent_dim), whose images change at an even pace.

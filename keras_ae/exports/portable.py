@@ -2,7 +2,7 @@
 
 encoder.onnx and decoder.onnx have the names and shapes of the SavedModels; the decoder gives `images` and `images_uint8`.
 resize.onnx makes images for the encoder of pictures of any size, as the signature `encode_uint8` does inside. prior.npz has the
-arrays of the fitted prior, and velocity.onnx the network of a flow, or step.onnx a step of a transformer; `priors.philox` draws
+arrays of the fitted prior, and velocity.onnx the network of a flow, or step.onnx a step of a transformer; `priors.draws` draws
 codes from them. encoder.tflite and decoder.tflite are for phones and other small devices.
 """
 
@@ -79,9 +79,9 @@ def name_networks(encoder, decoder, prior, encoder_outputs):
         "decoder": name_network(decoder, ["z", "label"], name_images),
     }
     if isinstance(prior, Flow):
-        models["velocity"] = name_network(prior.velocity(), ["x", "t", "label"], lambda velocity: {"velocity": velocity})
+        models["velocity"] = name_network(prior.drawing_network(), ["x", "t", "label"], lambda velocity: {"velocity": velocity})
     if isinstance(prior, Autoregressive):
-        _, step = prior.networks()
+        step = prior.drawing_network()
         names = ["token", "position", "cache", "label"]
         models["step"] = name_network(step, names, lambda found: dict(zip(("logits", "kept"), found, strict=True)))
     return models

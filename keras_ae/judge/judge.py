@@ -19,7 +19,6 @@ from keras_ae.images.pictures import to_float
 from keras_ae.judge import distances, likelihood, metrics
 from keras_ae.judge.features import extractor
 from keras_ae.models.losses import RECONSTRUCTIONS, Likelihood
-from keras_ae.priors import space
 
 BATCH = 128
 
@@ -216,7 +215,7 @@ class Judge:
         """Arrays to look at: 100 held-out images, their reconstructions and codes, and lines between four pairs of codes."""
         shown = self.held_out[:100]
         z = candidate.encode(shown)["z"]
-        lines = [np.asarray(candidate.decode(space.linear(z[2 * row], z[2 * row + 1], 10))) for row in range(4)]
+        lines = [np.asarray(candidate.decode(np.linspace(z[2 * row], z[2 * row + 1], 10))) for row in range(4)]
         return {"originals": shown, "rebuilt": candidate.rebuild(shown), "z": z, "interpolations": lines}
 
     def measure(self, candidate):
