@@ -73,7 +73,3 @@ def main(arguments):
         warn(line)
     print(f"{name} of {', '.join(models)} on {image_set.name} -> {path / name}.json")
     print("\n".join(lines_of(numbers)))
-
-
-if __name__ == "__main__":
-    main()

@@ -170,7 +170,7 @@ def clusters(models, image_set, seed, folder, *, components=10, held_out=10_000)
     title = f"{name}: clusters of codes; the medoid, then members with increasing distance"
     figures.rows(list(rows.values()), list(rows), folder / "clusters.png", title)
     ends = zip(medoids, medoids[1:], strict=False)
-    lines = [model.decode(space.linear(z[start], z[end], shown).astype("float32")) for start, end in ends]
+    lines = [model.decode(np.linspace(z[start], z[end], shown).astype("float32")) for start, end in ends]
     if lines:
         title = f"{name}: straight lines from the medoid of one cluster to that of the next"
         figures.rows(lines, [], folder / "clusters_ways.png", title)

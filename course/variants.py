@@ -217,7 +217,3 @@ def main(arguments):
     title = f"{arguments.data}: eight samples from the model's own prior, and eight from the fitted one"
     figures.rows(list(rows.values()), list(rows), folder / "variants.png", title)
     print(text)
-
-
-if __name__ == "__main__":
-    main()

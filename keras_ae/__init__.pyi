@@ -6,7 +6,6 @@ from .data.tasks import downscale as downscale
 from .exports.load import load as load
 from .exports.save import save as save
 from .images.figures import show as show
-from .models.adversarial_autoencoder import AdversarialAutoencoder as AdversarialAutoencoder
 from .models.latents import FSQ as FSQ
 from .models.latents import VQ as VQ
 from .models.latents import Features as Features
@@ -24,6 +23,7 @@ from .models.networks import residual_decoder as residual_decoder
 from .models.networks import residual_encoder as residual_encoder
 from .models.networks import spatial_decoder as spatial_decoder
 from .models.networks import spatial_encoder as spatial_encoder
+from .models.objectives import AdversarialAutoencoder as AdversarialAutoencoder
 from .models.vae import VAE as VAE
 from .priors.autoregressive import Autoregressive as Autoregressive
 from .priors.flow import Flow as Flow

@@ -16,10 +16,7 @@ SHOWN = 24  # pictures of a cluster on the page
 
 
 def find_clusters(looks, count, seed):
-    """The cluster of each of n looks (n, d), from 1, the largest first, and its distance from the middle of it.
-
-    By k-means; count: of clusters, or None for about the square root of n / 2, at most 50.
-    """
+    """The cluster of each of n looks (n, d) by k-means, from 1, the largest first, and its distance from the middle of it."""
     from sklearn.cluster import MiniBatchKMeans
 
     count = min(count or min(50, round((len(looks) / 2) ** 0.5)) or 1, len(looks))
@@ -48,19 +45,13 @@ def main(arguments):
     rows = [(pictures.printable(paths[row]), numbers[row], f"{distances[row]:.4f}") for row in order]
     said = f"{len(paths):,} pictures in {len(groups)} clusters of {len(groups[-1]):,} to {len(groups[0]):,}"
     note = f"{said}; of each up to {SHOWN}, the most typical first. clusters.csv has all."
-    sections = {
-        f"Cluster {place}: {len(group):,} pictures": [(paths[row], []) for row in group[:SHOWN]]
-        for place, group in enumerate(groups, 1)
-    }
+    sections = {}
     with write_folder(path, arguments.force) as folder:
-        pages.write(folder / "clusters.csv", [("file", "cluster", "distance"), *rows], arguments.data, [note], sections)
-        for place, group in enumerate(groups if arguments.links else (), 1):
-            (folder / "links" / f"{place:03}").mkdir(parents=True)
-            for rank, row in enumerate(group):
+        for place, group in enumerate(groups, 1):
+            sections[f"Cluster {place}: {len(group):,} pictures"] = [(paths[row], []) for row in group[:SHOWN]]
+            for rank, row in enumerate(group if arguments.links else ()):
                 link = folder / "links" / f"{place:03}" / f"{rank:05}_{os.path.basename(paths[row])}"
+                link.parent.mkdir(parents=True, exist_ok=True)
                 link.symlink_to(os.path.abspath(paths[row]))
+        pages.write(folder / "clusters.csv", [("file", "cluster", "distance"), *rows], arguments.data, [note], sections)
     print(f"{said} -> {path}: clusters.csv, clusters.html")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """How commands are declared and run: options, errors of one line, Ctrl-C, a quiet start of TensorFlow.
 
-A command is a module of `keras_ae` whose docstring is its description, with a function `main` under `command(*options)`.
+A command is a module of `keras_ae` with a function `main` under `command(*options)`; its docstring is the description.
 """
 
 import argparse
@@ -86,8 +86,8 @@ CODES = (option("--model", default="", metavar="DIR", help="compare codes of thi
 def command(*options, prog=None, keras=True):
     """Declare a command: the decorated `body(arguments)` becomes `main(argv=None)`, see `run`; `main.parser()` is its parser.
 
-    prog: how it is called, if not as a module of `keras_ae`. The docstring of its module is its description. keras: whether it
-    needs Keras, unless it has the option --runtime.
+    It runs at once where its module is the program, as with python -m, and so stands last in it. prog: how it is called, if not
+    as a module of `keras_ae`. keras: whether it needs Keras, unless it has the option --runtime.
     """
 
     def declare(body):
@@ -103,6 +103,8 @@ def command(*options, prog=None, keras=True):
             run(parser(), body, argv, keras)
 
         main.parser = parser
+        if body.__module__ == "__main__":
+            sys.exit(main())
         return main
 
     return declare
@@ -119,7 +121,7 @@ def check_out(arguments, suffixes=()):
 
 
 def find_model(names=("vae", "cats")):
-    """The export that users train first, else the shipped one: of the repository, or the portable files in the package."""
+    """The export that users train first, else the shipped one: of the repository, or that in the package."""
     places = [*(f"exported/{name}" for name in names), str(Path(__file__).parent / "cats")]
     return next((place for place in places if Path(place).is_dir()), "exported/cats")
 
@@ -156,10 +158,15 @@ def read_pictures(model, arguments):
     return batch
 
 
+def read_folder(model, directory):
+    """Every picture file of a folder that can be read, uint8 (n, h, w, C)."""
+    return np.concatenate([images for _, images, _ in read_batches(model, pictures.find(directory))])
+
+
 def read_looks(model, paths, directory):
     """The picture files that can be read, and what they are compared by, float32 (n, d): codes, or looks without a model.
 
-    directory: see `read_batches`; the looks of its files are kept, see `data.index`. None: nothing is kept.
+    directory: see `read_batches` and `data.index`.
     """
     if model is None:
         from keras_ae.data import index
@@ -171,15 +178,17 @@ def read_looks(model, paths, directory):
 
 
 def write_film(model, path, codes, columns=1):
-    """Decode codes (n, cells, latent_dim) to a film, 30 frames a second, of a grid with so many columns.
+    """Decode codes (n, cells, latent_dim), of which the last equal the first, to a film of 30 grids of `columns` a second."""
 
-    The last codes are the first ones, and so are the frames to the bit, whatever a runtime rounds.
-    """
-    starts = tqdm(range(0, len(codes) - 1, 32), "decoding", unit="batch", disable=None, leave=False)
-    blocks = (codes[:-1][first : first + 32] for first in starts)
-    decoded = (np.split(pictures.to_uint8(model.decode(np.concatenate(block))), len(block)) for block in blocks)
-    frames = (pictures.grid(cells, columns) for block in decoded for cells in block)
+    def draw():
+        for first in tqdm(range(0, len(codes) - 1, 32), "decoding", unit="batch", disable=None, leave=False):
+            block = codes[:-1][first : first + 32]
+            for cells in np.split(pictures.to_uint8(model.decode(np.concatenate(block))), len(block)):
+                yield pictures.grid(cells, columns)
+
+    frames = draw()
     first = next(frames)
+    # the last frame is the first to the bit, whatever a runtime rounds
     pictures.write(path, itertools.chain([first], frames, [first]), milliseconds=1000 / 30)
 
 
@@ -211,11 +220,9 @@ def import_tensorflow():
 
 
 def _explain(error, parser):
-    """Exit status and message for an exception that a user can understand without a traceback; None for others.
+    """Exit status and message for an exception that a user can understand without a traceback; None for others."""
 
-    Messages of the library name arguments as `label`: they become options of the parser, such as --label.
-    """
-
+    # messages of the library name arguments as `label`: they become options of the parser
     def flag(match):
         option = "--" + match[1].replace("_", "-")
         return option if re.search(rf"{option}\b", parser.format_usage()) else match[0]
@@ -229,6 +236,8 @@ def _explain(error, parser):
             return 2, "error: " + re.sub(r"`(\w+)`", flag, str(error))
         case OSError():
             return 2, f"error: {error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+        case UnicodeError():
+            return 2, f"error: {error}; choose a name of plain letters"
         case MemoryError():
             return 2, "error: not enough memory; use fewer or smaller images, or a smaller model or batch"
         case ModuleNotFoundError() if not (error.name or "keras_ae").startswith("keras_ae"):
@@ -240,7 +249,7 @@ def _explain(error, parser):
 
 
 def _prepare_process(arguments, keras):
-    """What a command may do with its process, and a function that others call may not. keras: see `command`."""
+    """What a command may do with its process, and a library may not. keras: see `command`."""
     for stream in (sys.stdout, sys.stderr):
         # names of files need not be text
         stream.reconfigure(errors="backslashreplace")

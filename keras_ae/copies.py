@@ -108,11 +108,9 @@ def main(arguments):
 
     paths, entries = index.read(found, directory, warn)
     groups = list_groups(paths, entries, index.find_groups(entries))
-    rows = [
-        (pictures.printable(file), number, kind, ("no", "yes")[kind == "kept"])
-        for number, group in enumerate(groups, 1)
-        for file, kind, _ in group
-    ]
+    rows = [("file", "group", "kind", "keep")]
+    for number, group in enumerate(groups, 1):
+        rows += [(pictures.printable(file), number, kind, ("no", "yes")[kind == "kept"]) for file, kind, _ in group]
     others = [file for group in groups for file, *_ in group[1:]]
     same = sum(kind == "identical" for _, _, kind, _ in rows)
     counts = f"{same:,} byte-for-byte copies and {len(others) - same:,} near-copies in {len(groups):,} groups"
@@ -124,12 +122,8 @@ def main(arguments):
     if len(groups) > MOST_GROUPS:
         notes.append(f"The first {MOST_GROUPS} groups, those with near-copies before others; copies.csv has all.")
     with write_folder(path, arguments.force) as folder:
-        pages.write(folder / "copies.csv", [("file", "group", "kind", "keep"), *rows], directory, notes, sections)
+        pages.write(folder / "copies.csv", rows, directory, notes, sections)
     if arguments.move_to and others:
         move([os.path.relpath(file, directory) for file in others], directory, target)
         said += f"; {len(others):,} files moved to {target}, from where --undo moves them back"
     print(f"{said} -> {path}: copies.csv, copies.html")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,13 +1,10 @@
 """Open the explorer with the shipped cats in a browser: python -m keras_ae.demo"""
 
-from keras_ae.commandline import FORCE, check_out, command, find_model, out
-from keras_ae.explore import write_page
+from keras_ae import explore
+from keras_ae.commandline import FORCE, command, find_model, out
 
 
 @command(out("demo.html", "the page, an .html file"), FORCE, keras=False)
 def main(arguments):
-    write_page(check_out(arguments, (".html",)), find_model(["cats"]), show=True)
-
-
-if __name__ == "__main__":
-    main()
+    force = ["--force"] if arguments.force else []
+    explore.main(["--model", find_model(["cats"]), "--out", arguments.out, "--open", *force])

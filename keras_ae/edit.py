@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_ae.commandline import EXPORT, SECONDS, check_out, command, number, open_model, option, out, warn, write_film
+from keras_ae.commandline import EXPORT, SECONDS, check_out, command, number, open_model, option, out, read_folder, write_film
 from keras_ae.data import drawn_cats
 from keras_ae.errors import UserError
 from keras_ae.images import pictures
@@ -10,34 +10,26 @@ from keras_ae.images.properties import PROPERTIES, measure
 from keras_ae.priors import space
 
 
-def check_attribute(arguments):
-    """Raises UserError unless the command line names one attribute: two folders, or a property that is known."""
-    known = [*PROPERTIES, *drawn_cats.factor_names()]
-    if bool(arguments.having) != bool(arguments.without):
-        raise UserError("--with and --without belong together: folders of pictures with and without the attribute")
-    if not arguments.having and arguments.attribute not in known:
-        unknown = f"unknown attribute '{arguments.attribute}'" if arguments.attribute else "no attribute given"
-        raise UserError(f"{unknown}; name folders --with and --without, or as --attribute one of {', '.join(known)}")
-
-
 def find_direction(model, arguments):
     """The direction of the attribute in latent space, (latent_dim,): from two folders, generated pictures, or drawn cats."""
+    name, of_cats = arguments.attribute, drawn_cats.factor_names()
+    if bool(arguments.having) != bool(arguments.without):
+        raise UserError("--with and --without belong together: folders of pictures with and without the attribute")
     if arguments.having:
-        folders = arguments.without, arguments.having
-        groups = [
-            pictures.read_all(pictures.find(folder), model.input_shape, warn, model.white, model.fit)[1] for folder in folders
-        ]
+        groups = [read_folder(model, folder) for folder in (arguments.without, arguments.having)]
         examples, values = np.concatenate(groups), np.repeat([0, 1], [len(group) for group in groups])
-    elif arguments.attribute in PROPERTIES:
+    elif name in PROPERTIES:
         drawn, codes = model.generate(arguments.examples, arguments.seed)
-        ways = space.separate(codes, measure(pictures.to_float(drawn)))
-        way = ways[list(PROPERTIES).index(arguments.attribute)]
+        way = space.separate(codes, measure(pictures.to_float(drawn)))[PROPERTIES.index(name)]
         if not way.any():
-            raise UserError(f"{arguments.attribute} is the same in all pictures of {model.folder}; choose another attribute")
+            raise UserError(f"{name} is the same in all pictures of {model.folder}; choose another attribute")
         return way
-    else:
+    elif name in of_cats:
         factors, examples = drawn_cats.draw_cats(arguments.examples, model.input_shape, arguments.seed, fit=model.fit)
-        values = [drawn_cats.factor_value(one, arguments.attribute) for one in factors]
+        values = [drawn_cats.factor_value(one, name) for one in factors]
+    else:
+        unknown, known = f"unknown attribute '{name}'" if name else "no attribute given", ", ".join([*PROPERTIES, *of_cats])
+        raise UserError(f"{unknown}; name folders --with and --without, or as --attribute one of {known}")
     return space.direction(model.encode(examples, progress="encoding"), values)
 
 
@@ -55,8 +47,8 @@ def find_direction(model, arguments):
 )
 def main(arguments):
     path = check_out(arguments, tuple(pictures.WRITERS))
-    check_attribute(arguments)
     model = open_model(arguments)
+    way = find_direction(model, arguments)
     if arguments.picture:
         z = model.encode(pictures.read(arguments.picture, model.input_shape, model.white, model.fit)[None])[0]
     else:
@@ -64,13 +56,9 @@ def main(arguments):
     name, most = arguments.attribute or f"{arguments.having} against {arguments.without}", arguments.strength
     film = path.suffix.lower() in pictures.FILMS
     steps = round(15 * (arguments.seconds or 4)) + 1 if film else arguments.steps
-    codes = space.move(z, find_direction(model, arguments), np.linspace(-most, most, steps))
+    codes = space.move(z, way, np.linspace(-most, most, steps))
     if film:
         write_film(model, path, np.concatenate([codes, codes[-2::-1]])[:, None])
     else:
         pictures.write(path, pictures.to_uint8(model.decode(codes)), columns=steps)
     print(f"{steps} pictures, {name} from {-most:g} to {most:g} standard deviations, by {model.folder} -> {path}")
-
-
-if __name__ == "__main__":
-    main()

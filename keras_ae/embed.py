@@ -17,19 +17,15 @@ ON_MAP = 1500  # more pictures would hide each other
 def encode(model, paths, directory):
     """The picture files that can be read, their codes (n, latent_dim), and the mean squared error of each (n,).
 
-    Also every k-th of their images, uint8, and k: 1, or so large that the images are `ON_MAP` at most. Errors are NaN for
-    models that make images of another size.
+    Also every k-th of their images, uint8, `ON_MAP` at most, and k. Errors are NaN where images of another size are made.
     """
     every = -(-len(paths) // ON_MAP)
     files, codes, errors, shown = [], [], [], []
     for here, images, labels in read_batches(model, paths, directory):
         shown.append(images[-len(files) % every :: every])
-        z = model.encode(images, labels)
-        missing = np.full(images.shape, np.nan, "float32")
-        if model.input_shape == model.shape:
-            missing = pictures.to_float(images) - model.decode(z, labels).clip(-1, 1)
-        codes.append(z)
-        errors.append(np.square(missing).reshape(len(here), -1).mean(axis=1))
+        codes.append(model.encode(images, labels))
+        rebuilt = model.decode(codes[-1], labels).clip(-1, 1) if model.input_shape == model.shape else np.nan
+        errors.append(np.square(pictures.to_float(images) - rebuilt).reshape(len(here), -1).mean(axis=1))
         files += here
     return files, np.concatenate(codes), np.concatenate(errors), np.concatenate(shown), every
 
@@ -60,16 +56,6 @@ def write_parquet(path, rows=10_000, **columns):
             writer.write_table(pa.table(part, schema))
 
 
-def write_tables(folder, names, classes, z):
-    """codes.npy and codes.csv in `folder`: the printable name, class and code of each file."""
-    np.save(folder / "codes.npy", z)
-    with open(folder / "codes.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["file", "label", *(f"z{index}" for index in range(z.shape[1]))])
-        for name, label, code in zip(names, classes, z, strict=True):
-            writer.writerow([name, label, *(f"{value:.6g}" for value in code)])
-
-
 @command(
     *picture_options(data="folder of picture files; the names of its sub-folders are their labels"),
     out("embedding", "folder to write"),
@@ -82,10 +68,14 @@ def main(arguments):
     model = open_model(arguments)
     files, z, errors, images, every = encode(model, pictures.choose(arguments.pictures, arguments.data), arguments.data)
     names = [pictures.printable(file) for file in files]
-    classes = pictures.classes(files, arguments.data) if arguments.data else [""] * len(files)
-    classes = [pictures.printable(name) for name in classes]
+    classes = pictures.classes(files, arguments.data)
     with write_folder(path, arguments.force) as folder:
-        write_tables(folder, names, classes, z)
+        np.save(folder / "codes.npy", z)
+        with open(folder / "codes.csv", "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["file", "label", *(f"z{index}" for index in range(z.shape[1]))])
+            for name, label, code in zip(names, classes, z, strict=True):
+                writer.writerow([name, label, *(f"{value:.6g}" for value in code)])
         x, y = space.principal(z).T
         if parquet := find_spec("pyarrow") is not None:
             found = {"file": names, "label": classes, "embedding": z, "x": x, "y": y, "error": errors}
@@ -98,7 +88,3 @@ def main(arguments):
         print(f"the map shows {len(images):,} of {len(z):,} pictures, evenly spaced")
     table = "codes.parquet" if parquet else "no codes.parquet without pip install 'keras_ae[parquet]'"
     print(f"codes of {len(z)} pictures, {z.shape[1]} numbers each -> {path}: codes.npy, codes.csv, map.png, {table}")
-
-
-if __name__ == "__main__":
-    main()

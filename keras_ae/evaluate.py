@@ -3,7 +3,7 @@
 import functools
 import shlex
 
-from keras_ae.commandline import FORCE, MODEL, SEED, check_out, command, number, option, out, warn
+from keras_ae.commandline import FORCE, MODEL, SEED, check_out, command, number, option, out, read_folder, warn
 from keras_ae.errors import UserError
 from keras_ae.images import pictures
 
@@ -15,12 +15,7 @@ from keras_ae.images import pictures
     option("--others", metavar="DIR", help="folder of picture files from elsewhere, to be reconstructed too"),
     option("--refine", type=number(0, 10_000, int), default=0, help="judge codes after this many steps of refinement, too"),
     option("--n", type=number(50, 50_000, int), default=2000, help="how many images to draw"),
-    option(
-        "--features",
-        choices=("gabor", "inception"),
-        default="gabor",
-        help="features that samples are compared in; inception downloads weights trained on ImageNet (88 MB)",
-    ),
+    option("--features", choices=("gabor", "inception"), default="gabor", help="inception downloads 88 MB of weights"),
     *(MODEL, SEED, FORCE),
 )
 def main(arguments):
@@ -36,11 +31,9 @@ def main(arguments):
             raise UserError(f"{name} is conditional; judge it with {course}")
     image_set = judge.load_images(models, arguments.data)
     print(*image_set.summary, sep="\n")
-    others = None
-    if arguments.others:
-        first, found = next(iter(models.values())), pictures.find(arguments.others)
-        others = pictures.to_float(pictures.read_all(found, image_set.shape, warn, first.white, first.fit)[1])
-    judging = judge.Judge(image_set, arguments.n, arguments.features, arguments.seed, others=others)
+    first = next(iter(models.values()))
+    others = pictures.to_float(read_folder(first, arguments.others)) if arguments.others else None
+    judging = judge.Judge(image_set, arguments.n, arguments.features, arguments.seed, others)
     warnings = [*judging.warnings(), *judge.warn_of_other_data(models, image_set)]
     for line in warnings:
         warn(line)
@@ -51,7 +44,3 @@ def main(arguments):
     makers += [functools.partial(judging.baseline, size) for size in sorted({model.latent_dim for model in models.values()})]
     print(report.write(out, judging, models, *judging.measure_all(makers), warnings, arguments.force))
     print(f"report  {out / 'index.html'}  (and metrics.json, pictures/)")
-
-
-if __name__ == "__main__":
-    main()

@@ -33,7 +33,3 @@ def main(arguments):
 
     run = find_run(arguments.model, complete=True)
     export_run(run, arguments.out or f"exported/{run.experiment().name}", arguments.license, arguments.force)
-
-
-if __name__ == "__main__":
-    main()

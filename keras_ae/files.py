@@ -3,22 +3,16 @@
 An output is written beside its place, and takes it by `os.replace` when it is complete: an error, Ctrl-C, a full disk or a
 killed process leaves what was there before. A symbolic link as output is followed: its target is replaced.
 
-An existing output is replaced only if it is visibly ours, or with `force`. Ours is
-
-- a file with the mark of its kind near its beginning or at its end (`MARKS`): a PNG or WebP with the text `Software: keras_ae`,
-  a GIF or MP4 with the comment `keras_ae`, an HTML page with the generator keras_ae, a JSON object with the key "keras_ae", our
-  header of a table;
-- a folder in which each file has such a mark, an empty one too; beside a card.json, config.json or codes.csv with a mark, files
-  of kinds that are hardly written by hand (`UNMARKED`) need none. Symbolic links inside are not ours.
+An existing output is replaced only with `force`, or if it is visibly ours: a file with the mark of its kind near its beginning
+or at its end (`MARKS`), or a folder in which each file has one. Beside a card.json, config.json or codes.csv with a mark, files
+of kinds that are hardly written by hand (`UNMARKED`) need none. Symbolic links inside are not ours.
 """
 
 import contextlib
 import os
 import re
-import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from keras_ae import __version__
@@ -34,7 +28,6 @@ MARKS = {
     ".csv": re.compile(rb"\Afile,(label,z0|mse|group,kind|cluster)\b|\Aquery,rank,"),
 }
 UNMARKED = (".pb", ".index", ".data-00000-of-00001", ".onnx", ".tflite", ".npz", ".npy", ".parquet", "README.md")
-PARTIAL = ".keras_ae-"  # begins the names of folders with unfinished outputs
 
 
 def _is_marked(path):
@@ -59,22 +52,11 @@ def find_foreign(path):
     return foreign[0] if foreign else None
 
 
-def check_text(path):
-    """Raises UserError unless a path is Unicode: under LC_ALL=C, letters beyond ASCII may be single bytes to Python."""
-    try:
-        os.path.realpath(path).encode()
-    except UnicodeEncodeError:
-        raise UserError(
-            f"TensorFlow writes no folder named {str(path)!r} here; choose plain letters, or set PYTHONUTF8=1"
-        ) from None
-
-
 def check_output(path, force=False, suffixes=()):
-    """The output `path` as a Path.
+    """The output `path` as a Path. suffixes: of a file, such as (".png", ".gif"); none for a folder.
 
-    suffixes: of a file, such as (".png", ".gif"); none for a folder. Raises UserError if the name is none or has another
-    suffix, or what is there is not ours. With `force` the latter is allowed, except for the current folder, the home folder and
-    the folders around them.
+    Raises UserError for no name, another suffix, and what is not ours there, unless `force` allows it, which it does not for
+    the current folder, the home folder and those around them.
     """
     text = str(path)
     if not text.strip() or "\0" in text:
@@ -84,8 +66,6 @@ def check_output(path, force=False, suffixes=()):
         raise UserError(f"an output must be local; copy it to {text} afterwards")
     path = Path(os.path.expanduser(path))
     place = Path(os.path.realpath(path))
-    if not suffixes:
-        check_text(path)
     if suffixes and path.suffix.lower() not in suffixes:
         raise UserError(f"the name of the output must end in {' or '.join(suffixes)}. Received: {text}")
     if place.exists() and not (place.is_file() or place.is_dir() and not suffixes):
@@ -101,16 +81,13 @@ def check_output(path, force=False, suffixes=()):
 def _beside(path):
     """Yield a new hidden folder beside `path`, for what will become it; the folder is removed at the end."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=path.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=".keras_ae-", dir=path.parent) as folder:
         yield Path(folder)
 
 
 @contextlib.contextmanager
 def write_file(path):
-    """Yield a path, with the name of `path`, for a file that becomes `path` when the block ends without an error.
-
-    It replaces whatever file is there: `check_output` comes first for outputs that users name.
-    """
+    """Yield a path, with the name of `path`, for a file that replaces it when the block ends without an error."""
     path = Path(os.path.realpath(path))
     with _beside(path) as folder:
         yield folder / path.name
@@ -121,15 +98,9 @@ def write_file(path):
 def write_folder(path, force=False):
     """Yield a new folder, which replaces the folder `path` with all its contents when the block ends without an error.
 
-    Raises UserError as `check_output` does, at the beginning and again at the end. What killed processes left beside it, more
-    than a day ago, is removed.
+    Raises UserError as `check_output` does, at the beginning and again at the end.
     """
     path = Path(os.path.realpath(check_output(path, force)))
-    for left in path.parent.glob(f"{PARTIAL}*"):
-        # one of a process that ends now may be gone
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - os.path.getmtime(left) > 24 * 60 * 60:
-                shutil.rmtree(left, ignore_errors=True)
     with _beside(path) as folder:
         partial, old = folder / "new", folder / "old"
         partial.mkdir()
@@ -151,8 +122,8 @@ def lock(path, message, wait=False):
     """
     import filelock
 
-    held = filelock.FileLock(path)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
+    held = filelock.FileLock(path)
     try:
         return held.acquire(timeout=0)
     except filelock.Timeout:

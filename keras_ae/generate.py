@@ -41,7 +41,3 @@ def main(arguments):
         pictures.write(path, draw(0, arguments.n), arguments.columns)
     height, width, _ = model.shape
     print(f"{arguments.n} pictures of {width}x{height} from {model.folder} (seed {arguments.seed}) -> {path}")
-
-
-if __name__ == "__main__":
-    main()

@@ -9,24 +9,14 @@ import itertools
 
 import numpy as np
 
-from keras_ae.commandline import (
-    EXPORT,
-    SECONDS,
-    check_out,
-    command,
-    number,
-    open_model,
-    option,
-    out,
-    picture_options,
-    write_film,
-)
+from keras_ae import commandline
+from keras_ae.commandline import EXPORT, SECONDS, check_out, command, number, open_model, option, out, picture_options
 from keras_ae.errors import UserError
 from keras_ae.images import pictures
 
 
 def parse_seeds(text):
-    """The numbers of a text such as 0-31 or 3,5,8-9. Raises ArgumentTypeError for another, and for more than 10,000."""
+    """The numbers of a text such as 0-31 or 3,5,8-9."""
     with contextlib.suppress(ValueError, OverflowError):
         ends = [part.partition("-") for part in text.split(",")]
         ranges = [range(int(first), int(last or first) + 1) for first, _, last in ends]
@@ -36,7 +26,7 @@ def parse_seeds(text):
 
 
 def parse_grid(text):
-    """Columns and rows of a text such as 4x2. Raises ArgumentTypeError for another, and for more than 16 of them."""
+    """Columns and rows of a text such as 4x2."""
     with contextlib.suppress(ValueError):
         columns, rows = map(int, text.split("x"))
         if 1 <= min(columns, rows) <= max(columns, rows) <= 16:
@@ -70,12 +60,8 @@ def main(arguments):
     steps = round(30 * (arguments.seconds or 2 * len(keys[0]))) + 1 if film else arguments.steps
     codes = np.stack([model.walk(each, steps, closed=film) for each in keys], axis=int(film))
     if film:
-        write_film(model, path, codes, arguments.grid[0])
+        commandline.write_film(model, path, codes, arguments.grid[0])
     else:
         pictures.write(path, pictures.to_uint8(model.decode(np.concatenate(codes))), columns=10 if walks == 1 else steps)
     way = "through the noise of the prior" if model.flow else "through codes"
     print(f"{steps} pictures {way} of {len(z)} pictures, from {model.folder} -> {path}")
-
-
-if __name__ == "__main__":
-    main()

@@ -3,7 +3,6 @@
 Every command, and `keras_ae.load`, then takes hf://NAME/MODEL as a model.
 """
 
-import tempfile
 from pathlib import Path
 
 from keras_ae.commandline import MODEL, command, option
@@ -21,13 +20,7 @@ def main(arguments):
     from keras_ae.exports.load import check_folder
 
     check_folder(Path(arguments.model))
-    with tempfile.TemporaryDirectory() as place:
-        files = hub.stage(arguments.model, arguments.to, arguments.license, Path(place))
-        if arguments.dry_run:
-            print(*[f"{digest}  {name}" for name, digest in files.items()], sep="\n")
-        page = "nothing was published" if arguments.dry_run else hub.upload(place, arguments.to)
+    files, page = hub.publish(arguments.model, arguments.to, arguments.license, arguments.dry_run)
+    if arguments.dry_run:
+        print(*[f"{digest}  {name}" for name, digest in files.items()], sep="\n")
     print(f"{len(files) + 2} files of {arguments.model}, licence {arguments.license} -> {arguments.to}: {page}")
-
-
-if __name__ == "__main__":
-    main()

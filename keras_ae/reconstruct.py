@@ -29,7 +29,3 @@ def main(arguments):
     psnr = pictures.psnr(np.mean(np.square(pictures.to_float(originals) - pictures.to_float(rebuilt))))
     how = f" in {arguments.refine} steps" if arguments.refine else ""
     print(f"{len(originals)} pictures reconstructed by {model.folder}{how}, PSNR {psnr:.2f} dB -> {path}")
-
-
-if __name__ == "__main__":
-    main()

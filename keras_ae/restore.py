@@ -75,7 +75,3 @@ def main(arguments):
         headings = ["picture", "visible", *map(str, range(1, len(answers) + 1))]
         figures.rows([pictures.to_float(shown)], [""], folder / "comparison.png", "", headings)
     print(f"{arguments.picture} filled in {len(answers)} ways by {model.folder} -> {path} (and comparison.png)")
-
-
-if __name__ == "__main__":
-    main()

@@ -150,7 +150,3 @@ def main(arguments):
             said.append(", ".join(f"{name} {value:.3f}" for name, value in figures.items()))
         first = write_page(folder, rows, directory or ".", said, shown)
     print(f"{'; '.join(said)}; first {pictures.printable(first)} -> {path}: scores.csv, scores.html")
-
-
-if __name__ == "__main__":
-    main()

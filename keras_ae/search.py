@@ -35,7 +35,3 @@ def main(arguments):
     with write_folder(path, arguments.force) as folder:
         pages.write(folder / "search.csv", rows, arguments.data, [said], sections)
     print(f"nearest to {rows[1][0]} of {len(paths):,} pictures: {rows[1][2]} ({rows[1][3]}) -> {path}: search.csv, search.html")
-
-
-if __name__ == "__main__":
-    main()

@@ -23,11 +23,10 @@ def open_run(name, out, resume, workers):
     """The Run to train in: an existing one to resume, or a new one."""
     from keras_ae.training.run import ROOT, Run, find_run, new_run
 
-    files.check_text(out or ".")
-    if workers and not out:
-        raise UserError("workers need the folder that they share; name it with --out")
-    # workers come at any time, the chief may have begun
     if workers:
+        if not out:
+            raise UserError("workers need the folder that they share; name it with --out")
+        # they come at any time, the chief may have begun
         return Run(out)
     if resume:
         return find_run(out or ROOT / name)
@@ -44,37 +43,14 @@ def open_run(name, out, resume, workers):
 @command(
     option("experiment", metavar="EXPERIMENT", help="experiment file, or the name of one of the package, such as vae"),
     option("--list", action=_List, nargs=0, help="show the experiments of the package, and exit"),
-    option(
-        "--data",
-        metavar="DATA",
-        help="folder of picture files, data folder of tensorflow-datasets, or a data set: cats, cifar10 ... (docs/data.md)",
-    ),
+    option("--data", metavar="DATA", help="folder of pictures, of tensorflow-datasets, or a data set: cats ... (docs/data.md)"),
     option("--set", action="append", default=[], metavar="TABLE.KEY=VALUE", dest="overrides", help="override a value"),
-    option(
-        "--start-from",
-        metavar="DIR",
-        help="begin with the networks and weights of an export, such as exported/cats; same as --set training.start_from=DIR",
-    ),
+    option("--start-from", metavar="DIR", help="begin with an export's networks; same as --set training.start_from=DIR"),
     option("--seed", type=number(0, 2**31 - 1, int), help="same as --set training.seed=SEED"),
     out(None, "run folder (default: the next number in runs/NAME)"),
-    option(
-        "--export",
-        metavar="DIR",
-        nargs="?",
-        const="",
-        help="export the run when it is complete, with a picture of samples (default folder: exported/NAME)",
-    ),
-    option(
-        "--resume",
-        action="store_true",
-        help="continue the run in --out, or the newest in runs/NAME; with --set training.epochs=N, for more epochs than it has",
-    ),
-    option(
-        "--minutes",
-        type=number(0.1, 100_000),
-        metavar="M",
-        help="train as many epochs as this machine can in so many minutes, at most those of the experiment",
-    ),
+    option("--export", metavar="DIR", nargs="?", const="", help="export the complete run, and draw samples (to exported/NAME)"),
+    option("--resume", action="store_true", help="continue the run in --out, or the newest in runs/NAME; also for more epochs"),
+    option("--minutes", type=number(0.1, 100_000), metavar="M", help="train as many epochs as fit here into so many minutes"),
     FORCE,
 )
 def main(arguments):
@@ -115,7 +91,3 @@ def main(arguments):
         raise KeyboardInterrupt(f"interrupted: {saved}; continue with  {run.command(*more)}") from None
     finally:
         run.remove_if_empty()
-
-
-if __name__ == "__main__":
-    main()

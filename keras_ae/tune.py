@@ -5,7 +5,6 @@ command continues a search that was interrupted. --set takes a range 32..256, a 
 """
 
 import csv
-import io
 import re
 import shlex
 import subprocess
@@ -21,10 +20,7 @@ RANGE = re.compile(r"(-?[\d.]+(?:e-?\d+)?)\.\.(-?[\d.]+(?:e-?\d+)?)")
 
 
 def read_space(overrides):
-    """Values for all trials, ["table.key=value"], and the space to search, {"table.key": distribution of Optuna}.
-
-    Raises UserError where a range is empty, or nothing is to be searched.
-    """
+    """Values for all trials, ["table.key=value"], and the space to search, {"table.key": distribution}. Raises UserError."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     fixed, space = [], {}
@@ -42,24 +38,15 @@ def read_space(overrides):
         else:
             fixed.append(override)
     if not space:
-        raise UserError(
-            "nothing to search: give --set a range, such as latent.dim=32..256, or a choice, decoder.name=plain|residual"
-        )
+        raise UserError("nothing to search: give --set a range, latent.dim=32..256, or a choice, decoder.name=plain|residual")
     return fixed, space
 
 
-def first_guess(chosen, space):
-    """The values that the experiment itself has for what is searched; None where one lies outside of the space."""
-    guess = {}
-    for path, values in space.items():
-        table, _, key = path.partition(".")
-        value = chosen.tables[table].get(key)
-        if choices := getattr(values, "choices", None):
-            value = str(value)
-        if not (value in choices if choices else value is not None and values.low <= value <= values.high):
-            return None
-        guess[path] = value
-    return guess
+def contains(values, value):
+    """Whether a value of an experiment lies in a distribution of Optuna."""
+    if choices := getattr(values, "choices", None):
+        return str(value) in choices
+    return isinstance(value, int | float) and values.low <= value <= values.high
 
 
 def train(folder, words, minutes):
@@ -76,41 +63,30 @@ def train(folder, words, minutes):
     return run.read_json("metrics")["reconstruction"] if run.complete else None
 
 
-def last_line(path):
-    """The last line of a log, or where it should be."""
-    lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines() if path.exists() else []
-    return lines[-1] if lines else f"no {path}"
-
-
 def write_results(path, study, words, title):
     """Write trials.csv and trials.html, with a chart, into the folder `path`. words: of each trial, by its number."""
     from keras_ae.images import charts
 
-    done = [trial for trial in study.trials if trial.values]
+    done = sorted((trial for trial in study.trials if trial.values), key=lambda trial: -trial.values[0])
     best = {trial.number for trial in study.best_trials}
     names = sorted({name for trial in done for name in trial.params})
+    header = ["trial", "PSNR dB", "sharpness", *names]
     rows = [
         [trial.number, *(f"{value:.3f}" for value in trial.values), *(trial.params.get(name, "") for name in names)]
-        for trial in sorted(done, key=lambda trial: -trial.values[0])
+        for trial in done
     ]
-    header = ["trial", "PSNR dB", "sharpness", *names]
-    table = io.StringIO()
-    csv.writer(table).writerows([header, *rows])
     figure, axes = charts.new_axes(title, "held-out PSNR (dB)", "sharpness, of real images")
-    for label, colour, inside in (("other trials", "tab:gray", False), ("front", "tab:orange", True)):
-        chosen = [trial for trial in done if (trial.number in best) == inside]
-        axes.scatter(*zip(*([trial.values for trial in chosen] or [(None, None)]), strict=True), color=colour, label=label)
-        for trial in chosen:
-            axes.annotate(str(trial.number), trial.values, xytext=(4, 4), textcoords="offset points", fontsize=8)
-    axes.legend()
+    for trial in done:
+        axes.plot(*trial.values, "o", color="tab:orange" if trial.number in best else "tab:gray")
+        axes.annotate(str(trial.number), trial.values, xytext=(4, 4), textcoords="offset points", fontsize=8)
     charts.save(figure, path / "trials.png")
     train = ["python", "-m", "keras_ae.train"]
     commands = {number: shlex.join([*train, *words(number), "--export"]) for number in sorted(best)}
     values = {"title": title, "header": header, "rows": rows, "best": best, "commands": commands}
-    page = files.render("keras_ae.images", "trials.html", **values)
-    for name, text in (("trials.csv", table.getvalue()), ("trials.html", page)):
-        with files.write_file(path / name) as partial:
-            partial.write_text(text, encoding="utf-8", newline="")
+    with files.write_file(path / "trials.html") as partial:
+        partial.write_text(files.render("keras_ae.images", "trials.html", **values), encoding="utf-8")
+    with files.write_file(path / "trials.csv") as partial, open(partial, "w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
 
 
 @command(
@@ -139,30 +115,31 @@ def main(arguments):
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with files.lock(path / ".lock", f"another process searches in {path}; choose another --out or wait"):
         sampler = optuna.samplers.TPESampler(seed=arguments.seed, n_startup_trials=5)
-        where = f"sqlite:///{path / 'study.db'}"
-        study = optuna.create_study(
-            storage=where, study_name=chosen.name, sampler=sampler, load_if_exists=True, directions=["maximize"] * 2
-        )
-        if not study.trials and (guess := first_guess(chosen, space)):
-            study.enqueue_trial(guess)
+        known = {"storage": f"sqlite:///{path / 'study.db'}", "study_name": chosen.name, "load_if_exists": True}
+        study = optuna.create_study(sampler=sampler, directions=["maximize"] * 2, **known)
+        if not study.trials:
+            # first what the experiment itself has, where it lies in the space
+            own = {name: value for name, value in chosen.values().items() if name in space and contains(space[name], value)}
+            study.enqueue_trial({name: value if hasattr(space[name], "low") else str(value) for name, value in own.items()})
+
+        def set_values(number):
+            return [f"{name}={value}" for name, value in study.trials[number].params.items()]
 
         def words(number):
-            values = [f"{name}={value}" for name, value in study.trials[number].params.items()]
-            return [arguments.experiment, *data, *(word for one in [*fixed, *values] for word in ("--set", one))]
+            sets = [word for one in [*fixed, *set_values(number)] for word in ("--set", one)]
+            return [arguments.experiment, *data, *sets]
 
         def finish(number):
             measured = train(path / f"{number:03d}", words(number), each)
             if measured is None:
                 study.tell(number, state=optuna.trial.TrialState.FAIL)
-                print(f"trial {number} failed: {last_line(path / f'{number:03d}.log')}", flush=True)
+                print(f"trial {number} failed: {path / f'{number:03d}.log'} says why", flush=True)
                 return
             # sharper than real images is no better
             study.tell(number, [measured["psnr"], min(1.0, measured["sharpness"])])
             write_results(path, study, words, f"{chosen.name}: trials of {each:g} minutes")
-            values = ", ".join(f"{name}={value}" for name, value in study.trials[number].params.items())
-            print(
-                f"trial {number}: PSNR {measured['psnr']:.2f} dB, sharpness {measured['sharpness']:.2f}  {values}", flush=True
-            )
+            numbers = f"PSNR {measured['psnr']:.2f} dB, sharpness {measured['sharpness']:.2f}"
+            print(f"trial {number}: {numbers}  {shlex.join(set_values(number))}", flush=True)
 
         # those that an earlier call was interrupted in
         for trial in study.get_trials(states=[optuna.trial.TrialState.RUNNING]):
@@ -170,11 +147,6 @@ def main(arguments):
         end = time.monotonic() + 60 * arguments.minutes
         while time.monotonic() + 60 * each <= end:
             finish(study.ask(space).number)
-        best = study.best_trials if any(trial.values for trial in study.trials) else []
-        if not best:
+        if not any(trial.values for trial in study.trials):
             raise UserError(f"no trial of {path} was trained to its end; its .log files say why")
-        print(f"{len(study.trials)} trials, {len(best)} on the front -> {path}: trials.html, trials.csv")
-
-
-if __name__ == "__main__":
-    main()
+        print(f"{len(study.trials)} trials, {len(study.best_trials)} on the front -> {path}: trials.html, trials.csv")

@@ -7,20 +7,13 @@ from keras_ae.commandline import EXPORT, check_out, command, open_model, option,
 from keras_ae.denoise import write_restored
 from keras_ae.images import pictures
 
-MODEL = "exported/upscale_cats_4x"
-
-
-def resize(images, shape, method):
-    """uint8 images (n, h, w, C) resized to `shape` (H, W, C) by a method of Pillow's Resampling."""
-    height, width, _ = shape
-    resized = [np.asarray(pictures.to_pillow(image).resize((width, height), method)) for image in images]
-    return np.stack(resized).reshape(-1, *shape)
+DEFAULT = "exported/upscale_cats_4x"
 
 
 @command(
     *picture_options(10_000),
     out("upscaled", "folder to write: each picture, and comparison.png"),
-    option("--model", default=MODEL, metavar="DIR", help="export for super-resolution, of make train-upscale_cats_4x"),
+    option("--model", default=DEFAULT, metavar="DIR", help="export for super-resolution, of make train-upscale_cats_4x"),
     *EXPORT[1:],
 )
 def main(arguments):
@@ -28,15 +21,11 @@ def main(arguments):
     model = open_model(arguments, "downscale")
     # pictures larger than the model's inputs are reduced first, so that the result can be compared with them
     files, inputs, labels = read_pictures(model, arguments)
-    kinds = {
-        "input": resize(inputs, model.shape, Resampling.NEAREST),
-        "bicubic": resize(inputs, model.shape, Resampling.BICUBIC),
-        "upscaled": pictures.to_uint8(model.reconstruct(inputs, labels)),
-    }
+    kinds, size = {}, model.shape[1::-1]
+    for name, method in (("input", Resampling.NEAREST), ("bicubic", Resampling.BICUBIC)):
+        resized = [np.asarray(pictures.to_pillow(image).resize(size, method)) for image in inputs]
+        kinds[name] = np.reshape(resized, (-1, *model.shape))
+    kinds["upscaled"] = pictures.to_uint8(model.reconstruct(inputs, labels))
     write_restored(path, arguments.force, files, kinds)
     small, large = ("x".join(map(str, shape[:2])) for shape in (model.input_shape, model.shape))
     print(f"{len(files)} pictures enlarged from {small} to {large} by {model.folder} -> {path} (and comparison.png)")
-
-
-if __name__ == "__main__":
-    main()

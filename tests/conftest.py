@@ -1,7 +1,11 @@
 import contextlib
+import functools
 import gc
+import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +17,7 @@ os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 from keras_ae import commandline
 
-commandline.import_tensorflow()
+tf = commandline.import_tensorflow()
 # graphs are many small objects: at the usual threshold, a tenth of the time is spent looking for cycles among them
 gc.set_threshold(50_000, 20, 20)
 
@@ -28,10 +32,11 @@ from keras_ae.images import pictures
 from keras_ae.training import results
 
 ROOT = Path(__file__).parents[1]
+CATS = ROOT / "exported" / "cats"
 
 TINY = (Path(__file__).parent / "tiny.toml").read_text()
 
-COURSE_SETTINGS = ["training.epochs=1", "training.precision=float32", "prior.components=[1, 5]"]
+COURSE_SETTINGS = ["training.epochs=1", "training.batch=256", "training.precision=float32", "prior.components=[1, 5]"]
 COURSE = {
     "ae": ["data.name=digits", "latent.name=point", "latent.dim=2", "encoder.widths=[8]", "decoder.widths=[8]"],
     "vae": ["data.name=digits", "latent.dim=2", "encoder.widths=[8]", "decoder.widths=[8]", "reconstruction.name=bernoulli"],
@@ -47,6 +52,41 @@ def common(tmp_path_factory):
     """A folder that all processes of a parallel run share."""
     base = tmp_path_factory.getbasetemp()
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+def sets(*overrides):
+    """The words of a command that set these keys of an experiment."""
+    return [word for override in overrides for word in ("--set", override)]
+
+
+def process(*words, **options):
+    """A finished process of Python with these arguments, which imports this checkout."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | options.pop("env", {})
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
+    return subprocess.run([sys.executable, *map(str, words)], text=True, env=environment, **streams)
+
+
+@functools.cache
+def draw_cat(index, side=24, seed=3):
+    """A drawn cat, uint8 (side, side, 3)."""
+    return draw(sample_factors(seed, index), side)
+
+
+def rewrite(folder, **values):
+    """Change values in the card of an export; gives the card as it was."""
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps(card | values))
+    return card
+
+
+@contextlib.contextmanager
+def eager():
+    """A context without graphs: to trace that of a step takes as long as dozens of steps."""
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
 
 
 class Batches(keras.utils.PyDataset):
@@ -83,7 +123,7 @@ def folder(once):
 
     def write(out):
         for index in range(150):
-            pictures.write_png(out / "cats" / f"{index}.png", draw(sample_factors(7, index), 24))
+            pictures.write_png(out / "cats" / f"{index}.png", draw_cat(index, seed=7))
 
     return once("data", write) / "cats"
 
@@ -120,14 +160,15 @@ def run(once, folder, tiny):
 
 @pytest.fixture(scope="session")
 def short():
-    """short(): a context in which runs end without pictures, a third of their time, and the composed melodies are few."""
+    """short(): a context without graphs, in which runs end without pictures, a third of their time, and few melodies exist."""
 
     @contextlib.contextmanager
     def context():
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(results, "draw", lambda *_: None)
             patch.setattr(music, "COUNT", 1000)
-            yield
+            with eager():
+                yield
 
     return context
 
@@ -183,9 +224,8 @@ def train_course(root):
         # 8x8 pictures are shown to the encoder of the upscaler as 4x4
         path.write_text("")
         kinds = {"upscaler": ["encoder.name=dense"], "music": ["encoder.name=sequence", "decoder.name=sequence"]}
-        settings = [*kinds.get(name, []), *overrides, *COURSE_SETTINGS]
-        arguments = [word for setting in settings for word in ("--set", setting)]
-        train.main([str(path), *arguments, "--out", str(root / "runs" / name)])
+        settings = sets(*kinds.get(name, []), *overrides, *COURSE_SETTINGS)
+        train.main([str(path), *settings, "--out", str(root / "runs" / name)])
         export.main(["--model", str(root / "runs" / name), "--out", str(root / name)])
 
 

@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder
 from keras_ae.models.latents import Gaussian, Point
 from keras_ae.models.losses import Likelihood
 from keras_ae.models.networks import dense_decoder, dense_encoder
+from keras_ae.models.objectives import AdversarialAutoencoder
 
 SHAPE = (8, 8, 1)
 
@@ -36,7 +36,7 @@ def test_codes_come_to_look_normal_and_pictures_are_still_rebuilt():
     for weight in (0.0, 30.0):
         model = built(weight, steps=16)
         # one long epoch: each begins with a pause
-        model.fit(stream.repeat(100 if weight else 20), verbose=0, shuffle=False)
+        model.fit(stream.repeat(60 if weight else 15), verbose=0, shuffle=False)
         z = model.encoder(images)["z_mean"].numpy()
         error = np.mean(np.square(images - model(images)))
         found[weight] = (np.abs(z.mean(axis=0)).max(), np.abs(np.log(z.std(axis=0))).max(), error)

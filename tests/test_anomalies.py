@@ -57,30 +57,23 @@ def test_distances_are_those_of_what_is_missing_given_the_reconstruction():
     assert far == pytest.approx(np.sqrt((2**2 + 3**2) / stats.chi2.ppf(0.99, 2)), rel=0.1)
 
 
-@pytest.fixture(scope="module")
-def scored(exported, tmp_path_factory):
+@pytest.fixture(scope="session")
+def scored(exported, once):
     """A copy of the export that has learned usual cats, the folder of drawn defects, and what `score` wrote of it."""
-    place = tmp_path_factory.mktemp("scored")
-    shutil.copytree(exported, place / "model")
-    drawn_defects.write(place / "data", good=150, each=6, size=16)
-    for path in pictures.find(place / "data" / "test" / "spot"):
-        # a defect that a model of such pictures cannot miss
-        pixels = pictures.read(path, (16, 16, 3)).copy()
-        pixels[4:8, 4:8] = (255, 0, 255)
-        pictures.write_png(path, pixels)
-    words = [
-        "--model",
-        place / "model",
-        "--data",
-        place / "data",
-        "--heatmaps",
-        place / "out",
-        "--false-alarms",
-        "0.1",
-        "--keep",
-    ]
-    score.main(list(map(str, words)))
-    return place
+
+    def make(place):
+        shutil.copytree(exported, place / "model")
+        drawn_defects.write(place / "data", good=150, each=6, size=16)
+        for path in pictures.find(place / "data" / "test" / "spot"):
+            # a defect that a model of such pictures cannot miss
+            pixels = pictures.read(path, (16, 16, 3)).copy()
+            pixels[4:8, 4:8] = (255, 0, 255)
+            pictures.write_png(path, pixels)
+        paths = {"--model": "model", "--data": "data", "--heatmaps": "out"}
+        words = [word for key, name in paths.items() for word in (key, str(place / name))]
+        score.main([*words, "--false-alarms", "0.1", "--keep"])
+
+    return once("scored", make)
 
 
 def test_a_folder_as_that_of_mvtec_gives_heat_maps_decisions_and_one_page(scored):

@@ -2,16 +2,12 @@
 
 import ast
 import inspect
-import os
 import pkgutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-PATH = {"PYTHONPATH": str(BENCHMARKS.parent)}
+BENCHMARKS = ROOT / "benchmarks"
 
 
 def resolve(node, imported):
@@ -55,23 +51,3 @@ def mistakes(source):
 @pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("*.py")), ids=lambda path: path.name)
 def test_a_benchmark_calls_the_package_as_it_is(path):
     assert not list(mistakes(path.read_text(encoding="utf-8")))
-
-
-@pytest.mark.parametrize(
-    ("source", "expected"),
-    [
-        ("from keras_ae.judge import metrics\nmetrics.nothing(1)", "no attribute 'nothing'"),
-        ("from keras_ae.errors import nothing\nnothing(1)", "nothing"),
-        ("from keras_ae.judge.metrics import ssim\nssim(scale=2)", "argument"),
-    ],
-)
-def test_a_name_or_an_argument_that_is_gone_is_found(source, expected):
-    assert expected in " ".join(mistakes(source))
-
-
-@pytest.mark.parametrize("name", ["bench", "folders", "gpu", "peers", "scale", "small", "soak"])
-def test_a_benchmark_prints_its_help(name):
-    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--help"]
-    ended = subprocess.run(command, capture_output=True, text=True, cwd=BENCHMARKS.parent, env=os.environ | PATH, timeout=60)
-    assert ended.returncode == 0, ended.stderr
-    assert "--" in ended.stdout

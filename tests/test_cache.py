@@ -5,19 +5,16 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import draw_cat, process
 from PIL import Image
 
 from keras_ae.data import cache, copies, pipeline, sources
-from keras_ae.data.drawn_cats import draw, sample_factors
 from keras_ae.errors import UserError
 from keras_ae.images import pictures
 
-ROOT = Path(__file__).parents[1]
 # of the folder `drawn`, as the first version of the cache had them: by size; and of images and labels in their order
 FINGERPRINTS = {
     16: "5b6e570763cf01bed830ae30451c6d9712913e7edecc3aad5030da58851d7960",
@@ -26,9 +23,9 @@ FINGERPRINTS = {
 CONTENTS = "821f547080fda952860e5ea95256e76cb5976a0baec534c16d80ecb425de373c"
 
 
-def save_cats(folder, indices, size=24):
+def save_cats(folder, indices):
     for index in indices:
-        pictures.write_png(folder / f"{index}.png", draw(sample_factors(3, index), size))
+        pictures.write_png(folder / f"{index}.png", draw_cat(index))
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +35,7 @@ def drawn(tmp_path_factory):
     for name in "ab":
         (folder / name).mkdir(parents=True)
     for index in range(120):
-        picture, place = Image.fromarray(draw(sample_factors(3, index), 24)), folder / "ab"[index % 2]
+        picture, place = Image.fromarray(draw_cat(index)), folder / "ab"[index % 2]
         picture.save(place / f"{index}.bmp")
         if index % 3 == 0:
             picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(folder / "b" / f"mirror-{index}.bmp")
@@ -140,13 +137,13 @@ def test_copies_are_used_once_near_copies_are_on_one_side_and_damaged_files_are_
 
 def test_about_a_tenth_is_held_out_and_never_nothing():
     digests = np.random.default_rng(0).integers(0, 256, (20_000, 32), "uint8")
-    digests = digests[cache._sort(digests)]
+    digests = np.sort(digests.view("S32"), axis=0).view("uint8")
     assert [digest.tobytes() for digest in digests[:50]] == sorted(digest.tobytes() for digest in digests[:50])
     flat = np.zeros((20_000, copies.SIDE**2), "float16")
-    test, near = cache._split(digests, np.full(20_000, -1), lambda: flat)
+    test, near = cache._split(digests, flat)
     assert 0.09 < test.mean() < 0.11
     assert near == 0
-    test, _ = cache._split(digests[~test][:3], np.full(3, -1), lambda: flat[:3])
+    test, _ = cache._split(digests[~test][:3], flat[:3])
     assert test.tolist() == [True, False, False]
 
 
@@ -268,9 +265,8 @@ cache.prepare(sources.folder(sys.argv[1]), f"folder {Path(sys.argv[1]).resolve()
 
 
 def test_a_preparation_that_was_killed_goes_on(drawn, empty_cache, capsys):
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     # no pipes: the processes that decode outlive it, and would keep them open
-    killed = subprocess.run([sys.executable, "-c", KILLED, str(drawn)], stderr=subprocess.DEVNULL, env=environment)
+    killed = process("-c", KILLED, drawn, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     assert killed.returncode == -signal.SIGKILL
     image_set = load(drawn)
     assert "pictures: 128 of 173 images were decoded before" in capsys.readouterr().err
@@ -293,6 +289,5 @@ def test_a_program_without_a_main_guard_prepares_on_all_cores(drawn, empty_cache
         "cache.FEW = 0\n"
         f"print(cache.prepare(sources.folder({str(drawn)!r}), '', (24, 24, 3)).fingerprint)\n"
     )
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, program], capture_output=True, text=True, env=environment, timeout=300)
+    done = process(program, timeout=300)
     assert done.stdout == f"{FINGERPRINTS[24]}\n", done.stderr

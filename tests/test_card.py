@@ -2,14 +2,12 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import pytest
+from conftest import CATS, rewrite
 
 from keras_ae.errors import UserError
 from keras_ae.exports.card import read_card
-
-CATS = Path(__file__).parents[1] / "exported" / "cats"
 
 
 @pytest.fixture
@@ -18,38 +16,21 @@ def folder(tmp_path):
     return tmp_path
 
 
-def rewrite(folder, **values):
-    card = json.loads((folder / "card.json").read_text()) | values
-    (folder / "card.json").write_text(json.dumps(card))
+WRONG = {
+    "format": [float("inf"), True, "1", 2],
+    "image_shape": [None, [16, 16], [16, 16, -3], "16x16"],
+    "input_shape": [{"height": 16}],
+    "latent_dim": [6.5, 10**9],
+    "code_shape": [[2, "3"], [2, 2]],
+    "labels": [5, [1, 2]],
+    "task": ["identity"],
+    "configuration": [[], {"task": 7}],
+    "data": [3],
+    "held_out": [{"mse": "x"}, {"mse": float("nan")}, {"mse": 0}],
+}
 
 
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("format", float("inf")),
-        ("format", True),
-        ("format", "1"),
-        ("format", 2),
-        ("image_shape", None),
-        ("image_shape", [16, 16]),
-        ("image_shape", [16, 16, -3]),
-        ("image_shape", "16x16"),
-        ("input_shape", {"height": 16}),
-        ("latent_dim", 6.5),
-        ("latent_dim", 10**9),
-        ("code_shape", [2, "3"]),
-        ("code_shape", [2, 2]),
-        ("labels", 5),
-        ("labels", [1, 2]),
-        ("task", "identity"),
-        ("configuration", []),
-        ("configuration", {"task": 7}),
-        ("data", 3),
-        ("held_out", {"mse": "x"}),
-        ("held_out", {"mse": float("nan")}),
-        ("held_out", {"mse": 0}),
-    ],
-)
+@pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in WRONG.items() for value in values])
 def test_wrong_values_of_a_card_are_one_line(folder, key, value):
     rewrite(folder, **{key: value})
     with pytest.raises(UserError, match=key) as refused:

@@ -11,36 +11,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import CATS, ROOT, draw_cat, process
 from PIL import Image, ImageSequence
 from scipy import stats
 
 import keras_ae
 from keras_ae import __main__ as listing
 from keras_ae import commandline, denoise, edit, embed, generate, interpolate, reconstruct, restore, score, upscale
-from keras_ae.data.drawn_cats import draw, sample_factors
 from keras_ae.errors import UserError
 from keras_ae.images import pictures
 
 COMMANDS = list(listing.commands())
-ROOT = Path(__file__).parents[1]
-CATS = ROOT / "exported" / "cats"
 
 
 def cat(path, index=0, side=16):
     """The path of a drawn cat, written to `path`."""
-    pictures.write_png(path, draw(sample_factors(0, index), side))
+    pictures.write_png(path, draw_cat(index, side, 0))
     return str(path)
 
 
 def read(path):
     return np.asarray(Image.open(path)).astype(int)
-
-
-def process(*words, **options):
-    """A finished process of a command; `PYTHONPATH` leads to this checkout."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT)} | options.pop("env", {})
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-    return subprocess.run([sys.executable, *words], text=True, env=environment, **streams)
 
 
 # what all commands share
@@ -59,18 +50,6 @@ assert not {{"tensorflow", "keras", "matplotlib", "pydantic", "sklearn"}} & set(
     done = process("-c", program)
     assert (done.returncode, done.stderr) == (0, "")
     assert time.perf_counter() - began < 5
-
-
-@pytest.mark.parametrize("words", [[], ["--help"]])
-def test_the_package_lists_every_command_with_a_line(words, capsys):
-    if words:
-        with pytest.raises(SystemExit):
-            listing.main(words)
-    else:
-        listing.main(words)
-    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
-    assert [line[0] for line in lines][: len(COMMANDS)] == COMMANDS
-    assert {"train", "generate", "reconstruct", "export", "evaluate"} <= set(COMMANDS)
 
 
 def test_an_unknown_command_is_one_line_and_a_known_one_runs(fails, exported, tmp_path):
@@ -93,6 +72,7 @@ def test_arguments_of_library_errors_become_options_where_the_command_has_them(f
         (UserError("no"), 2, "error: no"),
         (OSError(28, "No space left on device", "a.png"), 2, "error: No space left on device: a.png"),
         (MemoryError(), 2, "error: not enough memory"),
+        (UnicodeEncodeError("utf-8", "lauf \udcfc", 5, 6, "surrogates not allowed"), 2, "choose a name of plain letters"),
         (KeyboardInterrupt(), 130, "interrupted"),
         (KeyboardInterrupt("interrupted: continue with --resume"), 130, ": interrupted: continue with --resume"),
         (ModuleNotFoundError("x", name="tensorboard.plugins"), 2, "pip install 'keras_ae[train]'"),
@@ -454,7 +434,7 @@ def test_restore_keeps_what_is_visible_and_gives_different_answers_to_the_rest(e
 
 
 def test_what_is_hidden_has_no_influence_on_what_fills_it(exported):
-    model, image = keras_ae.load(exported), draw(sample_factors(7, 5), 16)
+    model, image = keras_ae.load(exported), draw_cat(5, 16, 7)
     hidden = np.arange(16) * np.ones((16, 1)) > 9
     other = np.where(hidden[..., None], np.uint8(90), image)
     np.testing.assert_array_equal(*(restore.fill(model, one, hidden, 1, steps=5)[0][hidden] for one in (image, other)))

@@ -1,15 +1,8 @@
-import functools
-
 import numpy as np
 import pytest
+from conftest import draw_cat
 
 from keras_ae.data import copies
-from keras_ae.data.drawn_cats import draw, sample_factors
-
-
-@functools.cache
-def cat(index, size=64):
-    return draw(sample_factors(3, index), size)
 
 
 def grouped_by_hand(thumbnails, crowd):
@@ -42,7 +35,7 @@ def test_groups_equal_those_of_a_comparison_of_all_pairs(crowd, piece, monkeypat
     images = []
     # chains of noisier and noisier versions, some mirrored: groups of one to eleven
     for index in range(12):
-        image = cat(index).astype(int)
+        image = draw_cat(index, 64).astype(int)
         for _ in range(index):
             image = np.clip(image + random.integers(-30, 31, (8, 8, 3)).repeat(8, axis=0).repeat(8, axis=1), 0, 255)
             images.append((image[:, ::-1] if random.random() < 0.3 else image).astype("uint8"))
@@ -53,16 +46,13 @@ def test_groups_equal_those_of_a_comparison_of_all_pairs(crowd, piece, monkeypat
     assert 3 < len(set(found)) < len(found)
 
 
-def test_flat_images_and_one_image_are_groups_of_their_own():
+def test_flat_images_one_image_and_a_crowd_of_similar_ones_are_groups_of_their_own():
     flat = np.stack([copies.thumbnail(np.full((16, 16, 3), grey, "uint8")) for grey in range(200)])
     assert len(set(copies.groups(flat))) == 200
-    np.testing.assert_array_equal(copies.groups(copies.thumbnail(cat(0))[None]), [0])
-
-
-def test_a_crowd_of_similar_images_is_not_one_group():
-    random, frame = np.random.default_rng(0), cat(0, 32).astype(int)
+    np.testing.assert_array_equal(copies.groups(copies.thumbnail(draw_cat(0, 64))[None]), [0])
+    random, frame = np.random.default_rng(0), draw_cat(0, 32).astype(int)
     frames = [np.clip(frame + random.integers(-8, 9, frame.shape), 0, 255).astype("uint8") for _ in range(500)]
-    thumbnails = np.stack([copies.thumbnail(image) for image in [*frames, cat(1), cat(1)[:, ::-1]]])
+    thumbnails = np.stack([copies.thumbnail(image) for image in [*frames, draw_cat(1, 64), draw_cat(1, 64)[:, ::-1]]])
     found = copies.groups(thumbnails)
     assert len(set(found[:500])) == 500
     assert found[500] == found[501]
@@ -70,7 +60,7 @@ def test_a_crowd_of_similar_images_is_not_one_group():
 
 def test_copies_are_found_in_whichever_strips_they_lie():
     random = np.random.default_rng(0)
-    images = [cat(index, 16) for index in range(150)]
+    images = [draw_cat(index, 16) for index in range(150)]
     images += [np.clip(image[:, ::-1] + random.integers(-20, 21, image.shape), 0, 255).astype("uint8") for image in images]
     thumbnails = np.stack([copies.thumbnail(image) for image in images])
     pairs = {tuple(pair) for pair in copies.near_pairs(thumbnails)}
@@ -81,7 +71,7 @@ def test_copies_are_found_in_whichever_strips_they_lie():
 
 
 def test_images_are_never_farther_apart_in_what_is_compared_first_than_their_thumbnails():
-    thumbnails = np.stack([copies.thumbnail(cat(index, 16)) for index in range(50)]).astype("float32")
+    thumbnails = np.stack([copies.thumbnail(draw_cat(index, 16)) for index in range(50)]).astype("float32")
     positions = copies.positions(thumbnails)
     mirrored = copies.positions(thumbnails.reshape(-1, copies.SIDE, copies.SIDE)[:, :, ::-1].reshape(thumbnails.shape))
     np.testing.assert_allclose(mirrored, positions, atol=1e-5)
@@ -90,7 +80,7 @@ def test_images_are_never_farther_apart_in_what_is_compared_first_than_their_thu
 
 
 def test_black_bars_do_not_make_copies_of_pictures_of_the_same_shape():
-    tall = np.stack([np.pad(cat(index, 24)[:, 8:16], [[0, 0], [8, 8], [0, 0]]) for index in range(40)])
+    tall = np.stack([np.pad(draw_cat(index, 24)[:, 8:16], [[0, 0], [8, 8], [0, 0]]) for index in range(40)])
     assert copies.trim(tall[0]).shape == (24, 8, 3) and copies.trim(np.zeros((8, 8, 3), "uint8")).shape == (8, 8, 3)
     assert len(copies.near_pairs(np.stack([copies.thumbnail(image) for image in tall]))) > 0
     assert len(copies.near_pairs(np.stack([copies.thumbnail(copies.trim(image)) for image in tall]))) == 0

@@ -3,17 +3,16 @@ import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import tensorflow as tf
+from conftest import ROOT, sets
 
 from keras_ae import train
 from keras_ae.errors import UserError
 from keras_ae.training import devices, experiment
 from keras_ae.training.run import Run
 
-ROOT = Path(__file__).parents[1]
 SMALL = """
 [data]
 name = "digits"
@@ -24,13 +23,15 @@ widths = [4]
 [latent]
 dim = 4
 [training]
-batch = 33
+batch = 255
 epochs = 1
 precision = "float32"
 [prior]
 components = [1]
 [refinement]
-batch = 32
+batch = 256
+critic_widths = [4]
+draws = 256
 """
 # trains on as many logical devices of this processor as its first argument says, without pictures
 PROGRAM = """
@@ -63,8 +64,8 @@ def one(once, small, short):
 
 
 def start(count, small, out, devices, *more, **environment):
-    words = [sys.executable, "-c", PROGRAM, str(count), str(small), "--out", str(out), "--set", f"training.devices={devices}"]
-    words += [word for override in more for word in ("--set", override)]
+    settings = sets(f"training.devices={devices}", *more)
+    words = [sys.executable, "-c", PROGRAM, str(count), str(small), "--out", str(out), *settings]
     environment = os.environ | {"PYTHONPATH": str(ROOT)} | environment
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
 

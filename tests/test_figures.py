@@ -64,46 +64,12 @@ def test_every_pixel_of_every_image_is_a_square_of_whole_pixels(tmp_path, kind, 
     assert picture.shape[1] < 900
 
 
-def test_labels_and_titles_stand_beside_and_above_the_images(tmp_path):
-    images = noise(6, 16)
-    labels = ["x", "a label that is as long as the name of an experiment can be"]
-    title = "a title of so many words that it does not fit on one line above the images of this figure " * 3
-    figures.rows([images[:3], images[3:]], labels, tmp_path / "figure.png", title, ["left", "middle", "right"])
-    picture = pixels(tmp_path / "figure.png")
-    for image in images:
-        top, left, scale = place(picture, image)
-        # a white line around each image: no text touches it
-        inside = slice(top, top + 16 * scale), slice(left, left + 16 * scale)
-        around = picture[top - 1 : top + 16 * scale + 1, left - 1 : left + 16 * scale + 1].copy()
-        around[1:-1, 1:-1] = 255
-        assert np.all(around == 255)
-        picture[inside] = 255
-    # what is left is text, and ends before the edges of the picture
-    assert np.any(picture < 100)
-    assert np.all(picture[:, -4:] == 255) and np.all(picture[:, :4] == 255) and np.all(picture[:4] == 255)
-
-
-def test_incomplete_rows_keep_kinds_together(tmp_path):
-    images = noise(22, 16)
-    figures.reconstructions({"original": images[:11], "rebuilt": images[11:]}, tmp_path / "figure.png", "eleven")
-    picture = pixels(tmp_path / "figure.png")
-    places = [place(picture, image)[:2] for image in images]
-    for (top, left), (below, same) in zip(places[:11], places[11:], strict=True):
-        assert left == same
-        assert below > top
-    # rows: original, rebuilt, original, rebuilt
-    assert places[0][0] < places[11][0] < places[8][0] < places[19][0]
-
-
-def test_an_interpolation_is_a_strip_from_the_first_frame_to_the_last_and_an_animation_of_all(tmp_path):
+def test_frames_stand_in_their_order_and_thumbnails_where_their_codes_lie(tmp_path):
     frames = noise(31, 16)
     figures.interpolation(frames, tmp_path / "way.png", "way")
     picture = pixels(tmp_path / "way.png")
     assert place(picture, frames[0])[1] < place(picture, frames[-1])[1]
     assert Image.open(tmp_path / "way.gif").n_frames == 31 + 29
-
-
-def test_thumbnails_stand_where_their_codes_lie(tmp_path):
     images = noise(3, 28, 1)
     places = np.array([[0.0, 0.0], [1.0, 5.0], [3.0, 1.0]])
     figures.thumbnails(places, images, tmp_path / "map.png", "codes")

@@ -84,7 +84,9 @@ def test_measure_reports_the_negative_elbo_of_all_images_and_estimates_of_the_fi
     assert weighted["neg_elbo"] > weighted["neg_importance_weighted_1000"]
 
 
-def test_a_cross_entropy_has_no_bits_per_dimension():
+def test_an_image_of_uniform_bytes_takes_eight_bits_and_a_cross_entropy_has_none():
+    # uniform on [-1, 1] in 12 dimensions
+    assert likelihood.bits_per_dimension(12 * math.log(2), 12) == pytest.approx(math.log2(255))
     weights, x, _, covariance, _ = linear_gaussian(2, n=20)
     images = np.sign(x).reshape(-1, 1, 5, 1).astype("float32")
     for name, density in (("bernoulli", False), ("gaussian", True)):
@@ -102,11 +104,6 @@ def test_without_a_likelihood_of_its_own_a_candidate_gets_a_gaussian_with_the_er
     assert numbers["variance"] == pytest.approx(expected, rel=0.05)
     assert "neg_importance_weighted_50" in numbers["importance_weighted"]
     assert "neg_importance_weighted_500" not in numbers["importance_weighted"]
-
-
-def test_an_image_of_uniform_bytes_takes_eight_bits():
-    nats = 12 * math.log(2)  # uniform on [-1, 1] in 12 dimensions
-    assert likelihood.bits_per_dimension(nats, 12) == pytest.approx(math.log2(255))
 
 
 def test_usage_counts_dimensions_and_measures_the_aggregate():

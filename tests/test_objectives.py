@@ -11,10 +11,9 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, norm
 
 from keras_ae.models import losses, objectives
-from keras_ae.models.adversarial_autoencoder import FactorVAE
 from keras_ae.models.latents import Gaussian, Point
 from keras_ae.models.networks import dense_decoder, dense_encoder
-from keras_ae.models.objectives import OBJECTIVES, dip, infovae, iwae, rae, wae
+from keras_ae.models.objectives import OBJECTIVES, FactorVAE, dip, infovae, iwae, rae, wae
 from keras_ae.models.vae import VAE
 from keras_ae.priors.mixture import Mixture
 from keras_ae.training import experiment
@@ -210,3 +209,5 @@ def test_a_loss_of_somebody_s_own_is_a_function_and_a_name(monkeypatch):
 def test_what_needs_posteriors_refuses_points(name):
     with pytest.raises(ValueError, match=f"{name} needs a Gaussian latent. Received: a point"):
         built(name, Point)
+    with pytest.raises(ValueError, match="total_correlation needs a Gaussian latent. Received: a point"):
+        built("vae", Point, total_correlation=2.0)

@@ -29,13 +29,12 @@ def learning_rate(schedule, step):
     return float(schedule(step)) if callable(schedule) else schedule
 
 
-def test_a_constant_schedule_never_changes():
+def test_constant_and_halving_schedules():
     schedule, callbacks = SCHEDULES["constant"](10, 5, learning_rate=0.3)
-    assert [learning_rate(schedule, step) for step in (0, 50)] == [0.3, 0.3]
-    assert not callbacks
-
-
-def test_halving_every_few_epochs_multiplies_at_their_ends():
+    assert [learning_rate(schedule, step) for step in (0, 50)] == [0.3, 0.3] and not callbacks
+    rate, (callback,) = SCHEDULES["halve_on_plateau"](10, 5, learning_rate=0.3, patience=4, factor=0.25)
+    assert (rate, callback.monitor, callback.patience, callback.factor) == (0.3, "val_loss", 4, 0.25)
+    # at the ends of epochs
     schedule, _ = SCHEDULES["halve_every"](10, 40, learning_rate=0.8, every=3, factor=0.5)
     rates = [learning_rate(schedule, step) for step in (0, 29, 30, 59, 60, 399)]
     assert rates == pytest.approx([0.8, 0.8, 0.4, 0.4, 0.2, 0.8 * 0.5**13])
@@ -50,11 +49,6 @@ def test_cosine_rises_to_its_learning_rate_and_ends_at_its_final_share():
     assert learning_rate(schedule, 1000) == pytest.approx(0.05)
     without, _ = SCHEDULES["cosine"](100, 10, learning_rate=0.5, warmup_steps=0, final=0.0)
     assert [learning_rate(without, step) for step in (0, 1000)] == pytest.approx([0.5, 0.0])
-
-
-def test_halving_on_a_plateau_watches_the_held_out_loss():
-    rate, (callback,) = SCHEDULES["halve_on_plateau"](10, 5, learning_rate=0.3, patience=4, factor=0.25)
-    assert (rate, callback.monitor, callback.patience, callback.factor) == (0.3, "val_loss", 4, 0.25)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

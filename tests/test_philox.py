@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_ae.priors import philox
+from keras_ae.priors import draws, philox
 from keras_ae.priors.autoregressive import Autoregressive, transformer
 from keras_ae.priors.flow import Flow, velocity_network
 from keras_ae.priors.mixture import Mixture, Normal
@@ -29,12 +29,9 @@ def test_normals_are_those_of_tensorflow(size):
     np.testing.assert_allclose(philox.normals(SEEDS, size), expected, rtol=2e-6, atol=2e-6)
 
 
-def test_uniform_numbers_are_those_of_tensorflow():
+def test_uniform_numbers_and_choices_are_those_of_tensorflow():
     expected = np.stack([tf.random.stateless_uniform((3, 5), seed) for seed in SEEDS])
     np.testing.assert_array_equal(philox.uniforms(SEEDS, 15).reshape(-1, 3, 5), expected)
-
-
-def test_choices_are_those_of_tensorflow():
     seeds = [(seed, 2 * index) for seed in (0, 3) for index in range(300)]
     for logits in (np.log([0.2, 0.5, 0.3]), np.zeros(1), np.linspace(-3, 2, 20)):
         logits = logits.astype("float32")
@@ -60,21 +57,21 @@ def test_every_prior_draws_the_same_codes_in_numpy(name):
     labels = None
     if name == "mixture":
         prior = Mixture.fit(RANDOM.normal(size=(200, 4)), components=[3])
-        sample = philox.mixture_sampler(dataclasses.asdict(prior))
+        sample = draws.mixture_sampler(dataclasses.asdict(prior))
     elif name == "normal":
-        prior, sample = Normal(4), philox.normal_sampler(4)
+        prior, sample = Normal(4), draws.normal_sampler(4)
     elif name == "autoregressive":
         prior, labels = _autoregressive(3), np.arange(50, dtype="int32") % 3
-        _, step = prior.networks()
+        step = prior.drawing_network()
         arrays = {"codebook": prior.codebook, "cache": np.array(step.inputs[2].shape[1:])}
-        sample = philox.autoregressive_sampler(
+        sample = draws.autoregressive_sampler(
             arrays, lambda *inputs: [array.numpy() for array in step(inputs[: len(step.inputs)])]
         )
     else:
         prior = _flow(3 if name == "conditional flow" else 0)
         labels = np.arange(50, dtype="int32") % 3 if prior.classes else None
-        network = prior.velocity()
-        sample = philox.FlowSampler(
+        network = prior.drawing_network()
+        sample = draws.FlowSampler(
             {"mean": prior.mean, "scale": prior.scale}, lambda *inputs: network(inputs[: len(network.inputs)]).numpy()
         )
     expected = prior.sample(50, 9, 0.7, 30, labels).numpy()
@@ -85,7 +82,7 @@ def test_every_prior_draws_the_same_codes_in_numpy(name):
 
 def test_codes_are_traced_back_to_the_noise_that_flows_to_them():
     prior = _flow(3)
-    network, labels = prior.velocity(), np.arange(20, dtype="int32") % 3
-    flow = philox.FlowSampler({"mean": prior.mean, "scale": 2 * prior.scale}, lambda *inputs: network(inputs).numpy())
+    network, labels = prior.drawing_network(), np.arange(20, dtype="int32") % 3
+    flow = draws.FlowSampler({"mean": prior.mean, "scale": 2 * prior.scale}, lambda *inputs: network(inputs).numpy())
     noise = RANDOM.normal(size=(20, 4))
     np.testing.assert_allclose(flow.trace(flow.follow(noise, labels), labels), noise, atol=1e-4)

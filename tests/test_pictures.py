@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tifffile
+from conftest import draw_cat
 from PIL import EpsImagePlugin, Image
 
-from keras_ae.data.drawn_cats import draw, sample_factors
 from keras_ae.errors import UserError
 from keras_ae.files import find_foreign
 from keras_ae.images import pictures
@@ -84,13 +84,9 @@ def test_the_extra_that_reads_tiff_files_is_named(monkeypatch):
         pictures.decode(tiff(GREY / 4095), (16, 16, 1))
 
 
-def test_transparent_parts_become_white():
-    assert pictures.decode(encoded(Image.new("RGBA", (20, 20), (0, 0, 0, 0))), (16, 16, 3)).min() == 255
-
-
 @pytest.mark.parametrize("size", [16, 100])
 def test_resizing_agrees_with_tensorflow(size):
-    pixels = draw(sample_factors(0, 0), 48)
+    pixels = draw_cat(0, 48)
     expected = tf.image.resize(pixels.astype("float32"), (size, size), method="bicubic", antialias=True)
     difference = pictures.decode(encoded(Image.fromarray(pixels)), (size, size, 3)) - np.clip(expected, 0, 255)
     # Pillow rounds and clips between its two passes: a few pixels beside hard edges differ by more
@@ -108,6 +104,8 @@ def test_large_images_of_every_mode_are_reduced_to_three_channels_or_one(mode):
     expected = np.repeat(np.linspace(8, 247, 16)[None, :, None], 16, 0) if mode == "I;16" else np.asarray(small).astype(int)
     assert np.abs(pictures.decode(data, (16, 16, 3)) - expected).max() <= 8
     assert pictures.decode(data, (16, 16, 1)).shape == (16, 16, 1)
+    # transparent parts become white
+    assert pictures.decode(encoded(Image.new("RGBA", (20, 20), (0, 0, 0, 0))), (16, 16, 3)).min() == 255
 
 
 def test_more_pixels_than_pillow_allows_count_as_damaged(monkeypatch):
@@ -167,9 +165,7 @@ def test_find_goes_deep_skips_hidden_files_and_explains_what_is_wrong(tmp_path):
     assert [str(path.relative_to(tmp_path)) for path in pictures.find(tmp_path)] == ["b.JPG", "a/c.png"]
     with pytest.raises(UserError, match="it is a file"):
         pictures.find(tmp_path / "b.JPG")
-
-
-def test_the_class_of_a_file_is_the_sub_folder_below_the_root(tmp_path):
+    # the class of a file is its sub-folder below the root
     paths = [tmp_path / "cat" / "a.png", tmp_path / "dog" / "deep" / "b.png", tmp_path / "c.png"]
     assert pictures.classes(paths, tmp_path) == ["cat", "dog", ""]
 
@@ -179,11 +175,11 @@ def test_files_that_cannot_be_read_are_reported_and_the_others_keep_their_number
     for path in paths:
         path.write_text("words")
     with pytest.raises(UserError, match=r"^none of these picture files can be read: .*a.png: not a picture file"):
-        pictures.read_all(paths, (16, 16, 3), reports.append)
+        list(pictures.read_each(paths, (16, 16, 3), reports.append))
     assert not reports
     pictures.write_png(paths[1], RED_OVER_BLUE)
-    indices, pixels = pictures.read_all(paths, (16, 16, 3), reports.append)
-    assert indices.tolist() == [1] and pixels.shape == (1, 16, 16, 3)
+    ((index, pixels),) = pictures.read_each(paths, (16, 16, 3), reports.append)
+    assert index == 1 and pixels.shape == (16, 16, 3)
     assert len(reports) == 2 and "c.png: not a picture file" in reports[1]
 
 
@@ -204,12 +200,6 @@ def test_files_of_another_kind_are_read_by_the_function_of_their_suffix(tmp_path
     assert pictures.read(tmp_path / "a.DOTS", (8, 8, 1)).max() == 7
     with pytest.raises(UserError, match=r"gives an image of shape \(8, 8, 1\), but the model takes images of shape"):
         pictures.read(tmp_path / "a.dots", (8, 8, 3))
-
-
-def test_picture_files_of_many_kinds_are_decoded(shared):
-    paths = pictures.find(shared / "other_pictures")[::4]
-    assert {Image.open(path).mode for path in paths} > {"RGB", "L"}
-    assert all(pictures.read(path, (64, 64, 3)).shape == (64, 64, 3) for path in paths)
 
 
 def test_floats_and_pixels_are_inverse_for_arrays_and_tensors():

@@ -115,15 +115,12 @@ def test_the_losses_rank_an_image_and_what_is_decoded_in_opposite_ways():
     assert float(refiner.rank(*[tf.zeros((2, 1))] * 3, 0.5)[0]) == pytest.approx(np.log(2))
 
 
-def test_every_draw_of_the_pool_is_used_in_turn():
+def test_every_draw_of_the_pool_is_used_in_turn_and_the_penalty_sees_real_rebuilt_and_drawn_images():
     model = built()
     found = [model.draw(tf.constant(step), 24)["z"].numpy() for step in range(8)]
     np.testing.assert_array_equal(np.concatenate(found), np.tile(model.pool["z"], (3, 1)))
-
-
-def test_the_penalty_sees_real_rebuilt_and_drawn_images():
-    assert built().some(tf.constant(32)).numpy().tolist() == [0, 1, 16, 17, 32, 33, 64, 65]
-    assert built().some(tf.constant(2)).numpy().tolist() == [0, 1, 2, 4]
+    assert model.some(tf.constant(32)).numpy().tolist() == [0, 1, 16, 17, 32, 33, 64, 65]
+    assert model.some(tf.constant(2)).numpy().tolist() == [0, 1, 2, 4]
 
 
 def test_both_learning_rates_fall_along_half_a_cosine():

@@ -3,18 +3,17 @@
 import importlib.util
 import io
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import CATS, ROOT
 from fastapi.testclient import TestClient
 from PIL import Image
 
 from keras_ae import load
 from keras_ae.images import pictures
 
-FOLDER = Path(__file__).parents[1] / "serving"
-CATS = FOLDER.parent / "exported" / "cats"
+FOLDER = ROOT / "serving"
 
 
 def load_module(name):
@@ -108,10 +107,3 @@ def test_who_waits_too_long_is_told_to_come_back(app, client, monkeypatch):
     proceed.set()
     app.encode.compute = compute
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-
-
-def test_models_config_names_every_network():
-    text = (FOLDER / "models.config").read_text(encoding="utf-8")
-    assert {path.parent.name for path in CATS.glob("*/saved_model.pb")} <= {
-        name for name in ("encoder", "decoder", "generator") if f'name: "{name}" base_path: "/models/{name}"' in text
-    }

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import sets
 from PIL import Image
 
 import keras_ae
@@ -23,9 +24,9 @@ def wide(once, folder, tiny, short, portable_files):
     """An export for images of 16x24 pixels, after both stages: pictures are padded."""
 
     def make(out):
-        sets = ["data.size=[16,24]", "data.fit=pad", "data.rotation=9", "training.epochs=1", "refinement.epochs=1"]
-        arguments = [word for setting in (*sets, "refinement.batch=16") for word in ("--set", setting)]
-        train.main([str(tiny), "--data", str(folder), *arguments, "--out", str(out / "run")])
+        stages = ["training.epochs=1", "refinement.epochs=1", "refinement.batch=64"]
+        settings = sets("data.size=[16,24]", "data.fit=pad", "data.rotation=9", *stages)
+        train.main([str(tiny), "--data", str(folder), *settings, "--out", str(out / "run")])
         export.main(["--model", str(out / "run"), "--out", str(out / "wide")])
 
     with short(), portable_files("onnx"):

@@ -1,4 +1,3 @@
-import functools
 import hashlib
 import os
 import re
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from conftest import draw_cat
 from PIL import Image
 
 from keras_ae.data import pipeline, sources
@@ -18,14 +18,9 @@ from keras_ae.errors import UserError
 from keras_ae.images import pictures
 
 
-@functools.cache
-def cat(index, size=24):
-    return draw(sample_factors(3, index), size)
-
-
 def test_labels_are_those_of_the_files_and_names_need_not_be_utf8(tmp_path, capsys):
     for index in range(40):
-        pictures.write_png(tmp_path / ("black" if index % 4 else "white") / f"{index}.png", cat(index))
+        pictures.write_png(tmp_path / ("black" if index % 4 else "white") / f"{index}.png", draw_cat(index))
     (tmp_path / "white" / "0.png").rename(os.fsdecode(os.fsencode(tmp_path) + b"/white/caf\xe9.png"))
     with open(os.fsencode(tmp_path) + b"/black/broken \xe9.png", "wb") as file:
         file.write(b"words")
@@ -61,7 +56,7 @@ def test_data_names_a_folder_or_a_data_set_and_folders_come_first(tmp_path, monk
 
 
 def test_programs_add_sources(tmp_path, monkeypatch):
-    encoded = [sources.Encoded(sources.encode_png(cat(index)), index % 2) for index in range(20)]
+    encoded = [sources.Encoded(sources.encode_png(draw_cat(index)), index % 2) for index in range(20)]
     names = [str(index) for index in range(20)]
     source = sources.Source("mine", names, "1", lambda: iter(encoded), ("a", "b"), 24, 3)
     monkeypatch.setitem(sources.SOURCES, "mine", lambda directory: source)
@@ -74,7 +69,9 @@ def test_programs_add_sources(tmp_path, monkeypatch):
 def test_drawn_cats_are_a_data_set(name, digest, monkeypatch):
     """Their digests, and so the fingerprint, are those of the PNG files that tensorflow-datasets wrote."""
     monkeypatch.setattr(
-        sources.drawn_cats, "draw_all", lambda cats: ((one, draw(one)) for one in (sample_factors(*cat) for cat in cats))
+        sources.drawn_cats,
+        "draw_all",
+        lambda cats, size: ((one, draw(one, size)) for one in (sample_factors(*cat) for cat in cats)),
     )
     source = sources.open_source(name, None)
     assert (len(source.names), source.names[-1]) == (9400, "test/999")
@@ -84,6 +81,10 @@ def test_drawn_cats_are_a_data_set(name, digest, monkeypatch):
     assert (item.label, item.side) == (factors.pattern, "train")
     assert np.array_equal(pictures.decode(item.data, (64, 64, 3)), draw(factors, 64))
     assert hashlib.sha256(item.data).hexdigest().startswith(digest)
+    # drawn as large as they are needed, not enlarged
+    large = sources.open_source(name, None, 128)
+    assert large.stamp != source.stamp
+    assert np.array_equal(pictures.decode(next(large.items()).data, (128, 128, 3)), draw(factors, 128))
 
 
 def test_mnist_keeps_its_size_its_sides_and_its_classes(shared):
@@ -144,10 +145,7 @@ def test_a_download_that_fails_or_is_not_what_was_expected_says_what_to_do(kaggl
 
 @pytest.mark.parametrize(
     ("name", "picture", "shape", "classes"),
-    [
-        ("cifar10", (32, 32, 3), (32, 32, 3), 10),
-        ("celeb_a", (218, 178, 3), (64, 64, 3), 0),
-    ],
+    [("cifar10", (32, 32, 3), (32, 32, 3), 10), ("celeb_a", (218, 178, 3), (64, 64, 3), 0)],
 )
 def test_data_sets_by_name_have_sensible_sizes(name, picture, shape, classes, monkeypatch):
     """The real builders of tensorflow-datasets with pictures of noise."""
@@ -189,7 +187,7 @@ def make_files(folder, names):
         if same:
             shutil.copy(folder / same, path)
         elif path.suffix in (".png", ".jpg"):
-            pictures.write_png(path, cat(index))
+            pictures.write_png(path, draw_cat(index))
         else:
             path.write_text("words")
 

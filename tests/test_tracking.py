@@ -16,7 +16,7 @@ from keras_ae.training.run import Run
 
 
 def test_tensorboard_has_a_row_of_values_and_numbers(tmp_path):
-    tracking.write_hyperparameters(tmp_path, experiment.read("vae").tables, {"psnr": 21.5})
+    tracking.write_hyperparameters(tmp_path, experiment.read("vae").values(), {"psnr": 21.5})
     events = EventAccumulator(str(tmp_path)).Reload()
     data = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
     session = plugin_data_pb2.HParamsPluginData.FromString(data).session_start_info
@@ -52,7 +52,7 @@ def test_both_stages_are_one_run_of_a_tracker(name, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, name, stand_in(name, calls))
     run.write_json("config", {"experiment": "vae", "tables": experiment.read("vae").tables})
     for epoch in (0, 1):
-        callback = tracking.Track(name, run)
+        callback = tracking.log_each_epoch(name, run)
         callback.on_train_begin()
         callback.on_epoch_end(epoch, {"loss": 2.5})
         callback.on_train_end()

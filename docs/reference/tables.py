@@ -10,134 +10,121 @@ sys.path.insert(0, str(ROOT))
 PAGE = Path(__file__).with_name("tables.md")
 HEAD = """# Tables and keys
 
-Every table of an [experiment file](experiments.md), its names, and every key with its default, bounds below 1,000 and, where it
-is first used, its meaning. On the command line, `--set table.key=value`. `docs/reference/tables.py` writes this page.
+Every table of an [experiment file](experiments.md), its names, and every key with its default, bounds below 10 and, where it is
+first used, its meaning. On the command line: `--set table.key=value`. More of likelihoods, discrete codes, priors, objectives:
+[choosing numbers](../guides/choosing.md), [variants](../variants.md). `docs/reference/tables.py` writes this page.
 """
+# meaning of a name, or of a name in one table
 NAMES = {
-    "identity": "the encoder gets the image itself: an autoencoder",
+    "identity": "the image itself",
     "add_noise": "normal noise on [-1, 1]",
     "downscale": "smaller images",
     "none": "no labels",
-    "on_label": "both networks get the class as a second input",
+    "on_label": "both networks get the class too",
     "conv": "strided convolutions",
     "residual": "with GroupNorm and SiLU, and a linear path",
-    "plain": "residual networks without normalization",
-    "dense": "dense layers",
+    "plain": "residual, without normalization",
     "spatial": "the code is a map",
-    "point": "one point for each image: an autoencoder",
-    "gaussian": {"latent": "a mean and a variance for each number: a VAE", "reconstruction": "normal pixels: squared error"},
+    "point": "one point: an autoencoder",
+    "latent.gaussian": "a mean and a variance: a VAE",
     "features": "the numbers that the encoder ends in",
-    "fsq": "a discrete code: every number is rounded to one of a few levels",
-    "vq": "a discrete code: every cell becomes the nearest entry of a learned codebook",
-    "laplace": "L1 loss",
-    "gaussian_optimal_variance": "squared error with the variance that is most likely for each batch",
-    "bernoulli": "cross-entropy of grey pixels",
-    "vae": "reconstruction + beta * KL",
-    "adversarial": "a discriminator makes the codes normal",
-    "factor": "FactorVAE: a discriminator estimates the total correlation of codes",
-    "dip": "DIP-VAE: covariances of codes",
-    "infovae": "InfoVAE: part of the KL, and the discrepancy of `wae`",
-    "iwae": "the importance-weighted bound",
-    "rae": "norms of codes and of the decoder's weights; for a `point` latent",
-    "vamp": "the prior is a mixture of the posteriors of learned images",
-    "wae": "the discrepancy (MMD) of codes from N(0, I) instead of the KL",
-    "muon": "Muon for matrices and kernels of convolutions, Adam for the rest",
-    "mixture": "a Gaussian mixture",
-    "flow": "a flow, trained on the codes",
-    "autoregressive": "a transformer over the cells of discrete codes, trained on them",
+    "fsq": "discrete",
+    "vq": "discrete",
+    "muon": "Muon for matrices and kernels, Adam for the rest",
+    "autoregressive": "a transformer over discrete codes",
 }
 # meaning of a key, or of a key in one table or name
 KEYS = {
-    "uses.module": "a module that adds networks, likelihoods or data sets when it is imported",
+    "uses.module": "a module that adds names to these tables when it is imported",
     "mean": "of the noise",
-    "deviation": "standard deviation of the noise; noisy values are clipped",
+    "deviation": "standard deviation; noisy values are clipped",
     "task.factor": "by which the sides are divided",
-    "widths": "channels of each stage; each halves or doubles the side, as long as it can be",
+    "widths": "channels of each stage, which halves or doubles the side",
     "dense.widths": "features of each layer",
-    "blocks": "residual blocks of each stage; the last number holds for all further stages",
-    "flow.blocks": "residual blocks of its network",
+    "blocks": "residual blocks of each stage; the last number holds for further ones",
+    "flow.blocks": "residual blocks",
     "spatial.blocks": "residual blocks",
-    "bottleneck": "channels between the last map and the code",
-    "hidden": "dense layers of 256 features next to the code; a code of two numbers needs some",
+    "bottleneck": "channels next to the code",
+    "hidden": "dense layers of 256 features next to the code",
     "width": "channels of the convolutions",
     "flow.width": "features of its layers",
     "autoregressive.width": "features of its layers",
-    "autoregressive.blocks": "blocks of attention and dense layers",
-    "halvings": "how often the side is halved",
-    "doublings": "how often the side is doubled",
+    "autoregressive.blocks": "attention and dense layers",
+    "halvings": "of the side",
+    "doublings": "of the side",
     "dim": "numbers of a code",
-    "levels": "of each number of a cell; their product is the number of entries",
+    "levels": "of each number of a cell; their product: the number of entries",
     "entries": "of the codebook",
-    "commitment": "weight of the squared distance of cells from their entries",
-    "decay": "of the moving averages that entries are",
-    "restart": "entries that are used less than this share of the mean are replaced by cells of the batch",
+    "commitment": "weight of the distance of cells from their entries",
+    "decay": "of the entries' moving averages",
+    "restart": "entries used less than this share of the mean are replaced",
     "scale": "of the distribution",
     "variance": "of the pixels",
     "beta": "weight of the KL; 1 for the negative ELBO",
-    "warmup_steps": "steps in which the weight of the KL, or the learning rate, rises",
-    "total_correlation": "additional weight of the total correlation of codes: beta - 1 of a beta-TCVAE",
+    "warmup_steps": "steps in which the KL's weight, or the learning rate, rises",
+    "total_correlation": "further weight of the total correlation (beta-TCVAE: beta - 1)",
     "weight": "nats for which the adversarial loss counts",
-    "factor.weight": "nats for a nat of total correlation, beside that within the KL",
-    "infovae.weight": "of the discrepancy",
-    "wae.weight": "of the discrepancy",
+    "factor.weight": "of the total correlation, beside that within the KL",
+    "infovae.weight": "of the MMD",
+    "wae.weight": "of the MMD",
     "share": "of the KL that is left out",
-    "iwae.draws": "codes for each image; a step decodes all of them",
-    "norm": "weight of half of the squared norm of a code",
+    "iwae.draws": "codes for each image, all decoded in a step",
+    "norm": "weight of half the squared norm of a code",
     "rae.decay": "weight of the squared weights of the decoder",
-    "rae.penalty": "weight of the squared Jacobian of the decoder, which takes a second gradient; 0: none",
+    "rae.penalty": "weight of the squared Jacobian of the decoder; slow",
     "form": "1: covariances of `z_mean`; 2: of draws",
     "off": "weight of squared covariances",
     "on": "weight of squared distances of variances from 1",
-    "pseudo_inputs": "learned images; a step encodes all of them",
+    "pseudo_inputs": "learned images, all encoded in a step",
     "discriminator_learning_rate": "of the discriminator's Adam",
-    "clip_norm": "limit of the global norm of the gradients; 0: none",
+    "clip_norm": "limit of the gradients' global norm; 0: none",
     "learning_rate": "of both networks",
     "flow.learning_rate": "of AdamW, at its highest",
     "autoregressive.learning_rate": "of AdamW, at its highest",
     "every": "epochs between two reductions",
     "schedule.factor": "by which the rate is multiplied",
-    "schedule.patience": "epochs without a lower held-out loss before the rate is reduced",
+    "schedule.patience": "epochs without a lower held-out loss before a reduction",
     "final": "rate at the end, as a share of the highest",
-    "components": "numbers of components to choose from, on a tenth of the codes",
+    "components": "numbers of components to choose from",
     "steps": "of training",
     "weight_decay": "of AdamW",
-    "data.name": "`folder`, or a data set ([data sets](../data.md))",
-    "directory": "of picture files, or of tensorflow-datasets",
-    "size": "side of the images in pixels, or height and width; not set: 64 for pictures, their own for data sets",
-    "fit": "what becomes of pictures with another ratio of the sides: the middle part, the whole on black, or stretched",
+    "data.name": "`folder`, or a [data set](../data.md)",
+    "directory": "of pictures, or of tensorflow-datasets",
+    "size": "side in pixels, or height and width; not set: 64, or that of the data set",
+    "fit": "pictures with another ratio of the sides: the middle part, the whole on black, or stretched",
     "channels": "1: grey, 3: RGB; not set: as the data set has them",
-    "white": "brightest value of picture files with 16 bits, such as 4095 for 12-bit values",
-    "flip": "mirror half of the training images at random",
-    "shift": "move training images at random by up to this many pixels",
+    "white": "brightest value of 16-bit files, such as 4095 for 12-bit values",
+    "flip": "mirror half of the training images",
+    "shift": "move training images by up to this many pixels",
     "data.scale": "enlarge or shrink them by up to this share",
     "rotation": "turn them by up to this many degrees",
     "training.batch": "images of a step, on all devices together",
     "training.epochs": "of the first stage",
-    "training.patience": "epochs without improvement that stop the first stage; 0: never",
+    "training.patience": "epochs without improvement that end the first stage; 0: never",
     "seed": "of weights, order, noise and samples",
-    "precision": "`auto` takes the faster one where the hardware has it",
-    "devices": "where to train ([scaling up](../scale.md))",
-    "track": "where curves go beside history.csv and TensorBoard ([tracking](../guides/tracking.md))",
-    "start_from": "export whose networks and weights training begins with",
+    "precision": "`auto`: bfloat16 where the hardware has it",
+    "devices": "where to [train](../scale.md)",
+    "track": "where [curves](../guides/tracking.md) go too",
+    "start_from": "export that training begins with",
     "images": "below this many training images the other keys apply; 0: never",
     "small_data.steps": "of the first stage, at least",
     "small_data.batch": "at most",
-    "small_data.dim": "numbers of a code, at most",
-    "variation": "`shift`, `scale` and `rotation` of `data`",
-    "refined_from": "least number of training images for a second stage",
+    "small_data.dim": "at most",
+    "variation": "of `data`",
+    "refined_from": "least training images for a second stage",
     "refinement.epochs": "of the second stage; 0: none",
     "refinement.batch": "real images of a step",
-    "refinement.weight": "nats for which the adversarial loss counts; more is sharper, and less close to the originals",
-    "reconstruction_share": "share of reconstructions in the adversarial loss; samples have the rest",
-    "feature_weight": "of the difference between the critic's features of images and reconstructions",
+    "refinement.weight": "of the adversarial loss, in nats; more is sharper, and less close to the originals",
+    "reconstruction_share": "of the adversarial loss; samples have the rest",
+    "feature_weight": "of the difference of features from those of the originals",
     "refinement.learning_rate": "of Muon for the decoder",
     "critic_learning_rate": "of Muon for the critic",
-    "refinement.final": "share of both learning rates that is left at the end, along half a cosine",
-    "critic_widths": "channels of the critic's maps after each halving",
-    "critic_blocks": "residual blocks of the critic on each map",
-    "penalty": "R1 and R2: weight of the critic's squared gradients at real and at decoded images",
-    "average": "decay of the moving average of the decoder's weights, for each step",
-    "draws": "codes that are drawn from the prior when the stage begins, and used in turn",
+    "refinement.final": "both rates at the end, as a share, along half a cosine",
+    "critic_widths": "channels of the critic after each halving",
+    "critic_blocks": "its residual blocks on each map",
+    "penalty": "weight of the critic's squared gradients at real and decoded images (R1, R2)",
+    "average": "decay of the decoder's moving average, for each step",
+    "draws": "codes drawn from the prior, used in turn",
 }
 
 
@@ -151,26 +138,32 @@ def bounds(schema, kinds):
         return f"{kinds.get('array', 'each')} {bounds(schema['items'], {})}".removesuffix("each ")
     words = kinds.get(schema.get("type"), "")
     # larger ones stop mistakes alone
-    if schema.get("maximum", schema.get("exclusiveMaximum", 1000)) < 1000:
+    if schema.get("maximum", schema.get("exclusiveMaximum", 10)) < 10:
         low = f"[{schema['minimum']:g}" if "minimum" in schema else f"({schema['exclusiveMinimum']:g}"
         high = f"{schema['maximum']:g}]" if "maximum" in schema else f"{schema['exclusiveMaximum']:g})"
-        words += f" in {low}, {high}"
+        words += f" in {low},{high}"
     return words.strip()
 
 
 def key_lines(table, name, model, explained):
-    """A line for each key of a pydantic model; its meaning where it was not said before."""
+    """A line for each key of a pydantic model with its meaning, and one for all whose meaning was said before."""
+    known = []
     for key, schema in model.model_json_schema().get("properties", {}).items():
         # a default shows the type
         if schema.get("default") is None:
-            words = f"`{key}`, {bounds(schema, {'integer': 'int', 'string': 'text', 'array': 'list of int'})}"
+            words = f"`{key}`, {bounds(schema, {'integer': 'int', 'string': 'text', 'array': 'list of int'})}".strip()
         else:
             default = json.dumps(schema["default"], separators=(",", ":")).strip('"')
             words = f"`{key}={default}` {bounds(schema, {})}".strip()
         meaning = next(KEYS[one] for one in (f"{name}.{key}", f"{table}.{key}", key) if one in KEYS)
         new = (key, meaning) not in explained
         explained.add((key, meaning))
-        yield f"    * {words}: {meaning}" if new else f"    * {words}"
+        if new:
+            yield f"    * {words}: {meaning}"
+        else:
+            known.append(words)
+    if known:
+        yield "    * " + ", ".join(known)
 
 
 def page():
@@ -180,19 +173,20 @@ def page():
     lines, explained, written = [HEAD], set(), {}
     for table, (functions, default) in experiment.CHOICES.items():
         lines += [f"## {table}, by default {default}", ""]
+        same = []
         # a module of the user's own may have added others
         for name, function in ((n, f) for n, f in functions.items() if (f.__module__ or "").startswith("keras_ae.")):
             model = experiment.table_of(function)
             properties = model.model_json_schema().get("properties")
             if properties and written.get(name) == properties:
-                lines.append(f"* `{name}`: as above")
+                same.append(f"`{name}`")
                 continue
             written[name] = properties
-            meaning = NAMES.get(name, "")
-            meaning = meaning[table] if isinstance(meaning, dict) else meaning
+            meaning = NAMES.get(f"{table}.{name}", NAMES.get(name, ""))
             lines.append(f"* `{name}`" + (f": {meaning}" if meaning and (name, meaning) not in explained else ""))
             explained.add((name, meaning))
             lines += key_lines(table, name, model, explained)
+        lines += ["* " + ", ".join(same) + ": as above"] if same else []
         lines.append("")
     for table, model in experiment.SINGLE.items():
         lines += [f"## {table}", "", *(line[4:] for line in key_lines(table, table, model, explained)), ""]

@@ -1,9 +1,9 @@
 """Near-copies that were cropped, turned or enlarged: small grey pictures (n, SIDE, SIDE), laid on each other and compared.
 
-Each picture is compared with those whose middles are most alike, mirrored or not. The affine map between the two is fitted by
-the inverse compositional method of Gauss and Newton (Baker & Matthews 2004, "Lucas-Kanade 20 Years On"). What counts then is
-the correlation of details, which different pictures of the same colours do not share. A map (2, 3) takes (y, x, 1) of the first
-picture to (y, x) of the second; coordinates are 0 in the middle, -1 and 1 at the edges.
+Each is compared with those whose middles are most alike, mirrored or not. The affine map between the two is fitted by the
+inverse compositional method of Gauss and Newton (Baker & Matthews 2004, "Lucas-Kanade 20 Years On"); what counts then is the
+correlation of details. A map (2, 3) takes (y, x, 1) of the first picture to (y, x) of the second; coordinates are 0 in the
+middle, -1 and 1 at the edges.
 """
 
 import numpy as np
@@ -68,10 +68,7 @@ def _fit(first, second):
 
 
 def align(first, second):
-    """How grey pictures (n, SIDE, SIDE) and others lie on each other.
-
-    Returns how alike their details are (n,), maps (n, 2, 3), and which of the others are mirrored (n,).
-    """
+    """How alike the details of grey pictures (n, SIDE, SIDE) and others are (n,), maps (n, 2, 3), which are mirrored (n,)."""
     first, second = (part.astype("float32") for part in (first, second))
     flat = [_standardise(part.reshape(len(part), -1)) for part in (first, second, second[..., ::-1])]
     mirrored = (flat[0] * flat[2]).mean(axis=1) > (flat[0] * flat[1]).mean(axis=1)

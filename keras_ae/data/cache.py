@@ -1,12 +1,11 @@
 """A data set decoded once into a cache on disk: the images of each side as one array, and an index.
 
 train.npy and test.npy are uint8 (n, H, W, C), in the order of the SHA-256 digests of the files. The split depends on these
-digests alone: an image is held out if the last 64 bits of its digest are below a tenth of 2**64. index.json describes the data
-set; index.npz has one row for each image, both sides together in the order of the digests: `digest` uint8 (n, 32), `label`,
-`test` (whether it is held out), and `names`, the UTF-8 bytes of the file names with a NUL between two.
+digests alone: an image is held out if the last 64 bits of its digest are below a tenth of 2**64. index.npz has the columns
+`digest`, `label`, `test` and `names` (UTF-8, a NUL between two) of both sides in this order; index.json is the rest.
 
-While files are decoded, images, thumbnails and an ENTRY for each file are arrays in a hidden folder, in the order of the
-source. An entry is written after its image, so that the next process knows what is left to do if this one is killed.
+While files are decoded, arrays in a hidden folder have a row for each. An entry is written after its image, so that the next
+process knows what is left to do if this one is killed.
 """
 
 import dataclasses
@@ -68,15 +67,11 @@ class ImageSet:
 
 
 def _open_arrays(folder, mode="r"):
-    """What is decoded so far: images uint8 (n, H, W, C), thumbnails (n, SIDE * SIDE) and entries (n,)."""
     return [np.load(folder / f"{name}.npy", mode) for name in ("pixels", "thumbnails", "entries")]
 
 
 def decode_piece(folder, first, items, shape, white, fit):
-    """Decode Encoded `items` to rows `first`, `first` + 1 ... of the arrays in `folder`; their number.
-
-    Raises OSError if a file cannot be read.
-    """
+    """Decode Encoded `items` to rows `first`, `first` + 1 ... of the arrays in `folder`; their number. OSError unless read."""
     images, thumbnails, entries = (array[first : first + len(items)] for array in _open_arrays(folder, "r+"))
     for number, (data, label, side) in enumerate(items):
         digest, brightest, reason = bytes(32), 0, b""
@@ -94,8 +89,7 @@ def decode_piece(folder, first, items, shape, white, fit):
 
 
 def _decode(source, shape, white, fit, folder):
-    """Decode the images of a source that are not in `folder` yet, on all cores, with a progress bar: its `_open_arrays`."""
-    # takes a moment to import, and is of use only here
+    """Decode the images of a source that are not in `folder` yet, on all cores, with a progress bar: its arrays."""
     import joblib
 
     count, piece = len(source.names), max(1, min(64, 2**23 // math.prod(shape)))
@@ -121,31 +115,18 @@ def _decode(source, shape, white, fit, folder):
     return _open_arrays(folder)
 
 
-def _sort(digests):
-    """The order of digests uint8 (n, 32); equal ones stay in theirs."""
-    return np.lexsort(digests.view(">u8").T[::-1])
+def _check_damage(source, reasons):
+    """Warnings about damaged files, {index: reason}. Raises UserError if they are more than 5 %."""
+    count, listed = len(source.names), list_some([f"{source.names[index]} ({why})" for index, why in reasons.items()], 10)
+    if len(reasons) > 0.05 * count:
+        raise UserError(f"{len(reasons)} of {count} files in {source.name} are damaged, more than 5 %: {listed}")
+    return [f"skipped {len(reasons)} damaged of {count} files: {listed}"] if reasons else []
 
 
-def _check_damage(source, damaged):
-    """Warnings about damaged files: indices and reasons. Raises UserError if they are more than 5 %."""
-    if not damaged:
-        return []
-    count = len(source.names)
-    listed = list_some([f"{source.names[index]} ({reason})" for index, reason in damaged], 10)
-    if len(damaged) > 0.05 * count:
-        raise UserError(f"{len(damaged)} of {count} files in {source.name} are damaged, more than 5 %: {listed}")
-    return [f"skipped {len(damaged)} damaged of {count} files: {listed}"]
-
-
-def _split(digests, sides, thumbnails):
-    """Whether each image is held out, bool (n,), and the number of near-copies that are on the side of their original.
-
-    All in the order of the digests. thumbnails: a function that returns them.
-    """
-    if sides[0] >= 0:
-        return sides == SIDES.index("test"), 0
+def _split(digests, thumbnails):
+    """Whether each image is held out, bool (n,), and how many near-copies are on the side of their original."""
     # the leader of a group is its smallest digest, wherever its files are
-    leaders = copies.groups(thumbnails())
+    leaders = copies.groups(thumbnails)
     test = (digests.view(">u8")[:, -1] < int(HELD_OUT * 2**64))[leaders]
     if test.all() == test.any():
         # neither side of a very small data set may be empty: move one image
@@ -155,13 +136,11 @@ def _split(digests, sides, thumbnails):
 
 def _summarize(source, damaged, repeated, near, n_train, n_test):
     """A line for the user. The numbers add up: files - damaged - copies = training + held out."""
-    count = len(source.names)
     removed = {"damaged": damaged, "byte-for-byte copies": repeated}
-    line = f"{source.name}: {count:,} images" + "".join(f" - {number:,} {what}" for what, number in removed.items() if number)
-    if damaged or repeated:
-        line += f" = {count - damaged - repeated:,} distinct images"
-    line += f"; {n_train:,} training + {n_test:,} held out"
-    return line + (f", {near:,} near-copies assigned to the side of their original" if near else "")
+    left_out = "".join(f" - {number:,} {what}" for what, number in removed.items() if number)
+    left = f"{left_out} = {n_train + n_test:,} distinct images" if left_out else ""
+    assigned = f", {near:,} near-copies assigned to the side of their original" if near else ""
+    return f"{source.name}: {len(source.names):,} images{left}; {n_train:,} training + {n_test:,} held out{assigned}"
 
 
 def _list_doubtful(names, first, sides, labels):
@@ -202,23 +181,26 @@ def _copy_rows(source, rows, path):
 def _build(source, shape, white, fit, preparing, whole):
     """Decode a source in the folder `preparing`, where an earlier call may have ended anywhere; fill the folder `whole`."""
     pixels, thumbnails, entries = _decode(source, shape, white, fit, preparing)
-    damaged = np.flatnonzero(entries["reason"] != b"")
-    warnings = _check_damage(source, [(index, entries["reason"][index].decode()) for index in damaged])
-    rows = np.flatnonzero(entries["reason"] == b"")
-    rows = rows[_sort(entries["digest"][rows])]
+    usable = entries["reason"] == b""
+    damaged = np.flatnonzero(~usable)
+    warnings = _check_damage(source, {index: entries["reason"][index].decode() for index in damaged})
+    rows = np.flatnonzero(usable)
+    rows = rows[np.argsort(entries["digest"][rows].view("S32").ravel(), kind="stable")]
     digests, sides = entries["digest"][rows], entries["side"][rows]
     # the first of the copies of each file
-    first = np.arange(len(rows))
-    first[1:] *= np.any(digests[1:] != digests[:-1], axis=1)
-    first = np.maximum.accumulate(first)
+    _, distinct, group = np.unique(digests.view("S32"), return_index=True, return_inverse=True)
+    first = distinct[group.ravel()]
     warnings += _list_doubtful([source.names[row] for row in rows], first, sides, entries["label"][rows])
-    if sides.max(initial=-1) < 0:
-        # within a split that the data set defines, all copies are used
-        distinct = np.unique(first)
-        rows, digests, sides = rows[distinct], digests[distinct], sides[distinct]
+    # within a split that the data set defines, all copies are used
+    is_split = sides.max(initial=-1) >= 0
+    if not is_split:
+        rows, digests = rows[distinct], digests[distinct]
     if len(rows) < 2:
         raise UserError(f"{source.name} has {len(rows)} distinct usable images; at least 2 are needed")
-    test, near = _split(digests, sides, lambda: _copy_rows(thumbnails, rows, preparing / "sorted.npy"))
+    if is_split:
+        test, near = sides == SIDES.index("test"), 0
+    else:
+        test, near = _split(digests, _copy_rows(thumbnails, rows, preparing / "sorted.npy"))
     if test.all() or not test.any():
         raise UserError(f"{source.name} has no images to {'train on' if test.all() else 'hold out'}")
     brightest = int(entries["brightest"][rows].max())
@@ -228,9 +210,8 @@ def _build(source, shape, white, fit, preparing, whole):
         warnings.append(f"{text}; data.white = {least} (`white` of load_data) makes {least} white")
     for side, chosen in zip(SIDES, (~test, test), strict=True):
         _copy_rows(pixels, rows[chosen], whole / f"{side}.npy")
-    names = "\0".join(source.names[row] for row in rows).encode()
-    columns = {"digest": digests, "label": entries["label"][rows], "test": test, "names": np.frombuffer(names, "u1")}
-    np.savez(whole / "index.npz", **columns)
+    names = np.frombuffer("\0".join(source.names[row] for row in rows).encode(), "u1")
+    np.savez(whole / "index.npz", digest=digests, label=entries["label"][rows], test=test, names=names)
     n_test = int(np.sum(test))
     n_train, repeated = len(rows) - n_test, len(entries) - len(damaged) - len(rows)
     index = {
@@ -263,11 +244,8 @@ def _open(folder):
 def prepare(source, place, shape, white=pictures.WHITE, fit="crop"):
     """The `ImageSet` of a source decoded to `shape` (H, W, C), built unless it exists. Prints its warnings on stderr.
 
-    white, fit: see `images.pictures.decode`.
-
-    place: identifies the data set, such as the absolute path of a folder; the cache of a changed folder replaces the one
-    before. If this is interrupted, the next call goes on. Raises UserError if too many picture files are damaged, or fewer than
-    2 images remain.
+    place: identifies the data set, such as the path of a folder; the cache of a changed folder replaces the one before. white,
+    fit: see `images.pictures.decode`. Raises UserError if more than 5 % of files are damaged, or fewer than 2 images remain.
     """
     known = hashlib.sha256(f"{place} {_describe(shape, white, fit)}".encode()).hexdigest()[:12]
     name = f"{source.name}-{'x'.join(map(str, shape))}-{known}"

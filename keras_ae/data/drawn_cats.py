@@ -55,9 +55,8 @@ PINK = np.array([0.93, 0.66, 0.64])
 # the number factors that vary between simple cats, and their ranges: a hue is an angle, and a third of the circle is a line
 SIMPLE = {name: RANGES[name] for name in ("x", "y", "scale")} | {"background_hue": (0.33, 0.67)}
 
-# Everything that decides an image. Class factors are indices into `CLASSES`, number factors lie within `RANGES`. roll is in
-# degrees; yaw, pitch and gaze are fractions of the largest turn; x, y and scale place the head. `texture` is the seed of the
-# random details: grain of the fur, edges of patches, positions of background spots.
+# Everything that decides an image: indices into `CLASSES`, numbers within `RANGES`, and the seed of the random details. roll is
+# in degrees; yaw, pitch and gaze are fractions of the largest turn; x, y and scale place the head.
 Factors = dataclasses.make_dataclass(
     "Factors",
     [*((name, int) for name in CLASSES), *((name, float) for name in RANGES), ("texture", int)],
@@ -69,7 +68,7 @@ Factors = dataclasses.make_dataclass(
 def sample_factors(seed, index, simple=False):
     """Factors of cat number `index` of the sequence `seed`: independent, each uniform over its classes or its range.
 
-    simple: only the factors of `SIMPLE` vary. The others are the first class and the middle of the range, the same in all cats.
+    simple: only those of `SIMPLE` vary; the others are the first class and the middle of the range.
     """
     random = np.random.default_rng((seed, index))
     if simple:
@@ -82,12 +81,12 @@ def sample_factors(seed, index, simple=False):
 
 
 def factor_names():
-    """Names of the properties of a drawn cat: number factors by name ("eye_size"), classes as "factor=class" ("coat=black")."""
+    """Names of the properties of a drawn cat: numbers such as "eye_size", classes such as "coat=black"."""
     return [*RANGES, *(f"{factor}={known}" for factor, classes in CLASSES.items() for known in classes)]
 
 
 def factor_value(factors, name):
-    """The value of property `name`, one of `factor_names()`: the number, or for "factor=class" 1.0 if it holds, else 0.0."""
+    """The value of a property: the number, or for "factor=class" 1.0 if it holds, else 0.0."""
     factor, _, known = name.partition("=")
     number = getattr(factors, factor)
     return float(number == CLASSES[factor].index(known)) if known else number
@@ -292,10 +291,7 @@ def place_body(factors, x, y):
 
 
 def place_head(factors, x, y, depth=0.0):
-    """Points of the image as points of the head, for parts at height `depth` above the face: x, y.
-
-    Turning the head shifts them against the outline.
-    """
+    """Points of the image as points of the head: x, y. Turning it shifts parts at height `depth` above the face."""
     angle, (x, y) = np.deg2rad(factors.roll), place_body(factors, x, y)
     turned_x, turned_y = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
     return turned_x - 0.13 * depth * factors.yaw, turned_y - 0.09 * depth * factors.pitch
@@ -340,10 +336,7 @@ def draw(factors, size=64, without=""):
 
 
 def draw_all(numbers, size=64):
-    """Factors and image (size, size, 3) of each of a list of cats, numbers = (seed, index, simple), in their order.
-
-    A generator, which draws many cats on all cores.
-    """
+    """Factors and image (size, size, 3) of each of a list of cats, (seed, index, simple), a generator; on all cores."""
     # programs that draw one cat start without it
     import joblib
 
@@ -355,19 +348,16 @@ def draw_all(numbers, size=64):
 
 
 def draw_cats(n, shape, seed, simple=False, fit="crop"):
-    """n cats of the sequence `seed`, drawn for a model of images of `shape` (H, W, C): list of Factors, uint8 (n, H, W, C).
+    """n cats of the sequence `seed` for a model of images of `shape` (H, W, C): list of Factors, uint8 (n, H, W, C).
 
     simple: see `sample_factors`. fit: see `images.pictures.decode`; cats are square.
     """
-    height, width, channels = shape
-    size = max(height, width)
-    factors, images = zip(*draw_all([(seed, index, simple) for index in range(n)], size), strict=True)
-    if height != width:
-        # drawing alone needs NumPy alone
-        from PIL import Image
+    # drawing alone needs NumPy alone
+    from PIL import Image
 
-        from keras_ae.images import pictures
+    from keras_ae.images import pictures
 
-        return list(factors), np.stack([pictures.arrange(Image.fromarray(image), shape, fit) for image in images])
-    images = np.stack(images)
+    *sides, channels = shape
+    factors, images = zip(*draw_all([(seed, index, simple) for index in range(n)], max(sides)), strict=True)
+    images = np.stack([pictures.arrange(Image.fromarray(image), (*sides, 3), fit) for image in images])
     return list(factors), images if channels == 3 else np.rint(images.mean(axis=-1, keepdims=True)).astype("uint8")

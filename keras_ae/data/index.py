@@ -1,8 +1,7 @@
 """What is known of the picture files of a folder: one entry for each, kept in the cache and extended by files that are new.
 
 An entry has the digest of the file, its size in pixels as it is seen, a small grey picture, and its look: gradients by place
-and direction (histograms of oriented gradients, Dalal & Triggs 2005) and mean colours, in which similar pictures are near each
-other. No model is needed.
+and direction (histograms of oriented gradients, Dalal & Triggs 2005) and mean colours, alike for similar pictures.
 """
 
 import hashlib
@@ -64,13 +63,13 @@ def describe(paths):
 
 
 def _open_kept(file):
-    """{name: row} and the entries of an index on disk; none if it is missing or damaged."""
+    """{name: entry} of an index on disk; none if it is missing or damaged."""
     try:
         with np.load(file) as kept:
             names = kept["names"].tobytes().decode(errors="surrogateescape").split("\0")
-            return dict(zip(names, itertools.count())), kept["entries"].astype(ENTRY)
+            return dict(zip(names, kept["entries"].astype(ENTRY), strict=True))
     except (OSError, ValueError, KeyError, EOFError):
-        return {}, np.zeros(0, ENTRY)
+        return {}
 
 
 def read(paths, place, report):
@@ -81,11 +80,12 @@ def read(paths, place, report):
     """
     key = hashlib.sha256(os.fsencode(f"{VERSION} {place and os.path.realpath(place)}")).hexdigest()[:16]
     file, names = sources.cache_root() / "index" / f"{key}.npz", [os.path.relpath(path, place) for path in paths]
-    known, kept = _open_kept(file if place else "")
-    rows, entries = np.array([known.get(name, -1) for name in names]), np.zeros(len(paths), ENTRY)
-    entries[rows >= 0] = kept[rows[rows >= 0]]
+    known, entries = _open_kept(file if place else ""), np.zeros(len(paths), ENTRY)
+    entries["bytes"] = -1
+    for row, name in enumerate(names):
+        entries[row] = known.get(name, entries[row])
     stamps = np.array([pictures.stamp(path) for path in paths])
-    ready = (rows >= 0) & (entries["bytes"] == stamps[:, 0]) & (entries["modified"] == stamps[:, 1])
+    ready = (stamps == np.stack([entries["bytes"], entries["modified"]], axis=1)).all(axis=1)
     todo = np.flatnonzero(~ready)
     pieces = [todo[first : first + PIECE] for first in range(0, len(todo), PIECE)]
     cores = joblib.Parallel(1 if len(todo) <= FEW else -1, "loky", return_as="generator", idle_worker_timeout=10)
@@ -99,7 +99,7 @@ def read(paths, place, report):
                 progress.update(len(piece))
     finally:
         entries["bytes"], entries["modified"] = stamps.T
-        if place and ready.any() and (len(todo) or len(kept) > len(paths)):
+        if place and ready.any() and (len(todo) or len(known) > len(paths)):
             text = "\0".join(itertools.compress(names, ready)).encode(errors="surrogateescape")
             with write_file(file) as partial:
                 np.savez(partial, entries=entries[ready], names=np.frombuffer(text, "u1"))

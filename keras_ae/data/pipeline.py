@@ -31,8 +31,8 @@ NAMES = {name: name for name in ("celeb_a", "cifar10", "fashion_mnist", "mnist",
 def resolve(name, directory):
     """The meaning of --data DIR for data set `name`, as (name, directory) for `load`.
 
-    If tensorflow-datasets prepared the data set `name` in the directory, it is its data directory; otherwise it is a folder of
-    picture files, or, where there is no such folder, a name of a source or one of `NAMES`.
+    The data directory of tensorflow-datasets if it prepared the data set there, else a folder of picture files, or, where there
+    is no such folder, a name of a source or one of `NAMES`.
     """
     known = NAMES | {name: name for name in sources.SOURCES if name != "folder"}
     if directory in known and not Path(directory).exists():
@@ -63,18 +63,13 @@ def _shape(size, channels, fit):
 
 
 def load(name="synthetic_cats", directory=None, size=None, channels=None, white=WHITE, fit="crop"):
-    """Load a data set as a `cache.ImageSet`: a name of `sources.SOURCES`, or any name of tensorflow-datasets.
-
-    directory: the folder of picture files ("folder", "cat_faces"), else the data directory of tensorflow-datasets. size,
-    channels: of the images, a side or (height, width); by default those of the data set, or 64 and 3. white, fit: see
-    `load_data`. Raises UserError.
-    """
+    """Load a data set as a `cache.ImageSet`: a name of `sources.SOURCES`, or of tensorflow-datasets; see `load_data`."""
     if not (isinstance(white, int) and 1 <= white <= WHITE):
         raise UserError(f"`white` is the brightest value of 16-bit files, a whole number from 1 to {WHITE}. Received: {white}")
     # a shell leaves ~ as it is after = and in files
     directory = os.path.expanduser(directory) if directory else None
-    _shape(64 if size is None else size, channels or 3, fit)
-    source = sources.open_source(name, directory)
+    height, width, _ = _shape(64 if size is None else size, channels or 3, fit)
+    source = sources.open_source(name, directory, max(height, width))
     shape = _shape((source.size or 64) if size is None else size, channels or source.channels or 3, fit)
     return cache.prepare(source, f"{name} {Path(directory).resolve() if directory else ''}", shape, white, fit)
 
@@ -87,7 +82,7 @@ def load_data(
     white: int = WHITE,
     fit: str = "crop",
 ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Load a whole data set into memory, like `keras.datasets`.
+    """Load a whole data set into memory, like `keras.datasets`; what is decoded is kept in `$KERAS_AE_CACHE`.
 
     Args:
         name: a built-in data set ("synthetic_cats", "digits"), the path of a folder of picture files, or a data set of
@@ -97,23 +92,18 @@ def load_data(
             default is the size of the data set, or 64 if its images differ in size.
         channels: 1 (grey) or 3 (RGB). The default is that of the data set, or 3.
         white: the brightest value of files with 16 bits, such as 4095 where they contain 12-bit values.
-        fit: what is done to pictures whose sides have another ratio, before they are resized: "crop" takes the middle part,
-            "pad" puts the whole picture on black, "stretch" stretches it.
+        fit: of pictures whose sides have another ratio, "crop" takes the middle part, "pad" puts all on black, "stretch"
+            stretches it.
 
     Returns:
-        `(train_images, train_labels), (test_images, test_labels)`. Images are float32 arrays (n, height, width, channels) in
-        [-1, 1]. Labels are int32 arrays (n,), all 0 if the data set has no classes. The classes of a folder are its
-        sub-folders in alphabetical order, or in the order of the numbers if all their names are whole numbers. The second pair
-        is held out: the test split of the data set, what is in val/ or test/ of a folder with train/, or else a tenth of the
-        images. Byte-for-byte copies are used once, and near-copies of an image are on the same side as the image.
-
-        Of a folder, a line on stderr gives the number of images, what is not read, and the classes.
+        `(train_images, train_labels), (test_images, test_labels)`: float32 (n, height, width, channels) in [-1, 1], and int32
+        (n,), 0 where there are no classes. The classes of a folder are its sub-folders, in the order of their names or numbers.
+        Held out are the test split of the data set, what is in val/ or test/ of a folder with train/, or else a tenth.
+        Byte-for-byte copies are used once, and near-copies of an image are on its side. Of a folder, a line on stderr says what
+        was read.
 
     Raises:
-        UserError: if there is no such data set or folder, if more than 5 % of its files are damaged, or for another size or
-            number of channels or fit.
-
-    Decoded images are cached on disk, in the folder `$KERAS_AE_CACHE` or `~/.cache/keras_ae`.
+        UserError: for an unknown data set or folder, more than 5 % of damaged files, or another size, channels, white or fit.
     """
     is_path = isinstance(name, os.PathLike) or name.startswith((".", "/", "~"))
     if is_path or (directory is None and name not in sources.SOURCES and Path(name).is_dir()):
@@ -130,7 +120,7 @@ def load_data(
 
 
 def _read(image_set, side, numbers, rows, batch=None):
-    """Pairs (number, uint8 images and labels). rows: number -> which images of a side. batch: how many, where it is fixed."""
+    """Triples (number, uint8 images, labels). rows: number -> which images of a side. batch: how many, where it is fixed."""
     images, classes = image_set.images[side], image_set.classes[side]
 
     def read(number):
@@ -142,15 +132,14 @@ def _read(image_set, side, numbers, rows, batch=None):
 
     def prepare(number):
         taken, label = tf.numpy_function(read, [number], (tf.uint8, tf.int32))
-        return number, {"images": tf.ensure_shape(taken, (batch, *image_set.shape)), "label": tf.ensure_shape(label, (batch,))}
+        return number, tf.ensure_shape(taken, (batch, *image_set.shape)), tf.ensure_shape(label, (batch,))
 
     return numbers.map(prepare)
 
 
-def _add_inputs(batch, task, seed):
-    """The batch with images in [-1, 1], and what the task makes of them for the encoder."""
-    images = scale(tf.cast(batch["images"], tf.float32))
-    return batch | {"images": images, "inputs": images if task is None else task(images, seed)}
+def _make_batch(pixels, label, task, seed):
+    images = scale(tf.cast(pixels, tf.float32))
+    return {"images": images, "label": label, "inputs": images if task is None else task(images, seed)}
 
 
 def batches(image_set, side, batch, task=None, view=0, variation=UNVARIED):
@@ -160,12 +149,12 @@ def batches(image_set, side, batch, task=None, view=0, variation=UNVARIED):
     views are varied, the odd ones mirrored, and those from the second on moved.
     """
 
-    def prepare(number, found):
-        seed, images = tf.stack([HELD_OUT_SEED, tf.cast(number, tf.int32)]), found["images"]
+    def prepare(number, images, label):
+        seed = tf.stack([HELD_OUT_SEED, tf.cast(number, tf.int32)])
         images = mirror(images) if variation.flip and view % 2 else images
         # the numbers of batches of different views differ
-        images = move(images, variation, seed + [0, view << 24]) if variation.moves and view > 1 else images
-        return _add_inputs(found | {"images": images}, task, seed)
+        images = move(images, variation, seed + [0, view << 24]) if view > 1 else images
+        return _make_batch(images, label, task, seed)
 
     order = tf.data.Dataset.range(-(-len(image_set.classes[side]) // batch))
     found = _read(image_set, side, order, lambda number: slice(number * batch, (number + 1) * batch))
@@ -173,16 +162,13 @@ def batches(image_set, side, batch, task=None, view=0, variation=UNVARIED):
 
 
 def sample(image_set, batch, task=None, view=0, variation=UNVARIED):
-    """`batches` of up to SAMPLED training images, which all that is fitted to them or compared with them outside training uses.
-
-    They are the first ones in the order of the digests, which is random.
-    """
+    """`batches` of the first SAMPLED training images, whose order is random: what all uses that is fitted outside training."""
     return batches(image_set, "train", batch, task, view, variation).take(-(-SAMPLED // batch))
 
 
 def first_batch(image_set, side, n, task=None):
     """The first n images of a side in the order of the digests, as a batch of NumPy arrays; fewer if the side has fewer."""
-    return {name: np.asarray(values) for name, values in next(iter(batches(image_set, side, n, task))).items()}
+    return next(batches(image_set, side, n, task).as_numpy_iterator())
 
 
 def examples(image_set, side, n):
@@ -191,10 +177,9 @@ def examples(image_set, side, n):
 
 
 def training(image_set, batch, seed, first_epoch=0, variation=UNVARIED, task=None):
-    """An infinite stream of shuffled batches, n_train // batch per epoch, starting at epoch `first_epoch`.
+    """An infinite stream of shuffled batches, n_train // batch per epoch, from epoch `first_epoch` on.
 
-    task: images, seed -> inputs. The order of an epoch and its random numbers depend on `seed` and the epoch alone, so that a
-    resumed run gets the same batches as an uninterrupted one, without reading those before.
+    Order and random numbers of an epoch depend on `seed` and the epoch alone: a resumed run gets the batches of another one.
     """
     steps = image_set.n_train // batch
 
@@ -206,12 +191,11 @@ def training(image_set, batch, seed, first_epoch=0, variation=UNVARIED, task=Non
         epoch, place = divmod(step, steps)
         return order(epoch)[place * batch : (place + 1) * batch]
 
-    def prepare(step, found):
+    def prepare(step, images, label):
         # bytes are moved four times as fast as floats
-        images = mirror_half(found["images"], step) if variation.flip else found["images"]
-        images = move(images, variation, tf.stack([seed, step])) if variation.moves else images
-        found |= {"images": tf.ensure_shape(images, (batch, *image_set.shape))}
-        return _add_inputs(found, task, tf.stack([seed, tf.cast(step, tf.int32)]))
+        images = mirror_half(images, step) if variation.flip else images
+        images = tf.ensure_shape(move(images, variation, tf.stack([seed, step])), (batch, *image_set.shape))
+        return _make_batch(images, label, task, tf.stack([seed, tf.cast(step, tf.int32)]))
 
     numbers = tf.data.Dataset.range(first_epoch * steps, tf.int64.max)
     return _read(image_set, "train", numbers, rows, batch).map(prepare).prefetch(2)

@@ -1,7 +1,6 @@
 """Sources of images: folders, built-in sets, tensorflow-datasets. Each is a stream of encoded pictures in constant memory.
 
-To add a source, write a function of a directory (or None) that returns a `Source`, and add it to `SOURCES`, as other programs
-may, too. Any other name is one of tensorflow-datasets.
+To add a source, add a function of a directory (or None) that returns a `Source` to `SOURCES`, as other programs may, too.
 """
 
 import collections.abc
@@ -47,8 +46,8 @@ class Encoded(NamedTuple):
 class Source:
     """A data set before decoding: `items()` is a new stream of its Encoded images.
 
-    names: of all images. stamp: changes with their contents. labels: names of the classes, if any. size, channels: those of its
-    images, or None if the images differ. said, warnings: what follows the line that counts images, and lines of their own.
+    stamp: changes with the contents. labels: names of the classes, if any. size, channels: of the images, or None if they
+    differ. said, warnings: what follows the line that counts images, and lines of their own.
     """
 
     name: str
@@ -79,37 +78,23 @@ def encode_png(image):
     return buffer.getvalue()
 
 
-def _list_files(root, names):
-    """A digest of the names, sizes and modification times of files in the folder `root`."""
-    listed = hashlib.sha256()
-    for name in names:
-        size, changed = pictures.stamp(os.path.join(root, name))
-        listed.update(os.fsencode(name) + f"\0{size}\0{changed}\n".encode())
-    return listed.hexdigest()
-
-
 def _class_of(name, depth):
     """The folder of a file that is its class: the one at the top, or below so many others; "" if there is none."""
     parts = name.split(os.sep, depth + 1)
     return parts[depth] if len(parts) > depth + 1 else ""
 
 
-def _sort_classes(names):
-    """Names in alphabetical order, or in the order of the numbers if all are whole numbers."""
-    return sorted(names, key=(lambda name: (int(name), name)) if all(map(NUMBER.fullmatch, names)) else None)
-
-
 def folder(directory):
     """A folder of picture files at any depth.
 
-    If all are in two or more sub-folders, the sub-folders are the classes. Where train/ and val/, valid/, validation/ or test/
-    are directly in the folder, they are the sides as given, and the classes are inside of them.
+    If all are in two or more sub-folders, these are the classes. Where train/ and val/, valid/, validation/ or test/ are
+    directly in the folder, they are the sides as given, and the classes are inside of them.
     """
     if directory is None:
         raise UserError("which folder? name it with `directory`")
     paths, left_out = pictures.list_folder(directory)
-    names, warnings, said, depth = [pictures.printable(name) for name in paths], [], "", 0
-    tops = dict.fromkeys(_class_of(name, 0) for name in names)
+    warnings, said, depth = [], "", 0
+    tops = dict.fromkeys(_class_of(path, 0) for path in paths)
     # also train2017/
     sides = {top: side for top in tops if (side := SIDES_OF.get(top.lower().rstrip("0123456789_-")))}
     if len(set(sides.values())) < 2:
@@ -117,25 +102,32 @@ def folder(directory):
     else:
         depth, given = 1, " and ".join(f"{top}/" for top in sorted(sides, key=sides.get, reverse=True))
         said = f"; split as given by {given}"
-        if outside := [name for name in names if _class_of(name, 0) not in sides]:
+        if outside := [pictures.printable(path) for path in paths if _class_of(path, 0) not in sides]:
             warnings.append(f"images outside of {given} are left out: {len(outside):,} ({list_some(outside)})")
             paths = [path for path in paths if _class_of(path, 0) in sides]
-            names = [name for name in names if _class_of(name, 0) in sides]
-    classes = {_class_of(name, depth) for name in names}
-    labels = () if len(classes) < 2 or "" in classes else tuple(_sort_classes(classes))
-    if len(classes) > 2 and "" in classes:
-        stray, others = [name for name in names if not _class_of(name, depth)], list_some(_sort_classes(classes - {""}))
-        warnings.append(f"the sub-folders {others} are no classes, because of images beside them: {list_some(stray)}")
+    names = [pictures.printable(path) for path in paths]
+    found = {_class_of(name, depth) for name in names}
+    classes = sorted(found - {""})
+    if all(map(NUMBER.fullmatch, classes)):
+        classes.sort(key=int)
+    labels = () if len(found) < 2 or "" in found else tuple(classes)
+    if len(classes) > 1 and not labels:
+        stray = list_some([name for name in names if not _class_of(name, depth)])
+        warnings.append(f"the sub-folders {list_some(classes)} are no classes, because of images beside them: {stray}")
     numbers = {label: number for number, label in enumerate(labels)}
 
     def items():
         for path, name in zip(paths, names, strict=True):
             # each file is read where it is decoded
-            label, side = numbers.get(_class_of(name, depth), 0), sides.get(_class_of(name, 0))
+            label, side = numbers.get(_class_of(name, depth), 0), sides.get(_class_of(path, 0))
             yield Encoded(os.path.join(directory, path), label, side)
 
-    name, stamp = pictures.printable(Path(directory).resolve().name), _list_files(directory, paths)
-    return Source(name, names, stamp, items, labels, said=said + left_out, warnings=tuple(warnings))
+    stamp = hashlib.sha256()
+    for path in paths:
+        size, changed = pictures.stamp(os.path.join(directory, path))
+        stamp.update(os.fsencode(path) + f"\0{size}\0{changed}\n".encode())
+    name = pictures.printable(Path(directory).resolve().name)
+    return Source(name, names, stamp.hexdigest(), items, labels, said=said + left_out, warnings=tuple(warnings))
 
 
 def download_cats():
@@ -165,23 +157,24 @@ def cat_faces(directory):
     return dataclasses.replace(folder(directory or download_cats()), name="cat_faces")
 
 
-def synthetic_cats(directory, name="synthetic_cats", simple=False):
+def synthetic_cats(directory, name="synthetic_cats", simple=False, size=64):
     """Cat faces drawn by a program, 8,400 to train on and 1,000 held out; the label is the pattern of the coat.
 
-    simple: they differ in position, size and the hue of the background alone.
+    simple: they differ in position, size and the hue of the background alone. size: side of the drawings, in pixels.
     """
     # training and held-out cats come from different sequences of factors
     numbers = [(0, index, simple) for index in range(8400)] + [(1, index, simple) for index in range(1000)]
+    names = [f"{('train', 'test')[side]}/{index}" for side, index, _ in numbers]
 
     def items():
         import tensorflow as tf
 
-        for (side, *_), (factors, image) in zip(numbers, drawn_cats.draw_all(numbers), strict=True):
+        for name, (factors, image) in zip(names, drawn_cats.draw_all(numbers, size), strict=True):
             # the digests of these bytes are part of the fingerprint
-            yield Encoded(tf.io.encode_png(image).numpy(), factors.pattern, ("train", "test")[side])
+            yield Encoded(tf.io.encode_png(image).numpy(), factors.pattern, name.partition("/")[0])
 
-    names = [f"{('train', 'test')[side]}/{index}" for side, index, _ in numbers]
-    return Source(name, names, "drawn 1", items, drawn_cats.PATTERNS, 64, 3)
+    stamp = "drawn 1" if size == 64 else f"drawn 1, {size} pixels"
+    return Source(name, names, stamp, items, drawn_cats.PATTERNS, 64, 3)
 
 
 def digits(directory):
@@ -192,11 +185,9 @@ def digits(directory):
     images = np.rint(bundle.images * (255 / 16)).astype("uint8")
 
     def items():
-        for image, label in zip(images, bundle.target, strict=True):
-            yield Encoded(encode_png(image), int(label))
+        return (Encoded(encode_png(image), int(label)) for image, label in zip(images, bundle.target, strict=True))
 
-    labels = tuple(str(name) for name in bundle.target_names)
-    return Source("digits", [str(index) for index in range(len(images))], "scikit-learn", items, labels, 8, 1)
+    return Source("digits", [*map(str, range(len(images)))], "scikit-learn", items, tuple("0123456789"), 8, 1)
 
 
 def _encode(value, crop=None):
@@ -217,11 +208,9 @@ def public(name, directory):
         builder = tfds.builder(name, data_dir=directory)
     except (tfds.core.DatasetNotFoundError, ValueError):
         known = dict.fromkeys([*SOURCES, *tfds.list_builders(with_community_datasets=False)])
-        close = difflib.get_close_matches(name, known, n=3)
-        hint = f"did you mean {' or '.join(close)}? " if close else ""
-        raise UserError(
-            f"unknown data set '{name}'; {hint}choose {', '.join(SOURCES)} or a name of tensorflow-datasets"
-        ) from None
+        close = " or ".join(difflib.get_close_matches(name, known, n=3))
+        advice = f"{f'did you mean {close}? ' if close else ''}choose {', '.join(SOURCES)} or a name of tensorflow-datasets"
+        raise UserError(f"unknown data set '{name}'; {advice}") from None
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
     try:
@@ -244,15 +233,10 @@ def public(name, directory):
             for example in tfds.as_numpy(examples):
                 yield Encoded(_encode(example["image"], CROPS.get(name)), int(example["label"]) if labelled else 0, side)
 
-    return Source(
-        name,
-        [f"{split}/{index}" for split in sides for index in range(splits[split].num_examples)],
-        f"{builder.info.full_name} {sorted(splits)}",
-        items,
-        tuple(features["label"].names) if labelled else (),
-        height if height == width else None,
-        channels if channels in (1, 3) else None,
-    )
+    names = [f"{split}/{index}" for split in sides for index in range(splits[split].num_examples)]
+    labels = tuple(features["label"].names) if labelled else ()
+    shape = height if height == width else None, channels if channels in (1, 3) else None
+    return Source(name, names, f"{builder.info.full_name} {sorted(splits)}", items, labels, *shape)
 
 
 SOURCES = {
@@ -264,9 +248,15 @@ SOURCES = {
 }
 
 
-def open_source(name, directory):
-    """The Source called `name`. Raises UserError if there is none, or if it cannot be read or prepared."""
-    return SOURCES[name](directory) if name in SOURCES else public(name, directory)
+def open_source(name, directory, size=64):
+    """The Source called `name`; `size` is the side of the images it is for: cats are drawn that large, from 64 pixels on.
+
+    Raises UserError if there is none, or if it cannot be read or prepared.
+    """
+    if name not in SOURCES:
+        return public(name, directory)
+    drawn = {"size": max(64, size)} if name in ("synthetic_cats", "simple_cats") else {}
+    return SOURCES[name](directory, **drawn)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
 """What is done to images at random, after the cache: variation of training images, and tasks.
 
 A variation mirrors, shifts, enlarges and turns images, uint8 or float32 (n, H, W, C). A task maps images (n, H, W, C), floats
-in [-1, 1], and a seed of two integers to what the encoder receives instead, a tensor in [-1, 1]. The same seed gives the same
-result. To add a task, write a function and add it to `TASKS`. Its signature defines the keys in experiment files and their
-bounds.
+in [-1, 1], and a seed of two integers to what the encoder receives instead, a tensor in [-1, 1]. To add a task, add a function
+to `TASKS`; its signature defines the keys in experiment files and their bounds.
 """
 
 import dataclasses
@@ -21,10 +20,9 @@ from keras_ae.images.pictures import floats, scale
 class Variation:
     """How training images are varied, so that a model sees more than there are.
 
-    flip: half of each batch is mirrored. shift: in pixels. scale: a share, such as 0.06. rotation: in degrees. With whole
-    pixels of `shift` alone, all images of a batch are shifted alike, without interpolation. Otherwise each image is moved,
-    enlarged and turned by its own random amounts up to these, around its centre, with bilinear interpolation. Edges are
-    mirrored.
+    flip: half of each batch is mirrored. shift: in pixels. scale: a share, such as 0.06. rotation: in degrees. Each image is
+    moved, enlarged and turned around its centre by its own random amounts up to these, bilinear; but with whole pixels of
+    `shift` alone, all images of a batch are shifted alike. Edges are mirrored.
     """
 
     flip: bool = False
@@ -33,23 +31,13 @@ class Variation:
     rotation: Annotated[float, Ge(0), Le(180)] = 0.0
 
     @property
-    def moves(self):
-        """Whether images are more than mirrored."""
-        return bool(self.shift or self.warps)
-
-    @property
-    def warps(self):
-        """Whether pixels are interpolated."""
-        return bool(self.scale or self.rotation or self.shift % 1)
-
-    @property
     def sharp(self):
         """What of it leaves pixels as they are: interpolation takes a quarter of the sharpness of small images."""
         return Variation(flip=self.flip, shift=int(self.shift))
 
     def views(self, most):
         """How many different views of each image `pipeline.batches` has, up to `most`."""
-        return most if self.moves else min(most, 1 + self.flip)
+        return most if self.shift or self.scale or self.rotation else min(most, 1 + self.flip)
 
 
 UNVARIED = Variation()
@@ -61,10 +49,7 @@ def mirror(images):
 
 
 def mirror_half(images, step):
-    """The second half of a shuffled batch mirrored, so that each image is mirrored with probability 1/2.
-
-    Of an odd number of images, the one in the middle is mirrored in every second step.
-    """
+    """A shuffled batch whose second half is mirrored; of an odd number, the one in the middle in every second step."""
     half = (tf.shape(images)[0] + tf.cast(step % 2, tf.int32)) // 2
     # several times as fast as a choice for each image
     return tf.concat([images[:half], mirror(images[half:])], axis=0)
@@ -72,17 +57,15 @@ def mirror_half(images, step):
 
 def move(images, variation, seed):
     """Images shifted, enlarged and turned by random amounts; mirroring is apart. seed: (2,) int32."""
-    return _warp(images, variation, seed) if variation.warps else _shift(images, int(variation.shift), seed)
-
-
-def _shift(images, shift, seed):
-    """All images shifted by the same -`shift` to `shift` pixels in each direction; edges are mirrored."""
-    offsets = tf.random.stateless_uniform((2,), seed, 0, 2 * shift + 1, tf.int32)
-    for axis, offset in zip((1, 2), tf.unstack(offsets), strict=True):
-        # edges are joined: tf.pad with mirrored edges takes three times as long
-        edge, size = tf.range(shift), tf.shape(images)
-        first, last = (tf.gather(images, rows, axis=axis) for rows in (edge[::-1], size[axis] - 1 - edge))
-        images = tf.slice(tf.concat([first, images, last], axis), tf.one_hot(axis, 4, offset, 0), size)
+    if variation.scale or variation.rotation or variation.shift % 1:
+        return _warp(images, variation, seed)
+    if shift := int(variation.shift):
+        offsets = tf.random.stateless_uniform((2,), seed, 0, 2 * shift + 1, tf.int32)
+        for axis, offset in zip((1, 2), tf.unstack(offsets), strict=True):
+            # edges are joined: tf.pad with mirrored edges takes three times as long
+            edge, size = tf.range(shift), tf.shape(images)
+            first, last = (tf.gather(images, rows, axis=axis) for rows in (edge[::-1], size[axis] - 1 - edge))
+            images = tf.slice(tf.concat([first, images, last], axis), tf.one_hot(axis, 4, offset, 0), size)
     return images
 
 
@@ -109,10 +92,7 @@ def _warp(images, variation, seed):
 
 
 def assert_within(values, least, most, bounds, message):
-    """A tensor whose graph fails with `message`, `least` and `most`, its extremes, unless these lie within `bounds`.
-
-    `models.inputs.in_one_line` makes one line of the error.
-    """
+    """A tensor whose graph fails with `message`, `least` and `most`, its extremes, unless these lie within `bounds`."""
     low, high = bounds
     # a comparison with NaN is false
     with tf.control_dependencies([tf.debugging.Assert((least >= low) & (most <= high), [message, least, most])]):

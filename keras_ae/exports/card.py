@@ -1,11 +1,12 @@
-"""card.json of an export: what it says, checked when it is read."""
+"""card.json of an export: what it says, checked when it is read, and README.md, which is written from it."""
 
 import json
 import math
 from pathlib import Path
 
 from keras_ae.errors import UserError, one_line
-from keras_ae.images.pictures import FITS
+from keras_ae.files import render
+from keras_ae.images.pictures import FITS, describe_fit
 
 FORMAT = 1
 
@@ -66,3 +67,34 @@ def read_card(folder):
     if math.prod(card["code_shape"]) != card["latent_dim"]:
         raise UserError(f"{path}: code_shape {card['code_shape']} does not have latent_dim {card['latent_dim']} numbers")
     return card
+
+
+def readme(card):
+    """The text of README.md, a model card in the format of the Hugging Face Hub; data, training and metrics may be missing."""
+    portable = [kind for kind in ("onnx", "litert") if "weights" in card.get(kind, {})]
+    rebuilds = card["input_shape"] == card["image_shape"]
+    # what the Hub reads: licence, library, what the model is for, data, metrics; in JSON, which is YAML whatever the names are
+    header = {
+        "license": card.get("license", "unknown"),
+        "library_name": "keras_ae",
+        "pipeline_tag": "unconditional-image-generation" if rebuilds else "image-to-image",
+        "tags": ["autoencoder", "keras_ae", "tensorflow", *portable],
+    }
+    if data := card.get("data"):
+        header["datasets"] = [data["name"]]
+        if metrics := [name for name in ("psnr", "ssim") if name in card.get("held_out", {})]:
+            result = {
+                "task": {"type": "image-to-image", "name": "Reconstruction of held-out images"},
+                "dataset": {"name": data["name"], "type": data["name"]},
+                "metrics": [{"type": name, "value": round(card["held_out"][name], 4)} for name in metrics],
+            }
+            header |= {"metrics": metrics, "model-index": [{"name": card["experiment"], "results": [result]}]}
+    header = {key: json.dumps(value, ensure_ascii=False) for key, value in header.items()}
+    fit = describe_fit(card["input_shape"], card.get("fit", "crop"))
+    return render(__package__, "readme.md", header=header, card=card, portable=portable, fit=fit)
+
+
+def write_card(folder, card):
+    """Write card.json and README.md into `folder`."""
+    (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(readme(card), encoding="utf-8")

@@ -1,18 +1,17 @@
 """Exports on the Hugging Face Hub, at addresses hf://NAME/MODEL or hf://NAME/MODEL@REVISION.
 
-Only files of the kinds of an export are published and fetched, of which none is a pickle. The card contains their digests, and
-a file whose digest is another is refused before any of them is opened.
+Only files of the kinds of an export, none of them a pickle, are published and fetched. The card has their digests: a file with
+another one is refused before any is opened.
 """
 
 import hashlib
-import json
 import re
 import shutil
+import tempfile
 from pathlib import Path
 
 from keras_ae.errors import UserError, explain
-from keras_ae.exports.card import read_card
-from keras_ae.exports.readme import readme
+from keras_ae.exports.card import read_card, write_card
 
 ADDRESS = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 # README.md has no digest: people change it on the hub's page, and no program reads it
@@ -34,31 +33,20 @@ def digest_files(folder):
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
 
 
-def stage(folder, address, license, place):
-    """Copy the export in `folder` to the new folder `place` as it is published; the digests of its files.
-
-    The card gets them, the licence and the address, and README.md is written from it.
-    """
-    read_address(address)
-    card, digests = read_card(folder), digest_files(Path(folder))
-    for name in digests:
-        (place / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(Path(folder) / name, place / name)
-    card |= {"license": license, "address": address, "digests": digests}
-    (place / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-    (place / "README.md").write_text(readme(card), encoding="utf-8")
-    return digests
-
-
-def upload(place, address):
-    """Publish the folder `place`, which `stage` wrote; the model is made on the hub if it is not there. Returns its page."""
-    import huggingface_hub
-
+def publish(folder, address, license, dry_run=False):
+    """Publish an export with its licence, unless it is a dry run; the digests of its files, and the page of the model."""
     name, revision = read_address(address)
-    with explain(f"cannot publish {address}", Exception):
-        page = huggingface_hub.create_repo(name, exist_ok=True)
-        huggingface_hub.upload_folder(repo_id=name, folder_path=place, revision=revision, allow_patterns=KINDS)
-    return page
+    card, digests, page = read_card(folder), digest_files(Path(folder)), "nothing was published"
+    with tempfile.TemporaryDirectory() as place:
+        shutil.copytree(folder, place, dirs_exist_ok=True)
+        write_card(Path(place), card | {"license": license, "address": address, "digests": digests})
+        if not dry_run:
+            import huggingface_hub
+
+            with explain(f"cannot publish {address}", Exception):
+                page = huggingface_hub.create_repo(name, exist_ok=True)
+                huggingface_hub.upload_folder(repo_id=name, folder_path=place, revision=revision, allow_patterns=KINDS)
+    return digests, page
 
 
 def fetch(address):
@@ -72,8 +60,8 @@ def fetch(address):
     if not isinstance(named, dict):
         raise UserError(f"{address}: its card has no digests; publish it with python -m keras_ae.publish")
     found = digest_files(folder)
-    if changed := sorted(path for path in {*named, *found} if named.get(path) != found.get(path)):
-        raise UserError(
-            f"{address}: {changed[0]} is not the file that was published; name another @REVISION, or publish it again"
-        )
+    for path in sorted({*named, *found}):
+        if named.get(path) != found.get(path):
+            advice = "name another @REVISION, or publish it again"
+            raise UserError(f"{address}: {path} is not the file that was published; {advice}")
     return folder

@@ -5,7 +5,6 @@ TensorFlow or onnxruntime is imported when an export is opened that needs it, so
 
 import contextlib
 import functools
-import importlib
 import importlib.util
 import os
 import shlex
@@ -21,7 +20,7 @@ from keras_ae.errors import UserError, explain
 from keras_ae.exports import hub
 from keras_ae.exports.card import read_card
 from keras_ae.images import pictures
-from keras_ae.priors import philox, space
+from keras_ae.priors import draws, space
 
 # of inputs of ONNX files
 TYPES = {"tensor(float)": "float32", "tensor(int32)": "int32"}
@@ -42,26 +41,14 @@ def load_savedmodel(folder, name):
         return tf.saved_model.load(str(link / name))
 
 
-class Runtime:
-    """What computes an export, with the networks that it opens when they are first used.
-
-    Raises ImportError where the package that computes is not installed, and UserError where files are damaged or do not compute
-    what the card says.
-    """
+class TensorFlow:
+    """The SavedModels of an export, opened when they are first used. UserError where one is damaged or not as the card says."""
 
     def __init__(self, folder, card):
-        self.folder, self.card = folder, card
-        self._package = importlib.import_module(self.PACKAGE)
-        self._open = functools.cache(self._open)
+        import tensorflow
 
-
-class TensorFlow(Runtime):
-    """The SavedModels of an export."""
-
-    PACKAGE = "tensorflow"
-
-    def _open(self, name):
-        return load_savedmodel(self.folder, name)
+        self.folder, self._package = folder, tensorflow
+        self._open = functools.cache(functools.partial(load_savedmodel, folder))
 
     def _tensors(self, **arrays):
         given = {name: values for name, values in arrays.items() if values is not None}
@@ -79,54 +66,40 @@ class TensorFlow(Runtime):
         return self.run("generator", prior, first=first, n=n, seed=seed, temperature=temperature, label=label)
 
     def refine(self, images, z, steps, label, visible, pull):
-        """Codes after so many steps of gradient descent, see `Exported.refine`."""
-        floats = (np.asarray(values, "float32") for values in (z, images, visible, pull))
-        return self._descend(*map(self._package.constant, (*floats, steps)), self._tensors(label=label))
+        """The best codes on the way of so many steps of Adam (Kingma & Ba 2015), see `Exported.refine`."""
+        tf, decode, given = self._package, self._open("decoder").signatures["serving_default"], self._tensors(label=label)
+        begin = z = tf.constant(z, tf.float32)
+        best, least, first, second = z, np.inf, 0.0, 0.0
 
-    @functools.cached_property
-    def _descend(self):
-        tf, decode = self._package, self._open("decoder").signatures["serving_default"]
+        def errors(z):
+            away, missing = z - begin, decode(z=z, **given)["images"] - images
+            return tf.reduce_sum(visible * tf.square(missing), axis=[1, 2, 3]) + tf.reduce_sum(away @ pull * away, axis=1)
 
-        @tf.function(reduce_retracing=True)
-        def descend(z, images, visible, pull, steps, label):
-            """The codes with the least squared error on the way of Adam (Kingma & Ba 2015), which begins with z."""
-            begin = z
-
-            def errors(z):
-                away = z - begin
-                pixels = tf.reduce_sum(visible * tf.square(decode(z=z, **label)["images"] - images), axis=[1, 2, 3])
-                return pixels + tf.reduce_sum(away @ pull * away, axis=1)
-
-            deviation = tf.math.reduce_std(z, axis=1, keepdims=True)
-            # the numbers of a short code may be alike
-            rate = 0.05 * tf.maximum(deviation, tf.sqrt(tf.reduce_mean(tf.square(z), axis=1, keepdims=True)) / 2) + 1e-6
-            best, least = z, tf.fill(tf.shape(z)[:1], np.inf)
-            first, second = tf.zeros_like(z), tf.zeros_like(z)
-            for step in tf.range(1, steps + 1):
-                with tf.GradientTape() as tape:
-                    tape.watch(z)
-                    error = errors(z)
-                gradient = tape.gradient(error, z)
-                better = error < least
-                best, least = tf.where(better[:, None], z, best), tf.minimum(error, least)
-                first = 0.9 * first + 0.1 * gradient
-                second = 0.99 * second + 0.01 * tf.square(gradient)
-                count = tf.cast(step, tf.float32)
-                z -= rate * first / (1 - 0.9**count) / (tf.sqrt(second / (1 - 0.99**count)) + 1e-12)
-            return tf.where((errors(z) < least)[:, None], z, best)
-
-        return descend
+        deviation = tf.math.reduce_std(z, axis=1, keepdims=True)
+        # the numbers of a short code may be alike
+        rate = 0.05 * tf.maximum(deviation, tf.sqrt(tf.reduce_mean(tf.square(z), axis=1, keepdims=True)) / 2) + 1e-6
+        for step in range(1, steps + 1):
+            with tf.GradientTape() as tape:
+                tape.watch(z)
+                error = errors(z)
+            gradient = tape.gradient(error, z)
+            best, least = tf.where((error < least)[:, None], z, best), tf.minimum(error, least)
+            first = 0.9 * first + 0.1 * gradient
+            second = 0.99 * second + 0.01 * tf.square(gradient)
+            z -= rate * first / (1 - 0.9**step) / (tf.sqrt(second / (1 - 0.99**step)) + 1e-12)
+        return tf.where((errors(z) < least)[:, None], z, best)
 
 
-class Onnx(Runtime):
-    """The files in the folder onnx/ of an export, computed by onnxruntime."""
-
-    PACKAGE = "onnxruntime"
+class Onnx:
+    """The files in the folder onnx/ of an export, computed by onnxruntime, with the methods of `TensorFlow` but `refine`."""
 
     def __init__(self, folder, card):
-        super().__init__(folder, card)
+        import onnxruntime
+
         if not (folder / "onnx" / "decoder.onnx").exists():
             raise UserError(f"{folder} has no onnx/decoder.onnx; export the model again, or choose tensorflow as `runtime`")
+        self.folder, self.card, self._package = folder, card, onnxruntime
+        self._open = functools.cache(self._open)
 
     def _open(self, name):
         path = self.folder / "onnx" / f"{name}.onnx"
@@ -146,8 +119,8 @@ class Onnx(Runtime):
 
     @functools.cached_property
     def samplers(self):
-        """{"fitted": prior, "normal": prior}, see `priors.philox`."""
-        path, normal = self.folder / "onnx" / "prior.npz", philox.normal_sampler(self.card["latent_dim"])
+        """{"fitted": prior, "normal": prior}, see `priors.draws`."""
+        path, normal = self.folder / "onnx" / "prior.npz", draws.normal_sampler(self.card["latent_dim"])
 
         def velocity(x, t, labels):
             return self.run("velocity", x=x, t=t, label=labels)["velocity"]
@@ -155,14 +128,17 @@ class Onnx(Runtime):
         def step(token, position, cache, labels):
             return self.run("step", ["logits", "kept"], token=token, position=position, cache=cache, label=labels).values()
 
+        samplers = {
+            "normal": lambda _: normal,
+            "mixture": draws.mixture_sampler,
+            "flow": functools.partial(draws.FlowSampler, velocity=velocity),
+            "autoregressive": functools.partial(draws.autoregressive_sampler, step=step),
+        }
         with explain(f"{path} cannot be read; export the model again", Exception), np.load(path) as file:
-            samplers = {"normal": lambda _: normal, "mixture": philox.mixture_sampler}
-            samplers["flow"] = functools.partial(philox.FlowSampler, velocity=velocity)
-            samplers["autoregressive"] = functools.partial(philox.autoregressive_sampler, step=step)
             return {"fitted": samplers[str(file["prior"])](dict(file)), "normal": normal}
 
     def draw(self, prior, first, n, seed, temperature, label):
-        """{"images": uint8, "z"} of codes `first` ... of the seed's sequence from the prior "fitted" or "normal"."""
+        """As `TensorFlow.draw`."""
         z = self.samplers[prior](n, seed, temperature, first, label)
         return {"images": self.run("decoder", ["images_uint8"], z=z, label=label)["images_uint8"], "z": z}
 
@@ -194,15 +170,14 @@ def check_folder(folder):
 class Exported:
     """The export in `folder`, or at an address on the Hugging Face Hub, hf://NAME/MODEL or hf://NAME/MODEL@REVISION.
 
-    card: the contents of card.json. shape: (H, W, C) of the images it makes. input_shape: of the images it takes. white:
-    brightest value of picture files with 16 bits. fit: what becomes of files of another shape: "crop", "pad" or "stretch".
-    latent_dim: length of a code. code_shape: (latent_dim,), or (h, w, channels) where the code is a flattened map. task: name
-    of the task that it was trained for. labels: names of the classes of a conditional model, () of others. label: number of the
-    class to encode and draw, given to this class by name or number; None without one. runtime: "tensorflow", "onnx", or "auto"
-    for onnx where onnxruntime is installed and the export has its files.
+    card: the contents of card.json. shape, input_shape: (H, W, C) of the images it makes, and takes. white: brightest value of
+    picture files with 16 bits. fit: what becomes of files of another shape: "crop", "pad" or "stretch". latent_dim: length of a
+    code. code_shape: (latent_dim,), or (h, w, channels) where the code is a flattened map. task: that it was trained for.
+    labels: names of the classes of a conditional model, () of others. label: number of the class to encode and draw, given by
+    name or number; None without one. runtime: "tensorflow", "onnx", or "auto" for onnx where it is installed and written.
 
-    Images are float32 (n, H, W, C) in [-1, 1]; the methods take uint8 images as well. Any number of images can be passed.
-    Raises UserError if the folder is missing, is not an export, or was written by a newer keras_ae, or the class is unknown.
+    Images are float32 (n, H, W, C) in [-1, 1]; the methods take uint8 images as well. Raises UserError if the folder is
+    missing, is not an export, or was written by a newer keras_ae, or the class is unknown.
     """
 
     def __init__(
@@ -222,10 +197,8 @@ class Exported:
         self.shape, self.input_shape = tuple(self.card["image_shape"]), tuple(self.card["input_shape"])
         self.latent_dim, self.code_shape = self.card["latent_dim"], tuple(self.card["code_shape"])
         self.task = self.card["task"]["name"]
-        data = self.card["configuration"].get("data", {})
+        data, self.fit, self.labels = self.card["configuration"].get("data"), self.card["fit"], tuple(self.card["labels"])
         self.white = data.get("white", pictures.WHITE) if isinstance(data, dict) else pictures.WHITE
-        self.fit = self.card["fit"]
-        self.labels = tuple(self.card["labels"])
         self.label = None if label is None else self._number_of(label)
 
     def _number_of(self, label):
@@ -244,13 +217,11 @@ class Exported:
     def labels_of(self, files: Sequence[Path], directory: str | os.PathLike | None = None) -> np.ndarray | None:
         """Class numbers (n,) of picture files for a conditional model; None for others.
 
-        The class is `label` where it was given, else the name of the sub-folder of `directory` that contains it. Raises
-        UserError where neither says it.
+        `label`, or else those of the sub-folders of `directory` that contain the files. Raises UserError where neither says it.
         """
         if not self.labels or self.label is not None:
             return np.full(len(files), self.label) if self.labels else None
-        # as data sets name the classes
-        names = [pictures.printable(name) for name in pictures.classes(files, directory)] if directory else [""] * len(files)
+        names = pictures.classes(files, directory)
         for file, name in zip(files, names, strict=True):
             if name not in self.labels:
                 place = f"is in the sub-folder '{name}', which is not one of its classes" if name else "has no class"
@@ -267,10 +238,9 @@ class Exported:
         if labels is None and self.label is None:
             raise UserError(f"{self.folder} is conditional; name a class with `label`: {', '.join(self.labels)}")
         numbers = np.broadcast_to(np.asarray(self.label if labels is None else labels, "int32"), (n,))
-        beyond = numbers[(numbers < 0) | (numbers >= len(self.labels))]
+        beyond, last = numbers[(numbers < 0) | (numbers >= len(self.labels))], len(self.labels) - 1
         if len(beyond):
-            known = f"0 to {len(self.labels) - 1}"
-            raise UserError(f"the classes of {self.folder} have the numbers {known}. Received: {beyond.min()}")
+            raise UserError(f"the classes of {self.folder} have the numbers 0 to {last}. Received: {beyond.min()}")
         return numbers
 
     def check_rebuilds(self) -> None:
@@ -311,8 +281,8 @@ class Exported:
     def codes(self, images: ArrayLike, labels: ArrayLike | None = None, progress: str | None = None) -> dict[str, np.ndarray]:
         """The outputs of the encoder, (n, latent_dim) each: "z", the mean code; of a VAE "z_mean" and "z_log_var" too.
 
-        images: (n, *input_shape). labels: class numbers (n,) of a conditional model, by default `label`; also below. progress:
-        text of a progress bar on stderr.
+        images: (n, *input_shape). labels: class numbers (n,) of a conditional model, by default `label`. progress: text of a
+        progress bar on stderr. So do the other methods.
         """
         return self._run("encoder", labels, progress, images=self._floats(images))
 
@@ -339,18 +309,18 @@ class Exported:
         return self.decode(self.walk(z, steps, closed=False))
 
     @functools.cached_property
-    def flow(self) -> philox.FlowSampler | None:
+    def flow(self) -> draws.FlowSampler | None:
         """The flow between noise and codes; None for another prior, and where onnx/ or onnxruntime is missing."""
         with contextlib.suppress(ImportError, UserError):
             runtime = self._runtime if isinstance(self._runtime, Onnx) else Onnx(self.folder, self.card)
             fitted = runtime.samplers["fitted"]
-            return fitted if isinstance(fitted, philox.FlowSampler) else None
+            return fitted if isinstance(fitted, draws.FlowSampler) else None
 
     def walk(self, z: ArrayLike, steps: int, closed: bool = True) -> np.ndarray:
         """`steps` codes (steps, latent_dim) on a path through codes z (k, latent_dim), whose images change at an even pace.
 
-        It goes through the noise that `flow` turns into the codes, so that what lies between them is as likely as they are;
-        without a flow, through the codes themselves. closed: back to the first code.
+        It goes through the noise of the `flow`, so that what lies between codes is as likely as they are, or without one
+        through the codes themselves. closed: back to the first code.
         """
         z, flow = np.asarray(z), self.flow
         path = space.curve(flow.trace(z, self._labels_for(len(z), None)) if flow else z, closed)
@@ -374,16 +344,15 @@ class Exported:
     ) -> np.ndarray:
         """Codes (n, latent_dim) that rebuild images (n, H, W, C) better than codes z do, after `steps` of gradient descent.
 
-        An encoder answers at once, and for images unlike its training images not well: the distance from its code to the best
-        one is the amortization gap (Cremer et al. 2018, arXiv:1801.03558). No code becomes worse, and each depends on its own
-        image alone. progress: text of a progress bar on stderr. Gradients need TensorFlow, whatever the runtime is.
-
-        visible: weights of the squared errors of pixels, which broadcast to (H, W, C). pull: a symmetric matrix (latent_dim,
-        latent_dim); a step d away from z counts as much as a squared error of d @ pull @ d, in units of [-1, 1], summed.
+        It closes the amortization gap of the encoder (Cremer et al. 2018, arXiv:1801.03558). No code becomes worse, and each
+        depends on its own image alone. Gradients need TensorFlow, whatever the runtime is. visible: weights of the squared
+        errors of pixels, which broadcast to (H, W, C). pull: a symmetric matrix (latent_dim, latent_dim); a step d away from z
+        counts as much as a squared error of d @ pull @ d, in units of [-1, 1], summed.
         """
         if not (len(z) and steps):
             return z
-        images, square = self._floats(images), np.broadcast_to(pull, (self.latent_dim, self.latent_dim))
+        images, square = self._floats(images).astype("float32"), np.broadcast_to(pull, (self.latent_dim, self.latent_dim))
+        visible, square = np.asarray(visible, "float32"), square.astype("float32")
 
         def refine_rows(rows, label):
             return self._tensorflow.refine(images[rows], z[rows], steps, label, visible, square)
@@ -393,13 +362,11 @@ class Exported:
     def find_anomalies(self, images: ArrayLike, labels: ArrayLike | None = None) -> dict[str, np.ndarray]:
         """Where images (n, H, W, C) differ from usual ones: "map" (n, H, W), "score" (n,), and "anomalous", bool (n,).
 
-        In units of the threshold, which is 1; a score is the largest number of a map. Raises UserError if the export has not
-        learned from usual images.
+        In units of the threshold. Raises UserError if the export has not learned from usual images.
         """
         if "anomaly" not in self.card:
-            raise UserError(
-                f"{self.folder} knows no usual pictures; python -m keras_ae.score --reference DIR --keep learns them"
-            )
+            advice = "python -m keras_ae.score --reference DIR --keep learns them"
+            raise UserError(f"{self.folder} knows no usual pictures; {advice}")
         # not every search has an ONNX form
         runtime = None if (self.folder / "onnx" / "anomaly.onnx").exists() else self._tensorflow
         return self._run("anomaly", labels, runtime=runtime, images=self._floats(images))
@@ -414,8 +381,8 @@ class Exported:
     ) -> tuple[np.ndarray, np.ndarray]:
         """New images `first` ... `first + n - 1` of the seed's sequence, uint8 (n, H, W, C), and their codes (n, latent_dim).
 
-        seed: of 32 bits. temperature: scales the spread of the codes, at least 0. prior: "fitted" or "normal", the density that
-        they are drawn from. A conditional model without a `label` draws its classes in turn. Raises UserError for others.
+        seed: of 32 bits. temperature: scales the spread of the codes, at least 0. prior: that they are drawn from. A
+        conditional model without a `label` draws its classes in turn. Raises UserError for other values.
         """
         if prior not in ("fitted", "normal"):
             raise UserError(f"unknown prior {prior!r}; choose fitted or normal")

@@ -2,7 +2,7 @@
 
 encoder.onnx and decoder.onnx have the names and shapes of the SavedModels; the decoder gives `images` and `images_uint8`.
 resize.onnx makes images for the encoder of pictures of any size, as the signature `encode_uint8` does inside. prior.npz has the
-arrays of the fitted prior, and velocity.onnx the network of a flow, or step.onnx a step of a transformer; `priors.philox` draws
+arrays of the fitted prior, and velocity.onnx the network of a flow, or step.onnx a step of a transformer; `priors.draws` draws
 codes from them. encoder.tflite and decoder.tflite are for phones and other small devices.
 """
 
@@ -58,12 +58,10 @@ def use_fast_layers(network):
 
 def name_network(network, names, choose):
     """The network as a model whose first inputs have these names. choose: from what it returns to {name: output}."""
-    inputs = {
-        name: keras.Input(given.shape[1:], dtype=TYPES.get(name, "float32"), name=name)
-        for name, given in zip(names, network.inputs, strict=False)
-    }
-    given = list(inputs.values())
-    return keras.Model(inputs, choose(network(given if len(given) > 1 else given[0])))
+    shapes = {name: given.shape[1:] for name, given in zip(names, network.inputs, strict=False)}
+    inputs = [keras.Input(shape, dtype=TYPES.get(name, "float32"), name=name) for name, shape in shapes.items()]
+    outputs = network(inputs if len(inputs) > 1 else inputs[0])
+    return keras.Model(dict(zip(shapes, inputs, strict=True)), choose(outputs))
 
 
 def name_networks(encoder, decoder, prior, encoder_outputs):
@@ -81,9 +79,9 @@ def name_networks(encoder, decoder, prior, encoder_outputs):
         "decoder": name_network(decoder, ["z", "label"], name_images),
     }
     if isinstance(prior, Flow):
-        models["velocity"] = name_network(prior.velocity(), ["x", "t", "label"], lambda velocity: {"velocity": velocity})
+        models["velocity"] = name_network(prior.drawing_network(), ["x", "t", "label"], lambda velocity: {"velocity": velocity})
     if isinstance(prior, Autoregressive):
-        _, step = prior.networks()
+        step = prior.drawing_network()
         names = ["token", "position", "cache", "label"]
         models["step"] = name_network(step, names, lambda found: dict(zip(("logits", "kept"), found, strict=True)))
     return models
@@ -92,8 +90,7 @@ def name_networks(encoder, decoder, prior, encoder_outputs):
 def write_onnx(model, path, half, document):
     """Write a functional model with named inputs and outputs as the ONNX file `path`, its batch dimension free.
 
-    half: whether weights are stored in float16; they are float32 in computations. document: {key: text} of metadata. Raises
-    UserError where an operation has no ONNX form.
+    half: whether weights are stored in float16. document: {key: text} of metadata. UserError for what has no ONNX form.
     """
     import onnx
     from onnx import helper, numpy_helper
@@ -110,9 +107,7 @@ def write_onnx(model, path, half, document):
         raise UserError(f"no ONNX form of {', '.join(sorted(unknown))}")
     for value in (*graph.input, *graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
-    outputs = {value.name: value for value in graph.output}
-    del graph.output[:]
-    graph.output.extend(outputs[name] for name in model.output)
+    graph.output.sort(key=lambda value: [*model.output].index(value.name))
     casts = []
     for constant in graph.initializer:
         values = numpy_helper.to_array(constant)
@@ -120,20 +115,15 @@ def write_onnx(model, path, half, document):
         if half and values.dtype == np.float32 and values.size >= 256:
             casts.append(helper.make_node("Cast", [f"{constant.name}_half"], [constant.name], to=onnx.TensorProto.FLOAT))
             constant.CopyFrom(numpy_helper.from_array(values.astype("float16"), f"{constant.name}_half"))
-    nodes = [*casts, *graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)
+    for cast in reversed(casts):
+        graph.node.insert(0, cast)
     written.ir_version, written.producer_name = 8, "keras_ae"
     helper.set_model_props(written, document)
     onnx.save(written, path)
 
 
 def resize(images, shape, fit="crop"):
-    """uint8 tensors (batch, any, any, C) as float32 (batch, H, W, C) in [-1, 1], for shape (H, W, C).
-
-    Cropped, padded or stretched, bicubic with antialiasing, rounded, as `images.pictures.decode` has it; without antialiasing,
-    whiskers turn into noise.
-    """
+    """uint8 tensors (batch, any, any, C) as float32 (batch, H, W, C) in [-1, 1], as `images.pictures.decode` makes them."""
     sides = tf.shape(images, tf.int64)[1:3]
     part, size = place(sides, shape, fit, tf.minimum, tf.maximum)
     top, left = tf.unstack((sides - part) // 2)
@@ -175,10 +165,10 @@ def differences(runtime, models, prior, card, n=32):
     """The greatest differences of n pictures from those of the networks, of 255: {"decoder", "encoder"}.
 
     runtime: has the method `run` of `load.Onnx`. models: of `name_networks`. Pictures are decoded from codes of the prior; an
-    encoder is compared by what the decoder makes of its codes, where it takes pictures of that size. Of discrete codes, the
-    picture that differs most is left out: a value that lies between two entries may become either.
+    encoder is compared by what the decoder makes of its codes, where it takes pictures of that size.
     """
     labels = {"label": np.arange(n, dtype="int32") % len(card["labels"])} if card["labels"] else {}
+    # a value between two entries of a codebook may become either: one picture is left out
     place = -2 if "codebook" in card else -1
 
     def decode(z):
@@ -222,11 +212,8 @@ def write_onnx_files(folder, models, prior, card, half):
 
 def write_litert_files(folder, models, prior, card, half):
     """Write the folder litert/, without the prior."""
-    types = {"supported_types": [tf.float16]} if half else {}
-    options = {
-        "optimizations": [tf.lite.Optimize.DEFAULT] if half else [],
-        "target_spec": {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS], **types},
-    }
+    target = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]} | ({"supported_types": [tf.float16]} if half else {})
+    options = {"target_spec": target, "optimizations": [tf.lite.Optimize.DEFAULT] if half else []}
     for name in ("encoder", "decoder"):
         outputs = {key: output for key, output in models[name].output.items() if key != "images_uint8"}
         with warnings.catch_warnings():
@@ -238,8 +225,8 @@ def write_litert_files(folder, models, prior, card, half):
 def write(folder, models, prior, card):
     """Write the folders onnx/ and litert/ into `folder`; what the card says of them, {"onnx", "litert"}.
 
-    models: of `name_networks`. Weights are stored in float16 where pictures stay within one level of 255, else in float32.
-    Files that cannot be written, do not run or make other pictures are left out, and the card says why.
+    Weights are float16 where pictures stay within one level of 255. Files that cannot be written, do not run or make other
+    pictures are left out, and the card says why.
     """
     about = {}
     for kind, write_files, runtime in (("onnx", write_onnx_files, load.Onnx), ("litert", write_litert_files, LiteRT)):

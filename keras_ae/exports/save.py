@@ -1,6 +1,6 @@
 """Exports on disk: three SavedModels, portable files, card.json and README.md, from networks and a prior."""
 
-import json
+import functools
 import os
 from pathlib import Path
 
@@ -12,9 +12,8 @@ from numpy.typing import ArrayLike
 from keras_ae import files
 from keras_ae.errors import UserError
 from keras_ae.exports import portable
-from keras_ae.exports.card import FORMAT
+from keras_ae.exports.card import FORMAT, write_card
 from keras_ae.exports.load import Exported
-from keras_ae.exports.readme import readme
 from keras_ae.images import pictures
 from keras_ae.models import inputs, networks
 from keras_ae.models.losses import Likelihood
@@ -33,13 +32,14 @@ def _apply(model, *tensors):
     return model(dict(zip(model.input, map(tf.convert_to_tensor, tensors), strict=True)), training=False)
 
 
-def _with_shapes(function, specs):
-    """The function, with an error for tensors of another rank: convolutions of TensorFlow would end the process."""
+def _compile(function, specs):
+    """A graph of the function. Tensors of another rank are an error: convolutions of TensorFlow would end the process."""
 
     def checked(*tensors):
         return function(*[tf.ensure_shape(tensor, spec.shape) for tensor, spec in zip(tensors, specs, strict=True)])
 
-    return checked
+    # no conditions or loops of Python depend on tensors: AutoGraph would take a fifth of the time
+    return tf.function(checked, specs, autograph=False)
 
 
 def _save(model, endpoints, folder):
@@ -47,10 +47,7 @@ def _save(model, endpoints, folder):
     # Keras' ExportArchive writes every weight twice
     module = tf.Module()
     module.weights = [variable.value for variable in model.variables]
-    # no conditions or loops of Python depend on tensors: AutoGraph would take a fifth of the time
-    functions = {
-        name: tf.function(_with_shapes(*endpoint), endpoint[1], autograph=False) for name, endpoint in endpoints.items()
-    }
+    functions = {name: _compile(*endpoint) for name, endpoint in endpoints.items()}
     specs = {spec.name: spec for spec in endpoints["serving_default"][1]}
     alone = len(specs) == 1
 
@@ -68,27 +65,20 @@ def write_encoder(encoder, fit, folder):
     specs = _specs(encoder)
     shape = tuple(specs[0].shape[1:])
 
-    def encode(images, *label):
-        return _apply(encoder, images, *label)
-
     def encode_uint8(images, *label):
-        return encode(portable.resize(images, shape, fit), *label)
+        return _apply(encoder, portable.resize(images, shape, fit), *label)
 
-    pixels = tf.TensorSpec((None, None, None, shape[-1]), tf.uint8, name="images")
+    encode, pixels = functools.partial(_apply, encoder), tf.TensorSpec((None, None, None, shape[-1]), tf.uint8, name="images")
     _save(encoder, {"serving_default": (encode, specs), "encode_uint8": (encode_uint8, [pixels, *specs[1:]])}, folder)
 
 
 def write_decoder(decoder, folder):
     """The SavedModel `decoder`: `serving_default` from z to images in [-1, 1], `decode_uint8` from z to uint8 images."""
-    specs = _specs(decoder)
 
-    def decode(*inputs):
-        return {"images": _apply(decoder, *inputs)["images"]}
+    def endpoint(output):
+        return lambda *inputs: {"images": _apply(decoder, *inputs)[output]}, _specs(decoder)
 
-    def decode_uint8(*inputs):
-        return {"images": _apply(decoder, *inputs)["images_uint8"]}
-
-    _save(decoder, {"serving_default": (decode, specs), "decode_uint8": (decode_uint8, specs)}, folder)
+    _save(decoder, {"serving_default": endpoint("images"), "decode_uint8": endpoint("images_uint8")}, folder)
 
 
 def write_generator(decoder, prior, folder):
@@ -129,12 +119,10 @@ def write(folder, encoder, decoder, prior, card, force=False, critic=None):
     """Write a whole export to `folder`; it replaces an older one at the end.
 
     prior: density of the codes, see `priors.mixture`. card: what is known beside the facts of the networks; `labels` in it are
-    the names of the classes, used where the networks are conditional. critic: of the second stage. Raises UserError if another
-    process writes the folder, or it contains something else, without `force`.
+    the names of the classes, if any. critic: of the second stage. Raises UserError if another process writes the folder, or it
+    contains something else, without `force`.
     """
-    folder, channels = files.check_output(folder, force), decoder.outputs[0].shape[-1]
-    bands = pictures.describe_bands(channels)
-    latent_dim, entries = int(encoder.output["z_mean"].shape[-1]), networks.codebook(encoder)
+    folder, entries = files.check_output(folder, force), networks.codebook(encoder)
     card = {
         "format": FORMAT,
         "fit": "crop",
@@ -145,13 +133,15 @@ def write(folder, encoder, decoder, prior, card, force=False, critic=None):
         "input_shape": list(encoder.inputs[0].shape[1:]),
         "image_range": [-1.0, 1.0],
         "labels": list(card.get("labels", ())) if networks.is_conditional(encoder) else [],
-        "latent_dim": latent_dim,
+        "latent_dim": int(encoder.output["z_mean"].shape[-1]),
         "code_shape": list(networks.code_shape(encoder)),
-        **({} if entries is None else {"codebook": dict(zip(("entries", "channels"), entries.shape, strict=True))}),
         "encoder_outputs": ["z", "z_mean", "z_log_var"] if "z_log_var" in encoder.output else ["z"],
         "priors": ["fitted", "normal"],
-        **({"bands": bands} if bands else {}),
     }
+    if entries is not None:
+        card["codebook"] = dict(zip(("entries", "channels"), entries.shape, strict=True))
+    if (channels := card["image_shape"][-1]) not in (1, 3):
+        card["bands"] = f"pictures show {'band 1' if channels == 2 else 'bands 1 to 3'} of {channels}"
     busy = f"{folder} is being written by another export; try again when it has ended"
     with files.lock(folder.with_name(f".{folder.name}.lock"), busy), files.write_folder(folder, force) as partial:
         models = portable.name_networks(encoder, decoder, prior, card["encoder_outputs"])
@@ -162,8 +152,7 @@ def write(folder, encoder, decoder, prior, card, force=False, critic=None):
             # for training that starts from the export
             np.savez_compressed(partial / "critic.npz", *[weights.astype("float16") for weights in critic.get_weights()])
         card |= portable.write(partial, models, prior, card)
-        (partial / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-        (partial / "README.md").write_text(readme(card), encoding="utf-8")
+        write_card(partial, card)
         # as `generate` draws them
         label = [np.arange(16, dtype="int32") % len(card["labels"])] if card["labels"] else []
         samples = _apply(models["decoder"], prior.sample(16, 0, 1.0, 0, *label), *label)["images_uint8"]
@@ -179,8 +168,10 @@ def _arrays(images, labels):
             raise UserError("`images` must end: pass one pass over them, such as dataset.take(100)")
         batches = images if isinstance(images, tf.data.Dataset) else map(images.__getitem__, range(size))
         parts = [_arrays(keras.utils.unpack_x_y_sample_weight(batch)[0], None) for batch in batches]
-        arrays, numbers = zip(*parts, strict=True) if parts else ((), (None,))
-        return np.concatenate(arrays) if parts else arrays, labels if numbers[0] is None else np.concatenate(numbers)
+        if not parts:
+            return np.zeros(0), labels
+        arrays, numbers = zip(*parts, strict=True)
+        return np.concatenate(arrays), labels if numbers[0] is None else np.concatenate(numbers)
     if isinstance(images, dict):
         names = [name for name in ("inputs", "images", "image") if name in images]
         return _arrays(images[names[0]] if names else (), images.get("label", labels))
@@ -194,7 +185,7 @@ def _labels(encoder, labels, n):
     if not networks.is_conditional(encoder):
         return None, 0
     if labels is None or len(labels) != n:
-        received = "none" if labels is None else str(len(labels))
+        received = "none" if labels is None else len(labels)
         raise UserError(f"a conditional model needs `labels`, the class number of each of {n} images. Received: {received}")
     classes = networks.class_count(encoder)
     labels = np.asarray(inputs.check_labels(labels, classes or 2**31), "int32")
@@ -212,16 +203,15 @@ def save(
     force: bool = False,
     fit: str = "crop",
 ) -> Exported:
-    """Export a `models.vae.VAE` that was trained in Python to `folder`, for `Exported` and every command on exports.
+    """Export a `models.vae.VAE` that was trained in Python to `folder`; returns the export, opened.
 
     images: training images (n, H, W, C), uint8 or floats in [-1, 1], or a dataset or `PyDataset` of batches as `fit` takes
     them, which must fit into memory; the prior of the generator is fitted to their codes. labels: their class numbers (n,) for
-    a conditional model; the numbers become the names of the classes. name: of the experiment, by default that of the folder.
-    prior: a name of `priors.mixture.PRIORS`. force: replace what is in the folder. fit: how picture files of another shape are
-    brought to that of the images, as in `load_data`.
+    a conditional model, which become the names of the classes. name: of the experiment, by default that of the folder. prior: a
+    name of `priors.mixture.PRIORS`. force: replace what is in the folder. fit: of picture files, as in `load_data`.
 
-    The card contains no held-out metrics. Returns the export, opened. Raises ValueError for images of another shape or range,
-    labels that do not fit the model or the images, codes that are not finite, an unknown prior, or a folder of something else.
+    Raises ValueError for images of another shape or range, labels that do not fit the model or the images, codes that are not
+    finite, an unknown prior, or a folder of something else.
     """
     files.check_output(folder, force)
     images, labels = _arrays(images, labels)

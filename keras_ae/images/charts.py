@@ -31,12 +31,9 @@ def save(figure, path):
 
 
 def shown_curves(rows):
-    """Those keys of `CURVES` that get a panel.
-
-    A quantity that is always 0 is left out, such as the KL of a plain autoencoder, and then the negative ELBO and the loss,
-    which equal the reconstruction. With a refinement stage the loss is left out: that of its second stage is another sum.
-    """
+    """Those keys of `CURVES` that get a panel: not what is always 0, nor the loss where a second stage has another one."""
     left_out = {key for key in CURVES if not any(row.get(key) for row in rows)}
+    # without KL both equal the reconstruction
     if "kl" in left_out:
         left_out.add("neg_elbo")
     if {"kl", "adversarial"} <= left_out or "critic" not in left_out:
@@ -49,20 +46,15 @@ def curves(rows, path):
     shown = shown_curves(rows)
     columns = max(1, -(-len(shown) // 2))
     figure = Figure(figsize=(4 * columns, 6.4), layout="constrained")
-    panels = list(figure.subplots(2, columns, squeeze=False).flat)
-    for axes, key in zip(panels, shown, strict=False):
+    for place, key in enumerate(shown, 1):
+        axes = figure.add_subplot(2, columns, place, title=CURVES[key], xlabel="epoch")
         for name, label, style in ((key, "training", "-"), (f"val_{key}", "held out", "--")):
-            epochs = [row["epoch"] for row in rows if name in row]
-            if epochs:
-                values = [row[name] for row in rows if name in row]
-                axes.plot(epochs, values, style, label=label, marker="." if len(epochs) < 3 else None)
-        axes.set_title(CURVES[key], fontsize=10)
-        axes.set_xlabel("epoch")
+            known = [(row["epoch"], row[name]) for row in rows if name in row]
+            if known:
+                axes.plot(*zip(*known, strict=True), style, label=label, marker="." if len(known) < 3 else None)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
-    for axes in panels[len(shown) :]:
-        axes.set_visible(False)
     save(figure, path)
 
 

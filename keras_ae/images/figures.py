@@ -22,9 +22,8 @@ GAP, SPACE, LINE = 2, 8, 16
 FONT = ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", 12)
 
 
-def _grid(pixels, per_row, scale):
-    enlarged = pixels.repeat(scale, axis=1).repeat(scale, axis=2)
-    return pictures.to_pillow(pictures.grid(enlarged, per_row, GAP)).convert("RGB")
+def _enlarge(image, scale):
+    return pictures.to_pillow(image.repeat(scale, axis=0).repeat(scale, axis=1)).convert("RGB")
 
 
 def _wrap(text, width):
@@ -44,11 +43,6 @@ def _size(text):
     return round(max(FONT.getlength(line) for line in lines)), LINE * len(lines)
 
 
-def _grey_if_colourless(page):
-    """A Pillow image with one channel instead of three equal ones: a PNG file of nearly half the size."""
-    return page if np.ptp(np.asarray(page), axis=-1).any() else page.convert("L")
-
-
 def _save_titled(body, title, path):
     """Write the picture `body` below its title as a PNG file; the title wraps at the width of the picture."""
     width = max(body.width, 240) + 2 * SPACE
@@ -57,34 +51,31 @@ def _save_titled(body, title, path):
     page = Image.new("RGB", (max(width, _size(title)[0] + 2 * SPACE), top + body.height + SPACE), "white")
     ImageDraw.Draw(page).text((SPACE, SPACE), title, "black", FONT)
     page.paste(body, (SPACE, top))
-    pictures.save_png(path, _grey_if_colourless(page), optimize=True)
+    pictures.write_png(path, np.asarray(page), optimize=True)
 
 
 def _label_grid(pixels, per_row, labels=(), headings=()):
     """A grid of uint8 images with a label left of each row and a heading above each column, as a Pillow image."""
     scale = max(1, min(WIDTH // (per_row * pixels.shape[2]), CELL // max(pixels.shape[1:3])))
-    cells = _grid(pixels, per_row, scale)
     height, width = (scale * side + GAP for side in pixels.shape[1:3])
     labels = [_wrap(label, LABEL) for label in labels]
     headings = [_wrap(heading, width) for heading in headings]
     left = max((_size(label)[0] + SPACE for label in labels), default=0)
     top = max((_size(heading)[1] + SPACE // 2 for heading in headings), default=0)
     # a label of several lines may be higher than the images of its row
-    tall = max([height, *(_size(label)[1] for label in labels)]) if labels else height
-    count = math.ceil(len(pixels) / per_row)
-    picture = Image.new("RGB", (left + cells.width, top + tall * (count - 1) + height), "white")
+    tall = max([height, *(_size(label)[1] for label in labels)])
+    rows = math.ceil(len(pixels) / per_row)
+    picture = Image.new("RGB", (left + per_row * width - GAP, top + tall * (rows - 1) + height), "white")
     draw = ImageDraw.Draw(picture)
-    for row in range(count):
-        band = cells.crop((0, row * height, cells.width, (row + 1) * height - GAP))
-        picture.paste(band, (left, top + row * tall))
+    for index, image in enumerate(pixels):
+        row, column = divmod(index, per_row)
+        picture.paste(_enlarge(image, scale), (left + column * width, top + row * tall))
     for row, label in enumerate(labels):
         wide, high = _size(label)
-        corner = left - SPACE - wide, top + row * tall + max(0, (height - GAP - high) // 2)
-        draw.text(corner, label, "black", FONT)
+        draw.text((left - SPACE - wide, top + row * tall + max(0, (height - GAP - high) // 2)), label, "black", FONT)
     for column, heading in enumerate(headings):
         wide, high = _size(heading)
-        corner = left + column * width + (width - GAP - wide) // 2, top - SPACE // 2 - high
-        draw.text(corner, heading, "black", FONT)
+        draw.text((left + column * width + (width - GAP - wide) // 2, top - SPACE // 2 - high), heading, "black", FONT)
     return picture
 
 
@@ -113,18 +104,17 @@ def interpolation(frames, path, title, shown=10):
 
 
 def _pixels(images):
-    """Images as uint8, from whole numbers of 0 to 255, or from floats, which decoders may return a little beyond [-1, 1]."""
-    if images.dtype.kind in "iu" and images.min() >= 0 and images.max() <= 255:
+    if images.dtype.kind in "iu" and 0 <= images.min() <= images.max() <= 255:
         return images.astype("uint8")
+    # decoders may go a little beyond [-1, 1]
     return to_uint8(pictures.floats(images, 2.0))
 
 
 def show(images: np.ndarray | dict[str, np.ndarray], columns: int | None = None) -> Image.Image:
     """A picture of images for a notebook, each pixel enlarged to a square: a Pillow image.
 
-    images: whole numbers of 0 to 255, or floats in [-1, 1], (n, H, W, C), drawn in a grid of `columns`, by default as square as
-    possible; or {label: images}, drawn in a row for each label. Raises UserError for arrays of another shape or range, and for
-    rows of other lengths.
+    images: whole numbers of 0 to 255, or floats in [-1, 1], (n, H, W, C), in a grid of `columns`, by default a square; or
+    {label: images}, in a row for each label. Raises UserError for arrays of another shape or range, and for unequal rows.
     """
     labels, kinds = (list(images), list(images.values())) if isinstance(images, dict) else ([], [images])
     kinds = [np.asarray(kind) for kind in kinds]
@@ -133,8 +123,8 @@ def show(images: np.ndarray | dict[str, np.ndarray], columns: int | None = None)
         received = ", ".join(map(str, shapes))
         raise UserError(f"show takes images of shape (n, H, W, C), as many in each row. Received: {received}")
     pixels = np.concatenate([_pixels(kind) for kind in kinds])
-    per_row = len(kinds[0]) if labels else columns or math.ceil(math.sqrt(len(pixels)))
-    return _grey_if_colourless(_label_grid(pixels, per_row, labels))
+    per_row = len(kinds[0]) if labels else min(columns or math.ceil(math.sqrt(len(pixels))), len(pixels))
+    return _label_grid(pixels, per_row, labels)
 
 
 def thumbnails(places, images, path, title, side=780):
@@ -145,7 +135,7 @@ def thumbnails(places, images, path, title, side=780):
     body = Image.new("RGB", (side, side), "white")
     draw = ImageDraw.Draw(body)
     for place, pixels in zip((places - places.min(axis=0)) / span, to_uint8(images), strict=True):
-        thumbnail = _grid(pixels[None], 1, scale).reduce(reduced)
+        thumbnail = _enlarge(pixels, scale).reduce(reduced)
         across, down = (side - 2 * SPACE - length for length in thumbnail.size)
         body.paste(thumbnail, (SPACE + round(place[0] * across), SPACE + round((1 - place[1]) * down)))
     draw.rectangle((0, 0, side - 1, side - 1), outline=(110, 110, 110))

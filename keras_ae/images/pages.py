@@ -9,13 +9,6 @@ from keras_ae.files import render
 from keras_ae.images import pictures
 
 
-def thumbnail(path):
-    """A picture file as the address of a JPEG of at most 136 pixels a side. Raises DamagedPicture or OSError."""
-    file = io.BytesIO()
-    pictures.to_pillow(pictures.read_whole(path, 136)).save(file, "jpeg", quality=85)
-    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
-
-
 def write(path, rows, directory, said, sections, shown=None):
     """Write a table as the CSV file `path`, and a page on the folder `directory` beside it.
 
@@ -23,8 +16,10 @@ def write(path, rows, directory, said, sections, shown=None):
     lines of text, and has a frame if one of them is "kept". shown: {file: the file that is drawn in its place}.
     """
 
-    def drawing(file):
-        return thumbnail((shown or {}).get(file, file))
+    def draw(file):
+        picture = io.BytesIO()
+        pictures.to_pillow(pictures.read_whole((shown or {}).get(file, file), 136)).save(picture, "jpeg", quality=85)
+        return f"data:image/jpeg;base64,{base64.b64encode(picture.getvalue()).decode()}"
 
     def name_of(file):
         return pictures.printable(os.path.relpath(file, directory))
@@ -32,5 +27,5 @@ def write(path, rows, directory, said, sections, shown=None):
     with open(path, "w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(rows)
     title = f"{path.stem.capitalize()}: {pictures.printable(directory)}"
-    page = render(__package__, "cards.html", title=title, said=said, sections=sections, thumbnail=drawing, name_of=name_of)
+    page = render(__package__, "cards.html", title=title, said=said, sections=sections, thumbnail=draw, name_of=name_of)
     path.with_suffix(".html").write_text(page, encoding="utf-8")

@@ -53,10 +53,9 @@ def _is_visible(name):
 
 
 def list_folder(directory):
-    """Picture files in a folder at any depth, by names relative to it, and what is not read, such as "; not read: 3 .txt".
+    """Names of the picture files in a folder at any depth, and what is not read, such as "; not read: 3 .txt".
 
-    Names take a tenth of the memory of paths. What is hidden or of `SYSTEM` is skipped. Raises UserError if there is no picture
-    file.
+    Names take a tenth of the memory of paths. What is hidden or of `SYSTEM` does not count. Raises UserError without pictures.
     """
     if "://" in str(directory):
         raise UserError(f"cannot read {directory}: it is not a local folder; mount it as a folder, or copy it")
@@ -88,10 +87,7 @@ def list_folder(directory):
 
 
 def find(directory):
-    """Every picture file in `directory` at any depth, in the order of their names; a line on stderr says what is not read.
-
-    Raises UserError if there is no such folder or no picture file in it.
-    """
+    """The paths of `list_folder`; a line on stderr says what is not read."""
     names, left_out = list_folder(directory)
     if left_out:
         print(f"{printable(directory)}: {len(names):,} images{left_out}", file=sys.stderr)
@@ -99,10 +95,7 @@ def find(directory):
 
 
 def choose(paths, directory, n=None, seed=0):
-    """The picture files that a command line names: `paths`, or `n` files of `directory`, chosen by `seed` (None: all).
-
-    Raises UserError if both are given, or neither.
-    """
+    """The files `paths`, or `n` files of `directory`, chosen by `seed` (None: all). UserError for both, and for neither."""
     if bool(paths) == bool(directory):
         raise UserError("name picture files, or a folder of picture files with `data`" + (", not both" if paths else ""))
     if paths:
@@ -113,9 +106,9 @@ def choose(paths, directory, n=None, seed=0):
 
 
 def classes(paths, directory):
-    """For each path the name of the sub-folder of `directory` that contains it, "" where `directory` itself does."""
-    parents = [Path(path).relative_to(directory).parts[:-1] for path in paths]
-    return [parts[0] if parts else "" for parts in parents]
+    """For each path the name of the sub-folder of `directory` that contains it, "" where it does itself, or is None."""
+    parents = [Path(path).relative_to(directory).parts[:-1] if directory else () for path in paths]
+    return [printable(parts[0]) if parts else "" for parts in parents]
 
 
 def printable(path):
@@ -130,10 +123,7 @@ def stamp(path):
 
 
 def read_bytes(path):
-    """The bytes of the file `path`.
-
-    Raises DamagedPicture for a link to nothing, what is no file, and more than 64 MiB; OSError for a file that cannot be read.
-    """
+    """The bytes of a file. Raises DamagedPicture for what is none and for more than 64 MiB, OSError if it cannot be read."""
     if os.path.lexists(path) and not os.path.isfile(path):
         # opening a pipe would wait for its other end
         raise DamagedPicture("it is not a file" if os.path.exists(path) else "a link to nothing")
@@ -155,29 +145,25 @@ def _check_pixels(width, height):
 
 
 def _scale_deep(values, white):
-    """Whole numbers 0 ... `white` or floats 0 ... 1 as a Pillow image with 8 bits, and the brightest number, of floats 0.
-
-    Raises DamagedPicture for other values.
-
-    values: (h, w), or (h, w, 1 ... 4), the last of 2 or 4 is the opacity, whose greatest value is not `white`.
-    """
-    values, kind = np.atleast_3d(values), values.dtype.kind
+    """Whole numbers 0 ... `white` or floats 0 ... 1, (h, w) or (h, w, 1 ... 4), as `open_picture` returns them."""
+    values, is_float = np.atleast_3d(values), values.dtype.kind == "f"
     low, high, channels = values.min(), values.max(), values.shape[-1]
     if channels > 4:
         raise DamagedPicture(f"{channels} channels; 1 to 4 work")
-    greatest = 1 if kind == "f" else WHITE
+    greatest = 1 if is_float else WHITE
     if not 0 <= low <= high <= greatest:
         raise DamagedPicture(f"values from {low:g} to {high:g}; whole ones of 0 to 65535 or floats of 0 to 1 work")
-    brightest = np.full(channels, 1 if kind == "f" else white)
+    brightest = np.full(channels, 1 if is_float else white)
     if channels in (2, 4):
+        # the last is the opacity
         brightest[-1] = greatest
     scaled = np.rint(np.minimum(values, brightest) * (255 / brightest)).astype("uint8")
     image = Image.fromarray(scaled[..., 0] if channels == 1 else scaled)
-    return image, 0 if kind == "f" else int(values[..., : 3 if channels > 2 else 1].max())
+    return image, 0 if is_float else int(values[..., : 3 if channels > 2 else 1].max())
 
 
 def _read_tiff(data, white):
-    """The first image of a TIFF that Pillow cannot read, or not with all its bits, as `_scale_deep` returns it."""
+    """The first image of a TIFF that Pillow cannot read, or not with all its bits."""
     try:
         import tifffile
     except ImportError:
@@ -277,16 +263,6 @@ def place(sides, shape, fit, minimum=np.minimum, maximum=np.maximum):
     return largest(wanted, sides) if fit == "crop" else sides, largest(sides, wanted) if fit == "pad" else wanted
 
 
-def _reduce_middle(image, part, size):
-    """The middle part of an image, (height, width), with 8 bits; sides above 8 times `size` are reduced to about 4 times."""
-    height, width = part
-    left, top = (image.width - width) // 2, (image.height - height) // 2
-    down, across = (side // (4 * final) if side > 8 * final else 1 for side, final in zip(part, size, strict=True))
-    middle = _eight_bit(image.crop((left, top, left + width, top + height))).reduce((across, down))
-    middle.info = image.info
-    return middle
-
-
 def _lies_on_its_side(image):
     # these EXIF orientations exchange height and width
     return image.getexif().get(Base.Orientation) in (5, 6, 7, 8)
@@ -304,15 +280,16 @@ def arrange(image, shape, fit):
     # a JPEG is decoded at 1/2, 1/4 or 1/8 of its size in a fraction of the time; twice the final size keeps the quality
     image.draft(None, [2 * max(height, width)] * 2)
     _check_pixels(*image.size)
-    turn = -1 if _lies_on_its_side(image) else 1
-    part, size = (sides.tolist() for sides in place(np.array(image.size[::-1]), (height, width)[::turn], fit))
-    middle = ImageOps.exif_transpose(_reduce_middle(image, part, size)).convert("L" if channels == 1 else "RGB")
-    size = tuple(size[::-turn])
-    if middle.size != size:
-        middle = middle.resize(size, Image.Resampling.BICUBIC)
-    if size != (width, height):
+    turned = (height, width)[:: -1 if _lies_on_its_side(image) else 1]
+    part, size = (tuple(sides[::-1].tolist()) for sides in place(np.array(image.size[::-1]), turned, fit))
+    left, top = (image.width - part[0]) // 2, (image.height - part[1]) // 2
+    middle = _eight_bit(image.crop((left, top, left + part[0], top + part[1]))).convert("L" if channels == 1 else "RGB")
+    middle = middle.resize(size, Image.Resampling.BICUBIC, reducing_gap=4)
+    middle.info = image.info
+    middle = ImageOps.exif_transpose(middle)
+    if middle.size != (width, height):
         whole = Image.new(middle.mode, (width, height))
-        whole.paste(middle, ((width - size[0]) // 2, (height - size[1]) // 2))
+        whole.paste(middle, ((width - middle.width) // 2, (height - middle.height) // 2))
         middle = whole
     return np.asarray(middle).reshape(shape)
 
@@ -320,10 +297,9 @@ def arrange(image, shape, fit):
 def decode(data, shape, white=WHITE, fit="crop"):
     """Decode the bytes of a picture file of any size and mode to uint8 of `shape`, (H, W, C), where C is 1 or 3.
 
-    Takes the first frame, rotates it by its EXIF orientation, and resizes it bicubically (a = -0.5) with antialiasing if the
-    size differs: its central part with the ratio of the sides of `shape` ("crop"), the whole of it on black ("pad") or
-    stretched ("stretch"). Transparent parts become white. white: see `open_picture`. Raises DamagedPicture, also for more
-    pixels than `PIL.Image.MAX_IMAGE_PIXELS`, after JPEG's reduction.
+    The first frame is turned by its EXIF orientation and resized bicubically (a = -0.5) with antialiasing: its middle part with
+    the ratio of the sides of `shape` ("crop"), the whole of it on black ("pad") or stretched ("stretch"). Transparent parts
+    become white. white: see `open_picture`. Raises DamagedPicture, also for more pixels than `PIL.Image.MAX_IMAGE_PIXELS`.
     """
     return arrange(open_picture(data, white)[0], shape, fit)
 
@@ -353,10 +329,7 @@ def read(path, shape, white=WHITE, fit="crop"):
 
 
 def read_each(paths, shape, report, white=WHITE, fit="crop"):
-    """`read` each file that can be read: pairs (index, uint8 of `shape`). `report(text)` gets the other files.
-
-    Raises UserError with the first reason if no file can be read.
-    """
+    """Pairs (index, uint8 of `shape`) of files that `read` can; `report(text)` gets the others. UserError if none can be."""
     found, reasons = False, []
     for index, path in enumerate(paths):
         try:
@@ -370,12 +343,6 @@ def read_each(paths, shape, report, white=WHITE, fit="crop"):
             report(reasons.pop(0))
     if not found:
         raise UserError(f"none of these picture files can be read: {reasons[0]}")
-
-
-def read_all(paths, shape, report, white=WHITE, fit="crop"):
-    """Every file that can be read: their indices (n,) in `paths`, and uint8 (n, *shape); see `read_each`."""
-    indices, pixels = zip(*read_each(paths, shape, report, white, fit), strict=True)
-    return np.array(indices), np.stack(pixels)
 
 
 def scale(pixels):
@@ -394,10 +361,7 @@ def to_uint8(images):
 
 
 def floats(images, most=1.01):
-    """An array of uint8 images, or of floats, as floats in [-1, 1].
-
-    Raises UserError for floats outside -most ... most, and for what is no number. The default leaves room for rounding.
-    """
+    """An array of uint8 images, or of floats in [-1, 1], as floats. Raises UserError for those outside -most ... most."""
     if images.dtype == np.uint8:
         return to_float(images)
     low, high = (images.min(), images.max()) if images.size else (0, 0)
@@ -424,10 +388,7 @@ def grid(images, columns, gap=2):
 
 
 def stack(kinds, columns):
-    """Kinds of the same uint8 images, such as originals and reconstructions, as rows of `columns` below each other.
-
-    kinds: a sequence of arrays (n, H, W, C). Returns (m, H, W, C) for `grid`; incomplete rows are padded with white images.
-    """
+    """Kinds of the same images, arrays uint8 (n, H, W, C), in rows below each other: (m, H, W, C) for a `grid` of `columns`."""
     n = len(kinds[0])
     rows = [images[first : first + columns] for first in range(0, n, columns) for images in kinds]
     return np.concatenate([np.concatenate([row, np.full((columns - len(row), *row.shape[1:]), 255, "uint8")]) for row in rows])
@@ -438,23 +399,12 @@ def to_pillow(pixels):
     return Image.fromarray(pixels[..., 0] if pixels.shape[-1] < 3 else np.ascontiguousarray(pixels[..., :3]))
 
 
-def describe_bands(channels):
-    """Which bands pictures show, in words; "" where they show all."""
-    shown = {1: "", 2: "band 1", 3: ""}.get(channels, "bands 1 to 3")
-    return shown and f"pictures show {shown} of {channels}"
-
-
-def save_png(path, image, optimize=False):
-    """Write a Pillow image as PNG with the text `Software: keras_ae`, by which `files` knows what it may replace."""
+def write_png(path, image, optimize=False):
+    """Write uint8 (height, width, channels) as PNG; by the text `Software: keras_ae`, `files` knows what it may replace."""
     mark = PngInfo()
     mark.add_text("Software", "keras_ae")
     with write_file(path) as partial:
-        image.save(partial, format="png", pnginfo=mark, optimize=optimize)
-
-
-def write_png(path, image):
-    """Write uint8 (height, width, channels) as PNG."""
-    save_png(path, to_pillow(image))
+        to_pillow(image).save(partial, format="png", pnginfo=mark, optimize=optimize)
 
 
 def write_grid(path, frames, columns=None, milliseconds=None):
@@ -514,9 +464,8 @@ FILMS = (".gif", ".webp", ".mp4")
 
 
 def write(path, frames, columns=None, milliseconds=60):
-    """Write frames, uint8 (n, height, width, channels), to a file of the kind that the suffix of `path` names; see `WRITERS`.
+    """Write frames, uint8 (n, height, width, channels), as the suffix of `path` says; see `WRITERS`.
 
-    columns: of a PNG's grid. milliseconds: of each frame of a film, whose frames may be an iterator. An existing file is
-    replaced.
+    columns: of a PNG's grid. milliseconds: of each frame of a film, whose frames may be an iterator.
     """
     WRITERS[Path(path).suffix.lower()](path, frames, columns, milliseconds)

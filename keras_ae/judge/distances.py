@@ -1,7 +1,7 @@
 """Distances between two sets of images in features (n, d), computed in float64."""
 
 import numpy as np
-from sklearn.metrics import pairwise_distances_argmin_min, pairwise_distances_chunked
+from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.metrics.pairwise import euclidean_distances, polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import gen_batches
@@ -41,9 +41,9 @@ def kernel(a, b):
 def manifold(real, generated, neighbours=5):
     """Precision and recall (Kynkaanniemi et al. 2019, arXiv:1904.06991), density and coverage (Naeem et al. 2020, 2002.09797).
 
-    precision: share of generated images inside a ball around a real one that reaches to its k-th real neighbour; recall: the
-    same with real and generated images exchanged; density: the number of real balls that contain a generated image, divided by
-    k; coverage: share of real balls that contain a generated image.
+    precision: share of generated images inside a ball around a real one that reaches to its k-th real neighbour; recall: with
+    real and generated exchanged; density: real balls around a generated image, divided by k; coverage: share of real balls with
+    one.
     """
 
     def radii(features):
@@ -63,15 +63,6 @@ def manifold(real, generated, neighbours=5):
         "density": float(balls.mean() / neighbours),
         "coverage": float(covered / len(real)),
     }
-
-
-def diversity(features, real):
-    """Mean distance of two images of a set divided by that of two real ones; below 1: more alike than real images."""
-
-    def spread(x):
-        return sum(rows.sum() for rows in pairwise_distances_chunked(x)) / (len(x) * (len(x) - 1))
-
-    return float(spread(features) / spread(real))
 
 
 def nearest(queries, references):

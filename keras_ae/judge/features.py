@@ -1,8 +1,8 @@
 """Features in which sets of images are compared: float32 (batch, H, W, C) in [-1, 1] -> (batch, d).
 
-`gabor` is the gist of a scene, energies of Gabor filters and mean colours on a coarse grid (Oliva & Torralba 2001): a
-convolutional network whose weights are a formula, without training or download. `inception` is the pool layer of InceptionV3;
-distances in it are called FID and KID. To add features, write a function that returns them and name it in `FEATURES`.
+`gabor` is the gist of a scene, energies of Gabor filters and mean colours on a coarse grid (Oliva & Torralba 2001), without
+training or download. `inception` is the pool layer of InceptionV3; distances in it are called FID and KID. To add features,
+name a function that returns them in `FEATURES`.
 """
 
 import keras
@@ -75,8 +75,8 @@ def gabor(scales=4):
 def inception():
     """The last pooling layer of InceptionV3 trained on ImageNet, (batch, 2048), from keras.applications.
 
-    Its weights (88 MB) are downloaded unless they are in Keras' cache; raises UserError if that fails. They are Keras' own, not
-    those of the original FID code: compare numbers of this package with each other only.
+    Raises UserError if its weights (88 MB) cannot be downloaded. They are Keras' own, not those of the original FID code:
+    compare numbers of this package with each other only.
     """
     try:
         network = keras.applications.InceptionV3(include_top=False, pooling="avg")

@@ -1,8 +1,7 @@
 """All measurements of a model on held-out images: reconstruction, likelihood, samples.
 
-A `Candidate` is a few functions of NumPy arrays, so that an export, PCA and a model of another library are measured in the same
-way. A `Judge` holds what all candidates share, computed once; its evaluators yield pairs (name, value). Images are float32
-(n, H, W, C) in [-1, 1].
+A `Candidate` is a few functions, so that an export, PCA and a model of another library are measured in the same way. A `Judge`
+holds what all candidates share; its evaluators yield pairs (name, value). Images are float32 (n, H, W, C) in [-1, 1].
 """
 
 import collections.abc
@@ -20,7 +19,6 @@ from keras_ae.images.pictures import to_float
 from keras_ae.judge import distances, likelihood, metrics
 from keras_ae.judge.features import extractor
 from keras_ae.models.losses import RECONSTRUCTIONS, Likelihood
-from keras_ae.priors import space
 
 BATCH = 128
 
@@ -29,10 +27,9 @@ BATCH = 128
 class Candidate:
     """A model to judge: functions of NumPy arrays of any length.
 
-    encode: images -> dict with "z" (n, latent_dim), of a VAE "z_mean" and "z_log_var" too. decode: z -> images.
-    generate: (n, seed) -> new images in [-1, 1], or None without a generator. neg_log_likelihood: (images, reconstructions) ->
-    nats (n,), or None for a Gaussian whose variance is measured. refine: (images, z) -> codes that are better for
-    reconstructions, or None. codebook: of discrete codes, {"entries", "channels"}, as a card has it.
+    encode: images -> dict with "z" (n, latent_dim), of a VAE "z_mean" and "z_log_var" too. decode: z -> images. generate:
+    (n, seed) -> new images in [-1, 1]. neg_log_likelihood: (images, reconstructions) -> nats (n,), or None for a Gaussian whose
+    variance is measured. refine: (images, z) -> better codes. codebook: of discrete codes, as a card has it.
     """
 
     name: str
@@ -60,10 +57,7 @@ def read_likelihood(card):
 
 
 def export_candidate(model, name, refinement_steps=0):
-    """An `Exported` model as a `Candidate` with this name.
-
-    refinement_steps: where there are any, reconstructions are judged from codes refined in so many steps, and nothing else.
-    """
+    """An `Exported` model as a `Candidate`. refinement_steps: if any, reconstructions alone are judged, from refined codes."""
 
     def generate(n, seed):
         return to_float(model.generate(n, seed)[0])
@@ -84,10 +78,7 @@ def name_folders(folders):
 
 
 def load_images(models, directory):
-    """The data set to judge on, an `ImageSet`: that of `directory`, or the one that the first card names.
-
-    models: {name: Exported}, all of one image shape and fit. Raises UserError.
-    """
+    """The `ImageSet` to judge {name: Exported} on: that of `directory`, or the one that the first card names. Or UserError."""
     shapes = {(*model.shape, model.fit) for model in models.values()}
     if len(shapes) > 1:
         raise UserError(f"models of different image shapes cannot be compared: {', '.join(map(str, sorted(shapes)))}")
@@ -103,24 +94,23 @@ def load_images(models, directory):
 
 def warn_of_other_data(models, image_set):
     """A line for each of {name: Exported} that was trained on other images than these."""
-    trained_on = {name: model.card.get("data", {}).get("fingerprint") for name, model in models.items()}
-    others = [name for name, fingerprint in trained_on.items() if fingerprint and fingerprint != image_set.fingerprint]
+    known = image_set.fingerprint
+    others = [name for name, model in models.items() if model.card.get("data", {}).get("fingerprint", known) != known]
     return [f"{name} was trained on other images; it may have seen images that are held out here" for name in others]
 
 
 def fit_pca(batches, latent_dim, most=2**28):
     """The baseline of a model: principal components of images, with a normal distribution over their scores, a `Candidate`.
 
-    batches: of images (batch, H, W, C). There are at most as many components as images or values. most: values that are kept
-    in memory, by default 1 GiB; images beyond them are not used. Large sets are decomposed by randomized subspace iteration
-    (Halko et al. 2011, arXiv:0909.4061).
+    batches: of images (batch, H, W, C). most: values that are kept in memory, by default 1 GiB; images beyond them are not
+    used. Large sets are decomposed by randomized subspace iteration (Halko et al. 2011, arXiv:0909.4061).
     """
     images = itertools.chain.from_iterable(batches)
     first = next(images)
     kept = itertools.islice(itertools.chain([first], images), max(1, most // first.size))
     rows = np.fromiter((image.ravel() for image in kept), np.dtype(("float32", first.size)))
-    options = {"iterated_power": 7, "n_oversamples": 32, "random_state": 0}
-    pca = PCA(min(latent_dim, *rows.shape), copy=False, **options).fit(rows)
+    components = min(latent_dim, *rows.shape)
+    pca = PCA(components, copy=False, iterated_power=7, n_oversamples=32, random_state=0).fit(rows)
     deviations = pca.singular_values_ / np.sqrt(len(rows))
 
     def decode(z):
@@ -137,11 +127,10 @@ def fit_pca(batches, latent_dim, most=2**28):
 
 
 class Judge:
-    """The held-out images of a data set, their features, and those of the training images.
+    """The held-out images of an `ImageSet`, their features, and those of the training images.
 
-    image_set: `keras_ae.data.pipeline.ImageSet`. n: images to draw from each candidate. features: a name of
-    `keras_ae.judge.features.FEATURES`. others: images from elsewhere to reconstruct too, or None. Raises UserError with fewer
-    than 8 held-out images.
+    n: images to draw from each candidate. features: a name of `judge.features.FEATURES`. others: images from elsewhere to
+    reconstruct too, or None. Raises UserError with fewer than 8 held-out images.
     """
 
     def __init__(self, image_set, n, features="gabor", seed=0, others=None):
@@ -163,13 +152,12 @@ class Judge:
         return (batch["images"].numpy() for batch in pipeline.sample(self.image_set, BATCH))
 
     def warnings(self):
-        """What a reader of the results must know: a list of lines."""
-        found, n, known, all_known = [], len(self.held_out), len(self.training_features), self.image_set.n_train
+        """What a reader of the results must know, as lines."""
+        n, known, all_known = len(self.held_out), len(self.training_features), self.image_set.n_train
         if n < 250:
-            found.append(f"{n} held-out images are too few for metrics of samples, such as precision; use at least 250")
+            yield f"{n} held-out images are too few for metrics of samples, such as precision; use at least 250"
         if known < all_known:
-            found.append(f"samples are compared with {known:,} of {all_known:,} training images; PCA is fitted to them")
-        return found
+            yield f"samples are compared with {known:,} of {all_known:,} training images; PCA is fitted to them"
 
     def baseline(self, latent_dim):
         """PCA of the training images with `latent_dim` components, as a candidate."""
@@ -188,23 +176,14 @@ class Judge:
         if candidate.codebook:
             yield from metrics.code_usage(candidate.encode(self.held_out)["z"], **candidate.codebook).items()
 
-    def likelihood(self, candidate):
-        """The pairs of `likelihood.measure`."""
-        # the variance of a Gaussian is measured on training images, never on those it is judged on
-        return likelihood.measure(candidate, self.held_out, self.real[:1000], self.seed)
-
     def compare(self, images, features, intervals=True):
-        """Comparison of a set of images with the held-out ones: numbers, and their 95 % intervals.
-
-        features: those of the images. intervals: whether these are computed, which takes twenty times as long as the numbers.
-        """
+        """How images with these features compare with the held-out ones. intervals: they take twenty times as long."""
 
         def between(real, generated):
             return {
                 self.frechet_name: distances.frechet(real, generated),
                 self.kernel_name: distances.kernel(real, generated),
                 **distances.manifold(real, generated),
-                "diversity": distances.diversity(generated, real),
             }
 
         yield "n", len(images)
@@ -217,7 +196,7 @@ class Judge:
         yield "nearest_training", float(np.median(distance) / np.median(self.held_out_to_training))
 
     def samples(self, candidate, shown=16):
-        """`compare` for images drawn from a candidate, and arrays `drawn` and `nearest`; no pairs without a generator."""
+        """`compare` for images drawn from a candidate, and arrays `drawn` and `nearest`; nothing without a generator."""
         if candidate.generate is None:
             return
         images = candidate.generate(self.n, self.seed)
@@ -228,18 +207,15 @@ class Judge:
         yield "nearest", to_float(self.image_set.images["train"][index])
 
     def floor(self, intervals=True):
-        """`compare` for real images as a dict: the best values that samples can reach.
-
-        They are training images, so that their distance to the nearest training image is 0; it is replaced by that of held-out
-        images, which is 1 by definition.
-        """
+        """`compare` for training images as a dict: the best values that samples can reach."""
+        # a training image is its own nearest one: the value of held-out images instead, 1 by definition
         return dict(self.compare(self.real, self.training_features[: self.n], intervals)) | {"nearest_training": 1.0}
 
     def examples(self, candidate):
         """Arrays to look at: 100 held-out images, their reconstructions and codes, and lines between four pairs of codes."""
         shown = self.held_out[:100]
         z = candidate.encode(shown)["z"]
-        lines = [np.asarray(candidate.decode(space.linear(z[2 * row], z[2 * row + 1], 10))) for row in range(4)]
+        lines = [np.asarray(candidate.decode(np.linspace(z[2 * row], z[2 * row + 1], 10))) for row in range(4)]
         return {"originals": shown, "rebuilt": candidate.rebuild(shown), "z": z, "interpolations": lines}
 
     def measure(self, candidate):
@@ -248,7 +224,8 @@ class Judge:
             "reconstruction": self.reconstruction(candidate, self.held_out),
             "others": () if self.others is None else self.reconstruction(candidate, self.others),
             "codes": self.codes(candidate),
-            "likelihood": self.likelihood(candidate),
+            # the variance of a Gaussian is measured on training images, never on those it is judged on
+            "likelihood": likelihood.measure(candidate, self.held_out, self.real[:1000], self.seed),
             "samples": self.samples(candidate),
         }
         numbers, arrays = {"latent_dim": candidate.latent_dim}, self.examples(candidate)
@@ -261,9 +238,7 @@ class Judge:
     def measure_all(self, makers):
         """`measure` the candidate that each of `makers` returns: {name: numbers}, {name: arrays}; a progress bar on stderr."""
         numbers, arrays = {}, {}
-        with tqdm(makers, unit="model", disable=None, leave=False) as bar:
-            for make in bar:
-                candidate = make()
-                bar.set_description(candidate.name)
-                numbers[candidate.name], arrays[candidate.name] = self.measure(candidate)
+        for make in tqdm(makers, "judging", unit="model", disable=None, leave=False):
+            candidate = make()
+            numbers[candidate.name], arrays[candidate.name] = self.measure(candidate)
         return numbers, arrays

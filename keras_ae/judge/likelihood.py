@@ -14,10 +14,7 @@ from keras_ae.priors import space
 
 
 def log_weights(image, z_mean, z_log_var, nats, draws, rng):
-    """log p(x | z) + log p(z) - log q(z | x) of `draws` codes from the posterior of one image, (draws,).
-
-    nats: image, codes (draws, latent_dim) -> -log p(image | z), (draws,).
-    """
+    """log p(x | z) + log p(z) - log q(z | x) of `draws` codes of one image, (draws,). nats: image, codes -> -log p(x | z)."""
     z_mean, variance = z_mean.astype("float64"), np.exp(z_log_var.astype("float64"))
     z = z_mean + np.sqrt(variance) * rng.normal(size=(draws, len(z_mean)))
     posterior = space.nats(np.square(z - z_mean), variance).sum(axis=1)
@@ -44,8 +41,8 @@ def usage(z_mean, z_log_var):
     """Use of the latent space: a dict of numbers.
 
     active_units: dimensions whose mean code has a variance above 0.01 (Burda et al. 2016, section 5.2). rate: the mean KL.
-    aggregate_kl: KL(N(m, C) || N(0, I)) of the normal distribution with the moments of the aggregate posterior, the mixture of
-    the posteriors of all images. The rest of the rate distinguishes images from each other (Hoffman & Johnson 2016).
+    aggregate_kl: KL(N(m, C) || N(0, I)) with the moments m and C of the mixture of the posteriors of all images; the rest of
+    the rate distinguishes images from each other (Hoffman & Johnson 2016).
     """
     z_mean, z_log_var = z_mean.astype("float64"), z_log_var.astype("float64")
     mean, variance = z_mean.mean(axis=0), np.exp(z_log_var)
@@ -65,10 +62,9 @@ def _draw(z_mean, z_log_var, seed):
 
 
 def neg_log_likelihood(candidate, training_images, seed):
-    """The likelihood to measure a candidate with: (images, reconstructions) -> nats (n,), and its variance, None if fixed.
+    """The likelihood to measure a candidate with, (images, reconstructions) -> nats (n,), and its variance, None if fixed.
 
-    A candidate without a fixed likelihood is measured with a Gaussian, whose variance is the mean squared error of its
-    reconstructions of training images, from drawn codes.
+    Unless fixed, it is a Gaussian whose variance is the mean squared error of training images, rebuilt from drawn codes.
     """
     if candidate.neg_log_likelihood:
         return candidate.neg_log_likelihood, None
@@ -84,10 +80,7 @@ def neg_log_likelihood(candidate, training_images, seed):
 
 
 def importance_weighted(candidate, likelihood, images, z_mean, z_log_var, seed, draws, ks):
-    """Negative ELBO and importance-weighted estimates of the same images from the same `draws` codes each, with intervals.
-
-    Bits per dimension, those of 8-bit images, are left out where the likelihood is a cross-entropy and no density.
-    """
+    """Negative ELBO and importance-weighted estimates of the same images from the same `draws` codes each, with intervals."""
     rng = np.random.default_rng(seed)
 
     def nats(image, z):
@@ -100,8 +93,8 @@ def importance_weighted(candidate, likelihood, images, z_mean, z_log_var, seed, 
     estimates = {"neg_elbo" if k == 1 else f"neg_importance_weighted_{k}": values for k, values in found.items()}
     means = metrics.means(estimates)
     numbers = {"n": len(images), "draws": draws, **means, "intervals": metrics.intervals_of(metrics.means, estimates)}
+    # of the tightest estimate; a cross-entropy is no density
     if getattr(likelihood, "is_density", True):
-        # of the tightest estimate
         numbers["bits_per_dimension"] = bits_per_dimension([*means.values()][-1], images[0].size)
     return numbers
 
@@ -109,8 +102,7 @@ def importance_weighted(candidate, likelihood, images, z_mean, z_log_var, seed, 
 def measure(candidate, images, training_images, seed, n=128, draws=500, ks=(50, 500)):
     """Likelihood of held-out images (N, H, W, C) under a candidate as pairs (name, value); none without a posterior.
 
-    On all images: neg_elbo = distortion + rate with one drawn code each, its interval, and `usage`. On the first `n`:
-    importance-weighted estimates for each of `ks`, from `draws` codes each, beside the negative ELBO of the same images.
+    On all images: neg_elbo = distortion + rate with one drawn code each, and `usage`; on the first `n`: `importance_weighted`.
     """
     codes = candidate.encode(images)
     if "z_log_var" not in codes:

@@ -3,48 +3,29 @@
 Images are float32 (batch, height, width, channels) in [-1, 1]; reconstructions are clipped to it.
 """
 
+import collections
+
 import numpy as np
 import tensorflow as tf
+from scipy.stats import entropy
 
 from keras_ae.images.pictures import psnr
 
-# the weights of the three finest of the five scales of Wang et al. 2003, made to sum to 1
-SCALE_WEIGHTS = np.array([0.0448, 0.2856, 0.3001]) / (0.0448 + 0.2856 + 0.3001)
-WINDOW = 11  # pixels
+WINDOW = 11  # pixels of the side of a window of SSIM
 
 
 def ssim(images, reconstructions):
-    """Structural similarity of each pair, (batch,), Wang et al. 2004 with an 11-pixel Gaussian window, on [0, 1].
-
-    None for images smaller than the window.
-    """
-    if min(images.shape[1:3]) < WINDOW:
-        return None
+    """Structural similarity of each pair, (batch,), Wang et al. 2004, on [0, 1]."""
     return tf.image.ssim((images + 1) / 2, (reconstructions + 1) / 2, max_val=1.0, filter_size=WINDOW)
-
-
-def ms_ssim(images, reconstructions):
-    """Structural similarity on three scales of each pair, (batch,), Wang et al. 2003, on [0, 1].
-
-    None where the coarsest scale, a quarter of the side, is smaller than the window.
-    """
-    if min(images.shape[1:3]) < 4 * WINDOW:
-        return None
-    pair = (images + 1) / 2, (reconstructions + 1) / 2
-    return tf.image.ssim_multiscale(*pair, max_val=1.0, power_factors=tuple(SCALE_WEIGHTS), filter_size=WINDOW)
 
 
 def code_usage(z, entries, channels):
     """Use of a codebook by discrete codes z (n, latent_dim), whose cells have so many channels: a dict of numbers.
 
-    used: share of the entries that occur. perplexity: exp of the entropy of the entries in all cells, at most their number.
-    bits: of a code, where each entry takes as many.
+    used: share of the entries that occur. perplexity: exp of their entropy. bits: of a code, where each entry takes as many.
     """
-    cells = np.reshape(z, (-1, channels))
-    _, counts = np.unique(cells, axis=0, return_counts=True)
-    shares = counts / len(cells)
-    bits = z.shape[1] / channels * np.log2(entries)
-    perplexity = np.exp(-np.sum(shares * np.log(shares)))
+    _, counts = np.unique(np.reshape(z, (-1, channels)), axis=0, return_counts=True)
+    perplexity, bits = np.exp(entropy(counts)), z.shape[1] / channels * np.log2(entries)
     return {"entries": entries, "used": len(counts) / entries, "perplexity": float(perplexity), "bits": float(bits)}
 
 
@@ -58,23 +39,21 @@ def gradient_energy(images):
 def per_image(pairs):
     """Compare batches of images with their reconstructions, pairs (images, rebuilt): a dict of float64 arrays (n,).
 
-    mse and l1 per pixel on [-1, 1], ssim, ms_ssim, and the gradient energies `energy` and `rebuilt_energy`; the similarities
-    are left out where images are too small for them.
+    mse and l1 per pixel on [-1, 1], `ssim` where images are large enough, and the gradient energies of both.
     """
-    collected = {}
+    collected = collections.defaultdict(list)
     for images, rebuilt in pairs:
         rebuilt = tf.clip_by_value(rebuilt, -1.0, 1.0)
         terms = {
             "mse": tf.reduce_mean(tf.square(images - rebuilt), axis=[1, 2, 3]),
             "l1": tf.reduce_mean(tf.abs(images - rebuilt), axis=[1, 2, 3]),
-            "ssim": ssim(images, rebuilt),
-            "ms_ssim": ms_ssim(images, rebuilt),
             "energy": gradient_energy(images),
             "rebuilt_energy": gradient_energy(rebuilt),
         }
+        if min(images.shape[1:3]) >= WINDOW:
+            terms["ssim"] = ssim(images, rebuilt)
         for name, values in terms.items():
-            if values is not None:
-                collected.setdefault(name, []).append(np.asarray(values, "float64"))
+            collected[name].append(np.asarray(values, "float64"))
     return {name: np.concatenate(values) for name, values in collected.items()}
 
 
@@ -84,21 +63,17 @@ def means(values):
 
 
 def pool(values):
-    """Numbers of a whole set from those of `per_image`.
-
-    Returns mse, l1, psnr in dB of the pooled mse, ssim and ms_ssim where they are present, and sharpness: the gradient
-    energy of the reconstructions divided by that of the originals (1: equally sharp).
-    """
+    """Numbers of a whole set from those of `per_image`: means, the psnr in dB of the pooled mse, and the ratio of energies."""
     mean = means(values)
-    numbers = {name: mean[name] for name in ("mse", "l1", "ssim", "ms_ssim") if name in mean}
+    numbers = {name: mean[name] for name in ("mse", "l1", "ssim") if name in mean}
     return numbers | {"psnr": psnr(mean["mse"]), "sharpness": mean["rebuilt_energy"] / max(mean["energy"], 1e-12)}
 
 
 def intervals(statistic, *sets, groups=100):
-    """The 95 % interval [low, high] of each number of `statistic(*sets)`, a dict, by leaving out one group at a time.
+    """The 95 % interval [low, high] of each number of `statistic(*sets)`, a dict; none of a single image. sets: (n, ...) each.
 
-    sets: arrays (n, ...), each in its own groups. The delete-a-group jackknife (Kott 2001): a bootstrap would put copies of an
-    image into a set, and distances between sets measure copies as a lack of variety. None of a single image.
+    The delete-a-group jackknife (Kott 2001): a bootstrap would put copies of an image into a set, and distances between sets
+    measure copies as a lack of variety.
     """
     groups = min(groups, *map(len, sets))
     if groups < 2:

@@ -12,7 +12,7 @@ from keras_ae.priors.space import principal
 SECTIONS = ("reconstruction", "others", "codes", "likelihood")
 # of numbers on the page; of the others, two
 DIGITS = dict.fromkeys(("n", "active_units", "latent_dim", "entries", "perplexity", "bits"), 0)
-DIGITS |= {"ssim": 3, "ms_ssim": 3, "bits_per_dimension": 3}
+DIGITS |= {"ssim": 3, "bits_per_dimension": 3}
 DIGITS |= dict.fromkeys(("neg_elbo", "neg_importance_weighted_50", "neg_importance_weighted_500"), 1)
 DIGITS |= dict.fromkeys(("distortion", "rate", "aggregate_kl", "fid"), 1) | dict.fromkeys(("mse", "l1", "kid", "kernel"), 4)
 
@@ -42,10 +42,7 @@ def page_html(protocol, models, real, drawn):
 
 
 def draw(folder, models, arrays):
-    """Draw every picture of the report into `folder`: triples (section, path, alternative text).
-
-    models, arrays: as `Judge.measure_all` returns them.
-    """
+    """Draw every picture of the report into `folder`: triples (section, path, alternative text)."""
     path, title = folder / "reconstructions.png", "Held-out images and their reconstructions"
     kinds = {"original": next(iter(arrays.values()))["originals"][:16]}
     figures.reconstructions(kinds | {name: array["rebuilt"][:16] for name, array in arrays.items()}, path, title)
@@ -78,8 +75,7 @@ def draw(folder, models, arrays):
 def write(out, judge, titled, models, arrays, warnings=(), force=False):
     """Write the report to the folder `out`: index.html, metrics.json and pictures/. Returns its summary as text.
 
-    titled: names of the models in the title. models, arrays: as `Judge.measure_all` returns them. Raises UserError as
-    `files.write_folder` does.
+    titled: names of the models in the title. models, arrays: as `Judge.measure_all` returns them.
     """
     real = judge.floor()
     protocol = {

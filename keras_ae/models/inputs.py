@@ -111,21 +111,17 @@ def check_weight(sample_weight, images: tf.Tensor) -> tf.Tensor | None:
     sample_weight = ops.cast(sample_weight, "float32")
     shape = sample_weight.shape
     # TensorFlow may trace a step again for any shape
-    if shape.rank is not None and shape.rank != 1 and shape[1:] != (1,):
-        raise ValueError(
-            "sample_weight must be one number for each image, of shape (n,) or (n, 1). Received: a batch of shape "
-            f"{tuple(shape)}; weight pixels in a reconstruction function of your own"
-        )
+    if shape.rank not in (None, 1) and shape[1:] != (1,):
+        received = f"a batch of shape {tuple(shape)}; weight pixels in a reconstruction function of your own"
+        raise ValueError(f"sample_weight must be one number for each image, (n,) or (n, 1). Received: {received}")
     return ops.reshape(sample_weight, ops.shape(images)[:1])
 
 
 def check_finite(outputs) -> None:
     """Raise ValueError where the first results of a step under XLA are no numbers: there, nothing was asserted."""
     if not all(np.isfinite(tensor).all() for tensor in keras.tree.flatten(outputs)):
-        raise ValueError(
-            f"the first results are no numbers. Images must lie in [-1, 1]: {TO_SCALE}; labels must be classes of the model. "
-            "Without jit_compile, the message says what was received"
-        )
+        needed = f"Images must lie in [-1, 1]: {TO_SCALE}; labels must be classes of the model"
+        raise ValueError(f"the first results are no numbers. {needed}. Without jit_compile, the message says what was received")
 
 
 @contextlib.contextmanager
@@ -137,9 +133,8 @@ def in_one_line():
         if found := OUTSIDE.search(error.message):
             raise range_error(found[1], float(found[2]), float(found[3])) from None
         if found := MISSHAPEN.search(error.message):
-            shapes = (
-                tuple(None if side == "?" else int(side) for side in text.split(",") if side) for text in found.group(2, 1)
-            )
+            sides = (text.split(",") if text else [] for text in found.group(2, 1))
+            shapes = (tuple(None if side == "?" else int(side) for side in shape) for shape in sides)
             raise shape_error("images", *shapes) from None
         raise
 
@@ -155,12 +150,10 @@ def functional(network: keras.Model, name: str) -> keras.Model:
 
 
 def as_encoder(network: keras.Model) -> keras.Model:
-    """The encoder with outputs {"z_mean"[, "z_log_var"]}, from one that returns them as a dict, a list or a tensor.
-
-    A draw "z", the third output of the VAE of keras.io, is left out. Raises ValueError for other outputs.
-    """
+    """The encoder with outputs {"z_mean"[, "z_log_var"]}, from a dict, list or tensor. Raises ValueError for others."""
     network = functional(network, "encoder")
     outputs = network.output
+    # a draw "z", the third output of the VAE of keras.io, is left out
     if isinstance(outputs, dict):
         named = {key: tensor for key, tensor in outputs.items() if key != "z"}
     else:
@@ -181,9 +174,8 @@ def as_decoder(network: keras.Model) -> keras.Model:
         raise ValueError(f"a decoder returns images. Received: {len(outputs)} outputs")
     last = getattr(getattr(network.layers[-1], "activation", None), "__name__", None)
     if last in ("sigmoid", "relu", "softmax", "softplus"):
-        warnings.warn(
-            f"the decoder ends in {last}, which has no values below 0, but images lie in [-1, 1]; end it in tanh", stacklevel=4
-        )
+        advice = "has no values below 0, but images lie in [-1, 1]; end it in tanh"
+        warnings.warn(f"the decoder ends in {last}, which {advice}", stacklevel=4)
     return network if network.output is outputs[0] else keras.Model(network.inputs, outputs[0], name=network.name)
 
 
@@ -214,9 +206,9 @@ def check_posterior(encoder: keras.Model, what: str) -> None:
 def check_keras() -> None:
     """Raise UserError unless Keras has channels last, as everything here does."""
     if keras.config.image_data_format() != "channels_last":
+        advice = 'before building networks: keras.config.set_image_data_format("channels_last")'
         raise UserError(
-            "images have channels last, but Keras is set to channels_first, in keras.json or by the program; "
-            'before building networks: keras.config.set_image_data_format("channels_last")'
+            f"images have channels last, but Keras is set to channels_first, by keras.json or the program; {advice}"
         )
 
 
@@ -234,8 +226,6 @@ def check_nats(values, like: tf.Tensor) -> tf.Tensor:
     """The values of a reconstruction function, refused with ValueError unless they are (batch,). like: the images."""
     values = ops.convert_to_tensor(values)
     if values.shape.rank != 1 or not values.shape.is_compatible_with(like.shape[:1]):
-        raise ValueError(
-            "a reconstruction function returns nats summed over the pixels of each image, of shape (batch,). "
-            f"Received: shape {tuple(values.shape)}; sum with keras.ops.sum(values, axis=(1, 2, 3))"
-        )
+        received = f"shape {tuple(values.shape)}; sum with keras.ops.sum(values, axis=(1, 2, 3))"
+        raise ValueError(f"a reconstruction function returns nats summed over pixels, of shape (batch,). Received: {received}")
     return values

@@ -25,17 +25,11 @@ Entries = Annotated[int, Ge(2), Le(65536)]
 
 
 class Latent(layers.Layer):
-    """What latent layers share: the number of dimensions, float32, and a configuration that loads again.
-
-    dim: length of a code. kwargs: those of `keras.layers.Layer`.
-    """
+    """What latent layers share: `dim`, the length of a code, and float32. kwargs: those of `keras.layers.Layer`."""
 
     def __init__(self, dim: Dim = 128, name: str = "codes", dtype: str = "float32", **kwargs: Any):
         super().__init__(name=name, dtype=dtype, **kwargs)
         self.dim = dim
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"dim": self.dim}
 
 
 @keras.saving.register_keras_serializable("keras_ae")
@@ -76,10 +70,7 @@ class Gaussian(Latent):
 
 @keras.saving.register_keras_serializable("keras_ae")
 class Features(Latent):
-    """The features themselves are the code, flattened: for encoders that end in `dim` of them, such as `spatial_encoder`.
-
-    map_shape: the shape of the features without the batch, set when the layer is built.
-    """
+    """The features themselves are the code, flattened: for encoders that end in `dim` of them, such as `spatial_encoder`."""
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.map_shape = tuple(input_shape[1:])
@@ -95,8 +86,8 @@ class Features(Latent):
 class Discrete(Features):
     """What discrete codes share: features are cells, of `channels` adjacent values each, and are replaced by entries.
 
-    A subclass has `channels`, `codebook`, an array or tensor (entries, channels), and `discretize`, from cells (n, channels) to
-    their entries, and to what has the gradient of these (straight-through: Bengio et al. 2013, arXiv:1308.3432).
+    A subclass has `channels`, `codebook` (entries, channels), and `discretize`: cells (n, channels) -> their entries, and what
+    has the gradient of these (straight-through: Bengio et al. 2013, arXiv:1308.3432).
     """
 
     def call(self, features: tf.Tensor, training: bool = False) -> dict[str, tf.Tensor]:
@@ -111,12 +102,9 @@ class Discrete(Features):
 class FSQ(Discrete):
     """Finite scalar quantization: Mentzer et al. 2023 (arXiv:2309.15505).
 
-    Each value of a cell, bounded by tanh, is rounded to one of so many levels, which are spread evenly over [-1, 1], ends
-    included; in the paper, an even number of them lies around another middle. Every combination is an entry, and nothing is
-    learned.
-
-    levels: of each value of a cell; `dim` is a multiple of their number. Raises UserError where it is not, and for more than
-    65,536 entries.
+    Each value of a cell, bounded by tanh, is rounded to one of so many `levels`, which are spread evenly over [-1, 1], ends
+    included; in the paper, an even number of them lies around another middle. Every combination is an entry. Raises UserError
+    where `dim` is no multiple of the number of levels, and for more than 65,536 entries.
     """
 
     def __init__(self, dim: Dim = 128, levels: Levels = (8, 5, 5, 5), **kwargs: Any):
@@ -126,9 +114,6 @@ class FSQ(Discrete):
             raise UserError(f"latent.levels make at most 65,536 entries. Received: {math.prod(levels):,}")
         if dim % len(levels):
             raise UserError(f"latent.dim must be a multiple of the {len(levels)} latent.levels of a cell. Received: {dim}")
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"levels": self.levels}
 
     @property
     def codebook(self) -> np.ndarray:
@@ -146,11 +131,10 @@ class FSQ(Discrete):
 class VQ(Discrete):
     """Vector quantization: van den Oord et al. 2017 (arXiv:1711.00937).
 
-    Each cell, the last axis of the features, becomes the nearest entry of a learned codebook. Entries are moving averages of
-    the cells that they are nearest to (appendix A.1). In training the loss has `commitment` times the squared distance of the
-    cells from their entries, summed over a code, and in each step an entry that stands for less than `restart` times the mean
-    number of cells is replaced by a cell of the batch (Dhariwal et al. 2020, arXiv:2005.00341, section 3.1); in the first step,
-    all are.
+    Each cell, the last axis of the features, becomes the nearest entry of a codebook. Entries are moving averages of the cells
+    that they are nearest to (appendix A.1). The loss has `commitment` times the squared distance of the cells from their
+    entries, summed over a code. An entry that stands for less than `restart` times the mean number of cells is replaced by a
+    cell of the batch (Dhariwal et al. 2020, arXiv:2005.00341, section 3.1); in the first step, all are.
     """
 
     def __init__(
@@ -165,9 +149,6 @@ class VQ(Discrete):
         super().__init__(dim, **kwargs)
         self.entries, self.commitment, self.decay, self.restart = entries, commitment, decay, restart
         self.seed_generator = keras.random.SeedGenerator(0)
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {key: getattr(self, key) for key in ("entries", "commitment", "decay", "restart")}
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         super().build(input_shape)

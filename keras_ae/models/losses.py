@@ -19,10 +19,7 @@ from keras_ae.priors import space
 
 
 def kl(z_mean, z_log_var):
-    """KL(N(z_mean, exp(z_log_var)) || N(0, 1)) of each example in nats, (batch,), from tensors (batch, latent_dim).
-
-    Kingma & Welling 2014 (arXiv:1312.6114), appendix B.
-    """
+    """KL(N(z_mean, exp(z_log_var)) || N(0, 1)) of each example in nats, (batch,), from (batch, latent_dim); see `space.kl`."""
     return ops.sum(space.kl(z_mean, z_log_var, exp=ops.exp), axis=-1)
 
 
@@ -47,10 +44,8 @@ def gaussian(images, reconstructions, *, variance: Annotated[float, Gt(0), Le(1e
 def gaussian_optimal_variance(images, reconstructions, sample_weight=None):
     """-log N(images | reconstructions, variance) with the best variance for this batch, its mean squared error.
 
-    sample_weight: of the images in the mean, (batch,). The value depends on the size of the batch.
-
-    Rybkin et al. 2021 (sigma-VAE, arXiv:2006.13202): no weight between reconstruction and KL is left to tune. The
-    derivative with respect to the variance vanishes at the optimum, so the variance is treated as a constant.
+    Rybkin et al. 2021 (sigma-VAE, arXiv:2006.13202): no weight between reconstruction and KL is left to tune. The derivative
+    with respect to the variance vanishes there, so that it is a constant. sample_weight: of the images in the mean, (batch,).
     """
     squared = ops.square(images - reconstructions)
     errors = ops.mean(squared, axis=tuple(range(1, len(squared.shape))))
@@ -69,10 +64,9 @@ def bernoulli(images, reconstructions):
 def total_correlation(z, z_mean, z_log_var):
     """KL between the density of codes and the product of the densities of their numbers, in nats, as a batch shows it.
 
-    z, z_mean, z_log_var: (n, latent_dim), draws and posteriors of a batch. The density of codes is estimated as the mean of the
-    posteriors of the batch (Chen et al. 2018, arXiv:1802.04942, section 4). It is too large where codes carry more than log(n)
-    nats: that density is then its own posterior's, and the value rises with the information in the code, also for independent
-    numbers.
+    z, z_mean, z_log_var: (n, latent_dim), draws and posteriors of a batch, whose mean estimates the density of codes (Chen et
+    al. 2018, arXiv:1802.04942, section 4). Where codes carry more than log(n) nats, that is too large: it rises with the
+    information in the code, also for independent numbers.
     """
     squared = ops.square(z[:, None] - z_mean[None])
     log_density = -_normal_nats(squared, ops.exp(z_log_var)[None])
@@ -124,8 +118,7 @@ class Likelihood:
     def __init__(self, name: str = "gaussian_optimal_variance", **arguments: float):
         if name not in RECONSTRUCTIONS:
             raise ValueError(f"unknown likelihood '{name}'; choose one of {', '.join(sorted(RECONSTRUCTIONS))}")
-        self.name = name
-        self.arguments = arguments
+        self.name, self.arguments = name, arguments
 
     def __call__(self, images: ArrayLike, reconstructions: ArrayLike, sample_weight: ArrayLike | None = None) -> tf.Tensor:
         # what does not count must not set the variance
@@ -138,12 +131,10 @@ class Likelihood:
         return self.name in ("laplace", "gaussian", "gaussian_optimal_variance")
 
     def get_config(self) -> dict[str, Any]:
-        """Name and arguments, from which `from_config` makes it again."""
         return {"name": self.name, **self.arguments}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """The likelihood with this configuration."""
         return cls(**config)
 
 

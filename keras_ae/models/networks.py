@@ -1,9 +1,9 @@
 """Functional encoders and decoders, and what they have in common.
 
 An encoder maps images (batch, height, width, channels) in [-1, 1] to the codes of a latent layer, a dict of tensors
-(batch, latent_dim). A decoder maps z (batch, latent_dim) to images in [-1, 1]. `widths` gives the number of channels after each
-halving of the side. To add a network, write its two builders and name them in `ENCODERS` and `DECODERS`; their keyword
-arguments are the keys of the tables [encoder] and [decoder] in experiment files.
+(batch, latent_dim). A decoder maps z (batch, latent_dim) to images in [-1, 1]. `widths` and `blocks` are channels and residual
+blocks after each halving of the side; the last of each repeats where it is too short. To add a network, write its two builders
+and name them in `ENCODERS` and `DECODERS`; their keyword arguments are keys in experiment files.
 """
 
 import math
@@ -80,12 +80,9 @@ def in_float32(network):
 
 
 def sides(height, width, halvings):
-    """Height and width of the feature maps after each halving: 64, 96, 3 -> [(32, 48), (16, 24), (8, 12)].
-
-    Stops where a side is odd or would fall below 4. Large images are halved more often, until the shorter side is at most 8,
-    so that the dense layers stay small.
-    """
+    """Height and width of the maps after each halving, until a side is odd or 4: 64, 96, 3 -> [(32, 48), (16, 24), (8, 12)]."""
     maps = []
+    # large images are halved more often, until the shorter side is at most 8, so that the dense layers stay small
     while height % 2 == width % 2 == 0 and min(height, width) >= 8 and (len(maps) < halvings or min(height, width) > 8):
         height, width = height // 2, width // 2
         maps.append((height, width))
@@ -101,11 +98,7 @@ def refuse_sides(image_shape, needed, step, least):
 
 
 def stages(image_shape, widths, blocks=(0,), least=0):
-    """((height, width), channels, number of blocks) of each feature map, from the largest to the smallest.
-
-    The last number of `widths` and of `blocks` repeats where it is too short. Very small images, as encoders of
-    super-resolution see, may have no map at all. Raises UserError for fewer maps than `least`.
-    """
+    """((height, width), channels, blocks) of each map, from the largest on. Raises UserError for fewer maps than `least`."""
     maps = sides(*image_shape[:2], len(widths))
     if len(maps) < least:
         raise refuse_sides(image_shape, "are even and at least 8", 2, 8)
@@ -126,10 +119,7 @@ def rectified(x):
 
 
 def ResidualBlock(width, activated=normalized):
-    """x + conv(activated(conv(activated(x)))) with two convolutions, the last of which begins as zero (He et al. 2016).
-
-    activated: `normalized` (Wu & He 2018) or `rectified`.
-    """
+    """x + conv(activated(conv(activated(x)))) with two convolutions, the last of which begins as zero (He et al. 2016)."""
 
     def apply(x):
         residual = x
@@ -140,28 +130,22 @@ def ResidualBlock(width, activated=normalized):
     return apply
 
 
-def shrink(x, maps, activated, between=rectified):
-    """The smallest of the maps of `stages`, activated: strided 4x4 convolutions, each with its residual blocks.
-
-    between: what comes before each convolution but the first, or None.
-    """
+def shrink(x, maps, activated, between):
+    """The smallest of the maps of `stages`, activated: strided 4x4 convolutions, with `between` before all but the first."""
     for stage, (_, width, blocks) in enumerate(maps):
-        x = layers.Conv2D(width, 4, strides=2, padding="same")(between(x) if between and stage else x)
+        x = layers.Conv2D(width, 4, strides=2, padding="same")(between(x) if stage else x)
         for _ in range(blocks):
             x = ResidualBlock(width, activated)(x)
     return activated(x) if maps else x
 
 
-def enlarge(x, maps, channels, activated, before=None):
-    """An image of so many channels from the smallest of the maps of `stages`, the mirror image of `shrink`.
-
-    before: what comes before each transposed convolution, or None.
-    """
+def enlarge(x, maps, channels, activated, before):
+    """An image of so many channels from the smallest of the maps of `stages`; before: each transposed convolution."""
     below = [channels, *(width for _, width, _ in maps[:-1])]
     for (_, width, blocks), narrower in zip(reversed(maps), reversed(below), strict=True):
         for _ in range(blocks):
             x = ResidualBlock(width, activated)(x)
-        x = layers.Conv2DTranspose(narrower, 4, strides=2, padding="same")(before(x) if before else x)
+        x = layers.Conv2DTranspose(narrower, 4, strides=2, padding="same")(before(x))
     return x
 
 
@@ -179,8 +163,7 @@ def dense_encoder(image_shape: ImageShape, latent: Latent, *, widths: Widths = (
 
 def dense_decoder(image_shape: ImageShape, latent_dim: int, *, widths: Widths = (512,)) -> keras.Model:
     """The mirror image of `dense_encoder`; tanh."""
-    z = keras.Input((latent_dim,), name="z")
-    x = z
+    z = x = keras.Input((latent_dim,), name="z")
     for width in reversed(widths):
         x = layers.Dense(width, activation="relu")(x)
     x = layers.Reshape(image_shape)(layers.Dense(math.prod(image_shape))(x))
@@ -190,7 +173,7 @@ def dense_decoder(image_shape: ImageShape, latent_dim: int, *, widths: Widths = 
 def conv_encoder(image_shape: ImageShape, latent: Latent, *, widths: Widths = (32, 64, 128, 256)) -> keras.Model:
     """Strided 4x4 convolutions with ReLU. The latent's dense layer on the last map is a convolution down to 1x1."""
     images = keras.Input(image_shape, name="images")
-    x = shrink(images, stages(image_shape, widths), rectified)
+    x = shrink(images, stages(image_shape, widths), rectified, between=rectified)
     return keras.Model(images, latent(layers.Flatten()(x)), name="encoder")
 
 
@@ -207,19 +190,18 @@ def conv_decoder(image_shape: ImageShape, latent_dim: int, *, widths: Widths = (
 def residual_encoder(
     image_shape: ImageShape, latent: Latent, *, widths: Widths = (32, 64, 128, 256), blocks: Counts = (0, 0, 1, 1)
 ) -> keras.Model:
-    """Strided 4x4 convolutions, each followed by as many residual blocks as `blocks` says for its stage."""
+    """Strided 4x4 convolutions, each followed by residual blocks with GroupNorm and SiLU."""
     images = keras.Input(image_shape, name="images")
-    x = shrink(images, stages(image_shape, widths, blocks), normalized, between=None)
+    x = shrink(images, stages(image_shape, widths, blocks), normalized, between=lambda x: x)
     return keras.Model(images, latent(layers.Flatten()(x)), name="encoder")
 
 
 def residual_decoder(
     image_shape: ImageShape, latent_dim: int, *, widths: Widths = (32, 64, 128, 256), blocks: Counts = (0, 0, 1, 1)
 ) -> keras.Model:
-    """The mirror image of `residual_encoder`: residual blocks, then transposed convolutions, plus a linear path; tanh.
+    """The mirror image of `residual_encoder`, plus a linear path from z to a 32x32 image, the decoder of a PCA; tanh.
 
-    The linear path, the decoder of a PCA, maps z to a 32x32 image that is added to the output: training starts several times as
-    fast, and the convolutions learn the rest. The same path in the encoder overfitted thousands of images.
+    Training starts several times as fast. The same path in the encoder overfitted thousands of images.
     """
     *image_sides, channels = image_shape
     maps = stages(image_shape, widths, blocks, least=1)
@@ -245,15 +227,12 @@ def plain_encoder(
 ) -> keras.Model:
     """Strided 4x4 convolutions and residual blocks with ReLU, then a 1x1 convolution to `bottleneck` channels.
 
-    No normalization: once convolutions run in bfloat16, normalization and smooth activations take most of a step, and these
-    networks train about three times as fast as `residual` on two CPU cores. Residual branches that begin as zero do without
-    them (Zhang et al. 2019, arXiv:1901.09321; Brock et al. 2021, arXiv:2101.08692).
-
-    widths, blocks: channels and residual blocks after each halving of the side; the last of each repeats where it is too short.
-    hidden: dense layers of 256 features with ReLU before the code. A code of two numbers needs some, a long one none.
+    No normalization, which takes most of a step once convolutions run in bfloat16: about three times as fast as `residual` on
+    two cores. Residual branches that begin as zero do without (Zhang et al. 2019, arXiv:1901.09321; Brock et al. 2021,
+    arXiv:2101.08692). hidden: dense layers of 256 features before the code. A code of two numbers needs some, a long one none.
     """
     images = keras.Input(image_shape, name="images")
-    x = shrink(images, stages(image_shape, widths, blocks), rectified)
+    x = shrink(images, stages(image_shape, widths, blocks), rectified, between=rectified)
     x = layers.Flatten()(layers.Conv2D(bottleneck, 1)(x))
     for _ in range(hidden):
         x = layers.Dense(256, activation="relu")(x)
@@ -271,17 +250,16 @@ def plain_decoder(
 ) -> keras.Model:
     """Transposed 4x4 convolutions, linear, between residual blocks with ReLU; tanh.
 
-    Without the branches of the blocks it is a linear map, such as the decoder of a PCA: training starts there, and the branches
-    learn the rest. widths, blocks, bottleneck, hidden: as for the encoder, from its end to its start.
+    Training starts at a linear map, such as the decoder of a PCA, and the branches of the blocks learn the rest. bottleneck,
+    hidden: as for the encoder.
     """
     maps = stages(image_shape, widths, blocks, least=1)
     smallest, width, _ = maps[-1]
-    z = keras.Input((latent_dim,), name="z")
-    x = z
+    z = x = keras.Input((latent_dim,), name="z")
     for _ in range(hidden):
         x = layers.Dense(256, activation="relu")(x)
     x = layers.Reshape((*smallest, bottleneck))(layers.Dense(math.prod(smallest) * bottleneck)(x))
-    x = enlarge(layers.Conv2D(width, 1)(x), maps, image_shape[-1], rectified)
+    x = enlarge(layers.Conv2D(width, 1)(x), maps, image_shape[-1], rectified, before=lambda x: x)
     return keras.Model(z, layers.Activation("tanh", dtype="float32")(x), name="decoder")
 
 
@@ -305,10 +283,8 @@ def spatial_encoder(
 ) -> keras.Model:
     """A code that is a map, flattened, for denoising and super-resolution, where a short code would blur what is restored.
 
-    Residual blocks at a side halved `halvings` times, then the channels that fit `latent`.
-
-    Keeps the spatial layout: a cell of the map describes its surroundings in the image. Only the statistics of GroupNorm, which
-    are those of the whole image, carry a little of the rest.
+    Residual blocks at a side halved `halvings` times, then the channels that fit `latent`. A cell of the map describes its
+    surroundings in the image; the statistics of GroupNorm, those of the whole image, carry a little of the rest.
     """
     *_, depth = _map_shape(image_shape, halvings, latent.dim)
     images = keras.Input(image_shape, name="images")
@@ -348,10 +324,7 @@ def unconditional(make_encoder, make_decoder, latent, classes):
 
 
 def on_label(
-    make_encoder: Callable[[Latent, int], keras.Model],
-    make_decoder: Callable[[int], keras.Model],
-    latent: Latent,
-    classes: int,
+    make_encoder: Callable[[Latent, int], keras.Model], make_decoder: Callable[[int], keras.Model], latent: Latent, classes: int
 ) -> tuple[keras.Model, keras.Model]:
     """Both networks take the class as a second input, `label` int32 (batch,): p(x | z, label).
 
@@ -359,9 +332,8 @@ def on_label(
     more number in the code. Raises UserError where the images have no classes.
     """
     if classes < 2:
-        raise UserError(
-            "condition on_label needs images with labels: a folder with one sub-folder for each class, or a named data set"
-        )
+        labelled = "a folder with one sub-folder for each class, or a named data set"
+        raise UserError(f"condition on_label needs images with labels: {labelled}")
     label = keras.Input((), name="label", dtype="int32")
     one_hot = layers.CategoryEncoding(classes, output_mode="one_hot")(layers.Reshape((1,))(label))
     inner = make_encoder(latent, classes)

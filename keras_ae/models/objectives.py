@@ -1,4 +1,4 @@
-"""Objectives of training by name, and variants: other losses on the same networks, each a function of about ten lines.
+"""Objectives of training by name. Variants are other losses on the same networks, each a function of about ten lines.
 
 A variant returns the loss of a batch, a scalar in nats per example. It takes by name what it needs of: `model`; `batch`, of
 `Autoencoder.named_batch`; `training`; `reconstruction` and `kl`, scalars of `Autoencoder.compare`; `z`, `z_mean` and
@@ -16,16 +16,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 from annotated_types import Ge, Le
-from keras import ops
+from keras import layers, ops
 
 from keras_ae.models import inputs as check
-from keras_ae.models.adversarial_autoencoder import AdversarialAutoencoder, FactorVAE, Weight
-from keras_ae.models.losses import log_normal, squared_mmd
+from keras_ae.models.losses import Reconstruction, log_normal, squared_mmd
 from keras_ae.models.networks import is_conditional
-from keras_ae.models.vae import VAE, Batch, Tensors, draw
+from keras_ae.models.optimizers import Rate
+from keras_ae.models.vae import VAE, Batch, Tensors, draw, shared
 from keras_ae.priors.mixture import Mixture
 
 Count = Annotated[int, Ge(1), Le(10_000)]
+Weight = Annotated[float, Ge(0), Le(1e9)]
 
 
 def log_weights(model, batch, training, z_mean, z_log_var, draws):
@@ -39,27 +40,20 @@ def log_weights(model, batch, training, z_mean, z_log_var, draws):
 
 
 def iwae(model, batch, training, z_mean, z_log_var, *, draws: Count = 50):
-    """The bound -log(mean of p(x, z) / q(z | x) over `draws` codes z of each image): Burda et al. 2016 (arXiv:1509.00519).
-
-    It falls to -log p(x) as draws rise, and 1 is the VAE. A step decodes all of them.
-    """
+    """-log(mean of p(x, z) / q(z | x) over `draws` codes z of each image), 1: the VAE. Burda et al. 2016 (arXiv:1509.00519)."""
     found = log_weights(model, batch, training, z_mean, z_log_var, draws)
     return model.mean(math.log(draws) - ops.logsumexp(found, axis=1), batch)
 
 
 def wae(model, reconstruction, z, *, weight: Weight = 1000.0):
-    """reconstruction + weight * `losses.squared_mmd` of codes and as many draws of N(0, I): Tolstikhin et al. 2018.
-
-    arXiv:1711.01558. The KL of a `Gaussian` latent is logged and is not part of the loss.
-    """
+    """reconstruction + weight * `losses.squared_mmd` of codes from N(0, I): Tolstikhin et al. 2018 (arXiv:1711.01558)."""
     return reconstruction + weight * squared_mmd(z, keras.random.normal(ops.shape(z), seed=model.seed_generator))
 
 
 def infovae(model, reconstruction, kl, z, *, share: Annotated[float, Ge(0), Le(1)] = 0.5, weight: Weight = 1000.0):
     """reconstruction + (1 - share) * KL + (share + weight - 1) * `losses.squared_mmd`: Zhao et al. 2019 (arXiv:1706.02262).
 
-    share: of the information between images and codes that the KL would take away and that is left; alpha of the article, whose
-    lambda is the weight.
+    share, weight: alpha and lambda there; the share of the information between images and codes that the KL leaves.
     """
     return wae(model, reconstruction, z, weight=share + weight - 1) + (1 - share) * kl
 
@@ -98,10 +92,7 @@ def dip(
 
 @keras.saving.register_keras_serializable("keras_ae")
 class Variant(VAE):
-    """A `VAE` that minimizes the loss `objective`, a name in `VARIANTS`, with these arguments of its function.
-
-    Raises ValueError where the loss needs a `Gaussian` latent.
-    """
+    """A `VAE` that minimizes the loss `objective` of `VARIANTS`. Raises ValueError where that lacks a `Gaussian` latent."""
 
     numbers = ("objective", "seed")
 
@@ -118,7 +109,6 @@ class Variant(VAE):
         return super().get_config() | self.arguments
 
     def terms(self, batch: Batch, training: bool = False) -> tuple[Tensors, Tensors, tf.Tensor]:
-        """As for `VAE`, with the loss of the variant."""
         terms, codes, decoded = super().terms(batch, training)
         known = {"model": self, "batch": batch, "training": training, **terms, **codes}
         loss = VARIANTS[self.objective](*(known[name] for name in self.needs), **self.arguments)
@@ -129,8 +119,8 @@ class Variant(VAE):
 class VampVAE(VAE):
     """A `VAE` whose prior is the mixture of the posteriors of pseudo-inputs: Tomczak & Welling 2018 (arXiv:1705.07120).
 
-    pseudo_inputs: how many images are trained like weights; a step encodes all of them. `kl` and `neg_elbo` are those of this
-    prior. Raises ValueError for a point latent and for conditional networks.
+    pseudo_inputs: images that are trained like weights; a step encodes all. `kl` and `neg_elbo` are those of this prior.
+    Raises ValueError for a point latent and for conditional networks.
     """
 
     numbers = ("pseudo_inputs", "seed")
@@ -165,6 +155,102 @@ class VampVAE(VAE):
         means, log_variances = (np.asarray(values) for values in self.posteriors().values())
         scales = np.exp(log_variances / 2)[:, :, None] * np.eye(means.shape[1], dtype="float32")
         return Mixture(np.full(len(means), 1 / len(means), "float32"), means, scales)
+
+
+def discriminator(latent_dim):
+    """Distinguishes draws, such as those of N(0, I), from codes: z (batch, latent_dim) -> logits (batch, 1), > 0 for draws."""
+    z = x = keras.Input((latent_dim,), name="z")
+    for _ in range(2):
+        x = layers.LeakyReLU(0.2)(layers.Dense(512)(x))
+    return keras.Model(z, layers.Dense(1, dtype="float32")(x), name="discriminator")
+
+
+@keras.saving.register_keras_serializable("keras_ae")
+class AdversarialAutoencoder(VAE):
+    """Minimizes reconstruction + weight * adversarial loss of the codes: Makhzani et al. 2015 (arXiv:1511.05644).
+
+    weight: nats for which the adversarial loss counts, beside the reconstruction likelihood. discriminator_learning_rate: of
+    the discriminator's Adam, with a momentum of 0.5. Everything else is as for `VAE`. The KL of a `Gaussian` latent is not part
+    of the loss. The discriminator changes, so that losses of epochs do not compare: the last epoch's weights count.
+    """
+
+    monitor = None
+    # in the loss
+    kl_weight = 0.0
+    logged = (*VAE.logged, "adversarial", "discriminator")
+    numbers = ("weight", "discriminator_learning_rate", "seed")
+
+    def __init__(
+        self,
+        encoder: keras.Model,
+        decoder: keras.Model,
+        reconstruction: Reconstruction = "gaussian_optimal_variance",
+        *,
+        weight: Weight = 5.0,
+        discriminator_learning_rate: Rate = 5e-4,
+        seed: int = 0,
+    ):
+        super().__init__(encoder, decoder, reconstruction, beta=self.kl_weight, seed=seed)
+        self.weight, self.discriminator_learning_rate = weight, discriminator_learning_rate
+        self.discriminator = discriminator(decoder.inputs[0].shape[1])
+        self.discriminator_optimizer = keras.optimizers.Adam(discriminator_learning_rate, beta_1=0.5)
+        self.discriminator_optimizer.build(self.discriminator.trainable_variables)
+
+    @property
+    def trainable_variables(self) -> list[keras.Variable]:
+        """Those of the two networks: the discriminator has an optimizer of its own."""
+        return self.encoder.trainable_variables + self.decoder.trainable_variables
+
+    def terms(self, batch: Batch, training: bool = False) -> tuple[Tensors, Tensors, tf.Tensor]:
+        """As for `VAE`, with the loss reconstruction + weight * adversarial, which weights of examples leave as it is."""
+        terms, codes, decoded = super().terms(batch, training)
+        return terms | {"loss": terms["loss"] + self.weight * self.adversarial(codes["z"])}, codes, decoded
+
+    def draw(self, z: tf.Tensor) -> tf.Tensor:
+        """What the discriminator is to distinguish codes z from: as many draws of N(0, I)."""
+        return keras.random.normal(ops.shape(z), seed=self.seed_generator)
+
+    def adversarial(self, z: tf.Tensor) -> tf.Tensor:
+        """The loss of codes z (batch, latent_dim) that should be classified as draws of N(0, I), a scalar."""
+        return ops.mean(ops.softplus(-self.discriminator(z)))
+
+    def train_step(self, data: Any) -> Tensors:
+        batch = self.named_batch(data)
+        with tf.GradientTape(persistent=True) as tape:
+            terms, codes, decoded = self.terms(batch, training=True)
+            loss = self.optimizer.scale_loss(shared(terms["loss"]))
+            z = tf.stop_gradient(codes["z"])
+            of_draws, of_codes = self.discriminator(self.draw(z)), self.discriminator(z)
+            confusion = ops.mean(ops.softplus(-of_draws)) + ops.mean(ops.softplus(of_codes))
+            discriminator_loss = shared(confusion)
+        gradients = tape.gradient(loss, self.trainable_variables)
+        discriminating = tape.gradient(discriminator_loss, self.discriminator.trainable_variables)
+        del tape
+        # before the step of the discriminator: the loss that the encoder was trained with
+        terms |= {"adversarial": self.adversarial(codes["z"]), "discriminator": confusion}
+        self.optimizer.apply(gradients, self.trainable_variables)
+        self.discriminator_optimizer.apply(discriminating, self.discriminator.trainable_variables)
+        return self.log(terms, batch, decoded)
+
+
+@keras.saving.register_keras_serializable("keras_ae")
+class FactorVAE(AdversarialAutoencoder):
+    """Minimizes the negative ELBO + weight * total correlation of the codes: Kim & Mnih 2018 (arXiv:1802.05983).
+
+    The discriminator distinguishes the codes of a batch from codes whose numbers each come from another of its images. Its
+    logit is then the logarithm of a ratio of densities, whose mean over codes is minus the total correlation.
+    """
+
+    kl_weight = 1.0
+
+    def draw(self, z: tf.Tensor) -> tf.Tensor:
+        """Codes z with each of their numbers permuted over the batch."""
+        order = ops.argsort(keras.random.uniform(ops.shape(z), seed=self.seed_generator), axis=0)
+        return ops.take_along_axis(z, order, axis=0)
+
+    def adversarial(self, z: tf.Tensor) -> tf.Tensor:
+        """The total correlation of codes z (batch, latent_dim) in nats, as the discriminator estimates it, a scalar."""
+        return -ops.mean(self.discriminator(z))
 
 
 VARIANTS = {}

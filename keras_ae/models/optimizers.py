@@ -1,8 +1,7 @@
 """Learning-rate schedules and optimizers, by name, for experiment files.
 
 A schedule takes the number of steps of an epoch and of epochs and returns (learning rate, callbacks): Keras wants a schedule
-object where the rate follows the step count and a plain number where a callback changes it. Both kinds survive a resumed run:
-the step count and the rate are optimizer variables.
+where the rate follows the step count and a plain number where a callback changes it. Both survive a resumed run.
 """
 
 import math
@@ -40,14 +39,8 @@ def cosine(steps_per_epoch, epochs, *, learning_rate: Rate = 1e-3, warmup_steps:
     """Rise linearly over `warmup_steps`, then fall along half a cosine to `final` times the learning rate."""
     steps = steps_per_epoch * epochs
     warmup_steps = min(warmup_steps, steps // 10)
-    decay = keras.optimizers.schedules.CosineDecay(
-        learning_rate / 100 if warmup_steps else learning_rate,
-        max(1, steps - warmup_steps),
-        alpha=final,
-        warmup_target=learning_rate if warmup_steps else None,
-        warmup_steps=warmup_steps,
-    )
-    return decay, []
+    warmup = {"warmup_target": learning_rate, "warmup_steps": warmup_steps}
+    return keras.optimizers.schedules.CosineDecay(learning_rate / 100, max(1, steps - warmup_steps), final, **warmup), []
 
 
 def adam(learning_rate, *, clip_norm: Norm = 0.0):
@@ -59,11 +52,9 @@ def adam(learning_rate, *, clip_norm: Norm = 0.0):
 class Muon(keras.optimizers.Muon):
     """Muon (Jordan 2024) for matrices, such as kernels of dense layers and embeddings; Adam for everything else.
 
-    Kernels of convolutions are matrices, too: they are flattened to (height x width x in, out).
-
-    A step is the momentum with all its singular values made about 1, scaled to the size of Adam's steps, so that both share one
-    learning rate (Liu et al. 2025, arXiv:2502.16982). Keras' own sends every kernel of four axes to Adam. The Newton-Schulz
-    polynomial is applied to the smaller Gram matrix: the same result from fewer products, and all scaling is done there.
+    Kernels of convolutions, which Keras' own sends to Adam, are flattened to (height x width x in, out). A step is the momentum
+    with all its singular values made about 1, scaled to the size of Adam's steps, so that both share one learning rate (Liu et
+    al. 2025, arXiv:2502.16982). The Newton-Schulz polynomial is that of the smaller Gram matrix: fewer products.
     """
 
     def _should_use_adamw(self, variable):

@@ -53,12 +53,9 @@ class Autoencoder(keras.Model):
         # with networks of float16, Keras scales the loss
         half = any(layer.compute_dtype == "float16" for network in (encoder, decoder) for layer in layers_of(network))
         super().__init__(name=name, dtype="mixed_float16" if half else None)
-        self.encoder = encoder
-        self.decoder = decoder
+        self.encoder, self.decoder, self.beta, self.seed = encoder, decoder, beta, seed
         self.reconstruction = Likelihood(reconstruction) if isinstance(reconstruction, str) else reconstruction
         check.check_likelihood(self.reconstruction)
-        self.beta = beta
-        self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.term_metrics = [keras.metrics.Mean(name) for name in self.logged]
         # the share of batches without a value below 0, until the first steps were looked at
@@ -75,10 +72,8 @@ class Autoencoder(keras.Model):
     def named_batch(self, data: Any, predicting: bool = False) -> Batch:
         """Data of Keras as a dict {"images": targets, "inputs", "sample_weight"[, "label"]}, images float32 in [-1, 1].
 
-        data: x, (x, y) or (x, y, sample_weight). x: images, or a dict with "images" (or "image"), "inputs" where the encoder
-        takes something else, and "label" (batch,) for conditional networks. y: targets, by default the images.
-        predicting: there are none. Raises ValueError for what would train silently wrong; values are asserted in the graph, see
-        `inputs`.
+        data: x, (x, y) or (x, y, sample_weight), see `VAE`. y: targets, by default the images; `predicting` needs none. Raises
+        ValueError for what would train silently wrong; values are asserted in the graph, see `inputs`.
         """
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         batch = dict(x) if isinstance(x, dict) else {"images": x}
@@ -109,8 +104,7 @@ class Autoencoder(keras.Model):
     def compare(self, batch: Batch, codes: Tensors, decoded: tf.Tensor) -> Tensors:
         """The loss and the terms of the negative ELBO, scalars in nats per example, and mse per pixel on [-1, 1].
 
-        codes: of the encoder. decoded: images (batch, H, W, C). Terms are multiplied by the sample weights, (batch,),
-        of the batch.
+        codes: of the encoder. decoded: images (batch, H, W, C).
         """
         weight = batch["sample_weight"]
         weighted = [weight] if isinstance(self.reconstruction, Likelihood) else []
@@ -150,10 +144,7 @@ class Autoencoder(keras.Model):
         return self.log(terms, batch, decoded)
 
     def log(self, terms: Tensors, batch: Batch, decoded: tf.Tensor) -> Tensors:
-        """Update the metrics with the terms of a batch, and those of `compile`; the means over the epoch so far.
-
-        A smaller last batch counts for less.
-        """
+        """Update the metrics with the terms of a batch, which counts by its size; their means over the epoch so far."""
         for metric in self.metrics:
             if metric.name in terms:
                 metric.update_state(terms[metric.name], sample_weight=ops.shape(batch["images"])[0])
@@ -175,28 +166,23 @@ class Autoencoder(keras.Model):
         return history
 
     def make_train_function(self, force: bool = False) -> Callable:
-        """Keras' function of a training step; its errors are those of `inputs`, as in the two below."""
         # TensorFlow creates variables in the first call alone, which may be one that is refused
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
         return self._make("train_function", force)
 
     def make_test_function(self, force: bool = False) -> Callable:
-        """Keras' function of an evaluation step."""
         return self._make("test_function", force)
 
     def make_predict_function(self, force: bool = False) -> Callable:
-        """Keras' function of a prediction."""
-        return self._make("predict_function", force, counts=False)
+        return self._make("predict_function", force)
 
-    def _make(self, name, force, counts=True):
-        if force or getattr(self, name) is None:
-            getattr(super(), f"make_{name}")(force=True)
-            setattr(self, name, self._explaining(getattr(self, name), counts))
-        return getattr(self, name)
-
-    def _explaining(self, function, counts):
-        first = True
+    def _make(self, name, force):
+        """Keras' function of a step, which raises the errors of `inputs`, and warns once about images without dark pixels."""
+        if not force and getattr(self, name) is not None:
+            return getattr(self, name)
+        getattr(super(), f"make_{name}")(force=True)
+        function, first = getattr(self, name), True
 
         def run(data):
             nonlocal first
@@ -204,13 +190,14 @@ class Autoencoder(keras.Model):
                 outputs = function(data)
             if first and self.jit_compile:
                 check.check_finite(outputs)
-            if counts and self.checks_brightness:
+            if self.checks_brightness and name != "predict_function":
                 self.checks_brightness = False
                 if float(self.bright.result()) == 1:
                     warnings.warn(check.BRIGHT, stacklevel=4)
             first = False
             return outputs
 
+        setattr(self, name, run)
         return run
 
 
@@ -222,8 +209,7 @@ class VAE(Autoencoder):
     decoder: z (batch, latent_dim) -> images (batch, H, W, C) in [-1, 1].
     reconstruction: a `Likelihood`, its name, or a function: images, reconstructions -> nats, (batch,).
     beta: weight of the KL; 1 is the evidence lower bound (Kingma & Welling 2014), more is a beta-VAE (Higgins et al. 2017).
-    warmup_steps: in training the weight rises linearly from 0 to beta over this many steps of the optimizer; a new `compile`
-    begins again.
+    warmup_steps: of the optimizer, over which the weight rises linearly from 0 to beta; a new `compile` begins again.
     total_correlation: weight of the `losses.total_correlation` of codes, beside that within the KL: beta - 1 of a beta-TCVAE
     (Chen et al. 2018, arXiv:1802.04942), which makes numbers of the code independent. It needs a `Gaussian` latent.
     seed: of the draws from the posterior.
@@ -255,28 +241,24 @@ class VAE(Autoencoder):
         seed: int = 0,
     ):
         super().__init__("vae", encoder, decoder, reconstruction, beta, seed)
-        self.warmup_steps = warmup_steps
-        self.total_correlation = total_correlation
+        self.warmup_steps, self.total_correlation = warmup_steps, total_correlation
         check.check_numbers(warmup_steps=warmup_steps, total_correlation=total_correlation)
         if total_correlation:
             check.check_posterior(self.encoder, "total_correlation")
 
     def get_config(self) -> dict[str, Any]:
-        """Networks, likelihood and numbers, from which `from_config` makes the model again."""
         parts = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in self.parts}
         return parts | {name: getattr(self, name) for name in self.numbers}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Self:
-        """The model with this configuration, untrained."""
         parts = {name: keras.saving.deserialize_keras_object(config[name], custom_objects) for name in cls.parts}
         return cls(**(config | parts))
 
     def terms(self, batch: Batch, training: bool = False) -> tuple[Tensors, Tensors, tf.Tensor]:
         """As for every `Autoencoder`, with regularization losses of layers in the loss, reconstruction + beta * KL.
 
-        In training both weights rise over the first steps, and the weighted total correlation is added, which depends on the
-        size of the batch and is left out of held-out losses.
+        The total correlation, which depends on the size of the batch, and the warm-up are left out of held-out losses.
         """
         terms, codes, decoded = super().terms(batch, training)
         divergence = self.beta * terms["kl"]

@@ -6,7 +6,6 @@ evaluates one at a time, and keeps keys and values of the earlier ones in a cach
 """
 
 import dataclasses
-import functools
 import math
 from typing import Self
 
@@ -18,17 +17,18 @@ from numpy.typing import ArrayLike
 from scipy.spatial import KDTree
 
 from keras_ae.errors import UserError
-from keras_ae.priors import flow, space
-from keras_ae.priors.flow import Blocks, Decay, Number, Rate, Steps, Width
-from keras_ae.priors.philox import BLOCK, gumbel
+from keras_ae.priors import space
+from keras_ae.priors.draws import BLOCK, gumbel
+from keras_ae.priors.prior import Blocks, Decay, Learned, Rate, Steps, Width, minimize
 
 
 @dataclasses.dataclass(frozen=True)
-class Autoregressive:
+class Autoregressive(Learned):
     """A transformer over the cells of discrete codes.
 
     codebook: the values of the entries, (entries, channels). cells: of a code. width, blocks, classes: of `transformer`.
-    weights: all of its weights in one row, float16.
+    weights: all of its weights in one row, float16. Temperature divides the logits of each cell: at 0, each has its most likely
+    entry.
     """
 
     codebook: np.ndarray
@@ -37,7 +37,6 @@ class Autoregressive:
     blocks: int
     classes: int
     weights: np.ndarray
-    views = 4
 
     @classmethod
     def fit(
@@ -65,7 +64,14 @@ class Autoregressive:
         tokens = find_entries(codes, codebook).reshape(-1, codes.shape[-2], codes.shape[-1] // codebook.shape[1])
         classes = 0 if labels is None else classes or int(np.max(labels)) + 1
         whole, _ = transformer(tokens.shape[-1], len(codebook), width, blocks, classes, dropout=0.1, seed=seed)
-        weights = _train(whole, tokens, labels, seed, steps, learning_rate, weight_decay)
+
+        def loss(tokens, labels, numbers):
+            return tf.reduce_mean(_nats(whole, tokens, labels, training=True))
+
+        def test(network, tokens, labels):
+            return tf.reduce_mean(_nats(network, tf.constant(tokens[:512]), tf.constant(labels[:512])))
+
+        weights = minimize(whole, loss, test, tokens, labels, 64, seed, steps, learning_rate, weight_decay)
         return cls(codebook, tokens.shape[-1], width, blocks, classes, weights)
 
     @property
@@ -76,8 +82,11 @@ class Autoregressive:
     def networks(self) -> tuple[keras.Model, keras.Model]:
         """The trained networks, as `transformer` describes them."""
         whole, step = transformer(self.cells, len(self.codebook), self.width, self.blocks, self.classes)
-        whole.set_weights(flow.unpack(self.weights, whole))
-        return whole, step
+        return self.load_weights(whole), step
+
+    def drawing_network(self) -> keras.Model:
+        """The second of them."""
+        return self.networks()[1]
 
     def neg_log_likelihood(self, codes: ArrayLike, labels: ArrayLike | None = None) -> np.ndarray:
         """-log p(code) of codes (n, latent_dim) in nats, (n,); of a conditional model given their labels (n,)."""
@@ -86,49 +95,24 @@ class Autoregressive:
         labels = np.zeros(len(tokens), "int32") if labels is None else np.asarray(labels, "int32")
         return space.batched(lambda rows: _nats(whole, tokens[rows], labels[rows]), np.arange(len(tokens)))
 
-    def sample(
-        self, n: Number, seed: Number = 0, temperature: Number = 1.0, first: Number = 0, label: ArrayLike | None = None
-    ) -> tf.Tensor:
-        """Draw codes `first` ... `first + n - 1` of the endless sequence of `seed`: a tensor (n, latent_dim), float32.
-
-        As `Flow.sample`, but `temperature` divides the logits of each cell: at 0, each has its most likely entry.
-        """
-        labels = tf.broadcast_to(tf.convert_to_tensor(0 if label is None else label, tf.int32), (n,))
-        return self._draw(n, seed, temperature, first, labels)
-
     def pool(self, n: int, seed: int = 0, label: ArrayLike | None = None) -> np.ndarray:
         """Draw n codes (n, latent_dim) for training, other codes than those of `sample` with a seed from 0."""
         return np.asarray(self.sample(n, -1 - seed, label=label))
 
-    @functools.cached_property
-    def _draw(self):
+    def draw_block(self, evaluate, seeds, temperature, labels):
         entries = len(self.codebook)
-        # outside of a graph that draws: it would create the variables again in each
-        with tf.init_scope():
-            _, step = self.networks()
-            arrays = [variable.numpy().astype("float16") for variable in step.weights]
+        uniform = [tf.random.stateless_uniform((self.cells, entries), seeds[row]) for row in range(BLOCK)]
+        noise = temperature * gumbel(tf.stack(uniform, axis=1), tf.math)
 
-        def prepare():
-            weights = [tf.cast(array, tf.float32) for array in arrays]
+        def draw_cell(cell, token, cache, tokens):
+            logits, cache = evaluate([token, tf.fill((BLOCK,), cell), cache, labels])
+            token = tf.argmax(logits + noise[cell], axis=1, output_type=tf.int32)
+            return cell + 1, token, cache, tokens.write(cell, token)
 
-            def draw_block(seeds, temperature, labels):
-                uniform = [tf.random.stateless_uniform((self.cells, entries), seeds[row]) for row in range(BLOCK)]
-                noise = temperature * gumbel(tf.stack(uniform, axis=1), tf.math)
-
-                def draw_cell(cell, token, cache, tokens):
-                    inputs = [token, tf.fill((BLOCK,), cell), cache, labels][: len(step.inputs)]
-                    (logits, cache), _ = step.stateless_call(weights, [], inputs)
-                    token = tf.argmax(logits + noise[cell], axis=1, output_type=tf.int32)
-                    return cell + 1, token, cache, tokens.write(cell, token)
-
-                cache = tf.zeros((BLOCK, *step.inputs[2].shape[1:]))
-                begin = 0, tf.fill((BLOCK,), entries), cache, tf.TensorArray(tf.int32, self.cells)
-                *_, tokens = tf.while_loop(lambda cell, *_: cell < self.cells, draw_cell, begin)
-                return tf.reshape(tf.gather(self.codebook, tf.transpose(tokens.stack())), (BLOCK, -1))
-
-            return draw_block
-
-        return flow.draw_in_blocks(prepare, self.latent_dim)
+        cache = tf.zeros((BLOCK, 2 * self.blocks, self.cells, self.width))
+        begin = 0, tf.fill((BLOCK,), entries), cache, tf.TensorArray(tf.int32, self.cells)
+        *_, tokens = tf.while_loop(lambda cell, *_: cell < self.cells, draw_cell, begin)
+        return tf.reshape(tf.gather(self.codebook, tf.transpose(tokens.stack())), (BLOCK, -1))
 
 
 def find_entries(codes, codebook):
@@ -203,18 +187,3 @@ def _nats(whole, tokens, labels, training=False):
     """-log p of tokens (n, cells) with labels (n,), tensor (n,)."""
     logits = whole([tokens, labels][: len(whole.inputs)], training=training)
     return tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(tokens, logits), axis=1)
-
-
-def _train(whole, tokens, labels, seed, steps, learning_rate, weight_decay):
-    """The weights of `flow.minimize` for tokens (views, n, cells) with labels (n,), or None."""
-    codes, classes, *others = flow.hold_out(tokens, labels)
-    others = [values[:512] for values in others]
-
-    def loss(network, index, batch=64):
-        rows = tf.random.stateless_uniform((batch,), tf.stack([seed, index]), 0, len(codes), tf.int32)
-        return tf.reduce_mean(_nats(network, tf.gather(codes, rows), tf.gather(classes, rows), training=True))
-
-    def test(network):
-        return tf.reduce_mean(_nats(network, *map(tf.constant, others)))
-
-    return flow.minimize(whole, loss, test if len(others[0]) else None, steps, learning_rate, weight_decay)

@@ -7,34 +7,25 @@ is the normal distribution with the mean and covariance of the codes.
 """
 
 import dataclasses
-import functools
 import math
-from typing import Annotated, Self, TypeAlias
+from typing import Self
 
 import keras
 import numpy as np
 import tensorflow as tf
-from annotated_types import Ge, Gt, Le, Lt
 from keras import layers, ops
 from numpy.typing import ArrayLike
-from tqdm import trange
 
-from keras_ae.priors.philox import BLOCK, STEPS, advance, normal_velocity
-
-Width = Annotated[int, Ge(8), Le(4096)]
-Blocks = Annotated[int, Ge(1), Le(32)]
-Steps = Annotated[int, Ge(1), Le(1_000_000)]
-Rate = Annotated[float, Gt(0), Le(1)]
-Decay = Annotated[float, Ge(0), Lt(1)]
-Number: TypeAlias = float | tf.Tensor
+from keras_ae.priors.draws import BLOCK, STEPS, advance, normal_velocity
+from keras_ae.priors.prior import Blocks, Decay, Learned, Rate, Steps, Width, as_labels, minimize
 
 
 @dataclasses.dataclass(frozen=True)
-class Flow:
+class Flow(Learned):
     """A flow from N(0, I) to codes.
 
     mean: (latent_dim,) and scale: (latent_dim, latent_dim) of the codes, z = mean + scale u with u whitened. width, blocks,
-    classes: of `velocity_network`. weights: all of its weights in one row, float16.
+    classes: of `velocity_network`. weights: all of its weights in one row, float16. Temperature scales the noise.
     """
 
     mean: np.ndarray
@@ -43,7 +34,6 @@ class Flow:
     blocks: int
     classes: int
     weights: np.ndarray
-    views = 4
 
     @classmethod
     def fit(
@@ -67,11 +57,29 @@ class Flow:
         weights, the one with the least loss on a held-out twentieth of the images is kept. A progress bar is shown on stderr.
         """
         codes = np.asarray(codes, "float64")
-        codes = codes.reshape(-1, *codes.shape[-2:])
-        mean, scale, whitened = _whiten(codes)
+        mean, scale, whitened = _whiten(codes.reshape(-1, *codes.shape[-2:]))
         classes = 0 if labels is None else classes or int(np.max(labels)) + 1
-        network = velocity_network(codes.shape[-1], width, blocks, classes, dropout=0.1, seed=seed)
-        weights = _train(network, whitened, labels, seed, steps, learning_rate, weight_decay)
+        network = velocity_network(len(mean), width, blocks, classes, dropout=0.1, seed=seed)
+
+        def squared_error(network, training, codes, labels, noise, time):
+            x = (1 - time) * noise + time * codes
+            velocity = normal_velocity(x, time) + network([x, time, labels][: len(network.inputs)], training=training)
+            return tf.reduce_mean(tf.square(codes - noise - velocity))
+
+        def loss(codes, labels, numbers):
+            noise = tf.random.stateless_normal(codes.shape, numbers + [1, 0])
+            # more often in the middle of the way: Esser et al. 2024 (arXiv:2403.03206)
+            time = tf.sigmoid(tf.random.stateless_normal((len(codes), 1), numbers + [2, 0]))
+            return squared_error(network, True, codes, labels, noise, time)
+
+        def test(network, codes, labels):
+            random, repeats = np.random.default_rng(seed), -(-4096 // len(codes))
+            codes, labels = np.repeat(codes, repeats, axis=0), np.repeat(labels, repeats)
+            noise, time = random.normal(size=codes.shape), random.uniform(size=(len(codes), 1))
+            others = noise.astype("float32"), time.astype("float32")
+            return squared_error(network, False, *map(tf.constant, (codes, labels, *others)))
+
+        weights = minimize(network, loss, test, whitened, labels, 512, seed, steps, learning_rate, weight_decay)
         return cls(mean.astype("float32"), scale.astype("float32"), width, blocks, classes, weights)
 
     @property
@@ -79,31 +87,14 @@ class Flow:
         """Length of a code."""
         return len(self.mean)
 
-    def velocity(self) -> keras.Model:
+    def drawing_network(self) -> keras.Model:
         """The trained network, as `velocity_network` describes it."""
-        network = velocity_network(self.latent_dim, self.width, self.blocks, self.classes)
-        network.set_weights(unpack(self.weights, network))
-        return network
-
-    def sample(
-        self, n: Number, seed: Number = 0, temperature: Number = 1.0, first: Number = 0, label: ArrayLike | None = None
-    ) -> tf.Tensor:
-        """Draw codes `first` ... `first + n - 1` of the endless sequence of `seed`: a tensor (n, latent_dim), float32.
-
-        Code i depends on (seed, i) alone, and on its label, so a long sequence can be drawn in pieces. `temperature` scales the
-        noise at the beginning: lower values give more typical codes. label: of a conditional model, one or (n,). The arguments
-        are numbers or TensorFlow tensors.
-        """
-        labels = tf.broadcast_to(tf.convert_to_tensor(0 if label is None else label, tf.int32), (n,))
-        return self._draw(n, seed, temperature, first, labels)
+        return self.load_weights(velocity_network(self.latent_dim, self.width, self.blocks, self.classes))
 
     def pool(self, n: int, seed: int = 0, label: ArrayLike | None = None) -> np.ndarray:
-        """Draw n codes (n, latent_dim) at once, for training: many times as fast as `sample`, and other codes.
-
-        label: of a conditional model, class numbers (n,).
-        """
+        """Draw n codes (n, latent_dim) at once, for training: many times as fast as `sample`, and other codes."""
         noise = np.random.default_rng((n, seed)).normal(size=(n, self.latent_dim)).astype("float32")
-        return np.asarray(self._follow(self.velocity(), tf.constant(noise), label))
+        return np.asarray(self._follow(self.drawing_network(), tf.constant(noise), as_labels(label, n)))
 
     def _follow(self, network, x, labels):
         """The codes to which noise (n, latent_dim) flows."""
@@ -117,71 +108,9 @@ class Flow:
             x = advance(velocity, x, tf.cast(step, tf.float32))
         return self.mean + x @ self.scale.T
 
-    @functools.cached_property
-    def _draw(self):
-        # outside of a graph that draws: it would create the variables again in each
-        with tf.init_scope():
-            network = velocity_network(self.latent_dim, self.width, self.blocks, self.classes)
-
-        def prepare():
-            weights = unpack(self.weights, network)
-
-            def evaluate(inputs):
-                return network.stateless_call(weights, [], inputs)[0]
-
-            def draw_block(seeds, temperature, labels):
-                noise = [tf.random.stateless_normal((self.latent_dim,), seeds[row]) for row in range(BLOCK)]
-                return self._follow(evaluate, temperature * tf.stack(noise), labels)
-
-            return draw_block
-
-        return draw_in_blocks(prepare, self.latent_dim)
-
-
-def hold_out(values, labels):
-    """Tensors of all views of most images and their classes, and arrays of one view of a twentieth of them, and theirs.
-
-    values: (views, n, ...), in the order of the digests of the images, which is random. labels: (n,), or None for zeros.
-    """
-    views, n = values.shape[:2]
-    labels = np.zeros(n, "int32") if labels is None else np.asarray(labels, "int32")
-    held_out = np.arange(n) % 20 == 0 if n >= 40 else np.zeros(n, bool)
-    training = values[:, ~held_out].reshape(-1, *values.shape[2:]), np.tile(labels[~held_out], views)
-    return *map(tf.constant, training), values[0, held_out], labels[held_out]
-
-
-def unpack(weights, network):
-    """The weights of a network, a list of tensors, from all of them in one row of float16, which they stay in graphs."""
-    shapes = [tuple(variable.shape) for variable in network.weights]
-    parts = tf.split(tf.cast(tf.constant(weights), tf.float32), [math.prod(shape) for shape in shapes])
-    return [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
-
-
-def draw_in_blocks(prepare, latent_dim):
-    """The function (n, seed, temperature, first, labels) -> codes (n, latent_dim) of a prior that draws whole blocks.
-
-    prepare: called once in the graph; returns a function (seeds (BLOCK, 2), temperature, labels (BLOCK,)) -> codes of a block.
-    """
-    number, real, numbers = tf.TensorSpec((), tf.int32), tf.TensorSpec((), tf.float32), tf.TensorSpec((None,), tf.int32)
-
-    @tf.function(input_signature=[number, number, real, number, numbers])
-    def draw(n, seed, temperature, first, labels):
-        draw_block = prepare()
-        begin = first // BLOCK
-        blocks = (first + n - 1) // BLOCK - begin + 1
-        before = first - begin * BLOCK
-        labels = tf.pad(labels, [[before, blocks * BLOCK - before - n]])
-
-        def draw_one(index):
-            numbers = (begin + index) * BLOCK + tf.range(BLOCK)
-            seeds = tf.stack([tf.fill((BLOCK,), seed), numbers], axis=1)
-            return draw_block(seeds, temperature, tf.slice(labels, [index * BLOCK], [BLOCK]))
-
-        spec = tf.TensorSpec((BLOCK, latent_dim), tf.float32)
-        codes = tf.map_fn(draw_one, tf.range(blocks), fn_output_signature=spec)
-        return tf.reshape(codes, (-1, latent_dim))[before : before + n]
-
-    return draw
+    def draw_block(self, evaluate, seeds, temperature, labels):
+        noise = [tf.random.stateless_normal((self.latent_dim,), seeds[row]) for row in range(BLOCK)]
+        return self._follow(evaluate, temperature * tf.stack(noise), labels)
 
 
 def velocity_network(latent_dim, width, blocks, classes=0, dropout=0.0, seed=0):
@@ -205,7 +134,8 @@ def velocity_network(latent_dim, width, blocks, classes=0, dropout=0.0, seed=0):
     inputs = [x, time]
     if classes:
         inputs.append(keras.Input((), name="label", dtype="int32"))
-        condition = condition + layers.Embedding(classes, 128, dtype="float32")(inputs[-1])
+        initializer = keras.initializers.RandomUniform(seed=seed)
+        condition = condition + layers.Embedding(classes, 128, initializer, dtype="float32")(inputs[-1])
     condition = ops.silu(condition)
     h = dense(width)(x)
     for _ in range(blocks):
@@ -225,69 +155,3 @@ def _whiten(codes):
     # dimensions that hardly vary stay so
     deviations = np.sqrt(np.maximum(variances, 0) + 1e-6 * variances.mean() + 1e-12)
     return mean, directions * deviations, ((codes - mean) @ directions / deviations).astype("float32")
-
-
-def _train(network, whitened, labels, seed, steps, learning_rate, weight_decay):
-    """The weights of `minimize` for whitened codes (views, n, latent_dim), about N(0, I), with labels (n,), or None."""
-    latent_dim = whitened.shape[-1]
-    codes, classes, others, other_classes = hold_out(whitened, labels)
-
-    def squared_error(network, training, codes, labels, noise, time):
-        x = (1 - time) * noise + time * codes
-        velocity = normal_velocity(x, time) + network([x, time, labels][: len(network.inputs)], training=training)
-        return tf.reduce_mean(tf.square(codes - noise - velocity))
-
-    def loss(network, index, batch=512):
-        numbers = tf.stack([seed, index])
-        rows = tf.random.stateless_uniform((batch,), numbers, 0, len(codes), tf.int32)
-        noise = tf.random.stateless_normal((batch, latent_dim), numbers + [1, 0])
-        # more often in the middle of the way: Esser et al. 2024 (arXiv:2403.03206)
-        time = tf.sigmoid(tf.random.stateless_normal((batch, 1), numbers + [2, 0]))
-        return squared_error(network, True, tf.gather(codes, rows), tf.gather(classes, rows), noise, time)
-
-    random = np.random.default_rng(seed)
-    repeats = max(1, -(-4096 // max(1, len(others))))
-    fixed = [np.repeat(others, repeats, axis=0), np.repeat(other_classes, repeats)]
-    fixed += [random.normal(size=fixed[0].shape).astype("float32"), random.uniform(size=(len(fixed[0]), 1)).astype("float32")]
-
-    def test(network):
-        return squared_error(network, False, *map(tf.constant, fixed))
-
-    return minimize(network, loss, test if len(others) else None, steps, learning_rate, weight_decay)
-
-
-def minimize(network, loss, test, steps, learning_rate, weight_decay):
-    """The moving average of the network's weights with the least held-out loss, see `unpack`; AdamW with cosine decay.
-
-    loss: (network, number of a step) -> the loss of a training batch, a scalar. test: network -> the held-out loss, or None,
-    for the last average. A progress bar is shown on stderr.
-    """
-    decay = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
-    optimizer = keras.optimizers.AdamW(decay, weight_decay=weight_decay, global_clipnorm=1.0)
-    variables = network.trainable_variables
-    optimizer.build(variables)
-    average = keras.models.clone_model(network)
-    average.set_weights(network.get_weights())
-
-    @tf.function
-    def train_step(index):
-        with tf.GradientTape() as tape:
-            value = loss(network, index)
-        optimizer.apply(tape.gradient(value, variables), variables)
-        rate = tf.maximum(1 - 0.998, 1 / (tf.cast(index, tf.float32) + 1))
-        for averaged, variable in zip(average.trainable_variables, variables, strict=True):
-            averaged.assign_add(rate * (variable - averaged))
-
-    test_step = tf.function(lambda: test(average))
-    best, least = average.get_weights(), np.inf
-    with trange(steps, desc="fitting the prior", unit="step", disable=None, leave=False) as bar:
-        for index in bar:
-            train_step(tf.constant(index))
-            if index % 250 == 249 or index == steps - 1:
-                # without held-out codes, the last weights
-                value = float(test_step()) if test else -index
-                if value < least:
-                    best, least = average.get_weights(), value
-                if test:
-                    bar.set_postfix_str(f"held-out loss {value:.4f}")
-    return np.concatenate([np.ravel(array) for array in best]).astype("float16")

@@ -1,12 +1,8 @@
 """Densities over codes to draw new ones from.
 
 Fitting a density to the codes after training repairs the samples of autoencoders and VAEs alike (Ghosh et al. 2020,
-arXiv:1903.12436). scikit-learn is needed for fitting only; drawing is plain TensorFlow and a pure function of the seed.
-
-A prior is a dataclass of arrays and numbers with `fit(codes, seed, labels, classes, codebook, **arguments)`, `sample(n, seed,
-temperature, first, label)`, and `pool(n, seed, label)`, which draws for training. `views` is the number of views of each image
-whose codes `fit` wants: the image itself, then images varied as in training. To add a prior, write the class and name it in
-`PRIORS`.
+arXiv:1903.12436). scikit-learn is needed for fitting only; drawing is plain TensorFlow. To add a prior, write a subclass of
+`prior.Prior` and name it in `PRIORS`.
 """
 
 import dataclasses
@@ -21,42 +17,37 @@ from numpy.typing import ArrayLike
 
 from keras_ae.priors import philox
 from keras_ae.priors.autoregressive import Autoregressive
-from keras_ae.priors.flow import Flow, Number
+from keras_ae.priors.flow import Flow
+from keras_ae.priors.prior import Prior
 
 Counts = Annotated[Sequence[Annotated[int, Ge(1), Le(1000)]], MinLen(1), MaxLen(16)]
 
 
+def _draw_each(draw_one, latent_dim, n, first):
+    """Codes (n, latent_dim) that a function draws one by one, from their numbers in a sequence."""
+    return tf.map_fn(draw_one, first + tf.range(n), fn_output_signature=tf.TensorSpec((latent_dim,), tf.float32))
+
+
 @dataclasses.dataclass(frozen=True)
-class Mixture:
+class Mixture(Prior):
     """A Gaussian mixture with full covariances, one for all classes.
 
     weights: (K,), sum 1. means: (K, latent_dim). scales: (K, latent_dim, latent_dim), lower Cholesky factors of the
-    covariances. All float32.
+    covariances. All float32. Temperature scales the deviation from the mean of a component.
     """
 
     weights: np.ndarray
     means: np.ndarray
     scales: np.ndarray
-    views = 1
 
     @classmethod
-    def fit(
-        cls,
-        codes: ArrayLike,
-        seed: int = 0,
-        labels: ArrayLike | None = None,
-        classes: int | None = None,
-        codebook: ArrayLike | None = None,
-        *,
-        components: Counts = (1, 5, 10, 20),
-        iterations: int = 300,
-    ) -> Self:
-        """Fit a mixture to codes (n, latent_dim), or (views, n, latent_dim), with scikit-learn.
+    def fit(cls, codes: ArrayLike, seed: int = 0, *others: Any, components: Counts = (1, 5, 10, 20)) -> Self:
+        """Fit a mixture to codes (n, latent_dim), or (views, n, latent_dim), with scikit-learn; nothing else plays a role.
 
         Numbers of components are tried in ascending order, as long as the likelihood of a held-out tenth of the codes rises.
         Fewer are used where there are fewer than 2 * latent_dim codes for each. A thousandth of the codes' variance is added to
         the diagonals of the covariances, so that small data sets and unused dimensions stay well-conditioned. The first 10,000
-        codes are used; labels, classes and codebook play no role. A fit ends after `iterations` at the latest.
+        codes are used.
         """
         codes = np.asarray(codes)
         codes = codes.reshape(-1, codes.shape[-1])[:10_000].astype("float64")
@@ -64,11 +55,8 @@ class Mixture:
         codes = np.repeat(codes, 2, axis=0) if len(codes) == 1 else codes
         n, latent_dim = codes.shape
         counts = sorted({max(1, min(count, n // (2 * latent_dim))) for count in components})
-        options = {
-            "reg_covar": 1e-3 * float(codes.var(axis=0).mean()) + 1e-6,
-            "max_iter": iterations,
-            "random_state": seed,
-        }
+        regular = 1e-3 * float(codes.var(axis=0).mean()) + 1e-6
+        options = {"reg_covar": regular, "max_iter": 300, "random_state": seed}
         best = _best_trial(codes, counts, options) if len(counts) > 1 else None
         count = best.n_components if best else counts[0]
         # until a code's log-likelihood rises by less than 0.01 nats an iteration
@@ -82,14 +70,7 @@ class Mixture:
         """Length of a code."""
         return self.means.shape[1]
 
-    def sample(
-        self, n: Number, seed: Number = 0, temperature: Number = 1.0, first: Number = 0, label: ArrayLike | None = None
-    ) -> tf.Tensor:
-        """Draw codes `first` ... `first + n - 1` of the endless sequence of `seed`: a tensor (n, latent_dim), float32.
-
-        Code i depends on (seed, i) alone, so a long sequence can be drawn in pieces. `temperature` scales the deviation from
-        each component's mean; the label plays no role. The arguments are numbers or TensorFlow scalars.
-        """
+    def _draw(self, n, seed, temperature, first, labels):
         means, scales = tf.constant(self.means), tf.constant(self.scales)
         sums = tf.constant(philox.cumulate(np.log(self.weights)))
 
@@ -102,7 +83,7 @@ class Mixture:
             epsilon = tf.random.stateless_normal(means.shape[1:], tf.stack([seed, 2 * index + 1]))
             return means[component] + temperature * tf.linalg.matvec(scales[component], epsilon)
 
-        return tf.map_fn(draw, first + tf.range(n), fn_output_signature=tf.TensorSpec(means.shape[1:], tf.float32))
+        return _draw_each(draw, self.latent_dim, n, first)
 
     def pool(self, n: int, seed: int = 0, label: ArrayLike | None = None) -> np.ndarray:
         """Draw n codes (n, latent_dim) at once, for training: many times as fast as `sample`, and other codes."""
@@ -115,27 +96,22 @@ class Mixture:
 
 
 @dataclasses.dataclass(frozen=True)
-class Normal:
+class Normal(Prior):
     """The standard normal prior N(0, I) of a VAE, independent of the codes. latent_dim: length of a code."""
 
     latent_dim: int
-    views = 1
 
     @classmethod
-    def fit(cls, codes: ArrayLike, seed: int = 0, *others: Any) -> Self:
+    def fit(cls, codes: ArrayLike, *others: Any) -> Self:
         """N(0, I) over codes of the length of `codes` (..., latent_dim); nothing else plays a role."""
         return cls(np.shape(codes)[-1])
 
-    def sample(
-        self, n: Number, seed: Number = 0, temperature: Number = 1.0, first: Number = 0, label: ArrayLike | None = None
-    ) -> tf.Tensor:
-        """Draw codes `first` ... `first + n - 1` of the endless sequence of `seed`, as `Mixture.sample` does."""
-
+    def _draw(self, n, seed, temperature, first, labels):
         def draw(index):
             # the even numbers of the sequence choose the only component
             return temperature * tf.random.stateless_normal((self.latent_dim,), tf.stack([seed, 2 * index + 1]))
 
-        return tf.map_fn(draw, first + tf.range(n), fn_output_signature=tf.TensorSpec((self.latent_dim,), tf.float32))
+        return _draw_each(draw, self.latent_dim, n, first)
 
     def pool(self, n: int, seed: int = 0, label: ArrayLike | None = None) -> np.ndarray:
         """Draw n codes (n, latent_dim) at once, as `Mixture.pool` does."""

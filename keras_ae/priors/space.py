@@ -8,10 +8,9 @@ from keras_ae.errors import UserError
 
 
 def batched(function, arrays, batch=128, progress=None):
-    """Apply `function` to `batch` rows of `arrays` at a time and join the results along the first axis.
+    """Apply `function` to `batch` rows of `arrays` (n, ...) at a time and join the results, arrays or dicts of arrays.
 
-    arrays: (n, ...). function: rows -> an array, or a dict of arrays, with as many rows. progress: the text of a progress bar
-    on stderr; None shows none. Returns NumPy arrays.
+    progress: the text of a progress bar on stderr; None shows none.
     """
     starts = range(0, max(len(arrays), 1), batch)
     if progress:
@@ -25,22 +24,13 @@ def batched(function, arrays, batch=128, progress=None):
 
 
 def kl(z_mean, z_log_var, exp=np.exp):
-    """KL(N(z_mean, exp(z_log_var)) || N(0, 1)) of each latent dimension in nats, the shape of the arguments.
-
-    Kingma & Welling 2014 (arXiv:1312.6114), appendix B. exp: the exponential of the arguments' library.
-    """
+    """KL(N(z_mean, exp(z_log_var)) || N(0, 1)) of each number in nats: Kingma & Welling 2014 (arXiv:1312.6114), appendix B."""
     return 0.5 * (z_mean * z_mean + exp(z_log_var) - 1 - z_log_var)
 
 
 def nats(squared, variance, log=np.log):
-    """-log N(x | mean, variance) of each value in nats, from its squared distance (x - mean)^2. log: as `exp` of `kl`."""
+    """-log N(x | mean, variance) of each value in nats, from its squared distance (x - mean)^2. log: of the values' library."""
     return squared / (2 * variance) + 0.5 * (log(variance) + math.log(2 * math.pi))
-
-
-def linear(z_a, z_b, steps):
-    """z = (1 - alpha) * z_a + alpha * z_b for `steps` values of alpha from 0 to 1, (steps, latent_dim)."""
-    alpha = np.linspace(0, 1, steps, dtype="float32")[:, None]
-    return (1 - alpha) * z_a + alpha * z_b
 
 
 def curve(keys, closed=False, points=24):
@@ -73,8 +63,8 @@ def even(path, images, steps):
 def direction(codes, values):
     """The change of codes per standard deviation of a property, (latent_dim,): the regression of codes on values (n,).
 
-    For two groups of images, values 0 and 1, it is parallel to the difference of their mean codes (Larsen et al. 2016, section
-    4.1). Raises UserError if all values are equal.
+    Of two groups of images, 0 and 1, it is parallel to the difference of the mean codes (Larsen et al. 2016, section 4.1).
+    Raises UserError if all values are equal.
     """
     if np.ptp(values) == 0:
         raise UserError("all images have the same value of this property; images with and without it are needed")
@@ -84,8 +74,7 @@ def direction(codes, values):
 def separate(codes, values):
     """For each of k properties, the change of codes per standard deviation of it while the others stay, (k, latent_dim).
 
-    The regression of codes on all properties together, values (n, k). `direction` follows what usually comes along with a
-    property, too. Zeros for a property that all images have the same value of.
+    The regression of codes on all properties together, values (n, k). Zeros for a property without differences.
     """
     values = np.asarray(values, "float64")
     deviations = values.std(axis=0)

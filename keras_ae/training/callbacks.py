@@ -16,9 +16,8 @@ from keras_ae.models.networks import apply
 class Continue(keras.callbacks.Callback):
     """Makes training after an interruption the same as without one, and logs what Keras leaves out.
 
-    Noise depends on `seed` and the epoch alone. Callbacks that Keras resets when training begins, EarlyStopping and
-    ReduceLROnPlateau, learn what they knew from `rows`, those of the history of earlier epochs. Must come after these in the
-    list, and before those that write logs: seconds, learning rate, and PSNR in dB are added.
+    Noise depends on `seed` and the epoch alone. The callbacks `counting`, which Keras resets, learn what they knew from the
+    `rows` of the history. Comes after these, and before those that write logs; seconds, learning rate and PSNR are added.
     """
 
     def __init__(self, seed, counting, rows):
@@ -47,41 +46,36 @@ class Continue(keras.callbacks.Callback):
         logs |= {name.replace("mse", "psnr"): pictures.psnr(logs[name]) for name in ("mse", "val_mse")}
 
 
-class Save(keras.callbacks.Callback):
-    """After each epoch, everything that training changes. The file appears whole, then that of the epoch before goes.
+def save_each_epoch(model, stage):
+    """The callback that saves everything that training changes to a stage of `run.Run`, in a file that appears whole.
 
-    Keras' BackupAndRestore writes weights and the number of the epoch to two files in place; a process may be killed between
-    them. stage: of `run.Run`.
+    Keras' BackupAndRestore writes two files in place; a process may be killed between them.
     """
 
-    def __init__(self, stage):
-        super().__init__()
-        self.stage = stage
+    def save(epoch, logs):
+        partial = stage.folder / "partial.weights.h5"
+        model.save_weights(partial)
+        os.replace(partial, stage.weights(epoch + 1))
+        stage.weights(epoch).unlink(missing_ok=True)
 
-    def on_epoch_end(self, epoch, logs=None):
-        partial = self.stage.folder / "partial.weights.h5"
-        self.model.save_weights(partial)
-        os.replace(partial, self.stage.weights(epoch + 1))
-        self.stage.weights(epoch).unlink(missing_ok=True)
+    return keras.callbacks.LambdaCallback(on_epoch_end=save)
 
 
-class Scores(keras.callbacks.Callback):
-    """Logs what the critic of a second stage says of images, as "score_NAME": the mean of its logit for the whole image.
+def log_scores(refiner, batches):
+    """The callback that logs what the critic of a second stage says of images, as "score_NAME": the mean logit of the whole.
 
     Where held-out images score as drawn ones do, and training images above both, the critic has memorized them (Karras et al.
-    2020, arXiv:2006.06676). images: by name, batches of `pipeline.first_batch`; drawn ones are added.
+    2020, arXiv:2006.06676). batches: by name, of `pipeline.first_batch`; drawn ones are added.
     """
 
-    def __init__(self, images):
-        super().__init__()
-        self.images = images
-
-    def on_epoch_end(self, epoch, logs=None):
-        drawn = {name: values[:256] for name, values in self.model.pool.items()}
-        batches = self.images | {"drawn": drawn | {"images": self.model.decode(drawn["z"], drawn)}}
-        for name, batch in batches.items():
-            judged = apply(self.model.critic, images=batch["images"], label=batch.get("label"))
+    def score(epoch, logs):
+        drawn = {name: values[:256] for name, values in refiner.pool.items()}
+        drawn["images"] = refiner.decode(drawn["z"], drawn)
+        for name, batch in (batches | {"drawn": drawn}).items():
+            judged = apply(refiner.critic, images=batch["images"], label=batch.get("label"))
             logs[f"score_{name}"] = float(np.mean(judged["logits"][0]))
+
+    return keras.callbacks.LambdaCallback(on_epoch_end=score)
 
 
 class Progress(keras.callbacks.Callback):
@@ -90,7 +84,7 @@ class Progress(keras.callbacks.Callback):
     end: the last epoch of the stage. later: epochs of the stage after it, which take about three times as long.
     """
 
-    def __init__(self, end, later=0):
+    def __init__(self, end, later):
         super().__init__()
         self.end, self.later, self.spent = end, later, []
 
@@ -116,22 +110,18 @@ class Progress(keras.callbacks.Callback):
 
 
 class Preview(keras.callbacks.Callback):
-    """Held-out originals, their reconstructions and samples, in preview.png and for TensorBoard.
+    """Held-out originals, their reconstructions and samples, in preview.png and for TensorBoard; drawn each 30 seconds.
 
-    They are drawn after the first epoch, when 30 seconds have passed since they were drawn, and at the end. The codes of the
-    samples have the mean and covariance of the codes of `batch`, and come from the same random numbers each time: N(0, I) would
-    be far from the codes of a model without KL, and of one that begins.
-
-    run: of the picture. batch: of `pipeline.first_batch`.
+    The codes of the samples have the mean and covariance of those of `batch`, of `pipeline.first_batch`, and come from the same
+    random numbers each time: N(0, I) would be far from the codes of a model without KL, and of one that begins.
     """
 
-    def __init__(self, run, batch, seed, columns=8):
+    def __init__(self, run, batch, seed):
         super().__init__()
-        self.run, self.batch = run, batch
-        self.shown = {name: values[:columns] for name, values in batch.items()}
+        self.run, self.batch, self.drawn = run, batch, -math.inf
+        self.shown = {name: values[:8] for name, values in batch.items()}
         n = len(batch["images"])
-        self.noise = np.random.default_rng(seed).normal(size=(min(columns, n), n)).astype("float32") / math.sqrt(n)
-        self.drawn = -math.inf
+        self.noise = np.random.default_rng(seed).normal(size=(min(8, n), n)).astype("float32") / math.sqrt(n)
 
     def on_epoch_end(self, epoch, logs=None):
         self.epoch = epoch
@@ -142,7 +132,6 @@ class Preview(keras.callbacks.Callback):
         self.draw()
 
     def draw(self):
-        """Draw and replace the picture."""
         z = np.asarray(self.model.encode(self.batch)["z_mean"])
         mean = z.mean(axis=0)
         decoded = [self.model.decode(codes, self.shown) for codes in (z[: len(self.noise)], mean + self.noise @ (z - mean))]

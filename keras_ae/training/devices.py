@@ -1,7 +1,7 @@
 """The devices that train: one, all of this machine, or those of several processes, with `tf.distribute` as it comes.
 
-Several processes are workers; TensorFlow reads from the variable TF_CONFIG which there are. All do the same with the same
-arguments, and share the folder of the run on one file system; only one of them, the chief, writes to it.
+Several processes are workers, which TensorFlow reads from the variable TF_CONFIG. All do the same with the same arguments, and
+share the folder of the run; only one of them, the chief, writes to it.
 """
 
 import functools
@@ -23,11 +23,8 @@ def has_fast_bfloat16():
         # a GPU of another vendor has no compute capability
         details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
         return all(one.get("compute_capability", (0, 0)) >= (8, 0) for one in details)
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return False
-    return "avx512_bf16" in text or "amx_bf16" in text
+    known = Path("/proc/cpuinfo")
+    return known.exists() and bool({"avx512_bf16", "amx_bf16"} & set(known.read_text(encoding="utf-8").split()))
 
 
 def compiles():
@@ -58,23 +55,18 @@ class Workers(_Reduces, tf.distribute.MultiWorkerMirroredStrategy):
 # a second strategy in a process would number its collective operations as the first did
 @functools.cache
 def open_strategy(name):
-    """The strategy of `training.devices`: "one", "all" of this machine, or the "workers" of TF_CONFIG. Raises UserError.
-
-    Open workers before TensorFlow computes anything.
-    """
+    """The strategy of `training.devices`; workers are opened before TensorFlow computes anything. Raises UserError."""
     if name == "workers":
+        text = os.environ.get("TF_CONFIG", "")
         try:
-            config = json.loads(os.environ.get("TF_CONFIG", ""))
+            config = json.loads(text)
             config["cluster"][config["task"]["type"]][int(config["task"]["index"])]
-        except (ValueError, KeyError, TypeError, IndexError):
-            received = os.environ.get("TF_CONFIG", "nothing")[:200]
-            raise UserError(f"the workers of a training need TF_CONFIG={EXAMPLE}. Received: {received}") from None
+        except (ValueError, LookupError, TypeError):
+            raise UserError(f"workers of a training need TF_CONFIG={EXAMPLE}. Received: {text[:200] or 'nothing'}") from None
         return Workers()
     found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-    if name == "all" and len(found) > 1:
-        return AllDevices([device.name for device in found])
     # the default: one device
-    return tf.distribute.get_strategy()
+    return AllDevices([device.name for device in found]) if name == "all" and len(found) > 1 else tf.distribute.get_strategy()
 
 
 def is_chief(strategy):
@@ -93,15 +85,13 @@ def wait(strategy):
 
 
 def datasets(strategy, image_set, experiment, batch, first_epoch, variation):
-    """Batches of a stage as the devices share them: of training, without end, and of one held-out pass, and how many of these.
-
-    Each worker takes its part of every batch, and every device gets some of the last held-out batch, too.
-    """
+    """Batches of a stage as devices share them: of training, without end, and of a held-out pass, and how many of these."""
     replicas, seed, task = strategy.num_replicas_in_sync, experiment.training.seed, experiment.task()
     n, size = image_set.n_test - image_set.n_test % replicas, batch - batch % replicas
     training = pipeline.training(image_set, batch, seed, first_epoch, variation, task)
     held_out = pipeline.batches(image_set, "test", batch, task)
     if replicas > 1:
+        # each worker takes its part of every batch, and every device gets some of the last held-out one, too
         options = tf.data.Options()
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
         held_out = held_out.unbatch().take(n).batch(size).with_options(options)

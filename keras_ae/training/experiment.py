@@ -78,10 +78,7 @@ def _check_size(size):
 
 
 class Data(Moves):
-    """Which data set, see `keras_ae.data.pipeline.load`, and how its training images are varied: see `data.tasks`.
-
-    white: brightest value of files with 16 bits.
-    """
+    """Which data set, see `keras_ae.data.pipeline.load`, and how its training images are varied: see `data.tasks`."""
 
     name: Text = "synthetic_cats"
     directory: Text | None = None
@@ -93,16 +90,13 @@ class Data(Moves):
 
     @property
     def variation(self) -> Variation:
-        """How training images are varied."""
         return Variation(self.flip, self.shift, self.scale, self.rotation)
 
 
 class Training(Table):
-    """How long and how: `patience` epochs without improvement stop the first stage (0: never).
+    """How long and how: `patience` epochs without improvement stop the first stage (0: never); a `batch` is of all devices.
 
-    start_from: folder of an export whose networks and weights training begins with.
-    devices: see `keras_ae.training.devices`; `batch` counts the images of all devices.
-    track: where curves go beside history.csv and TensorBoard, see `keras_ae.training.tracking`.
+    start_from: folder of an export that training begins with. devices, track: see the modules `devices` and `tracking`.
     """
 
     batch: Annotated[int, Ge(1), Le(65536)] = 64
@@ -116,10 +110,7 @@ class Training(Table):
 
 
 class SecondStage(Table):
-    """Length of the second stage: 0 epochs leave the decoder as the likelihood made it. `batch` counts real images.
-
-    final: both learning rates fall along half a cosine to this share of what they are.
-    """
+    """Length of the second stage, and its rates, which fall along half a cosine to a share `final`. `batch`: real images."""
 
     epochs: Epochs = 0
     batch: Annotated[int, Ge(2), Le(65536)] = 32
@@ -131,12 +122,9 @@ class SecondStage(Table):
 class SmallData(Table):
     """Other values below `images` training images (0: never), for what the command line leaves open.
 
-    steps: of the first stage, at least: an epoch of few images is short, and there are more of them. batch: at most.
-    dim: of the code, at most. variation: shift, scale and rotation of [data]. refined_from: least number of training images for
-    a second stage, which then takes 600 steps, at least.
-
-    An experiment with `images` above 0 also takes a lower learning rate, 400 steps, and 1,400 of a second stage where it starts
-    from an export: without the second stage its images would lose their sharpness.
+    steps: of the first stage, at least. batch, dim: at most. variation: shift, scale and rotation of [data]. refined_from:
+    least number of images for a second stage, which then takes 600 steps, at least. Where training starts from an export, it
+    takes a lower learning rate, 400 steps, and 1,400 of a second stage, without which images would lose their sharpness.
     """
 
     images: Images = 0
@@ -162,8 +150,6 @@ CHOICES = {
 }
 # the tables that describe networks
 NETWORKS = ("condition", "encoder", "decoder", "latent")
-
-
 # tables of keyword arguments alone
 SINGLE = {"uses": Uses, "data": Data, "training": Training, "small_data": SmallData}
 SINGLE |= {"refinement": table_of(Refiner, table_of(critic, SecondStage))}
@@ -186,16 +172,6 @@ def _unknown(kind, name, known):
     return UserError(f"unknown {kind} {shown(name)}; {hint}{choice}")
 
 
-def _refusal(where, table, error):
-    """The first mistake that pydantic found in a table, as a UserError of one line."""
-    mistake = error.errors(include_url=False)[0]
-    key = ".".join(part for part in mistake["loc"] if isinstance(part, str))
-    if mistake["type"] == "extra_forbidden":
-        return _unknown(f"key in {where}", mistake["loc"][-1], table.model_fields)
-    text = mistake["msg"].replace("Input should be", "must be", 1).removeprefix("Value error, ")
-    return UserError(f"{where} {key}{'' if text.startswith('must') else ':'} {text}. Received: {shown(mistake['input'])}")
-
-
 def _complete_table(name, given):
     if not isinstance(given, dict):
         raise UserError(f"[{shown(name)[1:-1]}] must be a table of keys and values. Received: {shown(given)}")
@@ -210,7 +186,13 @@ def _complete_table(name, given):
     try:
         complete = table.model_validate({key: value for key, value in given.items() if key not in chosen})
     except pydantic.ValidationError as error:
-        raise _refusal(where, table, error) from None
+        mistake = error.errors(include_url=False)[0]
+        if mistake["type"] == "extra_forbidden":
+            raise _unknown(f"key in {where}", mistake["loc"][-1], table.model_fields) from None
+        key = ".".join(part for part in mistake["loc"] if isinstance(part, str))
+        text = mistake["msg"].replace("Input should be", "must be", 1).removeprefix("Value error, ")
+        colon = "" if text.startswith("must") else ":"
+        raise UserError(f"{where} {key}{colon} {text}. Received: {shown(mistake['input'])}") from None
     # JSON has lists, as TOML does, where signatures have tuples
     return chosen | complete.model_dump(mode="json")
 
@@ -231,9 +213,7 @@ def _defaults(seed, precision):
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """A complete experiment: its name and every table with every key. Build networks and models from it.
-
-    The same seed gives the same initial weights. Nothing of Keras' or Python's own settings is changed.
+    """A complete experiment: every table with every key. Build networks and models from it; a seed gives the same weights.
 
     chosen: "table.key" of the values that the user gave on the command line, which nothing replaces.
     """
@@ -244,17 +224,14 @@ class Experiment:
 
     @property
     def training(self) -> Training:
-        """The table [training]."""
         return Training(**self.tables["training"])
 
     @property
     def data(self) -> Data:
-        """The table [data]."""
         return Data(**self.tables["data"])
 
     @property
     def second_stage(self) -> SecondStage:
-        """Epochs, batch and learning rates of the second stage."""
         return SecondStage(**{key: self.tables["refinement"][key] for key in SecondStage.model_fields})
 
     @property
@@ -302,7 +279,6 @@ class Experiment:
             return self._make("condition", make_encoder, make_decoder, self._make("latent"), classes)
 
     def likelihood(self) -> Likelihood:
-        """The reconstruction likelihood: images, reconstructions -> nats (batch,)."""
         return Likelihood(**self.tables["reconstruction"])
 
     def objective(self, encoder: keras.Model, decoder: keras.Model) -> VAE:
@@ -335,49 +311,49 @@ class Experiment:
             model.compile(*optimizers(*rates, steps_per_epoch * second.epochs, second.final), jit_compile=devices.compiles())
         return model
 
-    def _propose(self, **tables):
-        """The experiment with other values of these tables, except those that the user chose."""
-        free = {name: {key: keys[key] for key in keys if f"{name}.{key}" not in self.chosen} for name, keys in tables.items()}
-        return self.with_tables(**free)
+    def values(self) -> dict[str, Any]:
+        """{"table.key": value} of every table."""
+        return {f"{table}.{key}": value for table, keys in self.tables.items() for key, value in keys.items()}
 
     def differences(self, other: Self) -> dict[str, tuple[Any, Any]]:
         """{"table.key": (value here, value there)} of what another experiment has otherwise."""
-        ours, theirs = (
-            {f"{table}.{key}": value for table, keys in one.tables.items() for key, value in keys.items()}
-            for one in (self, other)
-        )
-        return {path: (ours.get(path), value) for path, value in theirs.items() if ours.get(path) != value}
+        ours = self.values()
+        return {path: (ours.get(path), value) for path, value in other.values().items() if ours.get(path) != value}
 
     def adapt(self, n_train: int) -> tuple[Self, str | None]:
         """The experiment for so many training images, and a line that says what [small_data] changed, or None."""
         small, starts, second = SmallData(**self.tables["small_data"]), self.training.start_from, self.second_stage
         adapted, reasons = self, []
 
-        def epochs(stage, steps):
-            return math.ceil(steps / max(1, n_train // stage.batch))
+        def propose(table, **values):
+            nonlocal adapted
+            free = {key: value for key, value in values.items() if f"{table}.{key}" not in self.chosen}
+            adapted = adapted.with_tables(**{table: free})
+
+        def epochs(stage, steps, least=1):
+            return max(least, math.ceil(steps / max(1, n_train // stage.batch)))
 
         if n_train < small.images:
             reasons.append(f"{n_train:,} training images are few")
-            adapted = adapted._propose(
-                # an epoch has eight steps, at least: each ends with a look at the held-out images, and is saved
-                training={"batch": min(small.batch, max(1, n_train // 8))},
-                data=small.variation.model_dump(),
-                latent={} if starts else {"dim": min(small.dim, self.latent_dim)},
-                refinement={"epochs": 0} if n_train < small.refined_from and not starts else {},
-            )
-            adapted = adapted._propose(
-                training={"epochs": max(self.training.epochs, epochs(adapted.training, small.steps))},
-                refinement={"batch": min(second.batch, max(2, n_train))} if adapted.second_stage.epochs else {},
-            )
+            if not starts:
+                propose("latent", dim=min(small.dim, self.latent_dim))
+            propose("data", **small.variation.model_dump())
+            # an epoch has eight steps, at least: each ends with a look at the held-out images, and is saved
+            propose("training", batch=min(small.batch, max(1, n_train // 8)))
+            propose("training", epochs=epochs(adapted.training, small.steps, self.training.epochs))
+            if n_train < small.refined_from and not starts:
+                propose("refinement", epochs=0)
             if adapted.second_stage.epochs:
-                adapted = adapted._propose(refinement={"epochs": max(second.epochs, epochs(adapted.second_stage, 600))})
+                propose("refinement", batch=min(second.batch, max(2, n_train)))
+                propose("refinement", epochs=epochs(adapted.second_stage, 600, second.epochs))
         if starts and small.images:
             reasons.append(f"training starts from {starts}")
+            propose("training", epochs=epochs(adapted.training, 400))
             # its weights are near the end of their way, and a higher rate would lose them
-            rate = {"learning_rate": 0.0005} if "learning_rate" in self.tables["schedule"] else {}
-            adapted = adapted._propose(training={"epochs": epochs(adapted.training, 400)}, schedule=rate)
+            if "learning_rate" in self.tables["schedule"]:
+                propose("schedule", learning_rate=0.0005)
             if second.epochs:
-                adapted = adapted._propose(refinement={"epochs": epochs(adapted.second_stage, 1400)})
+                propose("refinement", epochs=epochs(adapted.second_stage, 1400))
         changes = [f"{path}={value:g}" for path, (_, value) in self.differences(adapted).items()]
         line = f"{' and '.join(reasons)}: {', '.join(changes)} ([small_data]; --set keeps yours)"
         return adapted, line if changes else None
@@ -385,12 +361,10 @@ class Experiment:
     def summary(self) -> str:
         """What is trained, in one line."""
         tables, training, second = self.tables, self.training, self.second_stage
+        networks = f"encoder {tables['encoder']['name']}, decoder {tables['decoder']['name']}, {self.latent_dim} numbers"
         refined = f", then {second.epochs} of {second.batch} with a critic" if second.epochs else ""
         start = f", starting from {training.start_from}" if training.start_from else ""
-        return (
-            f"encoder {tables['encoder']['name']}, decoder {tables['decoder']['name']}, {self.latent_dim} numbers, "
-            f"{training.epochs} epochs of batches of {training.batch}{refined}{start}"
-        )
+        return f"{networks}, {training.epochs} epochs of batches of {training.batch}{refined}{start}"
 
 
 def complete(name: str, tables: dict[str, Any], chosen: Iterable[str] = ()) -> Experiment:
@@ -419,8 +393,7 @@ def _toml_value(text):
 def read(path: str | os.PathLike, overrides: Iterable[str] = ()) -> Experiment:
     """Read an experiment file, apply overrides "table.key=value" in order, and complete it. Raises UserError.
 
-    path: of a file, or the name of one that the package contains, such as "vae". Overrides are read as TOML values,
-    or as plain text where that fails.
+    path: or the name of a file of the package, such as "vae". Overrides are TOML values, or plain text where that fails.
     """
     found, chosen = training.find_experiment(path), []
     with explain(f"{found} is not valid TOML", ValueError, RecursionError):

@@ -25,11 +25,10 @@ from keras_ae.training.run import Run, Stage
 def train(experiment, run, words=(), minutes=None):
     """Train an experiment in the folder of a run, to the end: both stages, the prior, measures and pictures.
 
-    experiment: of `experiment.read`. run: a `Run`. One that was interrupted continues after its last whole epoch, with the same
-    result; with more `training.epochs` than it has, also one that is complete continues, and has a new second stage. words: the
-    arguments of the command that trains the experiment. minutes: what training may take; as many epochs are chosen, see
-    `budget`, unless the run has begun. Raises UserError where the experiment does not suit the data, the devices, or what the
-    run began with.
+    run: a `Run`. One that was interrupted continues after its last whole epoch, with the same result; with more
+    `training.epochs` than it has, also one that is complete continues, and has a new second stage. words: the arguments of the
+    command that trains the experiment. minutes: what training may take, see `budget`, unless the run has begun. Raises
+    UserError where the experiment does not suit the data, the devices, or what the run began with.
     """
     strategy = devices.open_strategy(experiment.training.devices)
     chief = devices.is_chief(strategy)
@@ -44,8 +43,9 @@ def train(experiment, run, words=(), minutes=None):
         if run.exists:
             first, later = run.experiment().training.epochs, run.experiment().second_stage.epochs
         else:
-            check_data(experiment.adapt(image_set.n_train)[0], image_set, strategy.num_replicas_in_sync)
-            first, later, within = budget.fit_into(experiment, image_set, strategy, minutes)
+            whole, _ = experiment.adapt(image_set.n_train)
+            check_data(whole, image_set, strategy.num_replicas_in_sync)
+            first, later, within = budget.fit_into(whole, image_set, strategy, minutes)
         experiment = experiment.with_tables(training={"epochs": first}, refinement={"epochs": later})
         experiment = dataclasses.replace(experiment, chosen=experiment.chosen | {"training.epochs", "refinement.epochs"})
         words = [*words, "--set", f"training.epochs={first}", "--set", f"refinement.epochs={later}"]
@@ -86,10 +86,8 @@ def train(experiment, run, words=(), minutes=None):
             epochs, variation = (0, options.epochs, second.epochs), experiment.data.variation
             fit_stage(run, run.first, model, image_set, experiment, epochs, options.batch, variation, counting)
             if chief and run.first.epochs < options.epochs:
-                print(
-                    f"stopped after epoch {run.first.epochs} of {options.epochs}: val_loss has not improved for "
-                    f"{options.patience} epochs (training.patience)"
-                )
+                waited = f"val_loss has not improved for {options.patience} epochs (training.patience)"
+                print(f"stopped after epoch {run.first.epochs} of {options.epochs}: {waited}")
 
         # the density of its codes
         if chief:
@@ -102,9 +100,8 @@ def train(experiment, run, words=(), minutes=None):
         first = run.first.epochs
         if run.second.epochs < first + second.epochs and second.epochs:
             with strategy.scope():
-                model = experiment.refined(
-                    *run.best_networks(experiment.precision, stage=1), prior, image_set.n_train // second.batch, classes
-                )
+                networks, steps = run.best_networks(experiment.precision, stage=1), image_set.n_train // second.batch
+                model = experiment.refined(*networks, prior, steps, classes)
                 if origin and not run.second.epochs:
                     load_critic(model.critic, origin)
             # interpolated images would teach the critic that real ones are soft
@@ -124,8 +121,7 @@ def train(experiment, run, words=(), minutes=None):
 def fit_stage(run, stage, model, image_set, experiment, epochs, batch, variation, counting=()):
     """Train a stage of a run to its last epoch, from the last one that is saved, or until patience ends it.
 
-    epochs: (first, end, those of a later stage), counted through both stages. variation: of the training images. counting:
-    callbacks with counters, which stop training or change the learning rate.
+    epochs: (first, end, those of a later stage). counting: callbacks that stop training or change the learning rate.
     """
     first, end, later = epochs
     strategy, seed, task = model.distribute_strategy, experiment.training.seed, experiment.task()
@@ -145,7 +141,8 @@ def fit_stage(run, stage, model, image_set, experiment, epochs, batch, variation
         todo = [keras.callbacks.TerminateOnNaN(raise_error=True), *counting, callbacks.Continue(seed, counting, saved)]
         if chief and stage is run.second:
             shown = {"training": "train", "held_out": "test"}
-            todo.append(callbacks.Scores({name: pipeline.first_batch(image_set, side, 256) for name, side in shown.items()}))
+            batches = {name: pipeline.first_batch(image_set, side, 256) for name, side in shown.items()}
+            todo.append(callbacks.log_scores(model, batches))
         if chief:
             stage.forget_later_epochs()
             todo += [
@@ -154,7 +151,7 @@ def fit_stage(run, stage, model, image_set, experiment, epochs, batch, variation
                 callbacks.Preview(run, pipeline.first_batch(image_set, "test", 64, task), seed),
             ]
             if experiment.training.track != "none":
-                todo.append(tracking.Track(experiment.training.track, run))
+                todo.append(tracking.log_each_epoch(experiment.training.track, run))
         # the weights are read from all workers, so that all of them save, and only the chief to the run
         into = run if chief else Run(elsewhere)
         if model.monitor:
@@ -164,7 +161,9 @@ def fit_stage(run, stage, model, image_set, experiment, epochs, batch, variation
             name = str(into.best_weights).replace("{", "{{").replace("}", "}}")
             todo.append(keras.callbacks.ModelCheckpoint(name, model.monitor, **best))
         # an epoch is reported only after it is saved
-        todo += [callbacks.Save(Stage(into.folder, stage.name)), *([callbacks.Progress(end, later)] if chief else [])]
+        todo.append(callbacks.save_each_epoch(model, Stage(into.folder, stage.name)))
+        if chief:
+            todo.append(callbacks.Progress(end, later))
         model.fit(
             training,
             validation_data=held_out,
@@ -187,25 +186,22 @@ def out_of_patience(stage, options):
 
 def check_data(experiment, image_set, replicas):
     """UserError if a table does not suit the data set or so many devices; what builders of networks refuse is not repeated."""
-    batches, sides_of_images = {"training.batch": experiment.training.batch}, image_set.shape[:2]
-    factor = experiment.tables["task"].get("factor", 1)
-    if experiment.second_stage.epochs:
-        batches["refinement.batch"] = experiment.second_stage.batch
-    for key, batch in batches.items():
-        if batch < replicas:
-            raise UserError(f"{key} must be at least the number of devices, {replicas}. Received: {batch}")
-        if image_set.n_train < batch:
-            raise UserError(f"{image_set.n_train} training images are fewer than a batch of {batch}; add some, or lower {key}")
-    if any(side % factor for side in sides_of_images):
-        shown = "x".join(map(str, sides_of_images))
-        raise UserError(f"task.factor must divide the sides of the images, {shown} pixels. Received: {factor}")
+    for table, stage in (("training", experiment.training), ("refinement", experiment.second_stage)):
+        if stage.epochs and stage.batch < replicas:
+            raise UserError(f"{table}.batch must be at least the number of devices, {replicas}. Received: {stage.batch}")
+        if stage.epochs and image_set.n_train < stage.batch:
+            few = f"{image_set.n_train} training images are fewer than a batch of {stage.batch}"
+            raise UserError(f"{few}; add some, or lower {table}.batch")
+    (height, width, _), factor = image_set.shape, experiment.tables["task"].get("factor", 1)
+    if height % factor or width % factor:
+        raise UserError(f"task.factor must divide the sides of the images, {height}x{width} pixels. Received: {factor}")
     latent, prior = (experiment.tables[table]["name"] for table in ("latent", "prior"))
     if prior == "autoregressive" and not issubclass(LATENTS[latent], Discrete):
         raise UserError(f"prior.name = autoregressive needs a discrete code: latent.name = fsq or vq. Received: {latent}")
 
 
-def describe(experiment, image_set, origin=None):
-    """The config.json of a run of this experiment on this data set. origin: the export that it starts from."""
+def describe(experiment, image_set, origin):
+    """The config.json of a run of this experiment on this data set. origin: the export that it starts from, or None."""
     names = ("name", "n_train", "n_test", "shape", "labels", "fingerprint", "summary")
     config = {"experiment": experiment.name, "tables": experiment.tables, "precision": experiment.precision}
     config["data"] = {name: getattr(image_set, name) for name in names}
@@ -235,9 +231,9 @@ def check_unchanged(run, experiment, config):
 
 
 def adopt_networks(experiment):
-    """The experiment with the networks and the image size of the export that training.start_from names, and that export.
+    """The experiment with networks and image size of the export that training.start_from names, and that export, or None.
 
-    Without one, the experiment itself and None. Raises UserError where the export does not suit what the user chose.
+    Raises UserError where the export does not suit what the user chose.
     """
     folder = experiment.training.start_from
     if folder is None:
@@ -245,13 +241,11 @@ def adopt_networks(experiment):
     origin = Exported(folder)
     described, (height, width, channels) = origin.card.get("configuration", {}), origin.shape
     if missing := [name for name in NETWORKS if not isinstance(described.get(name), dict)]:
-        raise UserError(
-            f"cannot start from {folder}: its card does not describe its networks (no [{missing[0]}]); "
-            "name an export of python -m keras_ae.export"
-        )
+        unknown = f"its card does not describe its networks (no [{missing[0]}])"
+        raise UserError(f"cannot start from {folder}: {unknown}; name an export of python -m keras_ae.export")
     networks = {name: described[name] for name in NETWORKS}
-    size = height if height == width else [height, width]
-    taken = networks | {"task": {"name": origin.task}, "data": {"size": size, "channels": channels}}
+    data = {"size": height if height == width else [height, width], "channels": channels}
+    taken = networks | {"task": {"name": origin.task}, "data": data}
     # networks of the file give way, those of the command line do not
     given = sorted(path for path in experiment.chosen if path.partition(".")[0] in NETWORKS)
     for path in ("task.name", "data.size", "data.channels", *given):
@@ -259,13 +253,13 @@ def adopt_networks(experiment):
         ours, theirs = experiment.tables[table].get(key), taken[table].get(key)
         if ours not in (None, theirs):
             raise UserError(f"cannot start from {folder} with {path}={ours}: the export has {theirs}")
-    fit = {} if "data.fit" in experiment.chosen else {"fit": origin.fit}
-    data = experiment.tables["data"] | taken["data"] | fit
+    if "data.fit" not in experiment.chosen:
+        data["fit"] = origin.fit
     # its critic goes on, too
     keys = table_of(refiner.critic).model_fields
     critic = {key: value for key, value in described.get("refinement", {}).items() if key in keys}
-    tables = networks | {"data": data, "refinement": experiment.tables["refinement"] | critic}
-    return dataclasses.replace(experiment, tables=experiment.tables | tables), origin
+    adopted = dataclasses.replace(experiment, tables=experiment.tables | networks)
+    return adopted.with_tables(data=data, refinement=critic), origin
 
 
 def load_critic(critic, exported):

@@ -19,7 +19,6 @@ from pathlib import Path
 
 from keras_ae import files
 from keras_ae.errors import UserError, explain
-from keras_ae.models.vae import VAE
 from keras_ae.priors import mixture
 from keras_ae.training.experiment import complete
 
@@ -44,7 +43,7 @@ class Stage:
         return max((int(name.split(".")[0].rpartition("-")[2]) for name in names), default=0)
 
     def rows(self):
-        """One dict for each whole epoch, as history.csv has them: "epoch" from 0, numbers as floats."""
+        """One dict of floats for each whole epoch, as history.csv has them: "epoch" from 0."""
         if not self.history.exists():
             return []
         with open(self.history, encoding="utf-8", newline="") as file:
@@ -83,7 +82,6 @@ class Run:
 
     @property
     def epochs(self):
-        """Whole epochs of both stages."""
         return self.second.epochs or self.first.epochs
 
     def reopen(self):
@@ -98,7 +96,6 @@ class Run:
         return shlex.join(["python", "-m", "keras_ae.train", *words, "--out", str(self), "--resume", *more])
 
     def lock(self):
-        """Hold the run for this process; UserError if a live process trains in it."""
         return files.lock(self.folder / ".lock", f"another process trains in {self}; choose another folder or wait")
 
     def remove_if_empty(self):
@@ -130,14 +127,13 @@ class Run:
         return complete(config["experiment"], config["tables"])
 
     def best_networks(self, precision="float32", stage=2):
-        """Encoder and decoder of `best_model`."""
         model = self.best_model(precision, stage)
         return model.encoder, model.decoder
 
     def best_model(self, precision="float32", stage=2):
-        """The model with the weights that count, to compute in the dtype policy `precision`; a `VAE` after the second stage.
+        """The model with the weights that count, to compute in the dtype policy `precision`.
 
-        stage: 1 for those that the second stage began with. Raises UserError where the weights do not fit.
+        stage: 1 for those that the second stage, a `Refiner`, began with. Raises UserError where the weights do not fit.
         """
         config, experiment = self.read_json("config"), self.experiment()
         shape, labels = config["data"]["shape"], config["data"]["labels"]
@@ -147,21 +143,17 @@ class Run:
         path = self.best_weights if best else last.weights(last.epochs)
         wrote = f"version {config['versions']['keras_ae']} wrote it"
         with explain(f"{path} does not fit the present networks, or is damaged; {wrote}", OSError, KeyError, ValueError):
-            first = last is self.first
-            model = experiment.objective(encoder, decoder) if first else VAE(encoder, decoder, experiment.likelihood())
+            if last is self.first:
+                model = experiment.objective(encoder, decoder)
+            else:
+                # nothing is drawn: any prior does
+                model = experiment.refined(encoder, decoder, mixture.Normal(experiment.latent_dim), 1, len(labels))
             model.load_weights(path)
         return model
 
     def critic(self):
         """The critic of the second stage with its last weights; None without one."""
-        if not self.second.epochs:
-            return None
-        data, experiment = self.read_json("config")["data"], self.experiment()
-        networks = experiment.networks(tuple(data["shape"]), len(data["labels"]))
-        # nothing is drawn: any prior does
-        model = experiment.refined(*networks, mixture.Normal(experiment.latent_dim), 1, len(data["labels"]))
-        model.load_weights(self.second.weights(self.second.epochs))
-        return model.critic
+        return self.best_model().critic if self.second.epochs else None
 
     def card(self):
         """What the card of an export says of a finished run: where the model comes from, and its held-out metrics."""

@@ -14,16 +14,18 @@ from tensorboard.plugins.hparams import api as hparams
 from keras_ae.errors import UserError
 
 
-def list_parameters(tables):
-    """The values of an experiment, {"table.key": number, text or truth value}; lists and tables as JSON."""
-    pairs = {f"{table}.{key}": value for table, keys in tables.items() for key, value in keys.items() if value is not None}
-    return {name: value if isinstance(value, bool | int | float | str) else json.dumps(value) for name, value in pairs.items()}
+def list_parameters(values):
+    """The values of an experiment that are set, as numbers, text or truth values; lists and tables as JSON."""
+    plain = bool | int | float | str
+    return {
+        name: value if isinstance(value, plain) else json.dumps(value) for name, value in values.items() if value is not None
+    }
 
 
-def write_hyperparameters(folder, tables, measured):
+def write_hyperparameters(folder, values, measured):
     """Write a run for TensorBoard's tab HParams into `folder`: values of the experiment, and numbers {name: number}."""
     with tf.summary.create_file_writer(str(folder)).as_default(step=0):
-        hparams.hparams(list_parameters(tables))
+        hparams.hparams(list_parameters(values))
         for name, value in measured.items():
             tf.summary.scalar(f"held_out/{name}", value)
 
@@ -55,26 +57,13 @@ def check_installed(name):
         raise UserError(f"training.track={name} needs the package {name}: pip install 'keras_ae[{name}]'")
 
 
-class Track(keras.callbacks.Callback):
-    """Logs each epoch with a tracker, both stages and continued runs as one.
-
-    name: of `TRACKERS`. run: of `training.run`; tracker.json in its folder keeps the identity that the tracker gave it.
-    """
-
-    def __init__(self, name, run):
-        super().__init__()
-        self.name, self.run = name, run
-
-    def on_train_begin(self, logs=None):
-        kept = self.run.folder / "tracker.json"
-        identity = json.loads(kept.read_text())["identity"] if kept.exists() else None
-        config = self.run.read_json("config")
-        parameters = list_parameters(config["tables"])
-        identity, self.log, self.end = TRACKERS[self.name](f"{config['experiment']} {self.run}", parameters, identity)
-        self.run.write_json("tracker", {"identity": identity})
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.log({name: float(value) for name, value in logs.items()}, step=epoch)
-
-    def on_train_end(self, logs=None):
-        self.end()
+def log_each_epoch(name, run):
+    """The callback that logs a `run.Run` with the tracker of this name, both stages and continued runs as one."""
+    experiment = run.experiment()
+    identity = run.read_json("tracker")["identity"] if (run.folder / "tracker.json").exists() else None
+    identity, log, end = TRACKERS[name](f"{experiment.name} {run}", list_parameters(experiment.values()), identity)
+    run.write_json("tracker", {"identity": identity})
+    return keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: log({key: float(value) for key, value in logs.items()}, step=epoch),
+        on_train_end=lambda logs=None: end(),
+    )
