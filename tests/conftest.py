@@ -79,6 +79,16 @@ def rewrite(folder, **values):
     return card
 
 
+@contextlib.contextmanager
+def eager():
+    """A context without graphs: to trace that of a step takes as long as dozens of steps."""
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
 class Batches(keras.utils.PyDataset):
     """A `PyDataset` of these batches."""
 
@@ -150,21 +160,15 @@ def run(once, folder, tiny):
 
 @pytest.fixture(scope="session")
 def short():
-    """short(): a context in which runs end without pictures, steps are no graphs, and the composed melodies are few.
-
-    To draw takes a third of a run, and to trace the graph of a step as long as dozens of steps.
-    """
+    """short(): a context without graphs, in which runs end without pictures, a third of their time, and few melodies exist."""
 
     @contextlib.contextmanager
     def context():
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(results, "draw", lambda *_: None)
             patch.setattr(music, "COUNT", 1000)
-            tf.config.run_functions_eagerly(True)
-            try:
+            with eager():
                 yield
-            finally:
-                tf.config.run_functions_eagerly(False)
 
     return context
 

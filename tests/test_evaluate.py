@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import draw_cat
+from conftest import draw_cat, eager
 
 from keras_ae import evaluate
 from keras_ae.data import pipeline
@@ -19,8 +19,8 @@ RANDOM = np.random.default_rng(0)
 
 @pytest.fixture(scope="module", autouse=True)
 def quick():
-    """Importance-weighted estimates of 8 images, and intervals from few resamples, only."""
-    with pytest.MonkeyPatch.context() as patch:
+    """Importance-weighted estimates of 8 images, and intervals from few resamples, without graphs."""
+    with pytest.MonkeyPatch.context() as patch, eager():
         patch.setattr(likelihood, "measure", functools.partial(likelihood.measure, n=8))
         intervals = metrics.intervals
         patch.setattr(metrics, "intervals", lambda *sets, groups=3: intervals(*sets, groups=3))

@@ -1,12 +1,12 @@
 import json
 import random
 import types
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import ROOT
 
 from keras_ae import training
 from keras_ae.errors import UserError
@@ -15,7 +15,6 @@ from keras_ae.models.networks import Widths
 from keras_ae.priors import mixture
 from keras_ae.training import experiment, fit
 
-ROOT = Path(__file__).parents[1]
 SHAPES = {"mnist": (28, 28, 1), "melodies": (32, 32, 1)}
 FILES = list(training.experiment_files().values())
 VAE = ROOT / "experiments" / "vae.toml"
@@ -50,12 +49,13 @@ def test_every_experiment_file_trains_a_step(file):
     before = [weights.numpy().copy() for weights in model.trainable_variables]
     # tracing a step takes longer than a step
     model.run_eagerly = True
-    # what precedes a convolution with zeros as its first kernel moves in the second step
-    for _ in range(2):
-        terms = model.train_on_batch(batch, return_dict=True)
-    assert np.isfinite(terms["loss"])
-    changed = [not np.array_equal(old, new) for old, new in zip(before, model.trainable_variables, strict=True)]
-    assert np.mean(changed) > 0.9
+    changed = []
+    while len(changed) < 2 and not any(share > 0.9 for share in changed):
+        # what precedes a convolution with zeros as its first kernel moves in the second step
+        assert np.isfinite(model.train_on_batch(batch, return_dict=True)["loss"])
+        after = zip(before, model.trainable_variables, strict=True)
+        changed.append(np.mean([not np.array_equal(old, new) for old, new in after]))
+    assert changed[-1] > 0.9
     assert all(weights.dtype == "float32" for weights in model.weights)
     if asked.second_stage.epochs:
         second = asked.refined(model.encoder, model.decoder, mixture.Normal(asked.latent_dim), 10)

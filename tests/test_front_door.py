@@ -1,18 +1,14 @@
 """What programs expect of `import keras_ae`: quick, no change of the process, names with documentation and types."""
 
 import inspect
-import os
-import subprocess
-import sys
 import typing
-from pathlib import Path
 
 import pytest
+from conftest import process
 
 import keras_ae
 from keras_ae.training.experiment import Experiment
 
-ROOT = Path(__file__).parents[1]
 # the public names, and the class that `read` returns
 PUBLIC = {name: getattr(keras_ae, name) for name in keras_ae.__all__} | {"Experiment": Experiment}
 
@@ -68,14 +64,11 @@ for name in before:
 
 
 def test_importing_and_using_the_package_changes_nothing_in_the_process(tmp_path):
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "KERAS_AE_CACHE": str(tmp_path / "cache")}
-    done = subprocess.run([sys.executable, "-c", USE], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    done = process("-c", USE, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 
 
-def test_every_public_name_is_there_and_documented():
-    for name, public in PUBLIC.items():
-        assert public.__doc__, name
+def test_an_unknown_name_is_an_attribute_error_and_the_version_is_known():
     assert keras_ae.__version__
     with pytest.raises(AttributeError, match="VAEE"):
         _ = keras_ae.VAEE

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from conftest import ROOT, eager
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from keras_ae.judge import likelihood
 
-ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 SPEC = importlib.util.spec_from_file_location("execute", ROOT / "notebooks" / "execute.py")
@@ -68,7 +68,8 @@ def shell(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     made = InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
     made.system = lambda line: run_command(made.var_expand(line, depth=1))
-    return made
+    with eager():
+        yield made
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

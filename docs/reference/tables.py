@@ -16,7 +16,7 @@ first used, its meaning. On the command line: `--set table.key=value`. More of l
 """
 # meaning of a name, or of a name in one table
 NAMES = {
-    "identity": "images are rebuilt from themselves",
+    "identity": "the image itself",
     "add_noise": "normal noise on [-1, 1]",
     "downscale": "smaller images",
     "none": "no labels",
@@ -45,7 +45,7 @@ KEYS = {
     "flow.blocks": "residual blocks",
     "spatial.blocks": "residual blocks",
     "bottleneck": "channels next to the code",
-    "hidden": "dense layers of 256 features next to the code; two numbers need some",
+    "hidden": "dense layers of 256 features next to the code",
     "width": "channels of the convolutions",
     "flow.width": "features of its layers",
     "autoregressive.width": "features of its layers",

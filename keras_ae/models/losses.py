@@ -118,8 +118,7 @@ class Likelihood:
     def __init__(self, name: str = "gaussian_optimal_variance", **arguments: float):
         if name not in RECONSTRUCTIONS:
             raise ValueError(f"unknown likelihood '{name}'; choose one of {', '.join(sorted(RECONSTRUCTIONS))}")
-        self.name = name
-        self.arguments = arguments
+        self.name, self.arguments = name, arguments
 
     def __call__(self, images: ArrayLike, reconstructions: ArrayLike, sample_weight: ArrayLike | None = None) -> tf.Tensor:
         # what does not count must not set the variance

@@ -191,8 +191,7 @@ class AdversarialAutoencoder(VAE):
         seed: int = 0,
     ):
         super().__init__(encoder, decoder, reconstruction, beta=self.kl_weight, seed=seed)
-        self.weight = weight
-        self.discriminator_learning_rate = discriminator_learning_rate
+        self.weight, self.discriminator_learning_rate = weight, discriminator_learning_rate
         self.discriminator = discriminator(decoder.inputs[0].shape[1])
         self.discriminator_optimizer = keras.optimizers.Adam(discriminator_learning_rate, beta_1=0.5)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)

@@ -53,12 +53,9 @@ class Autoencoder(keras.Model):
         # with networks of float16, Keras scales the loss
         half = any(layer.compute_dtype == "float16" for network in (encoder, decoder) for layer in layers_of(network))
         super().__init__(name=name, dtype="mixed_float16" if half else None)
-        self.encoder = encoder
-        self.decoder = decoder
+        self.encoder, self.decoder, self.beta, self.seed = encoder, decoder, beta, seed
         self.reconstruction = Likelihood(reconstruction) if isinstance(reconstruction, str) else reconstruction
         check.check_likelihood(self.reconstruction)
-        self.beta = beta
-        self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.term_metrics = [keras.metrics.Mean(name) for name in self.logged]
         # the share of batches without a value below 0, until the first steps were looked at
@@ -244,8 +241,7 @@ class VAE(Autoencoder):
         seed: int = 0,
     ):
         super().__init__("vae", encoder, decoder, reconstruction, beta, seed)
-        self.warmup_steps = warmup_steps
-        self.total_correlation = total_correlation
+        self.warmup_steps, self.total_correlation = warmup_steps, total_correlation
         check.check_numbers(warmup_steps=warmup_steps, total_correlation=total_correlation)
         if total_correlation:
             check.check_posterior(self.encoder, "total_correlation")

@@ -63,8 +63,8 @@ def even(path, images, steps):
 def direction(codes, values):
     """The change of codes per standard deviation of a property, (latent_dim,): the regression of codes on values (n,).
 
-    For two groups of images, values 0 and 1, it is parallel to the difference of their mean codes (Larsen et al. 2016, section
-    4.1). Raises UserError if all values are equal.
+    Of two groups of images, 0 and 1, it is parallel to the difference of the mean codes (Larsen et al. 2016, section 4.1).
+    Raises UserError if all values are equal.
     """
     if np.ptp(values) == 0:
         raise UserError("all images have the same value of this property; images with and without it are needed")
@@ -74,8 +74,7 @@ def direction(codes, values):
 def separate(codes, values):
     """For each of k properties, the change of codes per standard deviation of it while the others stay, (k, latent_dim).
 
-    The regression of codes on all properties together, values (n, k). `direction` follows what usually comes along with a
-    property, too. Zeros for a property that all images have the same value of.
+    The regression of codes on all properties together, values (n, k). Zeros for a property without differences.
     """
     values = np.asarray(values, "float64")
     deviations = values.std(axis=0)

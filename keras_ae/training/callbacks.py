@@ -16,9 +16,8 @@ from keras_ae.models.networks import apply
 class Continue(keras.callbacks.Callback):
     """Makes training after an interruption the same as without one, and logs what Keras leaves out.
 
-    Noise depends on `seed` and the epoch alone. The callbacks `counting`, which Keras resets when training begins, learn what
-    they knew from `rows`, those of the history. Must come after these in the list, and before those that write logs: seconds,
-    learning rate, and PSNR in dB are added.
+    Noise depends on `seed` and the epoch alone. The callbacks `counting`, which Keras resets, learn what they knew from the
+    `rows` of the history. Comes after these, and before those that write logs; seconds, learning rate and PSNR are added.
     """
 
     def __init__(self, seed, counting, rows):

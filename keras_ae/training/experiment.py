@@ -150,8 +150,6 @@ CHOICES = {
 }
 # the tables that describe networks
 NETWORKS = ("condition", "encoder", "decoder", "latent")
-
-
 # tables of keyword arguments alone
 SINGLE = {"uses": Uses, "data": Data, "training": Training, "small_data": SmallData}
 SINGLE |= {"refinement": table_of(Refiner, table_of(critic, SecondStage))}
@@ -395,8 +393,7 @@ def _toml_value(text):
 def read(path: str | os.PathLike, overrides: Iterable[str] = ()) -> Experiment:
     """Read an experiment file, apply overrides "table.key=value" in order, and complete it. Raises UserError.
 
-    path: of a file, or the name of one that the package contains, such as "vae". Overrides are read as TOML values,
-    or as plain text where that fails.
+    path: or the name of a file of the package, such as "vae". Overrides are TOML values, or plain text where that fails.
     """
     found, chosen = training.find_experiment(path), []
     with explain(f"{found} is not valid TOML", ValueError, RecursionError):
