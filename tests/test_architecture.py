@@ -21,9 +21,9 @@ ROOMS = {
 }
 LEAVES = {"errors", "files"}
 # lines of Python, of the package with all rooms, of its top level (commands and leaves), of folders beside it
-PACKAGE_LINES, TOP_LINES, BESIDE = 10681, 1810, {"tests": 8492, "benchmarks": 1748}
+PACKAGE_LINES, TOP_LINES, BESIDE = 10681, 1810, {"tests": 8493, "benchmarks": 1748}
 # files of the package, lines of JavaScript, CSS and templates, words of the documentation
-FILES, PAGE_LINES, WORDS = 83, 1115, 15_179
+FILES, PAGE_LINES, WORDS = 83, 1115, 15_185
 
 
 def lines_of(paths):
