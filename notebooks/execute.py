@@ -46,7 +46,11 @@ def executed(path, fast=False):
     finally:
         # a client ends only kernels that it started
         manager.shutdown_kernel(now=True)
-    for output in (output for cell in notebook.cells for output in cell.get("outputs", ())):
+    programs = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell in programs:
+        # TensorFlow's log; an error ends the run
+        cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+    for output in (output for cell in programs for output in cell.outputs):
         data = output.get("data", {})
         # Pillow shows each picture in two formats: the smaller one stays
         kinds = sorted({"image/png", "image/jpeg"} & set(data), key=lambda kind: len(data[kind]))

@@ -263,6 +263,16 @@ def place(sides, shape, fit, minimum=np.minimum, maximum=np.maximum):
     return largest(wanted, sides) if fit == "crop" else sides, largest(sides, wanted) if fit == "pad" else wanted
 
 
+def _reduce_middle(image, part, size):
+    """The middle part of an image, (height, width), with 8 bits; sides above 8 times `size` are reduced to about 4 times."""
+    height, width = part
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    down, across = (side // (4 * final) if side > 8 * final else 1 for side, final in zip(part, size, strict=True))
+    middle = _eight_bit(image.crop((left, top, left + width, top + height))).reduce((across, down))
+    middle.info = image.info
+    return middle
+
+
 def _lies_on_its_side(image):
     # these EXIF orientations exchange height and width
     return image.getexif().get(Base.Orientation) in (5, 6, 7, 8)
@@ -280,16 +290,15 @@ def arrange(image, shape, fit):
     # a JPEG is decoded at 1/2, 1/4 or 1/8 of its size in a fraction of the time; twice the final size keeps the quality
     image.draft(None, [2 * max(height, width)] * 2)
     _check_pixels(*image.size)
-    turned = (height, width)[:: -1 if _lies_on_its_side(image) else 1]
-    part, size = (tuple(sides[::-1].tolist()) for sides in place(np.array(image.size[::-1]), turned, fit))
-    left, top = (image.width - part[0]) // 2, (image.height - part[1]) // 2
-    middle = _eight_bit(image.crop((left, top, left + part[0], top + part[1]))).convert("L" if channels == 1 else "RGB")
-    middle = middle.resize(size, Image.Resampling.BICUBIC, reducing_gap=4)
-    middle.info = image.info
-    middle = ImageOps.exif_transpose(middle)
-    if middle.size != (width, height):
+    turn = -1 if _lies_on_its_side(image) else 1
+    part, size = (sides.tolist() for sides in place(np.array(image.size[::-1]), (height, width)[::turn], fit))
+    middle = ImageOps.exif_transpose(_reduce_middle(image, part, size)).convert("L" if channels == 1 else "RGB")
+    size = tuple(size[::-turn])
+    if middle.size != size:
+        middle = middle.resize(size, Image.Resampling.BICUBIC)
+    if size != (width, height):
         whole = Image.new(middle.mode, (width, height))
-        whole.paste(middle, ((width - middle.width) // 2, (height - middle.height) // 2))
+        whole.paste(middle, ((width - size[0]) // 2, (height - size[1]) // 2))
         middle = whole
     return np.asarray(middle).reshape(shape)
 

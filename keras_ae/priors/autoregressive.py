@@ -7,7 +7,8 @@ evaluates one at a time, and keeps keys and values of the earlier ones in a cach
 
 import dataclasses
 import math
-from typing import Self
+from collections.abc import Callable
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -99,7 +100,9 @@ class Autoregressive(Learned):
         """Draw n codes (n, latent_dim) for training, other codes than those of `sample` with a seed from 0."""
         return np.asarray(self.sample(n, -1 - seed, label=label))
 
-    def draw_block(self, evaluate, seeds, temperature, labels):
+    def _draw_block(
+        self, evaluate: Callable[..., Any], seeds: tf.Tensor, temperature: tf.Tensor, labels: tf.Tensor
+    ) -> tf.Tensor:
         entries = len(self.codebook)
         uniform = [tf.random.stateless_uniform((self.cells, entries), seeds[row]) for row in range(BLOCK)]
         noise = temperature * gumbel(tf.stack(uniform, axis=1), tf.math)

@@ -8,7 +8,8 @@ is the normal distribution with the mean and covariance of the codes.
 
 import dataclasses
 import math
-from typing import Self
+from collections.abc import Callable
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -108,7 +109,9 @@ class Flow(Learned):
             x = advance(velocity, x, tf.cast(step, tf.float32))
         return self.mean + x @ self.scale.T
 
-    def draw_block(self, evaluate, seeds, temperature, labels):
+    def _draw_block(
+        self, evaluate: Callable[..., Any], seeds: tf.Tensor, temperature: tf.Tensor, labels: tf.Tensor
+    ) -> tf.Tensor:
         noise = [tf.random.stateless_normal((self.latent_dim,), seeds[row]) for row in range(BLOCK)]
         return self._follow(evaluate, temperature * tf.stack(noise), labels)
 
