@@ -10,8 +10,8 @@ PACKAGE = ROOT / "keras_ae"
 MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 # lines and files, without __init__.py; a room imports only from rooms above it, and from the leaves
 ROOMS = {
-    "images": (758, 5),
-    "priors": (934, 7),
+    "images": (767, 5),
+    "priors": (940, 7),
     "data": (1694, 9),
     "models": (1807, 8),
     "judge": (858, 7),
@@ -21,7 +21,7 @@ ROOMS = {
 }
 LEAVES = {"errors", "files"}
 # lines of Python, of the package with all rooms, of its top level (commands and leaves), of folders beside it
-PACKAGE_LINES, TOP_LINES, BESIDE = 10681, 1810, {"tests": 8493, "benchmarks": 1748}
+PACKAGE_LINES, TOP_LINES, BESIDE = 10696, 1810, {"tests": 8495, "benchmarks": 1748}
 # files of the package, lines of JavaScript, CSS and templates, words of the documentation
 FILES, PAGE_LINES, WORDS = 83, 1115, 15_185
 
