@@ -100,7 +100,7 @@ class Autoregressive(Learned):
         """Draw n codes (n, latent_dim) for training, other codes than those of `sample` with a seed from 0."""
         return np.asarray(self.sample(n, -1 - seed, label=label))
 
-    def _draw_block(
+    def draw_block(
         self, evaluate: Callable[..., Any], seeds: tf.Tensor, temperature: tf.Tensor, labels: tf.Tensor
     ) -> tf.Tensor:
         entries = len(self.codebook)

@@ -109,7 +109,7 @@ class Flow(Learned):
             x = advance(velocity, x, tf.cast(step, tf.float32))
         return self.mean + x @ self.scale.T
 
-    def _draw_block(
+    def draw_block(
         self, evaluate: Callable[..., Any], seeds: tf.Tensor, temperature: tf.Tensor, labels: tf.Tensor
     ) -> tf.Tensor:
         noise = [tf.random.stateless_normal((self.latent_dim,), seeds[row]) for row in range(BLOCK)]

@@ -50,7 +50,7 @@ class Prior:
 class Learned(Prior):
     """A prior of trained networks: `weights` has all of their weights in one row, float16.
 
-    A subclass has `drawing_network()`, and `_draw_block(evaluate, seeds (BLOCK, 2), temperature, labels (BLOCK,))` -> codes
+    A subclass has `drawing_network()`, and `draw_block(evaluate, seeds (BLOCK, 2), temperature, labels (BLOCK,))` -> codes
     (BLOCK, latent_dim), where `evaluate` calls that network with a list of inputs.
     """
 
@@ -84,7 +84,7 @@ class Learned(Prior):
             def draw_block(index):
                 numbers = (begin + index) * BLOCK + tf.range(BLOCK)
                 seeds = tf.stack([tf.fill((BLOCK,), seed), numbers], axis=1)
-                return self._draw_block(evaluate, seeds, temperature, tf.slice(labels, [index * BLOCK], [BLOCK]))
+                return self.draw_block(evaluate, seeds, temperature, tf.slice(labels, [index * BLOCK], [BLOCK]))
 
             spec = tf.TensorSpec((BLOCK, self.latent_dim), tf.float32)
             codes = tf.map_fn(draw_block, tf.range(blocks), fn_output_signature=spec)
