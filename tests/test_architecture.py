@@ -23,7 +23,7 @@ LEAVES = {"errors", "files"}
 # lines of Python, of the package with all rooms, of its top level (commands and leaves), of folders beside it
 PACKAGE_LINES, TOP_LINES, BESIDE = 10696, 1810, {"tests": 8495, "benchmarks": 1748}
 # files of the package, lines of JavaScript, CSS and templates, words of the documentation
-FILES, PAGE_LINES, WORDS = 83, 1115, 15_185
+FILES, PAGE_LINES, WORDS = 83, 1115, 15_218
 
 
 def lines_of(paths):
