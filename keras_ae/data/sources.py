@@ -239,24 +239,22 @@ def public(name, directory):
     return Source(name, names, f"{builder.info.full_name} {sorted(splits)}", items, labels, *shape)
 
 
-SOURCES = {
-    "folder": folder,
-    "cat_faces": cat_faces,
+# drawn as large as they are needed, from 64 pixels on
+DRAWN = {
     "synthetic_cats": synthetic_cats,
     "simple_cats": functools.partial(synthetic_cats, name="simple_cats", simple=True),
-    "digits": digits,
 }
+SOURCES = {"folder": folder, "cat_faces": cat_faces, **DRAWN, "digits": digits}
 
 
 def open_source(name, directory, size=64):
-    """The Source called `name`; `size` is the side of the images it is for: cats are drawn that large, from 64 pixels on.
+    """The Source called `name`, for images whose larger side is `size`.
 
     Raises UserError if there is none, or if it cannot be read or prepared.
     """
-    if name not in SOURCES:
-        return public(name, directory)
-    drawn = {"size": max(64, size)} if name in ("synthetic_cats", "simple_cats") else {}
-    return SOURCES[name](directory, **drawn)
+    if name in DRAWN:
+        return DRAWN[name](directory, size=max(64, size))
+    return SOURCES[name](directory) if name in SOURCES else public(name, directory)
 
 
 if __name__ == "__main__":

@@ -70,9 +70,9 @@ def measure(model, image_set, task):
     return {"reconstruction": measure_pairs(rebuild), "baseline": {"name": name, **measure_pairs(baseline)}}
 
 
-def draw(run, image_set, folder):
-    """Write every picture of a run into `folder`."""
-    model, experiment = run.best_model(), run.experiment()
+def draw(run, model, image_set, folder):
+    """Write every picture of a run and its best model into `folder`."""
+    experiment = run.experiment()
     name, latent_dim = experiment.name, experiment.latent_dim
     charts.curves(run.history(), folder / "curves.png")
 
@@ -115,7 +115,7 @@ def finish(run, image_set):
     measured |= {"epochs": len(rows), "best_epoch": best["epoch"]}
     measured["training_seconds"] = round(sum(row["seconds"] for row in rows), 1)
     with files.write_folder(run.pictures, force=True) as partial:
-        draw(run, image_set, partial)
+        draw(run, model, image_set, partial)
     numbers = {name: value for name, value in measured["reconstruction"].items() if name != "n"}
     tracking.write_hyperparameters(run.tensorboard / "hparams", experiment.values(), numbers)
     run.write_json("metrics", measured)
